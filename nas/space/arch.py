@@ -1,0 +1,103 @@
+"""Architectures as immutable values."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from nas.errors import UserError
+
+OptionValue = int | float | str | bool
+Options = tuple[tuple[str, OptionValue], ...]
+
+FORMAT_VERSION = 1
+
+
+def freeze_options(options: Mapping[str, OptionValue]) -> Options:
+    """Options as a sorted, hashable tuple of pairs."""
+    return tuple(sorted(options.items()))
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of a stage: depthwise kernel (px) and expansion ratio."""
+
+    kernel: int
+    expansion: int
+
+
+@dataclass(frozen=True)
+class Stem:
+    """The layers before the first stage; `width` is their output channels."""
+
+    width: int
+    activation: str
+    type: str = "separable"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A run of blocks of one width; the first block carries the stride, depth is `len(blocks)`."""
+
+    type: str
+    activation: str
+    stride: int
+    width: int
+    blocks: tuple[Block, ...]
+    options: Options = ()
+
+    @property
+    def depth(self) -> int:
+        return len(self.blocks)
+
+
+@dataclass(frozen=True)
+class Neck:
+    """What joins the stages' features; `widths` has one entry per up-sampling level."""
+
+    type: str = "none"
+    upsampler: str | None = None
+    widths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head's type and its options."""
+
+    type: str
+    options: Options = ()
+
+    def option(self, name: str) -> OptionValue:
+        """The value of one option. Raises KeyError where the head has no such option."""
+        return dict(self.options)[name]
+
+
+@dataclass(frozen=True)
+class Arch:
+    """One pose network: equal by value, hashable, named by `id`."""
+
+    resolution: tuple[int, int]
+    stem: Stem
+    stages: tuple[Stage, ...]
+    neck: Neck
+    head: Head
+
+    @cached_property
+    def id(self) -> str:
+        """The first 12 hex digits of the SHA-256 of the canonical JSON."""
+        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.resolution, self.stem, self.stages, self.neck, self.head))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def with_resolution(self, resolution: tuple[int, int]) -> Self:
+        """The same layers at another input size (h, w)."""
+        return replace(self, resolution=resolution)

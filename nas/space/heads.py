@@ -1,0 +1,103 @@
+"""The torch-free registry of head types: what a search space may name, and where its code lies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Literal
+
+from nas.errors import UserError
+from nas.space.arch import OptionValue
+
+Task = Literal["image", "crop"]
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """A head type.
+
+    Args:
+        name: as written in search spaces and arch JSONs.
+        task: "image" finds many people in a whole image, "crop" one person in a crop.
+        module: "package.module:Class" of the torch head.
+        codec: "package.module:Class" of the numpy codec.
+        necks: the neck types whose features the head can take.
+        options: every option with its default.
+    """
+
+    name: str
+    task: Task
+    module: str
+    codec: str
+    necks: tuple[str, ...]
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
+
+    def load_module(self) -> Any:
+        """The torch head class (imports torch)."""
+        return _load(self.module)
+
+    def load_codec(self) -> Any:
+        """The numpy codec class."""
+        return _load(self.codec)
+
+
+def _load(reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)
+
+
+_REGISTRY: dict[str, HeadSpec] = {}
+
+
+def register_head(spec: HeadSpec) -> HeadSpec:
+    """Make a head type known. Raises ValueError where the name is taken by another head."""
+    if _REGISTRY.setdefault(spec.name, spec) != spec:
+        raise ValueError(f"a head named {spec.name!r} is registered already")
+    return spec
+
+
+def head_spec(name: str) -> HeadSpec:
+    """The registered head of that name. Raises UserError for an unknown one."""
+    try:
+        return _REGISTRY[name]
+    except KeyError:
+        raise UserError(f"unknown head {name!r}; known heads: {', '.join(head_names())}") from None
+
+
+def head_names() -> tuple[str, ...]:
+    """The names of all registered heads."""
+    return tuple(sorted(_REGISTRY))
+
+
+register_head(
+    HeadSpec(
+        name="associative_embedding",
+        task="image",
+        module="nas.heads.associative_embedding:AssociativeEmbeddingHead",
+        codec="nas.codecs.associative_embedding:AssociativeEmbeddingCodec",
+        necks=("fusion_deconv",),
+    )
+)
+register_head(
+    HeadSpec(
+        name="heatmap",
+        task="crop",
+        module="nas.heads.heatmap:HeatmapHead",
+        codec="nas.codecs.heatmap:HeatmapCodec",
+        necks=("fusion_deconv",),
+        options={"refine": "quarter"},
+    )
+)
+register_head(
+    HeadSpec(
+        name="simcc",
+        task="crop",
+        module="nas.heads.simcc:SimCCHead",
+        codec="nas.codecs.simcc:SimCCCodec",
+        necks=("fusion_deconv", "none"),
+        options={"split": 2, "label": "gaussian"},
+    )
+)

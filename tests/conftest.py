@@ -1,0 +1,15 @@
+"""Fixtures that several parts share."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real annotated photographs; the test is skipped where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"real photographs are not at {SHARED_DATA}")
+    return SHARED_DATA
