@@ -88,7 +88,6 @@ register_head(
         module="nas.heads.heatmap:HeatmapHead",
         codec="nas.codecs.heatmap:HeatmapCodec",
         necks=("fusion_deconv",),
-        options={"refine": "quarter"},
     )
 )
 register_head(
