@@ -1,0 +1,25 @@
+"""Layers that slice themselves to the widths, kernels and grids of one architecture."""
+
+from nas.layers.conv import ElasticConv2d, ElasticConvTranspose2d, ElasticDepthwiseConv2d
+from nas.layers.elastic import ElasticLayer, Segments, first
+from nas.layers.functional import ACTIVATIONS, activate
+from nas.layers.linear import ResampledLinear, interpolation_matrix
+from nas.layers.norm import ElasticBatchNorm2d
+from nas.layers.run import Run, Statistics, StatisticsMissing
+
+__all__ = [
+    "ACTIVATIONS",
+    "ElasticBatchNorm2d",
+    "ElasticConv2d",
+    "ElasticConvTranspose2d",
+    "ElasticDepthwiseConv2d",
+    "ElasticLayer",
+    "ResampledLinear",
+    "Run",
+    "Segments",
+    "Statistics",
+    "StatisticsMissing",
+    "activate",
+    "first",
+    "interpolation_matrix",
+]

@@ -1,0 +1,95 @@
+"""Elastic convolutions."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.layers.elastic import ElasticLayer, Segments, first
+from nas.layers.run import Run
+
+
+class ElasticConv2d(ElasticLayer, nn.Conv2d):
+    """A dense convolution with elastic input and output channels.
+
+    The active weight is the first `out_channels` filters over the channels that the input holds: the first
+    ones, or the given segments where the input was joined from several sliced parts.
+    """
+
+    def forward(  # type: ignore[override]
+        self, x: Tensor, out_channels: int, run: Run, *, segments: Segments | None = None
+    ) -> Tensor:
+        """[B, C, H, W] -> [B, out_channels, H', W']."""
+        weight = first(self.weight, out_channels)
+        if segments is None:
+            weight = first(weight, x.shape[1], dim=1)
+        else:
+            weight = torch.cat([weight.narrow(1, start, length) for start, length in segments], dim=1)
+        bias = None if self.bias is None else first(self.bias, out_channels)
+        if run.capture is not None:
+            run.capture(self.key, {"weight": weight, "bias": bias})
+        return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation)  # type: ignore[arg-type]
+
+
+class ElasticConvTranspose2d(ElasticLayer, nn.ConvTranspose2d):
+    """A transposed convolution with elastic input and output channels."""
+
+    def forward(self, x: Tensor, out_channels: int, run: Run) -> Tensor:  # type: ignore[override]
+        """[B, C, H, W] -> [B, out_channels, H', W']."""
+        weight = first(first(self.weight, x.shape[1]), out_channels, dim=1)
+        bias = None if self.bias is None else first(self.bias, out_channels)
+        if run.capture is not None:
+            run.capture(self.key, {"weight": weight, "bias": bias})
+        return F.conv_transpose2d(x, weight, bias, self.stride, self.padding)  # type: ignore[arg-type]
+
+
+class ElasticDepthwiseConv2d(ElasticLayer, nn.Conv2d):
+    """A depthwise convolution with elastic channels and kernel.
+
+    A smaller kernel is the centre of the next larger one, sent through a learned linear map (identity at
+    first), which all channels share (Once-for-All, Cai et al. 2020). The maps run in fp32 and take no weight
+    decay (their names start with `transform_`).
+
+    Args:
+        channels: the largest number of channels.
+        kernels: the kernel sizes to choose from (px, odd).
+        stride: stride in both directions.
+    """
+
+    def __init__(self, channels: int, kernels: Sequence[int], *, stride: int = 1) -> None:
+        sizes = sorted(set(kernels), reverse=True)
+        super().__init__(channels, channels, sizes[0], stride, sizes[0] // 2, groups=channels, bias=False)
+        self.kernels = tuple(sizes)
+        for size in sizes[1:]:
+            self.register_parameter(f"transform_{size}", nn.Parameter(torch.eye(size * size)))
+
+    def forward(self, x: Tensor, kernel: int, run: Run) -> Tensor:  # type: ignore[override]
+        """[B, C, H, W] -> [B, C, H', W'] with a `kernel` x `kernel` window."""
+        channels = x.shape[1]
+        weight = self.active_weight(channels, kernel)
+        if run.capture is not None:
+            run.capture(self.key, {"weight": weight})
+        return F.conv2d(x, weight, None, self.stride, kernel // 2, groups=channels)  # type: ignore[arg-type]
+
+    def active_weight(self, channels: int, kernel: int) -> Tensor:
+        """The weight [channels, 1, kernel, kernel]. Raises ValueError for a kernel that is no choice."""
+        if kernel not in self.kernels:
+            raise ValueError(f"{self.key or 'depthwise convolution'}: kernel {kernel} is not in {self.kernels}")
+        weight = first(self.weight, channels)
+        if kernel == self.kernels[0]:
+            return weight
+        with torch.autocast(self.weight.device.type, enabled=False):
+            for larger, smaller in pairwise(self.kernels):
+                if smaller < kernel:
+                    break
+                margin = (larger - smaller) // 2
+                centre = weight.narrow(2, margin, smaller).narrow(3, margin, smaller)
+                flat = F.linear(centre.reshape(channels, smaller * smaller), self._transform(smaller))
+                weight = flat.reshape(channels, 1, smaller, smaller)
+        return weight
+
+    def _transform(self, size: int) -> Tensor:
+        transform: Tensor = getattr(self, f"transform_{size}")
+        return transform

@@ -1,0 +1,20 @@
+"""What all elastic layers share: a name in the network, and slices that cost nothing when they are whole."""
+
+from torch import Tensor
+
+Segments = tuple[tuple[int, int], ...]
+"""The channels that a sliced input holds, as (start, length) within the full width, in order."""
+
+
+class ElasticLayer:
+    """A layer whose active parameters are a pure function of what it is called with."""
+
+    key: str = ""
+    """Full name of the layer in its network; set once by the network."""
+
+
+def first(tensor: Tensor, count: int, dim: int = 0) -> Tensor:
+    """The first `count` entries along `dim`; the tensor itself where that is all of it."""
+    if tensor.shape[dim] == count:
+        return tensor
+    return tensor.narrow(dim, 0, count)

@@ -1,0 +1,40 @@
+"""Elastic batch normalisation."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.layers.elastic import ElasticLayer, first
+from nas.layers.run import Run
+
+
+class ElasticBatchNorm2d(ElasticLayer, nn.BatchNorm2d):
+    """Batch normalisation with elastic channels, whose statistics belong to an architecture, not to the layer.
+
+    Training uses the statistics of the batch and keeps none. Scoring takes them from the run, or from the
+    layer's own buffers in a network of one architecture that was calibrated.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, track_running_stats=False)
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:  # type: ignore[override]
+        """[B, C, H, W] -> the same shape."""
+        channels = x.shape[1]
+        weight, bias = first(self.weight, channels), first(self.bias, channels)
+        if run.capture is not None:
+            run.capture(self.key, {"weight": weight, "bias": bias})
+        if run.observe is not None:
+            run.observe(self.key, x)
+        if self.training or run.uses_batch_statistics:
+            return F.batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)
+        mean, variance = self._own_statistics() or run.statistics(self.key)
+        return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, self.eps)
+
+    def embed(self, mean: Tensor, variance: Tensor) -> None:
+        """Keep these statistics [C] in the layer."""
+        self.running_mean, self.running_var = mean, variance
+
+    def _own_statistics(self) -> tuple[Tensor, Tensor] | None:
+        if self.running_mean is None or self.running_var is None:
+            return None
+        return self.running_mean, self.running_var

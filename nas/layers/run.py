@@ -1,0 +1,63 @@
+"""What one forward pass is told besides its input and its architecture."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from torch import Tensor
+
+from nas.errors import UserError
+
+Observer = Callable[[str, Tensor], None]
+Capture = Callable[[str, Mapping[str, Tensor | None]], None]
+
+
+class StatisticsMissing(UserError):
+    """A network was to be scored without the batch-norm statistics of its architecture."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Batch-norm statistics of one architecture.
+
+    Args:
+        arch_id: the architecture that they belong to.
+        values: for each batch norm (by its name in the network) mean and biased variance, both [C].
+        origin: where they come from (number of images, their source).
+    """
+
+    arch_id: str
+    values: Mapping[str, tuple[Tensor, Tensor]]
+    origin: Mapping[str, str | int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
+        object.__setattr__(self, "origin", MappingProxyType(dict(self.origin)))
+
+
+@dataclass(frozen=True)
+class Run:
+    """The context of one forward pass, handed to every layer as its last argument.
+
+    Args:
+        values: statistics of each batch norm, used in eval mode.
+        observe: called with the name and the input of each batch norm, which then uses batch statistics.
+        capture: called with the name and the active parameters of each elastic layer.
+    """
+
+    values: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    observe: Observer | None = None
+    capture: Capture | None = None
+
+    @property
+    def uses_batch_statistics(self) -> bool:
+        return self.observe is not None or self.capture is not None
+
+    def statistics(self, key: str) -> tuple[Tensor, Tensor]:
+        """Mean and variance of one batch norm. Raises StatisticsMissing where there are none."""
+        try:
+            return self.values[key]
+        except KeyError:
+            raise StatisticsMissing(
+                f"no batch-norm statistics for {key}: calibrate this architecture before scoring it"
+            ) from None
