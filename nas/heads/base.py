@@ -1,0 +1,138 @@
+"""What every head is: layers, losses, distillation, exportable decode."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
+from nas.space.arch import Head as HeadArch
+from nas.space.arch import OptionValue
+from nas.space.skeleton import Skeleton
+
+Outputs = dict[str, Tensor]
+LevelFeatures = tuple[Tensor, Tensor | None]
+"""The refined features of one scale, and the raw backbone features of the same scale where there are any."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One scale that a neck hands to the heads: its largest channel counts, and its stride (px)."""
+
+    channels: int
+    raw_channels: int | None
+    stride: int
+
+
+class Head(nn.Module):
+    """Base of all heads.
+
+    Args:
+        levels: the scales that the neck hands over, coarsest first.
+        skeleton: the joints to find.
+        resolutions: every input size (h, w) to choose from.
+        options: for every option of the head its choices.
+
+    A head's outputs are named tensors. Sub-classes say how they come from the features (`forward`), what
+    they cost against targets (`loss`) and against a teacher (`distill`), how those of a mirrored image are
+    joined to them (`merge_flip`), and what poses they mean (`decode`).
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        skeleton: Skeleton,
+        resolutions: Sequence[tuple[int, int]],
+        options: Mapping[str, Sequence[OptionValue]],
+    ) -> None:
+        super().__init__()
+        self.keypoints = len(skeleton.keypoints)
+
+    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
+        raise NotImplementedError
+
+    def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Named scalar terms whose sum is the loss."""
+        raise NotImplementedError
+
+    def distill(self, student: Outputs, teacher: Outputs) -> Tensor:
+        """Scalar distance of a student's outputs to a teacher's."""
+        raise NotImplementedError
+
+    def merge_flip(self, outputs: Outputs, mirrored: Outputs, flip_index: Sequence[int]) -> Outputs:
+        """Outputs of an image joined with those of its mirror image."""
+        raise NotImplementedError
+
+    def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
+        """Fixed-size poses or candidates, in input px."""
+        raise NotImplementedError
+
+
+class SeparableOutput(nn.Module):
+    """LitePose's output layer: 5x5 depthwise, batch norm, ReLU6, 1x1; refined and raw features each, added."""
+
+    def __init__(self, level: Level, outputs: int) -> None:
+        super().__init__()
+        self.refined = _SeparableConv(level.channels, outputs)
+        self.raw = None if level.raw_channels is None else _SeparableConv(level.raw_channels, outputs)
+
+    def forward(self, features: LevelFeatures, run: Run) -> Tensor:
+        """(refined, raw) [B, C, h, w] -> [B, outputs, h, w]."""
+        refined, raw = features
+        out: Tensor = self.refined(refined, run)
+        return out if self.raw is None else out + self.raw(raw, run)
+
+
+class _SeparableConv(nn.Module):
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__()
+        self.outputs = outputs
+        self.depthwise = ElasticDepthwiseConv2d(channels, (5,))
+        self.norm = ElasticBatchNorm2d(channels)
+        self.pointwise = ElasticConv2d(channels, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        x = activate(self.norm(self.depthwise(x, 5, run), run), "relu6")
+        return self.pointwise(x, self.outputs, run)
+
+
+def flatten_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+    """The highest cell of each map: scores [B, K] and flat indices [B, K] of maps [B, K, h, w]."""
+    flat = heatmaps.flatten(2)
+    indices = torch.argmax(flat, dim=2, keepdim=True)
+    return flat.gather(2, indices).squeeze(2), indices.squeeze(2)
+
+
+def quarter_shift(heatmaps: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Cells moved by a quarter towards the higher neighbour.
+
+    Args:
+        heatmaps: [B, K, h, w].
+        x, y: [B, K, M] integer cells.
+
+    Returns:
+        x and y [B, K, M] as floats. At the border the missing neighbour counts as the cell itself.
+    """
+    height, width = heatmaps.shape[2], heatmaps.shape[3]
+    flat = heatmaps.flatten(2)
+
+    def at(column: Tensor, row: Tensor) -> Tensor:
+        return flat.gather(2, row * width + column)
+
+    left, right = at((x - 1).clamp(min=0), y), at((x + 1).clamp(max=width - 1), y)
+    above, below = at(x, (y - 1).clamp(min=0)), at(x, (y + 1).clamp(max=height - 1))
+    return (
+        x.to(heatmaps.dtype) + 0.25 * torch.sign(right - left),
+        y.to(heatmaps.dtype) + 0.25 * torch.sign(below - above),
+    )
+
+
+def cells_to_pixels(cells: Tensor, stride: float) -> Tensor:
+    """Cell positions on a map of that stride -> input px (the centre of the first pixel is 0)."""
+    return (cells + 0.5) * stride - 0.5
+
+
+def mirror_maps(maps: Tensor, flip_index: Sequence[int]) -> Tensor:
+    """Maps [B, K, h, w] of a mirrored image as those of the image itself."""
+    return maps[:, list(flip_index)].flip(3)

@@ -1,0 +1,69 @@
+"""Heatmap head for person crops (SimpleBaseline, Xiao et al. 2018)."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nas.heads.base import (
+    Head,
+    Level,
+    LevelFeatures,
+    Outputs,
+    SeparableOutput,
+    cells_to_pixels,
+    flatten_peaks,
+    mirror_maps,
+    quarter_shift,
+)
+from nas.layers import Run
+from nas.space.arch import Head as HeadArch
+from nas.space.arch import OptionValue
+from nas.space.skeleton import Skeleton
+
+
+class HeatmapHead(Head):
+    """One map per joint at the neck's finest scale; outputs `heatmaps` [B, K, h, w]."""
+
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        skeleton: Skeleton,
+        resolutions: Sequence[tuple[int, int]],
+        options: Mapping[str, Sequence[OptionValue]],
+    ) -> None:
+        super().__init__(levels, skeleton, resolutions, options)
+        self.stride = levels[-1].stride
+        self.output = SeparableOutput(levels[-1], self.keypoints)
+
+    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
+        return {"heatmaps": self.output(levels[-1], run)}
+
+    def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Mean squared error over the labelled joints (weights [B, K]); maps [B, K, h, w]."""
+        error = (outputs["heatmaps"].float() - targets["heatmaps"]).square().mean(dim=(2, 3))
+        weights = targets["weights"]
+        return {"heatmap": SCALE * (error * weights).sum() / weights.sum().clamp(min=1)}
+
+    def distill(self, student: Outputs, teacher: Outputs) -> Tensor:
+        """Mean squared error to the teacher's maps."""
+        return SCALE * F.mse_loss(student["heatmaps"].float(), teacher["heatmaps"].float())
+
+    def merge_flip(self, outputs: Outputs, mirrored: Outputs, flip_index: Sequence[int]) -> Outputs:
+        return {"heatmaps": (outputs["heatmaps"] + mirror_maps(mirrored["heatmaps"], flip_index)) / 2}
+
+    def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
+        """`keypoints` [B, 1, K, 3] (input px, score = the peak) and `scores` [B, 1]."""
+        heatmaps = outputs["heatmaps"]
+        width = heatmaps.shape[3]
+        scores, indices = flatten_peaks(heatmaps)
+        rows = torch.div(indices, width, rounding_mode="floor").unsqueeze(2)
+        x, y = quarter_shift(heatmaps, indices.unsqueeze(2) - rows * width, rows)
+        x, y = cells_to_pixels(x, self.stride), cells_to_pixels(y, self.stride)
+        keypoints = torch.cat([x, y, scores.unsqueeze(2)], dim=2)
+        return {"keypoints": keypoints.unsqueeze(1), "scores": scores.mean(dim=1, keepdim=True)}
+
+
+SCALE = 100.0
+"""Mean squared errors of sparse maps are small; scaled, all crop heads' losses are of one order."""
