@@ -1,0 +1,20 @@
+"""Models: blocks, backbones, necks, the pose network, calibration, weight transfer."""
+
+from nas.layers import Statistics, StatisticsMissing
+from nas.models.calibrate import calibrate
+from nas.models.net import PoseNet
+from nas.models.transfer import active_parameters, transfer
+from nas.models.weights import load_into, load_weights, read_weights, save_weights
+
+__all__ = [
+    "PoseNet",
+    "Statistics",
+    "StatisticsMissing",
+    "active_parameters",
+    "calibrate",
+    "load_into",
+    "load_weights",
+    "read_weights",
+    "save_weights",
+    "transfer",
+]

@@ -1,0 +1,140 @@
+"""The one network definition: a supernet over a search space, a plain network over one architecture."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from nas.heads import Head, Outputs
+from nas.layers import ElasticBatchNorm2d, ElasticLayer, Run, Statistics
+from nas.models.backbone import build_stages
+from nas.models.blocks import STEMS
+from nas.models.necks import build_neck
+from nas.space.arch import Arch
+from nas.space.heads import head_spec
+from nas.space.skeleton import Skeleton
+from nas.space.space import SearchSpace
+
+
+class PoseNet(nn.Module):
+    """A pose network over a search space.
+
+    Every choice of kind (block type, up-sampler, head ...) has a module of its own, at its largest width; an
+    architecture is run by slicing. Over a space of one architecture this is that plain network.
+
+    Args:
+        space: a search space, or the one architecture of a plain network.
+        skeleton: the joints to find, or the name of a shipped skeleton.
+    """
+
+    def __init__(self, space: SearchSpace | Arch, skeleton: Skeleton | str) -> None:
+        super().__init__()
+        self.arch = space if isinstance(space, Arch) else None
+        self.space = SearchSpace.of(space) if isinstance(space, Arch) else space
+        self.skeleton = Skeleton.load(skeleton) if isinstance(skeleton, str) else skeleton
+        self._build()
+        for name, module in self.named_modules():
+            if isinstance(module, ElasticLayer):
+                module.key = name
+        self.apply(_initialise)
+
+    def _build(self) -> None:
+        spec = self.space.spec
+        stem_width = max(spec.stem.width)
+        self.stems = nn.ModuleDict({name: STEMS[name](stem_width) for name in spec.stem.type})
+        self.stages = build_stages(stem_width, spec.stages)
+
+        stride = STEMS[spec.stem.type[0]].stride
+        features = [(stem_width, stride)]
+        for stage in spec.stages:
+            stride *= stage.stride
+            features.append((max(stage.width), stride))
+        self.necks = nn.ModuleDict()
+        self.heads = nn.ModuleDict()
+        for neck_name, neck in spec.necks.items():
+            module = build_neck(neck_name, features, {"upsampler": neck.upsampler}, neck.widths)
+            self.necks[neck_name] = module
+            self.heads[neck_name] = nn.ModuleDict(
+                {
+                    name: head_spec(name).load_module()(
+                        module.levels, self.skeleton, spec.resolution, head.options
+                    )
+                    for name, head in spec.heads.items()
+                    if neck_name in head.neck
+                }
+            )
+
+    def forward(
+        self, images: Tensor, arch: Arch | None = None, stats: Statistics | None = None
+    ) -> Outputs:
+        """The head's outputs for one architecture.
+
+        Args:
+            images: [B, 3, H, W] normalised RGB at the architecture's resolution.
+            arch: may be left out where the network holds one architecture only.
+            stats: batch-norm statistics of `arch`, needed in eval mode unless they are embedded.
+
+        Raises:
+            StatisticsMissing: in eval mode without statistics.
+            ValueError: statistics of another architecture, images of another size, no architecture.
+        """
+        arch = self.resolve(arch)
+        return self.run(images, arch, Run() if stats is None else Run(values=_values(stats, arch)))
+
+    def run(self, images: Tensor, arch: Arch, run: Run) -> Outputs:
+        """`forward` in an explicit context."""
+        if tuple(images.shape[2:]) != arch.resolution:
+            raise ValueError(f"images of {tuple(images.shape[2:])} for an architecture of {arch.resolution}")
+        x = self.stems[arch.stem.type](images, arch.stem, run)
+        features = [x]
+        for module, stage in zip(self.stages, arch.stages, strict=True):
+            features.append(module(features[-1], stage, run))
+        levels = self.necks[arch.neck.type](tuple(features), arch.neck, run)
+        outputs: Outputs = self.head(arch)(levels, arch.head, run)
+        return outputs
+
+    def decode(self, outputs: Outputs, arch: Arch | None = None) -> Outputs:
+        """Poses or candidates in input px: see the head's `decode`."""
+        arch = self.resolve(arch)
+        return self.head(arch).decode(outputs, arch.head)
+
+    def head(self, arch: Arch | None = None) -> Head:
+        """The head module of an architecture."""
+        arch = self.resolve(arch)
+        heads: Any = self.heads[arch.neck.type]
+        head: Head = heads[arch.head.type]
+        return head
+
+    def resolve(self, arch: Arch | None) -> Arch:
+        """The architecture meant. Raises ValueError where it is left out and there are several."""
+        arch = arch or self.arch
+        if arch is None:
+            raise ValueError("a network over a space of several architectures must be told which to run")
+        return arch
+
+    def embed(self, stats: Statistics) -> None:
+        """Keep statistics in a plain network's batch norms. Raises ValueError on a mismatch."""
+        values = _values(stats, self.resolve(None))
+        for module in self.modules():
+            if isinstance(module, ElasticBatchNorm2d):
+                mean, variance = values[module.key]
+                module.embed(mean.clone(), variance.clone())
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether statistics are embedded."""
+        norms = [m for m in self.modules() if isinstance(m, ElasticBatchNorm2d)]
+        return bool(norms) and all(norm.running_mean is not None for norm in norms)
+
+
+def _values(stats: Statistics, arch: Arch) -> Mapping[str, tuple[Tensor, Tensor]]:
+    if stats.arch_id != arch.id:
+        raise ValueError(f"statistics of architecture {stats.arch_id} given for {arch.id}")
+    return stats.values
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out")
+    elif isinstance(module, nn.ConvTranspose2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_in")

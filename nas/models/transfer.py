@@ -1,0 +1,45 @@
+"""From a supernet to the plain network of one architecture."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from nas.layers import Run, Statistics
+from nas.models.net import PoseNet
+from nas.space.arch import Arch
+
+
+def transfer(net: PoseNet, arch: Arch, stats: Statistics) -> PoseNet:
+    """The plain network of `arch` with the supernet's weights and these statistics, in eval mode.
+
+    Its outputs equal `net(images, arch, stats)` bit for bit (eval mode, same batch, threads and dtype, no
+    autocast): every layer reports the parameters that it is active with, kernel transforms and resampled
+    linear layers resolved.
+
+    Raises:
+        UserError: the architecture is not in the supernet's space.
+        ValueError: statistics of another architecture.
+    """
+    net.space.require(arch)
+    reference = next(net.parameters())
+    plain = PoseNet(arch, net.skeleton).to(device=reference.device, dtype=reference.dtype)
+    plain.load_state_dict(active_parameters(net, arch))
+    plain.embed(stats)
+    return plain.eval()
+
+
+@torch.no_grad()
+def active_parameters(net: PoseNet, arch: Arch) -> dict[str, Tensor]:
+    """The parameters that `arch` uses, by name, sliced and resolved."""
+    parameters: dict[str, Tensor] = {}
+
+    def capture(key: str, active: Mapping[str, Tensor | None]) -> None:
+        for name, tensor in active.items():
+            if tensor is not None:
+                parameters[f"{key}.{name}"] = tensor.detach().clone()
+
+    reference = next(net.parameters())
+    image = torch.zeros(1, 3, *arch.resolution, device=reference.device, dtype=reference.dtype)
+    net.run(image, arch, Run(capture=capture))
+    return parameters
