@@ -1,0 +1,154 @@
+"""The one affine between an image and the network's input.
+
+Points are pixels, the centre of the first pixel is (0, 0); an image of width W therefore covers -0.5 .. W - 0.5.
+A resize by s maps x to (x + 0.5) * s - 0.5 and a flip maps x to W - 1 - x: both are exact on every grid
+(Huang et al., "The Devil is in the Details: Delving into Unbiased Data Processing", CVPR 2020).
+Affines are [2, 3] float64 and map image pixels to input pixels. Sizes and resolutions are (h, w).
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nas.codecs.normalise import MEAN
+
+Affine = NDArray[np.float64]
+FloatArray = NDArray[np.floating]
+
+BORDER_COLOUR = tuple(float(channel) for channel in np.round(MEAN * 255))
+"""Fills what lies outside the image: close to zero after normalisation."""
+
+
+def image_affine(
+    size: tuple[int, int],
+    resolution: tuple[int, int],
+    *,
+    scale: float = 1.0,
+    rotation: float = 0.0,
+    flip: bool = False,
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> Affine:
+    """The whole image, keeping its aspect, centred in the input (letterbox); see `box_affine` for the rest."""
+    box = image_box(size)
+    return box_affine(box, resolution, scale=scale, rotation=rotation, flip=flip, shift=shift)
+
+
+def crop_affine(
+    box: ArrayLike,
+    resolution: tuple[int, int],
+    padding: float = 1.25,
+    *,
+    scale: float = 1.0,
+    rotation: float = 0.0,
+    flip: bool = False,
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> Affine:
+    """A box (x0, y0, x1, y1, px) grown `padding` times about its centre; see `box_affine` for the rest."""
+    if padding <= 0:
+        raise ValueError(f"padding must be positive, got {padding}")
+    return box_affine(box, resolution, scale=scale / padding, rotation=rotation, flip=flip, shift=shift)
+
+
+def box_affine(
+    box: ArrayLike,
+    resolution: tuple[int, int],
+    *,
+    scale: float = 1.0,
+    rotation: float = 0.0,
+    flip: bool = False,
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> Affine:
+    """The affine that fits a box into the input, keeping its aspect, box centre on input centre.
+
+    Args:
+        box: x0, y0, x1, y1 (image px).
+        resolution: input size (h, w).
+        scale: enlarges the content about the centre (2 shows half of the box).
+        rotation: degrees, clockwise as seen.
+        flip: mirrors the finished input left to right, so the result equals the unflipped one mirrored.
+        shift: moves the content by these fractions of the input's (width, height), before the flip.
+
+    Raises:
+        ValueError: the box has no extent, or the scale is not positive.
+    """
+    x0, y0, x1, y1 = np.asarray(box, np.float64)
+    height, width = resolution
+    longest = max((x1 - x0) / width, (y1 - y0) / height)
+    if not (np.isfinite(longest) and longest > 0 and scale > 0):
+        raise ValueError(f"a box of extent {x1 - x0:g} x {y1 - y0:g} px cannot be scaled by {scale:g}")
+    factor = scale / longest
+    angle = np.deg2rad(rotation)
+    linear = factor * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    source = np.array([x0 + x1, y0 + y1]) / 2
+    target = np.array([(width - 1) / 2 + shift[0] * width, (height - 1) / 2 + shift[1] * height])
+    affine = np.column_stack([linear, target - linear @ source])
+    return flip_affine(resolution) @ _square(affine) if flip else affine
+
+
+def flip_affine(resolution: tuple[int, int]) -> Affine:
+    """Mirrors an input left to right: x -> W - 1 - x."""
+    return np.array([[-1.0, 0.0, resolution[1] - 1.0], [0.0, 1.0, 0.0]])
+
+
+def image_box(size: tuple[int, int]) -> NDArray[np.float64]:
+    """The box [4] (x0, y0, x1, y1, px) that an image of that size (h, w) covers."""
+    return np.array([-0.5, -0.5, size[1] - 0.5, size[0] - 0.5])
+
+
+def invert(affine: Affine) -> Affine:
+    """The affine from input pixels back to image pixels."""
+    return np.linalg.inv(_square(affine))[:2]
+
+
+def apply_affine(points: FloatArray, affine: Affine) -> NDArray[np.float64]:
+    """Maps points [..., >= 2]: the first two numbers are x, y (px), the others (v, score) are kept."""
+    moved = np.array(points, np.float64)
+    moved[..., :2] = moved[..., :2] @ affine[:, :2].T + affine[:, 2]
+    return moved
+
+
+def affine_scale(affine: Affine) -> float:
+    """How much longer lengths become: the square root of the area factor."""
+    return float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
+
+
+def warp_image(
+    image: NDArray[np.uint8],
+    affine: Affine,
+    resolution: tuple[int, int],
+    *,
+    border: Sequence[float] = BORDER_COLOUR,
+) -> NDArray[np.uint8]:
+    """An image [H, W, 3] seen through the affine: [h, w, 3], linear interpolation, `border` outside the image."""
+    height, width = resolution
+    warped = cv2.warpAffine(
+        image,
+        affine,
+        (width, height),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=border,
+    )
+    return np.asarray(warped, np.uint8)
+
+
+def warp_mask(
+    mask: NDArray[np.bool_], affine: Affine, resolution: tuple[int, int], *, outside: bool = True
+) -> NDArray[np.bool_]:
+    """A mask [H, W] seen through the affine: [h, w] of the nearest pixel, `outside` where the image ends."""
+    height, width = resolution
+    warped = cv2.warpAffine(
+        mask.astype(np.uint8),
+        affine,
+        (width, height),
+        flags=cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=int(outside),
+    )
+    return np.asarray(warped, np.bool_)
+
+
+def _square(affine: Affine) -> NDArray[np.float64]:
+    return np.vstack([affine, [0.0, 0.0, 1.0]])

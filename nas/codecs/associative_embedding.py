@@ -1,0 +1,215 @@
+"""Many people by associative embedding (Newell et al., NeurIPS 2017) at two scales, as HigherHRNet and LitePose do.
+
+Every keypoint cell carries a tag; the keypoints of one person have close tags.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
+from scipy.optimize import linear_sum_assignment
+
+from nas.codecs.base import Candidates, Codec, Targets
+from nas.codecs.maps import (
+    draw_gaussians,
+    nearest_cells,
+    quarter_shift,
+    shrink_mask,
+    to_cells,
+    to_pixels,
+    upsample_twice,
+)
+from nas.codecs.types import People, Poses
+from nas.space.heads import Task
+
+COARSE, FINE = 4, 2
+"""Strides (px) of the two outputs; tags are on the coarse one, peaks are found on the fine grid."""
+
+MAX_PEOPLE = 30
+SIGMA = 2.0
+"""Cells, on both grids."""
+
+NMS_KERNEL = 5
+"""Cells of the fine grid."""
+
+DETECTION_THRESHOLD = 0.1
+TAG_THRESHOLD = 1.0
+
+FILL_CELLS = 2**20
+"""Cells that the search for missing keypoints holds in memory at once."""
+
+
+class AssociativeEmbeddingCodec(Codec):
+    """Heatmaps at strides 4 and 2, tags at stride 4, grouping by tags with the Hungarian algorithm.
+
+    With ideal tags, encode -> decode_maps -> group gives back every labelled keypoint within a quarter of a fine
+    cell (0.5 px) along each axis (three quarters in the outermost cells), where no other person's same keypoint is near enough for the Gaussians or tags to mix.
+    """
+
+    task: ClassVar[Task] = "image"
+
+    def encode(self, people: People) -> Targets:
+        """Targets of one input.
+
+        Returns:
+            heatmaps_4 [K, H/4, W/4], heatmaps_2 [K, H/2, W/2]: float32, everyone's keypoints.
+            mask_4 [H/4, W/4], mask_2 [H/2, W/2]: float32, 1 where the loss counts.
+            joints [30, K, 2]: int64, flat index into [K, H/4, W/4] and 1 where the keypoint is labelled and inside;
+                the 30 largest people where there are more.
+        """
+        targets: Targets = {}
+        keypoints = np.asarray(people.keypoints, np.float64).reshape(-1, self.keypoints, 3)
+        for stride in (COARSE, FINE):
+            grid = self.grid(stride)
+            targets[f"heatmaps_{stride}"] = draw_gaussians(keypoints, stride=stride, grid=grid, sigma=SIGMA)
+            targets[f"mask_{stride}"] = shrink_mask(people.mask, grid)
+        largest = np.argsort(-np.asarray(people.areas, np.float64), kind="stable")[:MAX_PEOPLE]
+        targets["joints"] = self._joints(keypoints[largest])
+        return targets
+
+    def _joints(self, keypoints: NDArray[np.float64]) -> NDArray[np.int64]:
+        height, width = grid = self.grid(COARSE)
+        cells, inside = nearest_cells(keypoints, COARSE, grid)
+        flat = (np.arange(self.keypoints) * height + cells[..., 1]) * width + cells[..., 0]
+        joints = np.zeros((MAX_PEOPLE, self.keypoints, 2), np.int64)
+        joints[: len(keypoints)] = np.stack([np.where(inside, flat, 0), inside], axis=-1)
+        return joints
+
+    def ideal_tags(self, people: People, *, spacing: float = 10.0) -> NDArray[np.float32]:
+        """The tags [K, H/4, W/4, 1] of a perfect network: one value per person, that of the nearest keypoint."""
+        height, width = grid = self.grid(COARSE)
+        tags = np.zeros((self.keypoints, height, width), np.float32)
+        nearest = np.full(tags.shape, np.inf)
+        cells = to_cells(people.keypoints[..., :2], COARSE)
+        _, inside = nearest_cells(people.keypoints, COARSE, grid)
+        for person in range(len(people)):
+            along_x = (np.arange(width) - cells[person, :, 0, None]) ** 2
+            along_y = (np.arange(height) - cells[person, :, 1, None]) ** 2
+            distance = along_y[:, :, None] + along_x[:, None, :]
+            distance[~inside[person]] = np.inf
+            tags[distance < nearest] = spacing * (person + 1)
+            nearest = np.minimum(nearest, distance)
+        return tags[..., None]
+
+    def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
+        """The 30 best peaks of every keypoint.
+
+        Args:
+            outputs: heatmaps_4 [K, H/4, W/4], heatmaps_2 [K, H/2, W/2], tags [K, H/4, W/4, T].
+
+        Returns:
+            candidates [K, 30, 3 + T]: x, y (input px, quarter-shifted), score, tags.
+            heatmap [K, H/2, W/2]: mean of both scales; tag_map [K, H/2, W/2, T].
+        """
+        heatmap = (upsample_twice(outputs["heatmaps_4"]) + outputs["heatmaps_2"]) / 2
+        tag_map = np.moveaxis(upsample_twice(np.moveaxis(outputs["tags"], -1, 1)), 1, -1)
+        count, _, width = heatmap.shape
+        highest = maximum_filter(heatmap, size=(1, NMS_KERNEL, NMS_KERNEL), mode="constant", cval=-np.inf)
+        maxima = np.where(heatmap == highest, heatmap, 0).reshape(count, -1)
+        best = np.argsort(-maxima, axis=1, kind="stable")[:, :MAX_PEOPLE]
+        joint = np.arange(count)[:, None]
+        y, x = np.divmod(best, width)
+        found = np.concatenate(
+            [
+                to_pixels(quarter_shift(heatmap, joint, x, y), FINE),
+                np.take_along_axis(maxima, best, 1)[..., None],
+                tag_map[joint, y, x],
+            ],
+            axis=-1,
+        )
+        return {"candidates": found, "heatmap": heatmap, "tag_map": tag_map}
+
+    def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
+        """People from candidates: matched by tags, missing keypoints filled in from the maps.
+
+        A pose's score is the mean over all keypoints of the matched candidates' scores, missing ones counting 0.
+        At most 30 poses, best first.
+
+        Args:
+            candidates: as `decode_maps` returns them.
+        """
+        keypoints, tags = match_by_tags(candidates["candidates"])
+        scores = keypoints[..., 2].mean(1) if len(keypoints) else np.zeros(0)
+        best = np.argsort(-scores, kind="stable")[:MAX_PEOPLE]
+        filled = fill_missing(keypoints[best], tags[best], candidates["heatmap"], candidates["tag_map"])
+        return Poses(filled, scores[best])
+
+
+def match_by_tags(candidates: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Groups candidates [K, M, 3 + T] into people.
+
+    Keypoint by keypoint, in the skeleton's order: the candidates above the detection threshold are assigned to the
+    people so far at the least sum of round(|tag - mean tag of the person|) * 100 - score; those left over, or with a
+    tag distance of 1 and more, begin new people.
+
+    Returns:
+        keypoints [N, K, 3] x, y (px), score, where missing ones are 0; mean tags [N, T].
+    """
+    count, most, size = candidates.shape
+    keypoints = np.zeros((count * most, count, 3))
+    tag_sums = np.zeros((count * most, size - 3))
+    joints = np.zeros((count * most, 1))
+    people = 0
+    for joint, rows in enumerate(np.asarray(candidates, np.float64)):
+        rows = rows[rows[:, 2] > DETECTION_THRESHOLD]
+        means = tag_sums[:people] / joints[:people]
+        distance = np.linalg.norm(rows[:, None, 3:] - means[None], axis=-1)
+        row, column = linear_sum_assignment(np.round(distance) * 100 - rows[:, 2:3])
+        near = distance[row, column] < TAG_THRESHOLD
+        owner = np.full(len(rows), -1)
+        owner[row[near]] = column[near]
+        new = owner < 0
+        owner[new] = people + np.arange(new.sum())
+        people += int(new.sum())
+        keypoints[owner, joint] = rows[:, :3]
+        tag_sums[owner] += rows[:, 3:]
+        joints[owner] += 1
+    return keypoints[:people], tag_sums[:people] / joints[:people]
+
+
+def fill_missing(
+    keypoints: NDArray[np.float64],
+    tags: NDArray[np.float64],
+    heatmap: NDArray[np.floating],
+    tag_map: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """Keypoints [N, K, 3] with the missing ones (score 0) looked up in the maps.
+
+    A missing keypoint goes to the maximum of heatmap - round(|tag - mean tag of the person|), quarter-shifted, and
+    takes the heatmap's value there as its score; where that is not positive it stays missing.
+
+    Args:
+        keypoints: [N, K, 3] x, y (input px), score.
+        tags: [N, T] mean tag of each person.
+        heatmap: [K, H/2, W/2].
+        tag_map: [K, H/2, W/2, T].
+    """
+    count, height, width = heatmap.shape
+    person, joint = np.nonzero(keypoints[..., 2] == 0)
+    flat_heat = heatmap.reshape(count, -1)
+    flat_tags = tag_map.reshape(count, height * width, -1)
+    wanted = tags.astype(tag_map.dtype)
+    best = np.zeros(len(person), np.int64)
+    step = max(1, FILL_CELLS // (height * width * flat_tags.shape[-1]))
+    for k in np.unique(joint):
+        rows = np.flatnonzero(joint == k)
+        for start in range(0, len(rows), step):
+            chosen = rows[start : start + step]
+            difference = flat_tags[k] - wanted[person[chosen], None]
+            best[chosen] = (flat_heat[k] - np.round(_length(difference))).argmax(1)
+    y, x = np.divmod(best, width)
+    values = heatmap[joint, y, x].astype(np.float64)
+    found = values > 0
+    filled = keypoints.copy()
+    places = to_pixels(quarter_shift(heatmap, joint, x, y), FINE)
+    filled[person[found], joint[found]] = np.column_stack([places, values])[found]
+    return filled
+
+
+def _length(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Euclidean length over the last axis; of single numbers the magnitude, which is much faster."""
+    if vectors.shape[-1] == 1:
+        return np.asarray(np.abs(vectors[..., 0]))
+    return np.asarray(np.linalg.norm(vectors, axis=-1))

@@ -1,0 +1,112 @@
+"""Maps of cells: drawing Gaussians, refining peaks, and going between cells and pixels.
+
+Cell c of a map of stride s lies at pixel (c + 0.5) * s - 0.5.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating]
+
+
+def to_cells(pixels: FloatArray, stride: float) -> NDArray[np.float64]:
+    """Positions in cells of pixel positions."""
+    return (np.asarray(pixels, np.float64) + 0.5) / stride - 0.5
+
+
+def to_pixels(cells: FloatArray, stride: float) -> NDArray[np.float64]:
+    """Positions in pixels of cell positions."""
+    return (np.asarray(cells, np.float64) + 0.5) * stride - 0.5
+
+
+def nearest_cells(
+    keypoints: FloatArray, stride: float, grid: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The nearest cell of each labelled keypoint.
+
+    Args:
+        keypoints: [..., 3] x, y (px), v.
+        stride: px per cell.
+        grid: cells (h, w).
+
+    Returns:
+        [..., 2] x, y of the cell, and [...] True where the keypoint is labelled and lies on the grid.
+    """
+    cells = np.floor(to_cells(keypoints[..., :2], stride) + 0.5)
+    inside = (cells >= 0).all(-1) & (cells < np.array(grid[::-1])).all(-1) & (keypoints[..., 2] > 0)
+    return np.where(inside[..., None], cells, 0).astype(np.int64), inside
+
+
+def draw_gaussians(
+    keypoints: FloatArray, *, stride: float, grid: tuple[int, int], sigma: float
+) -> NDArray[np.float32]:
+    """Heatmaps [K, h, w] of people's keypoints [P, K, 3] (px): 1 at the exact position, maximum over people.
+
+    A Gaussian of `sigma` cells is cut where it is further than 3 sigma from its centre along x or y.
+    """
+    height, width = grid
+    count = keypoints.shape[1]
+    cells, inside = nearest_cells(keypoints, stride, grid)
+    person, joint = np.nonzero(inside)
+    centre = to_cells(keypoints[person, joint, :2], stride)
+    reach = int(np.ceil(3 * sigma))
+    window = np.arange(-reach, reach + 1)
+    positions = cells[person, joint][:, None, :] + window[None, :, None]
+    distance = positions - centre[:, None, :]
+    seen = (np.abs(distance) <= 3 * sigma) & (positions >= 0) & (positions < np.array([width, height]))
+    bell = np.where(seen, np.exp(-(distance**2) / (2 * sigma**2)), 0.0)
+    values = bell[:, :, None, 1] * bell[:, None, :, 0]
+    clipped = np.clip(positions, 0, np.array([width - 1, height - 1]))
+    flat = (joint[:, None, None] * height + clipped[:, :, None, 1]) * width + clipped[:, None, :, 0]
+    maps = np.zeros(count * height * width, np.float32)
+    np.maximum.at(maps, flat.ravel(), values.ravel().astype(np.float32))
+    return maps.reshape(count, height, width)
+
+
+def quarter_shift(
+    maps: FloatArray, joint: NDArray[np.int64], x: NDArray[np.int64], y: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Cells [..., 2] of peaks moved a quarter towards the higher neighbour, along x and along y.
+
+    Between equal neighbours a peak does not move; on the map's border the missing neighbour counts as the cell itself.
+
+    Args:
+        maps: [K, h, w].
+        joint, x, y: [...] which map, and the peak's cell.
+    """
+    _, height, width = maps.shape
+    right, left = maps[joint, y, np.minimum(x + 1, width - 1)], maps[joint, y, np.maximum(x - 1, 0)]
+    below, above = maps[joint, np.minimum(y + 1, height - 1), x], maps[joint, np.maximum(y - 1, 0), x]
+    shift = np.stack([np.sign(right - left), np.sign(below - above)], axis=-1)
+    return np.stack([x, y], axis=-1) + 0.25 * shift
+
+
+def peaks(maps: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The highest cell of each map [K, h, w], quarter-shifted: cells [K, 2] x, y and their values [K]."""
+    count, _, width = maps.shape
+    joint = np.arange(count)
+    best = maps.reshape(count, -1).argmax(1)
+    y, x = np.divmod(best, width)
+    return quarter_shift(maps, joint, x, y), maps[joint, y, x].astype(np.float64)
+
+
+def upsample_twice(maps: FloatArray) -> FloatArray:
+    """Maps [..., h, w] at twice the size, linear between cell centres, edges repeated."""
+    return _double(_double(maps, -1), -2)
+
+
+def _double(maps: FloatArray, axis: int) -> FloatArray:
+    moved = np.moveaxis(maps, axis, -1)
+    before = np.concatenate([moved[..., :1], moved[..., :-1]], axis=-1)
+    after = np.concatenate([moved[..., 1:], moved[..., -1:]], axis=-1)
+    pair = np.stack([0.25 * before + 0.75 * moved, 0.75 * moved + 0.25 * after], axis=-1)
+    return np.moveaxis(pair.reshape(*moved.shape[:-1], -1), -1, axis)
+
+
+def shrink_mask(mask: NDArray[np.bool_] | None, grid: tuple[int, int]) -> NDArray[np.float32]:
+    """A mask [H, W] on a coarser grid (h, w): 1 where more than half of the cell counts. None counts everywhere."""
+    if mask is None:
+        return np.ones(grid, np.float32)
+    height, width = grid
+    blocks = mask.reshape(height, mask.shape[0] // height, width, mask.shape[1] // width)
+    return (blocks.mean((1, 3)) > 0.5).astype(np.float32)

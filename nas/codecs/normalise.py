@@ -1,0 +1,19 @@
+"""The normalisation that every network of this project expects: ImageNet's, on RGB in 0..1."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+MEAN: NDArray[np.float32] = np.array([0.485, 0.456, 0.406], np.float32)
+STD: NDArray[np.float32] = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+def normalise(
+    images: NDArray[np.uint8],
+    *,
+    mean: NDArray[np.float32] = MEAN,
+    std: NDArray[np.float32] = STD,
+) -> NDArray[np.float32]:
+    """RGB images [..., H, W, 3] of 0..255 as float32 of the same shape, (x / 255 - mean) / std per channel."""
+    scale = (1 / (255 * np.asarray(std, np.float64))).astype(np.float32)
+    offset = (-np.asarray(mean, np.float64) / np.asarray(std, np.float64)).astype(np.float32)
+    return images.astype(np.float32) * scale + offset

@@ -1,0 +1,89 @@
+"""Coordinates as classification (SimCC, Li et al., ECCV 2022; RTMPose, Jiang et al., 2023)."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from nas.codecs.base import Candidates, Codec, Targets, group_direct, only_person
+from nas.codecs.maps import to_cells, to_pixels
+from nas.codecs.types import People, Poses
+from nas.errors import UserError
+from nas.space.heads import Task
+
+SMOOTHING = 0.1
+"""Probability that label "onehot" spreads over all bins."""
+
+LABELS = ("gaussian", "onehot")
+
+
+def bin_sigma(bins: int) -> float:
+    """RTMPose's sigma of the Gaussian label, in bins: sqrt(bins) / 4 (384 bins: 4.9)."""
+    return float(np.sqrt(bins)) / 4
+
+
+class SimCCCodec(Codec):
+    """Two vectors per keypoint, `split` bins per pixel along x and along y.
+
+    Bin b lies at pixel (b + 0.5) / split - 0.5. encode -> decode_maps -> group gives back every labelled keypoint
+    inside the input within 0.5 / split px along each axis.
+
+    Options:
+        split: bins per px.
+        label: "gaussian" (unnormalised, its centre at the exact position) or "onehot" (smoothed).
+    """
+
+    task: ClassVar[Task] = "crop"
+
+    @property
+    def split(self) -> int:
+        return int(self.options.get("split", 2))
+
+    @property
+    def bins(self) -> tuple[int, int]:
+        """Bins along (y, x)."""
+        return self.resolution[0] * self.split, self.resolution[1] * self.split
+
+    def encode(self, people: People) -> Targets:
+        """x [K, W * split], y [K, H * split], weights [K]; float32. Rows of weight 0 are zero.
+
+        Raises ValueError where there is not exactly one person.
+        """
+        keypoints = only_person(people)
+        centres = to_cells(keypoints[:, :2], 1 / self.split)
+        size = np.array(self.bins[::-1])
+        nearest = np.floor(centres + 0.5)
+        inside = ((nearest >= 0) & (nearest < size)).all(1) & (keypoints[:, 2] > 0)
+        weights = inside.astype(np.float32)
+        return {
+            "x": self._label(centres[:, 0], int(size[0])) * weights[:, None],
+            "y": self._label(centres[:, 1], int(size[1])) * weights[:, None],
+            "weights": weights,
+        }
+
+    def _label(self, centres: NDArray[np.float64], bins: int) -> NDArray[np.float32]:
+        distance = np.arange(bins) - np.where(np.isfinite(centres), centres, 0)[:, None]
+        label = self.options.get("label", "gaussian")
+        if label == "gaussian":
+            return np.exp(-(distance**2) / (2 * bin_sigma(bins) ** 2)).astype(np.float32)
+        if label == "onehot":
+            hot = np.abs(distance).argmin(1)[:, None] == np.arange(bins)
+            return (hot * (1 - SMOOTHING) + SMOOTHING / bins).astype(np.float32)
+        raise UserError(f"simcc head: label {label!r} is unknown; choose one of {', '.join(LABELS)}")
+
+    def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
+        """keypoints [1, K, 3] and scores [1] from the logits x [K, W * split] and y [K, H * split].
+
+        A keypoint's score is the geometric mean of its two bins' probabilities, the pose's the mean over keypoints.
+        """
+        x, y = outputs["x"], outputs["y"]
+        bins = np.stack([x.argmax(1), y.argmax(1)], axis=1)
+        values = np.sqrt(softmax(x, axis=1).max(1) * softmax(y, axis=1).max(1)).astype(np.float64)
+        keypoints = np.column_stack([to_pixels(bins, 1 / self.split), values])
+        return {"keypoints": keypoints[None], "scores": values.mean(keepdims=True)}
+
+    def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
+        """The person, unless its score is 0."""
+        return group_direct(candidates)
