@@ -1,4 +1,7 @@
-"""Architectures as immutable values."""
+"""Architectures as immutable values.
+
+Files are read and written in `arch_json.py` (this project's format) and `litepose.py` (LitePose's).
+"""
 
 import hashlib
 import json
@@ -8,12 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from nas.errors import UserError
-
 OptionValue = int | float | str | bool
 Options = tuple[tuple[str, OptionValue], ...]
-
-FORMAT_VERSION = 1
 
 
 def freeze_options(options: Mapping[str, OptionValue]) -> Options:
@@ -101,3 +100,41 @@ class Arch:
     def with_resolution(self, resolution: tuple[int, int]) -> Self:
         """The same layers at another input size (h, w)."""
         return replace(self, resolution=resolution)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
+        # The cached hash must not travel: string hashes differ from process to process.
+        return type(self), (self.resolution, self.stem, self.stages, self.neck, self.head)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data of the versioned arch format; `from_json` gives an equal arch back."""
+        from nas.space.arch_json import arch_to_json
+
+        return arch_to_json(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], *, source: str = "arch") -> "Arch":
+        """The arch that `data` describes, in this project's format or in LitePose's.
+
+        Raises:
+            UserError: `source: field: what is wrong`.
+        """
+        from nas.space.arch_json import arch_from_json
+        from nas.space.litepose import arch_from_litepose, is_litepose
+
+        return (arch_from_litepose if is_litepose(data) else arch_from_json)(data, source=source)
+
+    def save(self, path: str | Path, *, info: Mapping[str, Any] | None = None) -> None:
+        """Write the arch as JSON. `info` (how it was found, its figures) is kept beside it and never read as arch."""
+        data = self.to_json() | ({"info": dict(info)} if info else {})
+        Path(path).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> "Arch":
+        """The arch of a JSON file, or of a subnet that ships with the package, by its name.
+
+        Raises:
+            UserError: no such file, not JSON, or not an arch; names file and field.
+        """
+        from nas.space.arch_json import load_arch
+
+        return load_arch(name_or_path)

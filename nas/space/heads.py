@@ -72,6 +72,25 @@ def head_names() -> tuple[str, ...]:
     return tuple(sorted(_REGISTRY))
 
 
+def complete_options(name: str, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    """All options of a head, those not given at their defaults.
+
+    Raises:
+        UserError: unknown head, unknown option, or a value of another type than the option's default.
+    """
+    defaults = head_spec(name).options
+    for option, value in given.items():
+        if option not in defaults:
+            known = ", ".join(defaults) or "none"
+            raise UserError(f"head {name!r} has no option {option!r}; its options: {known}")
+        expected = type(defaults[option])
+        if type(value) is not expected and not (expected is float and type(value) is int):
+            raise UserError(
+                f"option {option!r} of head {name!r}: expected {expected.__name__}, got {value!r}"
+            )
+    return {**defaults, **given}
+
+
 register_head(
     HeadSpec(
         name="associative_embedding",

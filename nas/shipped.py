@@ -1,0 +1,45 @@
+"""Files that ship with the package: search spaces, supernets and subnets, found by name."""
+
+from pathlib import Path
+
+from nas.errors import UserError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped(folder: str, name: str, suffix: str) -> Path:
+    """The shipped file `folder/name+suffix`, in a checkout or in an installed wheel.
+
+    Raises:
+        UserError: no such file ships; the message lists those that do.
+    """
+    path = _root() / folder / f"{name}{suffix}"
+    if not path.is_file():
+        known = ", ".join(shipped_names(folder, suffix)) or "none"
+        raise UserError(f"{name!r} is neither a file nor one of the shipped {folder} ({known})")
+    return path
+
+
+def shipped_names(folder: str, suffix: str) -> tuple[str, ...]:
+    """The names that `shipped` knows in a folder, sorted."""
+    return tuple(sorted(path.name.removesuffix(suffix) for path in (_root() / folder).glob(f"*{suffix}")))
+
+
+def locate(folder: str, name_or_path: str | Path, suffix: str) -> Path:
+    """The file that a user means: an existing path first, then a shipped name.
+
+    Raises:
+        UserError: neither exists.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    if path.suffix or len(path.parts) > 1:
+        raise UserError(f"{path}: no such file")
+    return shipped(folder, str(name_or_path), suffix)
+
+
+def _root() -> Path:
+    # A wheel carries the folders inside the package; a checkout has them beside it.
+    inside = _PACKAGE / "_shipped"
+    return inside if inside.is_dir() else _PACKAGE.parent

@@ -1,0 +1,178 @@
+"""The versioned JSON format of architectures."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from nas.errors import UserError
+from nas.shipped import locate
+from nas.space.arch import Arch, Block, Head, Neck, OptionValue, Stage, Stem, freeze_options
+from nas.space.fields import (
+    BLOCK_OPTIONS,
+    Activation,
+    AsTuple,
+    BlockType,
+    Count,
+    Kernel,
+    NeckType,
+    Option,
+    StemType,
+    StrictModel,
+    Stride,
+    Upsampler,
+    Width,
+    neck_fault,
+    resolution_fault,
+    total_stride,
+)
+from nas.space.heads import complete_options, head_spec
+
+FORMAT_VERSION = 1
+
+
+class _Block(StrictModel):
+    kernel: Kernel
+    expansion: Count
+
+
+class _Stem(StrictModel):
+    type: StemType
+    width: Width
+    activation: Activation
+
+
+class _Stage(StrictModel):
+    type: BlockType
+    activation: Activation
+    stride: Stride
+    width: Width
+    options: dict[str, Option] = Field(default_factory=dict)
+    blocks: Annotated[tuple[_Block, ...], AsTuple, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _complete(self) -> "_Stage":
+        if set(self.options) != set(BLOCK_OPTIONS[self.type]):
+            known = ", ".join(BLOCK_OPTIONS[self.type]) or "none"
+            raise ValueError(f"block type {self.type!r} has the options {known}, got {sorted(self.options)}")
+        return self
+
+
+class _Neck(StrictModel):
+    type: NeckType
+    upsampler: Upsampler | None = None
+    widths: Annotated[tuple[Width, ...], AsTuple] = ()
+
+    @model_validator(mode="after")
+    def _fits_type(self) -> "_Neck":
+        if (self.upsampler is None) != (self.type == "none"):
+            raise ValueError(f"the neck {self.type!r} {'takes no' if self.upsampler else 'needs an'} up-sampler")
+        return self
+
+
+class _Head(StrictModel):
+    type: str
+    options: dict[str, Option] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _registered(self) -> "_Head":
+        try:
+            complete_options(self.type, self.options)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+
+class _Arch(StrictModel):
+    version: int
+    resolution: Annotated[tuple[Count, Count], AsTuple]
+    stem: _Stem
+    stages: Annotated[tuple[_Stage, ...], AsTuple, Field(min_length=1)]
+    neck: _Neck
+    head: _Head
+    info: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "_Arch":
+        stride = total_stride(self.stem.type, [stage.stride for stage in self.stages])
+        if fault := resolution_fault(self.resolution, stride):
+            raise ValueError(f"resolution: {fault}")
+        if fault := neck_fault(self.neck.type, len(self.neck.widths), stride):
+            raise ValueError(f"neck.widths: {fault}")
+        takes = head_spec(self.head.type).necks
+        if self.neck.type not in takes:
+            raise ValueError(
+                f"neck.type: head {self.head.type!r} takes {' or '.join(takes)}, not {self.neck.type!r}"
+            )
+        return self
+
+
+def arch_to_json(arch: Arch) -> dict[str, Any]:
+    """Plain data of the current format version."""
+    return {
+        "version": FORMAT_VERSION,
+        "resolution": list(arch.resolution),
+        "stem": {"type": arch.stem.type, "width": arch.stem.width, "activation": arch.stem.activation},
+        "stages": [_stage_to_json(stage) for stage in arch.stages],
+        "neck": {
+            "type": arch.neck.type,
+            "upsampler": arch.neck.upsampler,
+            "widths": list(arch.neck.widths),
+        },
+        "head": {"type": arch.head.type, "options": dict(arch.head.options)},
+    }
+
+
+def arch_from_json(data: Mapping[str, Any], *, source: str = "arch") -> Arch:
+    """The arch of plain data. Head options that are left out take their defaults.
+
+    Raises:
+        UserError: `source: field: what is wrong`.
+    """
+    if isinstance(data, Mapping) and data.get("version", FORMAT_VERSION) != FORMAT_VERSION:
+        raise UserError(
+            f"{source}: version: this package reads version {FORMAT_VERSION}, got {data['version']!r}"
+        )
+    checked = _Arch.read(data, source)
+    return Arch(
+        resolution=checked.resolution,
+        stem=Stem(type=checked.stem.type, width=checked.stem.width, activation=checked.stem.activation),
+        stages=tuple(_stage(stage) for stage in checked.stages),
+        neck=Neck(type=checked.neck.type, upsampler=checked.neck.upsampler, widths=checked.neck.widths),
+        head=Head(checked.head.type, freeze_options(complete_options(checked.head.type, checked.head.options))),
+    )
+
+
+def load_arch(name_or_path: str | Path) -> Arch:
+    """Read an arch file of either format. Raises UserError naming file and field."""
+    path = locate("subnets", name_or_path, ".json")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as JSON: {error}") from None
+    return Arch.from_json(data, source=str(path))
+
+
+def _stage_to_json(stage: Stage) -> dict[str, Any]:
+    options: dict[str, OptionValue] = dict(stage.options)
+    return {
+        "type": stage.type,
+        "activation": stage.activation,
+        "stride": stage.stride,
+        "width": stage.width,
+        "options": options,
+        "blocks": [{"kernel": block.kernel, "expansion": block.expansion} for block in stage.blocks],
+    }
+
+
+def _stage(stage: _Stage) -> Stage:
+    return Stage(
+        type=stage.type,
+        activation=stage.activation,
+        stride=stage.stride,
+        width=stage.width,
+        blocks=tuple(Block(block.kernel, block.expansion) for block in stage.blocks),
+        options=freeze_options(stage.options),
+    )

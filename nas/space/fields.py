@@ -1,0 +1,138 @@
+"""Field types that search spaces and arch files share, and their one-line error messages."""
+
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+
+from nas.errors import UserError
+
+STEM_STRIDES: Mapping[str, int] = MappingProxyType({"separable": 2})
+BLOCK_OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType({"mbconv": ()})
+ACTIVATIONS = ("relu", "relu6", "silu", "hardswish")
+UPSAMPLERS = ("nearest_dw", "bilinear", "deconv2x2", "deconv4x4")
+NECK_TYPES = ("none", "fusion_deconv")
+CHANNEL_MULTIPLE = 8
+
+
+def integer(test: Callable[[int], bool], description: str) -> BeforeValidator:
+    """A validator for integers that pass a test; never coerces."""
+
+    def check(value: Any) -> int:
+        if type(value) is not int or not test(value):
+            raise ValueError(f"expected {description}, got {value!r}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def one_of(noun: str, names: Collection[str]) -> BeforeValidator:
+    """A validator for a name out of a fixed vocabulary."""
+
+    def check(value: Any) -> str:
+        if value not in names:
+            raise ValueError(f"unknown {noun} {value!r}; known: {', '.join(names)}")
+        return str(value)
+
+    return BeforeValidator(check)
+
+
+def _option(value: Any) -> int | float | str | bool:
+    if not isinstance(value, int | float | str | bool):
+        raise ValueError(f"expected a number, a string or a boolean, got {value!r}")
+    return value
+
+
+def _as_tuple(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, tuple):
+        return value
+    raise ValueError(f"expected a list, got {value!r}")
+
+
+def _widths(value: int) -> bool:
+    return value > 0 and value % CHANNEL_MULTIPLE == 0
+
+
+Count = Annotated[int, integer(lambda value: value > 0, "a positive integer")]
+Width = Annotated[int, integer(_widths, f"a positive multiple of {CHANNEL_MULTIPLE}")]
+Kernel = Annotated[int, integer(lambda value: value > 0 and value % 2 == 1, "a positive odd integer")]
+Stride = Annotated[int, integer(lambda value: value in (1, 2), "a stride of 1 or 2")]
+StemType = Annotated[str, one_of("stem type", STEM_STRIDES)]
+BlockType = Annotated[str, one_of("block type", BLOCK_OPTIONS)]
+Activation = Annotated[str, one_of("activation", ACTIVATIONS)]
+Upsampler = Annotated[str, one_of("up-sampler", UPSAMPLERS)]
+NeckType = Annotated[str, one_of("neck", NECK_TYPES)]
+Option = Annotated[int | float | str | bool, BeforeValidator(_option)]
+AsTuple = BeforeValidator(_as_tuple)
+
+
+class StrictModel(BaseModel):
+    """A frozen, strict pydantic model that names unknown and missing keys together with the known ones."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            raise ValueError(f"expected a mapping, got {data!r}")
+        known = {field.alias or name: field for name, field in cls.model_fields.items()}
+        for key in data:
+            if key not in known:
+                raise ValueError(f"unknown {cls._noun()} {key!r}; known: {', '.join(known)}")
+        for key, field in known.items():
+            if field.is_required() and key not in data:
+                raise ValueError(f"{key!r} is missing")
+        return data
+
+    @classmethod
+    def _noun(cls) -> str:
+        return "field"
+
+    @classmethod
+    def read(cls, data: Any, source: str) -> Self:
+        """Validate plain data. Raises UserError `source: field: what is wrong` for the first fault."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise UserError(f"{source}: {first_fault(error)}") from None
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first fault of a pydantic error as `field: what is wrong`."""
+    faults = error.errors(include_url=False)
+    fault = faults[0]
+    field = ".".join(str(part) for part in fault["loc"])
+    reason = str(fault.get("ctx", {}).get("error", "")) or f"{fault['msg']}, got {fault['input']!r}"
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return f"{field}: {reason}{more}" if field else f"{reason}{more}"
+
+
+def total_stride(stem_type: str, strides: Collection[int]) -> int:
+    """How many input pixels one cell of the last stage covers, per axis."""
+    stride = STEM_STRIDES[stem_type]
+    for factor in strides:
+        stride *= factor
+    return stride
+
+
+def resolution_fault(resolution: tuple[int, int], stride: int) -> str | None:
+    """Why an input size (h, w) does not fit a network of that total stride; None where it does."""
+    if any(side % stride for side in resolution):
+        return f"{resolution[0]}x{resolution[1]} is not divisible by the network's total stride {stride}"
+    return None
+
+
+def neck_fault(neck: str, levels: int, stride: int) -> str | None:
+    """Why a neck with that many up-sampling levels does not fit a total stride; None where it does."""
+    if neck == "none":
+        return None if levels == 0 else "the neck 'none' takes no widths"
+    finest = stride // 2**levels
+    if levels == 0:
+        return f"the neck {neck!r} needs at least one width"
+    if finest < 2:
+        return f"{levels} up-sampling levels do not fit a total stride of {stride}"
+    return None

@@ -1,0 +1,192 @@
+"""Skeletons: the joints of a data set, how they mirror, and how they are scored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BeforeValidator, Field, model_validator
+
+from nas.errors import UserError
+from nas.space.fields import AsTuple, StrictModel
+
+_FOLDER = Path(__file__).resolve().parent / "skeletons"
+_ALIASES = _FOLDER / "aliases.yaml"
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class PckSegments:
+    """The pairs of joints whose distance scales PCK's threshold; None where the skeleton has no such pair."""
+
+    torso: Pair | None = None
+    head: Pair | None = None
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The joints of a person.
+
+    Args:
+        name: how weights and reports call it.
+        keypoints: the joints' names in the order of all arrays.
+        flip_pairs: pairs of joints that change places in a mirrored image.
+        sigmas: OKS standard deviations relative to the person's scale, one per joint.
+        limbs: pairs of joints that are drawn as lines.
+        pck: reference segments of PCK.
+        sigmas_source: where the sigmas come from.
+    """
+
+    name: str
+    keypoints: tuple[str, ...]
+    flip_pairs: tuple[Pair, ...]
+    sigmas: tuple[float, ...]
+    limbs: tuple[Pair, ...] = ()
+    pck: PckSegments = field(default_factory=PckSegments)
+    sigmas_source: str = ""
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    def index(self, name: str) -> int:
+        """The position of a joint. Raises UserError for one that the skeleton lacks."""
+        try:
+            return self._positions[name]
+        except KeyError:
+            known = ", ".join(self.keypoints)
+            raise UserError(f"skeleton {self.name!r} has no joint {name!r}; its joints: {known}") from None
+
+    @cached_property
+    def flip_index(self) -> tuple[int, ...]:
+        """For each joint the joint whose place it takes in a mirrored image."""
+        index = list(range(len(self.keypoints)))
+        for left, right in self.flip_pairs:
+            index[self.index(left)], index[self.index(right)] = self.index(right), self.index(left)
+        return tuple(index)
+
+    @cached_property
+    def limb_index(self) -> tuple[tuple[int, int], ...]:
+        """The limbs as positions."""
+        return tuple((self.index(start), self.index(end)) for start, end in self.limbs)
+
+    def joints_of(self, source: "Skeleton") -> tuple[int, ...]:
+        """Where each joint of this skeleton lies in `source`; -1 where `source` has no such joint.
+
+        Joints match by name, or by a name that `skeletons/aliases.yaml` holds to be the same.
+        """
+        positions = {_canonical(name): position for position, name in enumerate(source.keypoints)}
+        return tuple(
+            source._positions.get(name, positions.get(_canonical(name), -1)) for name in self.keypoints
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `from_json` gives an equal skeleton back."""
+        pck = {name: list(pair) for name in ("torso", "head") if (pair := getattr(self.pck, name))}
+        return {
+            "name": self.name,
+            "keypoints": list(self.keypoints),
+            "flip_pairs": [list(pair) for pair in self.flip_pairs],
+            "sigmas": list(self.sigmas),
+            "sigmas_source": self.sigmas_source,
+            "limbs": [list(pair) for pair in self.limbs],
+            "pck": pck,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], *, source: str = "skeleton") -> Self:
+        """The skeleton of plain data. Raises UserError `source: field: what is wrong`."""
+        read = _SkeletonFile.read(data, source)
+        return cls(
+            name=read.name,
+            keypoints=read.keypoints,
+            flip_pairs=read.flip_pairs,
+            sigmas=read.sigmas,
+            limbs=read.limbs,
+            pck=PckSegments(torso=read.pck.torso, head=read.pck.head),
+            sigmas_source=read.sigmas_source,
+        )
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Self:
+        """A shipped skeleton by its name, or one of a YAML file.
+
+        Raises:
+            UserError: unknown name, unreadable file, or a fault in it (missing sigmas above all: a default
+                would make scores look better than they are).
+        """
+        path = Path(name_or_path)
+        if not path.is_file():
+            path = _FOLDER / f"{name_or_path}.yaml"
+        if not path.is_file() or path == _ALIASES:
+            known = ", ".join(skeleton_names())
+            raise UserError(f"{str(name_or_path)!r} is neither a skeleton file nor a known skeleton ({known})")
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+        return cls.from_json(data, source=str(path))
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {name: position for position, name in enumerate(self.keypoints)}
+
+
+def skeleton_names() -> tuple[str, ...]:
+    """The names of the shipped skeletons."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml") if path != _ALIASES))
+
+
+@cache
+def _aliases() -> dict[str, str]:
+    groups = yaml.safe_load(_ALIASES.read_text(encoding="utf-8"))
+    return {name: group[0] for group in groups for name in group}
+
+
+def _canonical(name: str) -> str:
+    return _aliases().get(name, name)
+
+
+def _sigma(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 < value < 1:
+        raise ValueError(f"expected a number between 0 and 1, got {value!r}")
+    return float(value)
+
+
+_Names = Annotated[tuple[str, ...], AsTuple, Field(min_length=1)]
+_Pair = Annotated[tuple[str, str], AsTuple]
+_Pairs = Annotated[tuple[_Pair, ...], AsTuple]
+
+
+class _Pck(StrictModel):
+    torso: _Pair | None = None
+    head: _Pair | None = None
+
+
+class _SkeletonFile(StrictModel):
+    name: str = Field(min_length=1)
+    keypoints: _Names
+    flip_pairs: _Pairs
+    sigmas: Annotated[tuple[Annotated[float, BeforeValidator(_sigma)], ...], AsTuple]
+    sigmas_source: str = ""
+    limbs: _Pairs = ()
+    pck: _Pck = Field(default_factory=_Pck)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.keypoints)) != len(self.keypoints):
+            raise ValueError("keypoints: every name must occur once")
+        if len(self.sigmas) != len(self.keypoints):
+            raise ValueError(f"sigmas: {len(self.keypoints)} joints, but {len(self.sigmas)} sigmas")
+        segments = [pair for pair in (self.pck.torso, self.pck.head) if pair]
+        named = {"flip_pairs": self.flip_pairs, "limbs": self.limbs, "pck": segments}
+        for field_name, pairs in named.items():
+            for name in (name for pair in pairs for name in pair):
+                if name not in self.keypoints:
+                    raise ValueError(f"{field_name}: {name!r} is not among the keypoints")
+        mirrored = [name for pair in self.flip_pairs for name in pair]
+        if len(set(mirrored)) != len(mirrored):
+            raise ValueError("flip_pairs: every joint has one mirror image at most")
+        return self
