@@ -1,0 +1,65 @@
+"""`nas arch`: what one architecture is."""
+
+from typing import Annotated, Any
+
+import typer
+
+from nas.cli.console import out, print_json, print_table
+from nas.cli.space import SkeletonOption
+
+app = typer.Typer()
+
+
+@app.callback()
+def _arch() -> None:
+    """Single architectures."""
+
+
+@app.command()
+def show(
+    arch: Annotated[str, typer.Argument(help="An arch JSON (ours or LitePose's), or a shipped subnet's name.")],
+    skeleton: SkeletonOption = "coco17",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Stages, parameters and MACs of an architecture."""
+    from nas.graph import complexity
+    from nas.space import Arch
+
+    loaded = Arch.load(arch)
+    size = complexity(loaded, skeleton)
+    if as_json:
+        figures = {"id": loaded.id, "skeleton": skeleton, "params": size.params, "macs": size.macs}
+        print_json(figures | {"arch": loaded.to_json()})
+        return
+    height, width = loaded.resolution
+    out.print(f"[bold]{loaded.id}[/bold]: input {height} x {width} (height x width)")
+    out.print(f"{size.params:,} parameters, {size.macs:,} MACs with skeleton {skeleton}\n")
+    columns = ("part", "type", "stride", "width", "depth", "kernels", "expansions", "activation")
+    print_table(None, columns, _rows(loaded), text_columns=2)
+
+
+def _rows(arch: Any) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = [
+        ("stem", arch.stem.type, None, arch.stem.width, None, None, None, arch.stem.activation)
+    ]
+    for number, stage in enumerate(arch.stages):
+        kernels = " ".join(str(block.kernel) for block in stage.blocks)
+        expansions = " ".join(str(block.expansion) for block in stage.blocks)
+        rows.append(
+            (
+                f"stage {number}",
+                stage.type,
+                stage.stride,
+                stage.width,
+                stage.depth,
+                kernels,
+                expansions,
+                stage.activation,
+            )
+        )
+    if arch.neck.type != "none":
+        widths = " ".join(map(str, arch.neck.widths))
+        rows.append(("neck", f"{arch.neck.type} ({arch.neck.upsampler})", None, widths, len(arch.neck.widths)))
+    options = ", ".join(f"{name} {value}" for name, value in arch.head.options)
+    rows.append(("head", f"{arch.head.type} ({options})" if options else arch.head.type))
+    return rows

@@ -1,0 +1,75 @@
+"""Console output shared by the commands: figures go to stdout, progress and remarks to stderr."""
+
+import json
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(data: Any) -> None:
+    """Print one JSON document and nothing else; not-a-number becomes null, which JSON can say."""
+    print(json.dumps(_without_nan(data), indent=2, allow_nan=False))
+
+
+def print_table(
+    title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1
+) -> None:
+    """Print a table; the first `text_columns` columns hold text, the others figures, aligned right."""
+    out.print(make_table(title, columns, rows, text_columns=text_columns))
+
+
+def make_table(
+    title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1
+) -> Table:
+    """The table that `print_table` prints, for other consoles and for files."""
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position < text_columns else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(format_cell(cell) for cell in row))
+    return table
+
+
+def format_cell(value: object) -> str:
+    """A table cell: whole numbers with separators, fractions with three decimals, nothing as a dash."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return str(value)
+
+
+def remark(message: str) -> None:
+    """Tell the user something that is no figure: on stderr, so that it never mixes with `--json`."""
+    err.print(message, markup=False)
+
+
+def log_to_console() -> None:
+    """Send the package's log messages to stderr."""
+    handler = RichHandler(console=err, show_path=False, show_level=False, markup=False, log_time_format="[%X]")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+
+
+def _without_nan(data: Any) -> Any:
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, dict):
+        return {str(key): _without_nan(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_without_nan(value) for value in data]
+    if hasattr(data, "item"):  # numpy scalars
+        return _without_nan(data.item())
+    return data

@@ -1,0 +1,100 @@
+"""The command `nas`: its sub-commands, and how mistakes are told to the user."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module, metadata
+from typing import Annotated
+
+import typer
+
+from nas.cli.console import err, log_to_console, out
+from nas.errors import UserError
+
+INTERRUPTED = 130
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+# What `pip install pose-nas[train]` adds to the base install.
+_TRAIN_PACKAGES = frozenset(
+    "faster_coco_eval lightning_fabric matplotlib onnx optuna pycocotools safetensors tensorboard torch".split()
+)
+
+app = typer.Typer(
+    name="nas",
+    help="Find the human-pose network that is most accurate on this machine within so many milliseconds.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"pose-nas {metadata.version('pose-nas')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    log_to_console()
+
+
+def _register() -> None:
+    """Attach the sub-commands. Their modules import what is heavy only when a command runs."""
+    for name, help_text in (
+        ("space", "Search spaces."),
+        ("arch", "Single architectures."),
+        ("latency", "Milliseconds on this machine: measure, fit, predict."),
+    ):
+        app.add_typer(import_module(f"nas.cli.{name}").app, name=name, help=help_text)
+    for module, names in (
+        ("demo", ("demo",)),
+        ("train", ("train", "transfer", "finetune")),
+        ("search", ("search",)),
+        ("validate", ("validate",)),
+        ("export", ("export",)),
+        ("predict", ("predict",)),
+    ):
+        for name in names:
+            app.command(name)(getattr(import_module(f"nas.cli.{module}"), name))
+
+
+_register()
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line. Mistakes of the user's making become one line on stderr and exit code 2."""
+    try:
+        code = app(args=list(arguments) or ["--help"], prog_name="nas", standalone_mode=False)
+    except UserError as error:
+        return _fail(str(error))
+    except _USAGE_ERROR as error:
+        return _fail(f"{error.format_message()} (nas {_command(error)}--help explains)")  # type: ignore[attr-defined]
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _TRAIN_PACKAGES:
+            raise
+        return _fail(f'this command needs {error.name}, which is not installed: pip install "pose-nas[train]"')
+    except BrokenPipeError:
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        err.print("Interrupted. Long work resumes where it stopped when the same command is run again.")
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str) -> int:
+    err.print(f"Error: {' '.join(message.split())}", markup=False)
+    return 2
+
+
+def _command(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path.split()[1:] if context else []
+    return " ".join([*path, ""])
+
+
+def main() -> None:
+    """Entry point of the command `nas`."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""`nas space`: what a search space holds."""
+
+from typing import Annotated, Any
+
+import typer
+
+from nas.cli.console import out, print_json, print_table
+
+app = typer.Typer()
+
+SkeletonOption = Annotated[
+    str, typer.Option("--skeleton", help="coco17, crowdpose14, mpii16 or a YAML file; the head's size depends on it.")
+]
+
+
+@app.callback()
+def _space() -> None:
+    """Search spaces."""
+
+
+@app.command()
+def show(
+    space: Annotated[str, typer.Argument(help="A shipped search space's name, or a YAML file.")],
+    skeleton: SkeletonOption = "coco17",
+    samples: Annotated[int, typer.Option(min=1, help="Networks drawn to find the median.")] = 301,
+    seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Size of a space, its smallest, median and largest network, and every dimension."""
+    from nas.space import SearchSpace
+
+    loaded = SearchSpace.load(space)
+    networks = _networks(loaded, skeleton, samples=samples, seed=seed)
+    if as_json:
+        dimensions = {dimension.name: list(dimension.choices) for dimension in loaded.dimensions}
+        print_json(
+            {
+                "name": loaded.name,
+                "task": loaded.task,
+                "size": loaded.size,
+                "skeleton": skeleton,
+                "samples": samples,
+                "networks": networks,
+                "dimensions": dimensions,
+            }
+        )
+        return
+    out.print(f"[bold]{loaded.name}[/bold]: {loaded.size:,} networks ({loaded.size:.2e}), task: {loaded.task}\n")
+    print_table(
+        f"Networks for {skeleton}; the median is by MACs, of {samples} random ones",
+        ("network", "resolution", "head", "parameters", "MACs"),
+        (
+            (name, "x".join(map(str, network["resolution"])), network["head"], network["params"], network["macs"])
+            for name, network in networks.items()
+        ),
+        text_columns=3,
+    )
+    out.print()
+    print_table(
+        f"{len(loaded.dimensions)} dimensions",
+        ("dimension", "choices"),
+        ((dimension.name, _choices(dimension.choices)) for dimension in loaded.dimensions),
+        text_columns=2,
+    )
+
+
+def _networks(space: Any, skeleton: str, *, samples: int, seed: int) -> dict[str, dict[str, Any]]:
+    """The smallest, the median by MACs, and the largest network, with their sizes."""
+    import numpy as np
+
+    from nas.graph import complexity
+
+    rng = np.random.default_rng(seed)
+    drawn = [space.sample(rng) for _ in range(samples)]
+    median = sorted(drawn, key=lambda arch: complexity(arch, skeleton).macs)[samples // 2]
+    rows = {"smallest": space.smallest(), "median": median, "largest": space.largest()}
+    return {name: _network(arch, complexity(arch, skeleton)) for name, arch in rows.items()}
+
+
+def _network(arch: Any, size: Any) -> dict[str, Any]:
+    return {
+        "id": arch.id,
+        "resolution": list(arch.resolution),
+        "head": arch.head.type,
+        "params": size.params,
+        "macs": size.macs,
+    }
+
+
+def _choices(choices: Any) -> str:
+    return "  ".join("x".join(map(str, choice)) if isinstance(choice, tuple) else str(choice) for choice in choices)
