@@ -1,0 +1,47 @@
+"""Efficient human-pose networks, searched under real measured milliseconds.
+
+Names load on first use, so that importing one part (the torch-free runtime above all) does not import the others.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nas.graph import complexity
+    from nas.models import PoseNet, calibrate, transfer
+    from nas.space import Arch, ArchManager, SearchSpace, Skeleton
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Arch",
+    "ArchManager",
+    "PoseNet",
+    "SearchSpace",
+    "Skeleton",
+    "__version__",
+    "calibrate",
+    "complexity",
+    "transfer",
+]
+
+_HOMES = {
+    "Arch": "nas.space",
+    "ArchManager": "nas.space",
+    "PoseNet": "nas.models",
+    "SearchSpace": "nas.space",
+    "Skeleton": "nas.space",
+    "calibrate": "nas.models",
+    "complexity": "nas.graph",
+    "transfer": "nas.models",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nas' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

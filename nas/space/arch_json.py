@@ -68,7 +68,9 @@ class _Neck(StrictModel):
     @model_validator(mode="after")
     def _fits_type(self) -> "_Neck":
         if (self.upsampler is None) != (self.type == "none"):
-            raise ValueError(f"the neck {self.type!r} {'takes no' if self.upsampler else 'needs an'} up-sampler")
+            raise ValueError(
+                f"the neck {self.type!r} {'takes no' if self.upsampler else 'needs an'} up-sampler"
+            )
         return self
 
 
@@ -141,7 +143,9 @@ def arch_from_json(data: Mapping[str, Any], *, source: str = "arch") -> Arch:
         stem=Stem(type=checked.stem.type, width=checked.stem.width, activation=checked.stem.activation),
         stages=tuple(_stage(stage) for stage in checked.stages),
         neck=Neck(type=checked.neck.type, upsampler=checked.neck.upsampler, widths=checked.neck.widths),
-        head=Head(checked.head.type, freeze_options(complete_options(checked.head.type, checked.head.options))),
+        head=Head(
+            checked.head.type, freeze_options(complete_options(checked.head.type, checked.head.options))
+        ),
     )
 
 

@@ -1,0 +1,36 @@
+"""Dimensions of a search space: named, ordered lists of choices."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from nas.space.arch import OptionValue
+
+Choice = OptionValue | tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One thing that may vary.
+
+    Args:
+        name: its place in the arch, such as `stages.2.blocks.3.kernel`.
+        choices: what it may be, from cheap to dear.
+        position: its place among the space's dimensions.
+    """
+
+    name: str
+    choices: tuple[Choice, ...]
+    position: int
+
+    @property
+    def elastic(self) -> bool:
+        """Whether there is anything to choose."""
+        return len(self.choices) > 1
+
+    @cached_property
+    def _indices(self) -> dict[Choice, int]:
+        return {choice: index for index, choice in enumerate(self.choices)}
+
+    def index(self, value: Choice) -> int | None:
+        """The index of a choice; None where it is not one."""
+        return self._indices.get(value)

@@ -1,0 +1,278 @@
+"""The schema of search-space files: what may vary, as ordered lists of choices."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BeforeValidator, Field, model_validator
+
+from nas.errors import UserError
+from nas.space.arch import Arch, Stage
+from nas.space.fields import (
+    BLOCK_OPTIONS,
+    Activation,
+    AsTuple,
+    BlockType,
+    Count,
+    Kernel,
+    NeckType,
+    Option,
+    StemType,
+    StrictModel,
+    Stride,
+    Upsampler,
+    Width,
+    neck_fault,
+    resolution_fault,
+    total_stride,
+)
+from nas.space.heads import Task, complete_options, head_spec
+
+
+def _choices(value: Any) -> tuple[Any, ...]:
+    """A scalar stands for a list of one; numbers ascend and nothing is listed twice."""
+    choices = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not choices:
+        raise ValueError("at least one choice is needed")
+    if all(type(choice) in (int, float) for choice in choices):
+        if any(left >= right for left, right in zip(choices, choices[1:], strict=False)):
+            raise ValueError(f"list the choices from small to large, each once; got {list(choices)}")
+    elif any(choice in choices[:position] for position, choice in enumerate(choices)):
+        raise ValueError(f"list each choice once; got {list(choices)}")
+    return choices
+
+
+def _resolutions(value: Any) -> tuple[tuple[Any, Any], ...]:
+    """`256`, `[256, 320]` (squares) or `[[128, 96], [256, 192]]` (h, w), by area."""
+    entries = value if isinstance(value, list | tuple) else [value]
+    pairs = []
+    for entry in entries:
+        pair = (entry, entry) if isinstance(entry, int) else entry
+        if (
+            not isinstance(pair, list | tuple)
+            or len(pair) != 2
+            or any(type(side) is not int for side in pair)
+        ):
+            raise ValueError(f"expected a side or [height, width] in pixels, got {entry!r}")
+        pairs.append((pair[0], pair[1]))
+    areas = [height * width for height, width in pairs]
+    if not pairs or len(set(pairs)) != len(pairs) or areas != sorted(areas):
+        raise ValueError(f"list the input sizes from small to large, each once; got {value!r}")
+    return tuple(pairs)
+
+
+def _levels(value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"expected one entry per up-sampling level, got {value!r}")
+    return tuple(value)
+
+
+_Listed = BeforeValidator(_choices)
+
+
+class _SpaceModel(StrictModel):
+    @classmethod
+    def _noun(cls) -> str:
+        return "dimension"
+
+
+class StemSpec(_SpaceModel):
+    """The layers before the first stage."""
+
+    type: StemType = "separable"
+    widths: Annotated[tuple[Width, ...], _Listed] = Field(alias="width")
+    activations: Annotated[tuple[Activation, ...], _Listed] = Field(alias="activation")
+
+
+class BlockSpec(_SpaceModel):
+    """The choices of one block."""
+
+    kernels: Annotated[tuple[Kernel, ...], _Listed] = Field(alias="kernel")
+    expansions: Annotated[tuple[Count, ...], _Listed] = Field(alias="expansion")
+
+
+class StageSpec(_SpaceModel):
+    """One stage. `kernel` and `expansion` hold for each of its blocks; `blocks` lists them one by one instead."""
+
+    types: Annotated[tuple[BlockType, ...], _Listed] = Field(alias="type")
+    activations: Annotated[tuple[Activation, ...], _Listed] = Field(alias="activation")
+    stride: Stride
+    widths: Annotated[tuple[Width, ...], _Listed] = Field(alias="width")
+    depths: Annotated[tuple[Count, ...], _Listed] = Field(alias="depth")
+    kernels: Annotated[tuple[Kernel, ...], _Listed] | None = Field(alias="kernel", default=None)
+    expansions: Annotated[tuple[Count, ...], _Listed] | None = Field(alias="expansion", default=None)
+    listed_blocks: Annotated[tuple[BlockSpec, ...], AsTuple] | None = Field(alias="blocks", default=None)
+    options: dict[str, Annotated[tuple[Option, ...], _Listed]] = Field(default_factory=dict)
+
+    @cached_property
+    def blocks(self) -> tuple[BlockSpec, ...]:
+        """The choices of every block of the deepest stage."""
+        if self.listed_blocks is not None:
+            return self.listed_blocks
+        block = BlockSpec.model_validate({"kernel": self.kernels, "expansion": self.expansions})
+        return (block,) * self.depths[-1]
+
+    @model_validator(mode="after")
+    def _one_way_of_blocks(self) -> Self:
+        both = self.kernels is not None and self.expansions is not None
+        neither = self.kernels is None and self.expansions is None
+        if not (both if self.listed_blocks is None else neither):
+            raise ValueError("give kernel and expansion, or blocks instead of both")
+        if len(self.blocks) != self.depths[-1]:
+            raise ValueError(f"blocks: the largest depth is {self.depths[-1]}, got {len(self.blocks)} blocks")
+        return self
+
+    @model_validator(mode="after")
+    def _known_options(self) -> Self:
+        needed = {option for block_type in self.types for option in BLOCK_OPTIONS[block_type]}
+        if set(self.options) != needed:
+            raise ValueError(
+                f"options: block types {', '.join(self.types)} have the options "
+                f"{', '.join(sorted(needed)) or 'none'}, got {', '.join(sorted(self.options)) or 'none'}"
+            )
+        return self
+
+
+class NeckSpec(_SpaceModel):
+    """What joins the stages' features: one list of widths per up-sampling level."""
+
+    upsamplers: Annotated[tuple[Upsampler, ...], _Listed] = Field(alias="upsampler", default=())
+    widths: Annotated[
+        tuple[Annotated[tuple[Width, ...], _Listed], ...],
+        BeforeValidator(_levels),
+    ] = ()
+
+
+class HeadChoices(_SpaceModel):
+    """The necks that a head may stand on, and the choices of its options."""
+
+    necks: Annotated[tuple[NeckType, ...], _Listed] = Field(alias="neck", default=())
+    options: dict[str, Annotated[tuple[Option, ...], _Listed]] = Field(default_factory=dict)
+
+
+class SpaceSpec(_SpaceModel):
+    """A whole search space. Lists run from cheap to dear: the last choice makes the larger network."""
+
+    name: str = Field(min_length=1)
+    task: Task
+    resolutions: Annotated[tuple[tuple[int, int], ...], BeforeValidator(_resolutions)] = Field(
+        alias="resolution"
+    )
+    stem: StemSpec
+    stages: Annotated[tuple[StageSpec, ...], BeforeValidator(_levels), Field(min_length=1)]
+    necks: dict[NeckType, NeckSpec]
+    heads: dict[str, HeadChoices] = Field(min_length=1)
+    published: Annotated[tuple[str, ...], BeforeValidator(_levels)] = ()
+
+    @property
+    def total_stride(self) -> int:
+        """Input pixels per cell of the last stage."""
+        return total_stride(self.stem.type, [stage.stride for stage in self.stages])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_heads(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or not isinstance(data.get("heads"), Mapping):
+            return data
+        necks = data["necks"] if isinstance(data.get("necks"), Mapping) else {}
+        heads = {name: _complete_head(name, given, necks) for name, given in data["heads"].items()}
+        return {**data, "heads": heads}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for fault in (*self._shape_faults(), *self._head_faults()):
+            raise ValueError(fault)
+        return self
+
+    def _shape_faults(self) -> list[str]:
+        faults = []
+        stride = self.total_stride
+        for resolution in self.resolutions:
+            if fault := resolution_fault(resolution, stride):
+                faults.append(f"resolution: {fault}")
+        for name, neck in self.necks.items():
+            if bool(neck.upsamplers) == (name == "none"):
+                faults.append(
+                    f"necks.{name}.upsampler: {'not known here' if neck.upsamplers else 'is missing'}"
+                )
+            if fault := neck_fault(name, len(neck.widths), stride):
+                faults.append(f"necks.{name}.widths: {fault}")
+        return faults
+
+    def _head_faults(self) -> list[str]:
+        faults = []
+        for name, head in self.heads.items():
+            known = head_spec(name)
+            if known.task != self.task:
+                faults.append(f"heads.{name}: is a head for the task {known.task!r}, not {self.task!r}")
+            for neck in head.necks:
+                if neck not in known.necks:
+                    faults.append(f"heads.{name}.neck: takes {' or '.join(known.necks)}, not {neck!r}")
+                elif neck not in self.necks:
+                    faults.append(f"heads.{name}.neck: {neck!r} is not described under necks")
+            if not head.necks:
+                faults.append(f"heads.{name}.neck: necks describes none of {', '.join(known.necks)}")
+        used = {neck for head in self.heads.values() for neck in head.necks}
+        faults += [f"necks.{name}: no head stands on it" for name in self.necks if name not in used]
+        return faults
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that `read` accepts."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a YAML file. Raises UserError naming file and field."""
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+        return cls.read(data, str(path))
+
+    @classmethod
+    def of(cls, arch: Arch) -> Self:
+        """The space that holds one arch only. Raises UserError where the arch itself is not valid."""
+        neck = {"upsampler": arch.neck.upsampler, "widths": list(arch.neck.widths)}
+        data = {
+            "name": f"arch-{arch.id}",
+            "task": head_spec(arch.head.type).task,
+            "resolution": [arch.resolution],
+            "stem": {"type": arch.stem.type, "width": arch.stem.width, "activation": arch.stem.activation},
+            "stages": [_stage_of(stage) for stage in arch.stages],
+            "necks": {arch.neck.type: {} if arch.neck.type == "none" else neck},
+            "heads": {arch.head.type: {"neck": arch.neck.type, "options": dict(arch.head.options)}},
+        }
+        return cls.read(data, f"arch {arch.id}")
+
+
+def _stage_of(stage: Stage) -> dict[str, Any]:
+    return {
+        "type": stage.type,
+        "activation": stage.activation,
+        "stride": stage.stride,
+        "width": stage.width,
+        "depth": stage.depth,
+        "blocks": [{"kernel": block.kernel, "expansion": block.expansion} for block in stage.blocks],
+        "options": dict(stage.options),
+    }
+
+
+def _complete_head(name: Any, given: Any, necks: Mapping[str, Any]) -> Any:
+    """What a head leaves out: its necks among those described, its options' defaults."""
+    if not isinstance(given, Mapping):
+        return given
+    try:
+        known = head_spec(name)
+        options = given.get("options", {})
+        if isinstance(options, Mapping):
+            options = {option: _choices(choices) for option, choices in options.items()}
+            for option, choices in options.items():
+                for choice in choices:
+                    complete_options(name, {option: choice})
+            options = {**known.options, **options}
+    except UserError as error:
+        raise ValueError(f"heads.{name}: {error}") from None
+    own = [neck for neck in necks if neck in known.necks]
+    return {"neck": own, **given, "options": options}
