@@ -1,0 +1,187 @@
+"""Augmentation: what is drawn for a sample, and how the drawn colours and patches are applied."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from nas.codecs.affine import BORDER_COLOUR
+from nas.space.fields import AsTuple, StrictModel
+
+PART_ZOOM = 2.0
+"""A part of a person is enlarged at most this many times more than the whole person would be."""
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class AugmentConfig(StrictModel):
+    """How much samples vary. Every default is "not at all"; `preset` gives the starting point.
+
+    Args:
+        preset: "none", "weak" (small data, short schedules) or "strong" (RTMPose's long first stage).
+        scale: the content is enlarged by a factor drawn between these.
+        rotation: largest angle in degrees, either way.
+        rotated: probability that a sample is rotated at all.
+        shift: largest shift, as a fraction of the input's sides.
+        flip: probability of mirroring.
+        part: probability that a crop shows only a part of the person (half-body augmentation without the need to
+            know which joints make a half).
+        brightness: largest change of brightness, as a fraction of white.
+        contrast: largest relative change of contrast.
+        tint: largest relative change of each channel.
+        cutout: probability that a rectangle is painted over.
+    """
+
+    preset: str = "none"
+    scale: Annotated[tuple[float, float], AsTuple] = (1.0, 1.0)
+    rotation: float = Field(0.0, ge=0, le=180)
+    rotated: Probability = 0.6
+    shift: float = Field(0.0, ge=0, le=0.5)
+    flip: Probability = 0.0
+    part: Probability = 0.0
+    brightness: Probability = 0.0
+    contrast: float = Field(0.0, ge=0, lt=1)
+    tint: float = Field(0.0, ge=0, lt=1)
+    cutout: Probability = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, data: Any) -> Any:
+        """Let a bare name stand for a preset, and named fields change one."""
+        if isinstance(data, str):
+            data = {"preset": data}
+        if not isinstance(data, dict):
+            return data
+        name = data.get("preset", "none")
+        if name not in PRESETS:
+            raise ValueError(f"unknown preset {name!r}; known: {', '.join(PRESETS)}")
+        return {**PRESETS[name], **data}
+
+    @model_validator(mode="after")
+    def _scale_in_order(self) -> Self:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(
+                f"scale: expected two positive factors, the lower one first, got {list(self.scale)}"
+            )
+        return self
+
+    @property
+    def largest_zoom(self) -> float:
+        """The strongest enlargement of the content over the unaugmented one."""
+        return self.scale[1] * (PART_ZOOM if self.part else 1.0)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "weak": {
+        "scale": [0.75, 1.25],
+        "rotation": 30.0,
+        "shift": 0.05,
+        "flip": 0.5,
+        "brightness": 0.1,
+        "contrast": 0.2,
+        "tint": 0.1,
+    },
+    "strong": {
+        "scale": [0.6, 1.4],
+        "rotation": 80.0,
+        "shift": 0.1,
+        "flip": 0.5,
+        "part": 0.3,
+        "brightness": 0.15,
+        "contrast": 0.3,
+        "tint": 0.15,
+        "cutout": 1.0,
+    },
+}
+
+NO_AUGMENT = AugmentConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """What was drawn for one sample: see `AugmentConfig`, and `nas.codecs.affine.box_affine` for the geometry.
+
+    `gain` and `offset` [3] are the colour change per channel; `patch` is the painted rectangle, as fractions
+    x, y, width, height of the input; `part_anchor` in 0..1 picks the joint around which a part is shown.
+    """
+
+    scale: float = 1.0
+    rotation: float = 0.0
+    shift: tuple[float, float] = (0.0, 0.0)
+    flip: bool = False
+    part_anchor: float | None = None
+    gain: NDArray[np.float64] | None = None
+    offset: NDArray[np.float64] | None = None
+    patch: tuple[float, float, float, float] | None = None
+
+
+UNCHANGED = Variation()
+
+
+def draw_variation(config: AugmentConfig, rng: np.random.Generator) -> Variation:
+    """Draw one sample's variation; always consumes the same random numbers, whatever the configuration."""
+    u = rng.random(18).tolist()
+    smallest, largest = config.scale
+    rotated = u[1] < config.rotated
+    gain = offset = None
+    if config.brightness or config.contrast or config.tint:
+        contrast = 1 + config.contrast * _signed(u[8])
+        gain = contrast * (1 + config.tint * (2 * np.array(u[9:12]) - 1))
+        offset = 255 * config.brightness * _signed(u[12]) + 128 * (1 - gain)
+    return Variation(
+        scale=smallest + (largest - smallest) * u[0],
+        rotation=config.rotation * _signed(u[2]) if rotated else 0.0,
+        shift=(config.shift * _signed(u[3]), config.shift * _signed(u[4])),
+        flip=u[5] < config.flip,
+        part_anchor=u[7] if u[6] < config.part else None,
+        gain=gain,
+        offset=offset,
+        patch=_patch(u[14:18]) if u[13] < config.cutout else None,
+    )
+
+
+def _signed(uniform: float) -> float:
+    return 2 * uniform - 1
+
+
+def _patch(u: list[float]) -> tuple[float, float, float, float]:
+    width, height = 0.1 + 0.3 * u[0], 0.1 + 0.3 * u[1]
+    return (1 - width) * u[2], (1 - height) * u[3], width, height
+
+
+def paint(image: NDArray[np.uint8], variation: Variation) -> None:
+    """Apply colours and patch to an input [H, W, 3], in place."""
+    if variation.gain is not None and variation.offset is not None:
+        table = np.arange(256)[:, None] * variation.gain + variation.offset
+        cv2.LUT(image, np.clip(table, 0, 255).astype(np.uint8)[None], dst=image)
+    if variation.patch is not None:
+        height, width = image.shape[:2]
+        x, y, w, h = variation.patch
+        rows = slice(round(y * height), round((y + h) * height))
+        image[rows, round(x * width) : round((x + w) * width)] = np.array(BORDER_COLOUR, np.uint8)
+
+
+def part_box(keypoints: NDArray[np.float64], box: NDArray[np.float64], anchor: float) -> NDArray[np.float64]:
+    """The box of a part of a person: the half of the labelled joints that is nearest to one of them.
+
+    Args:
+        keypoints: [K, 3].
+        box: [4] x0, y0, x1, y1, the whole person.
+        anchor: 0..1, picks the joint.
+
+    Returns:
+        [4], at least 1 / PART_ZOOM of the whole box along each axis; the whole box for fewer than 6 joints.
+    """
+    labelled = keypoints[keypoints[:, 2] > 0, :2]
+    if len(labelled) < 6:
+        return box
+    centre = labelled[int(anchor * len(labelled))]
+    nearest = np.argsort(((labelled - centre) ** 2).sum(1), kind="stable")[: (len(labelled) + 1) // 2]
+    low, high = labelled[nearest].min(0), labelled[nearest].max(0)
+    extent = np.maximum(high - low, (box[2:] - box[:2]) / PART_ZOOM)
+    middle = (low + high) / 2
+    return np.concatenate([middle - extent / 2, middle + extent / 2])

@@ -1,0 +1,174 @@
+"""Reading images: decoded, shrunk to what is needed, and kept in memory shared by worker processes."""
+
+import logging
+import mmap
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+MIB = 2**20
+WORTH_SHRINKING = 0.75
+"""An image that would keep more than this of its sides is left as it is."""
+
+MEMORY_SHARE = 0.5
+"""Of the available memory, what a cache without a stated budget may take."""
+
+
+class UnreadableImage(Exception):
+    """A file is missing or no sound image of the annotated size."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+def decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """An RGB image [H, W, 3] of the annotated size (h, w).
+
+    The camera's orientation flag is ignored, unless only the turned image has the annotated size.
+
+    Raises:
+        UnreadableImage: missing, cut short, not an image, or of another size.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UnreadableImage(path, "the file is missing") from None
+    except OSError as error:
+        raise UnreadableImage(path, f"cannot be read ({error.strerror})") from None
+    if not content:
+        raise UnreadableImage(path, "the file is empty")
+    if content.startswith(b"\xff\xd8") and b"\xff\xd9" not in content[-4096:]:
+        # OpenCV fills the missing rows with grey and only warns.
+        raise UnreadableImage(path, "the JPEG is cut short")
+    encoded = np.frombuffer(content, np.uint8)
+    image = _decode(encoded, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is not None and image.shape[:2] == size[::-1] != size:
+        image = _decode(encoded, cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise UnreadableImage(path, "this is not an image that can be decoded")
+    if image.shape[:2] != size:
+        found, wanted = image.shape[1::-1], size[::-1]
+        raise UnreadableImage(path, f"is {found[0]} x {found[1]} px, annotated as {wanted[0]} x {wanted[1]}")
+    return image
+
+
+def _decode(encoded: NDArray[np.uint8], flags: int) -> NDArray[np.uint8] | None:
+    try:
+        image: NDArray[np.uint8] | None = cv2.imdecode(encoded, flags)
+    except cv2.error:
+        return None
+    return image
+
+
+def available_mib() -> int:
+    """Memory that this process can still take, in MiB: the machine's, or less where a control group limits it."""
+    limits = []
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                limits.append(int(line.split()[1]) // 1024)
+    except OSError:
+        if "SC_AVPHYS_PAGES" in os.sysconf_names:
+            limits.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MIB)
+    group = Path("/sys/fs/cgroup")
+    try:
+        most = int((group / "memory.max").read_text())
+        limits.append((most - int((group / "memory.current").read_text())) // MIB)
+    except (OSError, ValueError):
+        pass  # no control group, or "max": no limit
+    return max(0, min(limits, default=0))
+
+
+class ImageStore:
+    """Images by position: decoded, shrunk and, with a large enough budget, decoded only once.
+
+    The cache is one block of memory that forked workers share; whoever needs an image first fills its place. An
+    image comes out the same with and without the cache. A pickled copy (workers that are not forked) has no cache.
+
+    Args:
+        paths: the files.
+        sizes: [N, 2] annotated (h, w).
+        shrink: [N] factor in (0, 1] by which an image may be shrunk.
+        budget_mib: memory for the cache; 0 for none, None for half of what is available.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        sizes: NDArray[np.int64],
+        shrink: NDArray[np.float64],
+        *,
+        budget_mib: int | None = 0,
+    ) -> None:
+        self._paths = paths
+        self._sizes = sizes
+        shrunk = np.maximum(1, np.rint(sizes * shrink[:, None])).astype(np.int64)
+        self._shrunk = np.where((shrink > WORTH_SHRINKING)[:, None], sizes, shrunk)
+        self._ends = np.cumsum(self._shrunk.prod(1) * 3)
+        self._pixels: NDArray[np.uint8] | None = None
+        self._filled: NDArray[np.uint8] | None = None
+        if budget_mib != 0:
+            self._reserve(budget_mib)
+
+    @property
+    def cached(self) -> bool:
+        """Whether decoded images are kept."""
+        return self._pixels is not None
+
+    def scale(self, position: int) -> tuple[float, float]:
+        """By how much the image was shrunk: (x, y) factors."""
+        height, width = self._sizes[position]
+        shrunk_height, shrunk_width = self._shrunk[position]
+        return shrunk_width / width, shrunk_height / height
+
+    def read(self, position: int) -> NDArray[np.uint8]:
+        """The RGB image [h, w, 3] at that position, shrunk; not to be written to. Raises UnreadableImage."""
+        if self._pixels is None or self._filled is None:
+            return self._load(position)
+        end = int(self._ends[position])
+        height, width = self._shrunk[position].tolist()
+        place = self._pixels[end - height * width * 3 : end].reshape(height, width, 3)
+        if not self._filled[position]:
+            # Two workers may fill the same place: they write the same bytes, so neither can spoil the other's.
+            place[:] = self._load(position)
+            self._filled[position] = 1
+        return place
+
+    def _load(self, position: int) -> NDArray[np.uint8]:
+        height, width = self._sizes[position].tolist()
+        image = decode(self._paths[position], (height, width))
+        shrunk_height, shrunk_width = self._shrunk[position].tolist()
+        if (shrunk_height, shrunk_width) == (height, width):
+            return image
+        return np.asarray(cv2.resize(image, (shrunk_width, shrunk_height), interpolation=cv2.INTER_AREA))
+
+    def _reserve(self, budget_mib: int | None) -> None:
+        count, needed = len(self._paths), int(self._ends[-1])
+        available = available_mib()
+        budget = int(available * MEMORY_SHARE) if budget_mib is None else min(budget_mib, available)
+        if needed > budget * MIB:
+            log.warning(
+                "%d images need %d MiB decoded, %d MiB are allowed: they are decoded anew each time",
+                count,
+                -(-needed // MIB),
+                budget,
+            )
+            return
+        # Anonymous shared memory: forked processes see each other's writes, and no /dev/shm limit applies.
+        block = np.frombuffer(mmap.mmap(-1, needed + count), np.uint8)
+        self._pixels, self._filled = block[:needed], block[needed:]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_pixels": None, "_filled": None}

@@ -1,0 +1,71 @@
+"""Regions of an image in which the loss must not count: crowds and people without labels."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.codecs.affine import Affine, apply_affine, warp_mask
+from nas.data.annotations import Annotations
+
+
+def loss_mask(
+    annotations: Annotations, image: int, affine: Affine, resolution: tuple[int, int]
+) -> NDArray[np.bool_] | None:
+    """Where the loss of a whole-image task counts.
+
+    Left out are crowds, people of whom nothing is labelled and, in a set that is not `complete`, all that lies
+    outside the labelled people's boxes. A region without a segmentation is its box.
+
+    Args:
+        annotations: the data set.
+        image: the image's position.
+        affine: [2, 3] from image px to input px.
+        resolution: the input's (h, w).
+
+    Returns:
+        [h, w], True where the loss counts; None where it counts everywhere.
+    """
+    people, rows = annotations.people, annotations.people_of(image)
+    labelled = people.labelled[rows]
+    if labelled.all() and annotations.complete:
+        return None
+    counts = np.full(resolution, annotations.complete, np.uint8)
+    if not annotations.complete:
+        for box in people.boxes[rows][labelled]:
+            _fill(counts, _corners(box), affine, value=1)
+    for row in np.arange(rows.start, rows.stop)[~labelled]:
+        shape = people.segmentations[row]
+        if isinstance(shape, Mapping):
+            counts[warp_mask(decode_rle(shape), affine, resolution, outside=False)] = 0
+        elif shape:
+            for polygon in shape:
+                # COCO's polygons are continuous: a pixel's centre lies at its index plus a half.
+                _fill(counts, np.reshape(polygon, (-1, 2)) - 0.5, affine, value=0)
+        else:
+            _fill(counts, _corners(people.boxes[row]), affine, value=0)
+    return counts.astype(np.bool_)
+
+
+def decode_rle(shape: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """The mask [H, W] of a COCO run-length encoding: a list of counts, or pycocotools' compressed string."""
+    height, width = shape["size"]
+    counts = shape["counts"]
+    if isinstance(counts, str | bytes):
+        from pycocotools import mask  # most sets need no compressed masks
+
+        return np.asarray(mask.decode(dict(shape)), np.bool_)
+    runs = np.arange(len(counts)) % 2 == 1
+    return np.repeat(runs, counts).reshape(width, height).T
+
+
+def _corners(box: NDArray[np.float64]) -> NDArray[np.float64]:
+    x0, y0, x1, y1 = box
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+
+
+def _fill(canvas: NDArray[np.uint8], polygon: NDArray[np.float64], affine: Affine, *, value: int) -> None:
+    points = np.rint(apply_affine(polygon, affine)).clip(-(2**14), 2**14).astype(np.int32)
+    cv2.fillPoly(canvas, [points], value)
