@@ -1,4 +1,4 @@
-"""Codecs: training targets from annotated people, and poses from what a network's decode gives. Numpy only."""
+"""Codecs: training targets from annotated people, and poses from what a decode gives. Numpy only."""
 
 from nas.codecs.base import Candidates, Codec, Targets, codec_of
 from nas.codecs.types import People, Poses

@@ -1,7 +1,7 @@
 """The one affine between an image and the network's input.
 
-Points are pixels, the centre of the first pixel is (0, 0); an image of width W therefore covers -0.5 .. W - 0.5.
-A resize by s maps x to (x + 0.5) * s - 0.5 and a flip maps x to W - 1 - x: both are exact on every grid
+Points are pixels, the centre of the first pixel is (0, 0); so an image of width W covers -0.5 .. W - 0.5. A
+resize by s maps x to (x + 0.5) * s - 0.5 and a flip maps x to W - 1 - x: both are exact on every grid
 (Huang et al., "The Devil is in the Details: Delving into Unbiased Data Processing", CVPR 2020).
 Affines are [2, 3] float64 and map image pixels to input pixels. Sizes and resolutions are (h, w).
 """
@@ -30,7 +30,7 @@ def image_affine(
     flip: bool = False,
     shift: tuple[float, float] = (0.0, 0.0),
 ) -> Affine:
-    """The whole image, keeping its aspect, centred in the input (letterbox); see `box_affine` for the rest."""
+    """The whole image of that size (h, w), centred in the input (letterbox); see `box_affine`."""
     box = image_box(size)
     return box_affine(box, resolution, scale=scale, rotation=rotation, flip=flip, shift=shift)
 
@@ -45,7 +45,7 @@ def crop_affine(
     flip: bool = False,
     shift: tuple[float, float] = (0.0, 0.0),
 ) -> Affine:
-    """A box (x0, y0, x1, y1, px) grown `padding` times about its centre; see `box_affine` for the rest."""
+    """A box (x0, y0, x1, y1, px) grown `padding` times about its centre; see `box_affine`."""
     if padding <= 0:
         raise ValueError(f"padding must be positive, got {padding}")
     return box_affine(box, resolution, scale=scale / padding, rotation=rotation, flip=flip, shift=shift)
@@ -99,7 +99,7 @@ def image_box(size: tuple[int, int]) -> NDArray[np.float64]:
 
 def invert(affine: Affine) -> Affine:
     """The affine from input pixels back to image pixels."""
-    return np.linalg.inv(_square(affine))[:2]
+    return np.asarray(np.linalg.inv(_square(affine))[:2], np.float64)
 
 
 def apply_affine(points: FloatArray, affine: Affine) -> NDArray[np.float64]:
@@ -121,7 +121,7 @@ def warp_image(
     *,
     border: Sequence[float] = BORDER_COLOUR,
 ) -> NDArray[np.uint8]:
-    """An image [H, W, 3] seen through the affine: [h, w, 3], linear interpolation, `border` outside the image."""
+    """An image [H, W, 3] through the affine: [h, w, 3], linear interpolation, `border` outside it."""
     height, width = resolution
     warped = cv2.warpAffine(
         image,
@@ -137,7 +137,7 @@ def warp_image(
 def warp_mask(
     mask: NDArray[np.bool_], affine: Affine, resolution: tuple[int, int], *, outside: bool = True
 ) -> NDArray[np.bool_]:
-    """A mask [H, W] seen through the affine: [h, w] of the nearest pixel, `outside` where the image ends."""
+    """A mask [H, W] through the affine: [h, w] of the nearest pixel, `outside` where the image ends."""
     height, width = resolution
     warped = cv2.warpAffine(
         mask.astype(np.uint8),

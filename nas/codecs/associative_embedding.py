@@ -1,6 +1,7 @@
-"""Many people by associative embedding (Newell et al., NeurIPS 2017) at two scales, as HigherHRNet and LitePose do.
+"""Many people by associative embedding (Newell et al., NeurIPS 2017) at two scales.
 
-Every keypoint cell carries a tag; the keypoints of one person have close tags.
+As HigherHRNet (Cheng et al., CVPR 2020) and LitePose (Wang et al., CVPR 2022) do it. Every keypoint cell
+carries a tag; the keypoints of one person have close tags.
 """
 
 from collections.abc import Mapping
@@ -36,6 +37,7 @@ NMS_KERNEL = 5
 
 DETECTION_THRESHOLD = 0.1
 TAG_THRESHOLD = 1.0
+TIE_BREAK = 1e-3
 
 FILL_CELLS = 2**20
 """Cells that the search for missing keypoints holds in memory at once."""
@@ -44,8 +46,9 @@ FILL_CELLS = 2**20
 class AssociativeEmbeddingCodec(Codec):
     """Heatmaps at strides 4 and 2, tags at stride 4, grouping by tags with the Hungarian algorithm.
 
-    With ideal tags, encode -> decode_maps -> group gives back every labelled keypoint within a quarter of a fine
-    cell (0.5 px) along each axis (three quarters in the outermost cells), where no other person's same keypoint is near enough for the Gaussians or tags to mix.
+    With ideal tags, encode -> decode_maps -> group gives back every labelled keypoint within 1 px along each
+    axis (2 px in the outermost cells, where the neighbour that would tell is missing), if no other person's
+    same keypoint is so near that Gaussians or tags mix.
     """
 
     task: ClassVar[Task] = "image"
@@ -56,8 +59,8 @@ class AssociativeEmbeddingCodec(Codec):
         Returns:
             heatmaps_4 [K, H/4, W/4], heatmaps_2 [K, H/2, W/2]: float32, everyone's keypoints.
             mask_4 [H/4, W/4], mask_2 [H/2, W/2]: float32, 1 where the loss counts.
-            joints [30, K, 2]: int64, flat index into [K, H/4, W/4] and 1 where the keypoint is labelled and inside;
-                the 30 largest people where there are more.
+            joints [30, K, 2]: int64, flat index into [K, H/4, W/4] and 1 where the keypoint is labelled and
+                inside; the 30 largest people where there are more.
         """
         targets: Targets = {}
         keypoints = np.asarray(people.keypoints, np.float64).reshape(-1, self.keypoints, 3)
@@ -78,7 +81,7 @@ class AssociativeEmbeddingCodec(Codec):
         return joints
 
     def ideal_tags(self, people: People, *, spacing: float = 10.0) -> NDArray[np.float32]:
-        """The tags [K, H/4, W/4, 1] of a perfect network: one value per person, that of the nearest keypoint."""
+        """A perfect network's tags [K, H/4, W/4, 1]: one value per person, that of the nearest keypoint."""
         height, width = grid = self.grid(COARSE)
         tags = np.zeros((self.keypoints, height, width), np.float32)
         nearest = np.full(tags.shape, np.inf)
@@ -124,8 +127,8 @@ class AssociativeEmbeddingCodec(Codec):
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
         """People from candidates: matched by tags, missing keypoints filled in from the maps.
 
-        A pose's score is the mean over all keypoints of the matched candidates' scores, missing ones counting 0.
-        At most 30 poses, best first.
+        A pose's score is the mean over all keypoints of the matched candidates' scores, missing ones counting
+        0. At most 30 poses, best first.
 
         Args:
             candidates: as `decode_maps` returns them.
@@ -140,9 +143,10 @@ class AssociativeEmbeddingCodec(Codec):
 def match_by_tags(candidates: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Groups candidates [K, M, 3 + T] into people.
 
-    Keypoint by keypoint, in the skeleton's order: the candidates above the detection threshold are assigned to the
-    people so far at the least sum of round(|tag - mean tag of the person|) * 100 - score; those left over, or with a
-    tag distance of 1 and more, begin new people.
+    Keypoint by keypoint, in the skeleton's order: the candidates above the detection threshold are assigned
+    to the people so far at the least sum of round(|tag - mean tag of the person|) * 100 - score, and of equal
+    sums at the least squared distances; those left over, or with a tag distance of 1 and more, begin new
+    people.
 
     Returns:
         keypoints [N, K, 3] x, y (px), score, where missing ones are 0; mean tags [N, T].
@@ -156,7 +160,7 @@ def match_by_tags(candidates: NDArray[np.floating]) -> tuple[NDArray[np.float64]
         rows = rows[rows[:, 2] > DETECTION_THRESHOLD]
         means = tag_sums[:people] / joints[:people]
         distance = np.linalg.norm(rows[:, None, 3:] - means[None], axis=-1)
-        row, column = linear_sum_assignment(np.round(distance) * 100 - rows[:, 2:3])
+        row, column = linear_sum_assignment(np.round(distance) * 100 - rows[:, 2:3] + TIE_BREAK * distance**2)
         near = distance[row, column] < TAG_THRESHOLD
         owner = np.full(len(rows), -1)
         owner[row[near]] = column[near]
@@ -177,8 +181,9 @@ def fill_missing(
 ) -> NDArray[np.float64]:
     """Keypoints [N, K, 3] with the missing ones (score 0) looked up in the maps.
 
-    A missing keypoint goes to the maximum of heatmap - round(|tag - mean tag of the person|), quarter-shifted, and
-    takes the heatmap's value there as its score; where that is not positive it stays missing.
+    A missing keypoint goes to the maximum of heatmap - round(|tag - mean tag of the person|),
+    quarter-shifted, and takes the heatmap's value there as its score; if that is not positive it
+    stays missing.
 
     Args:
         keypoints: [N, K, 3] x, y (input px), score.

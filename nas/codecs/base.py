@@ -24,7 +24,7 @@ class Codec(ABC):
         skeleton: the keypoints.
         resolution: the network's input (h, w), px.
         options: the head's options.
-        stride: input px per cell of the neck's finest map; used by codecs whose head writes maps at that stride.
+        stride: input px per cell of the neck's finest map; for heads that write their maps at that stride.
     """
 
     task: ClassVar[Task]
@@ -63,7 +63,7 @@ class Codec(ABC):
         """Poses in input px from the candidates of one input (no batch axis)."""
 
     def grid(self, stride: int) -> tuple[int, int]:
-        """Cells (h, w) of a map of that stride. Raises ValueError where the resolution is no multiple of it."""
+        """Cells (h, w) of a map of that stride. Raises ValueError where they do not fill the input."""
         height, width = self.resolution
         if height % stride or width % stride:
             raise ValueError(f"resolution {self.resolution} is not a multiple of stride {stride}")

@@ -18,8 +18,8 @@ SIGMA = 2.0
 class HeatmapCodec(Codec):
     """One Gaussian map per keypoint, at the stride of the neck's finest map.
 
-    encode -> decode_maps -> group gives back every labelled keypoint inside the input within a quarter of a cell
-    along each axis (three quarters in the map's outermost cells), score 1.
+    encode -> decode_maps -> group gives back every labelled keypoint inside the input within a quarter of a
+    cell along each axis, three quarters in the map's outermost cells.
     """
 
     task: ClassVar[Task] = "crop"

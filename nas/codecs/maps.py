@@ -68,16 +68,17 @@ def quarter_shift(
 ) -> NDArray[np.float64]:
     """Cells [..., 2] of peaks moved a quarter towards the higher neighbour, along x and along y.
 
-    Between equal neighbours a peak does not move; on the map's border the missing neighbour counts as the cell itself.
+    Between equal neighbours a peak does not move, nor along an axis on whose border it lies.
 
     Args:
         maps: [K, h, w].
         joint, x, y: [...] which map, and the peak's cell.
     """
     _, height, width = maps.shape
-    right, left = maps[joint, y, np.minimum(x + 1, width - 1)], maps[joint, y, np.maximum(x - 1, 0)]
-    below, above = maps[joint, np.minimum(y + 1, height - 1), x], maps[joint, np.maximum(y - 1, 0), x]
-    shift = np.stack([np.sign(right - left), np.sign(below - above)], axis=-1)
+    inner_x, inner_y = np.clip(x, 1, width - 2), np.clip(y, 1, height - 2)
+    across = np.sign(maps[joint, y, inner_x + 1] - maps[joint, y, inner_x - 1]) * (inner_x == x)
+    down = np.sign(maps[joint, inner_y + 1, x] - maps[joint, inner_y - 1, x]) * (inner_y == y)
+    shift = np.stack([across, down], axis=-1)
     return np.stack([x, y], axis=-1) + 0.25 * shift
 
 
@@ -104,9 +105,10 @@ def _double(maps: FloatArray, axis: int) -> FloatArray:
 
 
 def shrink_mask(mask: NDArray[np.bool_] | None, grid: tuple[int, int]) -> NDArray[np.float32]:
-    """A mask [H, W] on a coarser grid (h, w): 1 where more than half of the cell counts. None counts everywhere."""
+    """A mask [H, W] on a coarser grid (h, w): 1 where more than half of the cell counts; all 1 for None."""
     if mask is None:
         return np.ones(grid, np.float32)
     height, width = grid
     blocks = mask.reshape(height, mask.shape[0] // height, width, mask.shape[1] // width)
-    return (blocks.mean((1, 3)) > 0.5).astype(np.float32)
+    majority: NDArray[np.float32] = (blocks.mean((1, 3)) > 0.5).astype(np.float32)
+    return majority

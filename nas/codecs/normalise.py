@@ -13,7 +13,7 @@ def normalise(
     mean: NDArray[np.float32] = MEAN,
     std: NDArray[np.float32] = STD,
 ) -> NDArray[np.float32]:
-    """RGB images [..., H, W, 3] of 0..255 as float32 of the same shape, (x / 255 - mean) / std per channel."""
+    """RGB images [..., H, W, 3] of 0..255 as float32 of that shape: (x / 255 - mean) / std per channel."""
     scale = (1 / (255 * np.asarray(std, np.float64))).astype(np.float32)
     offset = (-np.asarray(mean, np.float64) / np.asarray(std, np.float64)).astype(np.float32)
     return images.astype(np.float32) * scale + offset

@@ -27,8 +27,8 @@ def bin_sigma(bins: int) -> float:
 class SimCCCodec(Codec):
     """Two vectors per keypoint, `split` bins per pixel along x and along y.
 
-    Bin b lies at pixel (b + 0.5) / split - 0.5. encode -> decode_maps -> group gives back every labelled keypoint
-    inside the input within 0.5 / split px along each axis.
+    Bin b lies at pixel (b + 0.5) / split - 0.5. encode -> decode_maps -> group gives back every labelled
+    keypoint inside the input within 0.5 / split px along each axis.
 
     Options:
         split: bins per px.
@@ -70,13 +70,13 @@ class SimCCCodec(Codec):
             return np.exp(-(distance**2) / (2 * bin_sigma(bins) ** 2)).astype(np.float32)
         if label == "onehot":
             hot = np.abs(distance).argmin(1)[:, None] == np.arange(bins)
-            return (hot * (1 - SMOOTHING) + SMOOTHING / bins).astype(np.float32)
+            return np.asarray(hot * (1 - SMOOTHING) + SMOOTHING / bins, np.float32)
         raise UserError(f"simcc head: label {label!r} is unknown; choose one of {', '.join(LABELS)}")
 
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
         """keypoints [1, K, 3] and scores [1] from the logits x [K, W * split] and y [K, H * split].
 
-        A keypoint's score is the geometric mean of its two bins' probabilities, the pose's the mean over keypoints.
+        A keypoint's score is the geometric mean of its two bins' probabilities, the pose's their mean.
         """
         x, y = outputs["x"], outputs["y"]
         bins = np.stack([x.argmax(1), y.argmax(1)], axis=1)
