@@ -1,0 +1,196 @@
+"""What a timing was taken on: a description whose fingerprint decides which timings may be compared."""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from nas.latency.session import SESSION_OPTIONS, runtime_version
+
+# The instruction sets that onnxruntime's kernels are chosen by; other flags do not change timings.
+_X86_FLAGS = (
+    "sse4_1 avx avx2 fma f16c avx_vnni avx512f avx512bw avx512vl avx512_vnni avx512_bf16 amx_int8 amx_bf16"
+)
+_ARM_FLAGS = "neon asimd asimdhp asimddp i8mm bf16 sve sve2 sme"
+_RELEVANT_FLAGS = frozenset(f"{_X86_FLAGS} {_ARM_FLAGS}".split())
+_CPUINFO = Path("/proc/cpuinfo")
+_CPU_FOLDER = Path("/sys/devices/system/cpu")
+
+
+@dataclass(frozen=True)
+class DeviceDescription:
+    """Everything of machine and runtime that changes a timing; equal fingerprints may share a table.
+
+    Args:
+        cpu: model with family and stepping where the system tells them.
+        instruction_set: relevant flags, sorted; empty where the system does not tell them.
+        cores: logical cores of the machine.
+        system: operating system and machine type, such as "Linux x86_64".
+        runtime: "onnxruntime" with its version.
+        session_options: see `nas.latency.session.SESSION_OPTIONS`.
+        threads: intra-op and inter-op threads of the timed sessions.
+    """
+
+    cpu: str
+    instruction_set: tuple[str, ...]
+    cores: int
+    system: str
+    runtime: str
+    session_options: tuple[tuple[str, str], ...]
+    threads: int
+
+    @property
+    def fingerprint(self) -> str:
+        """The first 12 hex digits of the SHA-256 of the canonical JSON."""
+        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a JSON file."""
+        return {
+            **asdict(self),
+            "instruction_set": list(self.instruction_set),
+            "session_options": dict(self.session_options),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(
+            cpu=values["cpu"],
+            instruction_set=tuple(values["instruction_set"]),
+            cores=values["cores"],
+            system=values["system"],
+            runtime=values["runtime"],
+            session_options=tuple(sorted(values["session_options"].items())),
+            threads=values["threads"],
+        )
+
+    def __str__(self) -> str:
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        flags = " ".join(self.instruction_set) or "unknown instruction set"
+        return (
+            f"{self.cpu} [{flags}], {self.cores} cores, {self.system}, "
+            f"{self.runtime}, {threads} (fingerprint {self.fingerprint})"
+        )
+
+
+def describe_device(*, threads: int = 1) -> DeviceDescription:
+    """This machine, with sessions of that many threads. Imports no onnxruntime."""
+    cpuinfo = _read_cpuinfo(_CPUINFO)
+    return DeviceDescription(
+        cpu=_cpu_model(cpuinfo),
+        instruction_set=_instruction_set(cpuinfo),
+        cores=os.cpu_count() or 1,
+        system=f"{platform.system()} {platform.machine()}".strip(),
+        runtime=f"onnxruntime {runtime_version()}",
+        session_options=SESSION_OPTIONS,
+        threads=threads,
+    )
+
+
+@dataclass(frozen=True)
+class Pinning:
+    """The cores that measuring is pinned to (empty: it could not be), and what stays uncontrolled."""
+
+    cores: tuple[int, ...]
+    uncontrolled: tuple[str, ...]
+
+
+@contextmanager
+def pinned(threads: int) -> Iterator[Pinning]:
+    """Keep the calling thread, and threads it starts, on the fastest `threads` cores; undone at the end."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield Pinning((), ("the core (this system has no core affinity)", *_clock_notes(())))
+        return
+    allowed = os.sched_getaffinity(0)
+    cores = _fastest(allowed, threads)
+    try:
+        os.sched_setaffinity(0, cores)
+    except OSError as error:
+        yield Pinning((), (f"the core (pinning was refused: {error.strerror})", *_clock_notes(())))
+        return
+    try:
+        yield Pinning(cores, _clock_notes(cores))
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def _read_cpuinfo(path: Path) -> list[dict[str, str]]:
+    """The processors of /proc/cpuinfo; no entry where the file is missing."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    processors = []
+    for paragraph in text.strip().split("\n\n"):
+        pairs = (line.partition(":") for line in paragraph.splitlines() if ":" in line)
+        processors.append({key.strip(): value.strip() for key, _, value in pairs})
+    return processors
+
+
+def _cpu_model(cpuinfo: list[dict[str, str]]) -> str:
+    described = sorted({model for processor in cpuinfo if (model := _processor_model(processor))})
+    if described:
+        return " + ".join(described)
+    return _sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine() or "unknown CPU"
+
+
+def _processor_model(processor: Mapping[str, str]) -> str:
+    # Clouds name several generations alike ("AMD EPYC"): family, model and stepping tell them apart.
+    if name := processor.get("model name"):
+        detail = [f"{key} {processor[key]}" for key in ("model", "stepping") if key in processor]
+        family = [f"family {processor['cpu family']}"] if "cpu family" in processor else []
+        parts = ", ".join(family + detail)
+        return f"{name} ({parts})" if parts else name
+    if part := processor.get("CPU part"):
+        return f"ARM implementer {processor.get('CPU implementer', '?')} part {part}"
+    return ""
+
+
+def _instruction_set(cpuinfo: list[dict[str, str]]) -> tuple[str, ...]:
+    # On machines of unlike cores only what all of them have can be relied on.
+    per_core = [
+        set((processor.get("flags") or processor["Features"]).split())
+        for processor in cpuinfo
+        if "flags" in processor or "Features" in processor
+    ]
+    return tuple(sorted(set.intersection(*per_core) & _RELEVANT_FLAGS)) if per_core else ()
+
+
+def _sysctl(name: str) -> str:
+    """A value of macOS's (or a BSD's) sysctl; empty elsewhere."""
+    try:
+        found = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip()
+
+
+def _fastest(allowed: set[int], count: int) -> tuple[int, ...]:
+    """The cores of highest capacity; of equal ones the last, since systems prefer the first themselves."""
+    ranked = sorted(allowed, key=lambda core: (_number(_CPU_FOLDER / f"cpu{core}" / "cpu_capacity"), core))
+    return tuple(sorted(ranked[-count:]))
+
+
+def _number(path: Path) -> int:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def _clock_notes(cores: tuple[int, ...]) -> tuple[str, ...]:
+    if not cores:
+        return ("the clock frequency",)
+    try:
+        governor = (_CPU_FOLDER / f"cpu{cores[0]}" / "cpufreq" / "scaling_governor").read_text().strip()
+    except OSError:
+        return ("the clock frequency",)
+    return () if governor == "performance" else (f"the clock frequency (governor {governor!r})",)

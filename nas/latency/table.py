@@ -1,0 +1,285 @@
+"""The table of timings: append-only JSON lines of one device and one protocol.
+
+Row kinds, in the field "row": "table" (the first line: device, protocol, channel block), "source" (search
+space and skeleton that networks were drawn from), "network" (before its first visit) and "visit". Every row
+carries the fingerprint of device and protocol, so that rows put together by hand are found out.
+"""
+
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from nas.errors import UserError
+from nas.latency.device import DeviceDescription
+from nas.latency.profile import OperatorTime
+from nas.latency.protocol import Network, Protocol, Visit
+from nas.latency.timing import Timing
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """What networks were drawn from: search space and skeleton, as JSON."""
+
+    space: Mapping[str, Any]
+    skeleton: Mapping[str, Any]
+
+
+@dataclass
+class _Record:
+    name: str
+    description: Mapping[str, Any]
+    operators: list[tuple[str, str]]
+    visits: list[Visit] = field(default_factory=list)
+
+
+class LatencyTable:
+    """Timings of one device under one protocol.
+
+    `read` gives a table to look at; `open` one to append to, as a context manager. Every visit is on disk
+    before the next begins.
+    """
+
+    def __init__(
+        self, path: Path, *, device: DeviceDescription, protocol: Protocol, channel_block: int
+    ) -> None:
+        self.path = path
+        self.device = device
+        self.protocol = protocol
+        self.channel_block = channel_block
+        self.sources: list[Source] = []
+        self._records: dict[str, _Record] = {}
+        self._file: io.FileIO | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The table at a path; a line that a killed process left unfinished is passed over.
+
+        Raises UserError where the file is missing, is no table, is broken, or mixes devices or protocols.
+        """
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"cannot read the latency table {path}: {error.strerror}") from None
+        rows = list(_rows(content[: _complete(content)], path))
+        if not rows:
+            raise UserError(f"{path} holds no timing; measure first: nas latency measure --table {path} ...")
+        number, header = rows[0]
+        if header.get("row") != "table" or header.get("version") != FORMAT_VERSION:
+            raise UserError(
+                f"{path}, line {number}: not the first line of a latency table of version {FORMAT_VERSION}"
+            )
+        try:
+            table = cls(
+                path,
+                device=DeviceDescription.from_json(header["device"]),
+                protocol=Protocol.from_json(header["protocol"]),
+                channel_block=header["channel_block"],
+            )
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}, line {number}: the device or protocol is incomplete ({error})"
+            ) from None
+        for number, row in rows:
+            table._take(row, number)
+        return table
+
+    @classmethod
+    def open(cls, path: Path, *, device: DeviceDescription, protocol: Protocol, channel_block: int) -> Self:
+        """The table at a path, new or continued, to append timings of this device under this protocol.
+
+        An unfinished last line is cut off. Raises UserError where the existing table is of another device or
+        protocol, or where another process is writing it.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = io.FileIO(path, "a+")
+        except OSError as error:
+            raise UserError(f"cannot write the latency table {path}: {error.strerror}") from None
+        try:
+            _lock(file, path)
+            file.seek(0)
+            complete = _complete(file.readall())
+            file.truncate(complete)
+            if complete:
+                table = cls.read(path)
+                table._refuse_other(device, protocol)
+                table._file = file
+            else:
+                table = cls(path, device=device, protocol=protocol, channel_block=channel_block)
+                table._file = file
+                table._append(
+                    {
+                        "row": "table",
+                        "version": FORMAT_VERSION,
+                        "device": device.to_json(),
+                        "protocol": protocol.to_json(),
+                        "channel_block": channel_block,
+                    }
+                )
+        except BaseException:
+            file.close()
+            raise
+        return table
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; what was appended stays readable."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Device and protocol in one: rows of one table share it."""
+        return f"{self.device.fingerprint}-{self.protocol.fingerprint}"
+
+    @property
+    def visits(self) -> dict[str, int]:
+        """Network key -> number of visits."""
+        return {key: len(record.visits) for key, record in self._records.items()}
+
+    def timings(self) -> list[Timing]:
+        """The networks with at least one visit, in the order in which they came."""
+        return [
+            Timing(key, record.name, record.description, tuple(record.visits))
+            for key, record in self._records.items()
+            if record.visits
+        ]
+
+    def timing(self, key: str) -> Timing:
+        """One network's timing. Raises KeyError where it has no visit."""
+        return next(timing for timing in self.timings() if timing.key == key)
+
+    def add_source(self, source: Source) -> None:
+        """Note what the following networks are drawn from; each source once."""
+        if source not in self.sources:
+            self._append({"row": "source", "space": dict(source.space), "skeleton": dict(source.skeleton)})
+            self.sources.append(source)
+
+    def add(self, network: Network, visit: Visit) -> None:
+        """Append one visit. Raises UserError where the network has other operators than in earlier visits."""
+        operators = [(operator.name, operator.kind) for operator in visit.operators]
+        record = self._records.get(network.key)
+        if record is None:
+            record = _Record(network.name, dict(network.description), operators)
+            row = {"row": "network", "network": network.key, "name": network.name}
+            self._append({**row, "operators": operators, "description": record.description})
+            self._records[network.key] = record
+        elif record.operators != operators:
+            raise UserError(
+                f"{self.path}: network {network.name} has other operators than when it was first timed "
+                "(the exporter or the file changed); start a new table"
+            )
+        self._append(_visit_row(network.key, visit))
+        record.visits.append(visit)
+
+    def _append(self, row: dict[str, Any]) -> None:
+        if self._file is None:
+            raise ValueError("the table was opened for reading only")
+        line = json.dumps({"fingerprint": self.fingerprint, **row}, separators=(",", ":")) + "\n"
+        self._file.write(line.encode())
+        os.fsync(self._file.fileno())
+
+    def _take(self, row: dict[str, Any], number: int) -> None:
+        where = f"{self.path}, line {number}"
+        if row.get("fingerprint") != self.fingerprint:
+            raise UserError(
+                f"{where}: fingerprint {row.get('fingerprint')} in a table of {self.fingerprint}; timings of "
+                "different devices, runtimes or protocols do not mix: keep them in tables of their own"
+            )
+        try:
+            match row["row"]:
+                case "source":
+                    self.sources.append(Source(row["space"], row["skeleton"]))
+                case "network":
+                    operators = [(name, kind) for name, kind in row["operators"]]
+                    self._records.setdefault(
+                        row["network"], _Record(row["name"], row["description"], operators)
+                    )
+                case "visit":
+                    record = self._records[row["network"]]
+                    record.visits.append(_visit(row, record.operators))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{where}: incomplete row ({error!r}); remove the line") from None
+
+    def _refuse_other(self, device: DeviceDescription, protocol: Protocol) -> None:
+        if device.fingerprint != self.device.fingerprint:
+            raise UserError(
+                f"{self.path} was measured on {self.device}; this is {device}; give another --table"
+            )
+        if protocol.fingerprint != self.protocol.fingerprint:
+            raise UserError(
+                f"{self.path} was measured with {self.protocol}; asked for: {protocol}; give another --table"
+            )
+
+
+def _complete(content: bytes) -> int:
+    """The length up to the last line that was written to its end."""
+    return content.rfind(b"\n") + 1
+
+
+def _rows(content: bytes, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise UserError(f"{path}, line {number}: not a row of a latency table; remove the line")
+        yield number, row
+
+
+def _visit_row(key: str, visit: Visit) -> dict[str, Any]:
+    return {
+        "row": "visit",
+        "network": key,
+        "date": visit.date,
+        "operators": [operator.ms for operator in visit.operators],
+        "wall_ms": [round(value, 4) for value in visit.wall_ms],
+        "cpu_ms": [round(value, 4) for value in visit.cpu_ms],
+        "outside_ms": round(visit.outside_ms, 4),
+        "foreign_load": None if visit.foreign_load is None else round(visit.foreign_load, 4),
+        "loaded": visit.loaded,
+    }
+
+
+def _visit(row: Mapping[str, Any], operators: list[tuple[str, str]]) -> Visit:
+    return Visit(
+        operators=tuple(
+            OperatorTime(name, kind, ms) for (name, kind), ms in zip(operators, row["operators"], strict=True)
+        ),
+        wall_ms=tuple(row["wall_ms"]),
+        cpu_ms=tuple(row["cpu_ms"]),
+        outside_ms=row["outside_ms"],
+        date=row["date"],
+        foreign_load=row["foreign_load"],
+        loaded=row["loaded"],
+    )
+
+
+def _lock(file: io.FileIO, path: Path) -> None:
+    """Keep a second measuring process out, where the system has such locks; closing the file releases it."""
+    with suppress(ImportError):
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                f"{path} is being written by another process; wait for it or give another --table"
+            ) from None
