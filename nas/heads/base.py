@@ -112,7 +112,7 @@ def quarter_shift(heatmaps: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tenso
         x, y: [B, K, M] integer cells.
 
     Returns:
-        x and y [B, K, M] as floats. At the border the missing neighbour counts as the cell itself.
+        x and y [B, K, M] as floats; cells on the border, which lack a neighbour, stay along that axis.
     """
     height, width = heatmaps.shape[2], heatmaps.shape[3]
     flat = heatmaps.flatten(2)
@@ -120,12 +120,10 @@ def quarter_shift(heatmaps: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tenso
     def at(column: Tensor, row: Tensor) -> Tensor:
         return flat.gather(2, row * width + column)
 
-    left, right = at((x - 1).clamp(min=0), y), at((x + 1).clamp(max=width - 1), y)
-    above, below = at(x, (y - 1).clamp(min=0)), at(x, (y + 1).clamp(max=height - 1))
-    return (
-        x.to(heatmaps.dtype) + 0.25 * torch.sign(right - left),
-        y.to(heatmaps.dtype) + 0.25 * torch.sign(below - above),
-    )
+    inner_x, inner_y = x.clamp(1, width - 2), y.clamp(1, height - 2)
+    across = torch.sign(at(inner_x + 1, y) - at(inner_x - 1, y)) * (inner_x == x)
+    down = torch.sign(at(x, inner_y + 1) - at(x, inner_y - 1)) * (inner_y == y)
+    return x.to(heatmaps.dtype) + 0.25 * across, y.to(heatmaps.dtype) + 0.25 * down
 
 
 def cells_to_pixels(cells: Tensor, stride: float) -> Tensor:

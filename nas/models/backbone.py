@@ -20,7 +20,7 @@ class ElasticStage(nn.Module):
 
     def __init__(self, in_width: int, spec: StageSpec) -> None:
         super().__init__()
-        width = max(spec.width)
+        width = max(spec.widths)
         self.types = nn.ModuleDict(
             {
                 name: nn.ModuleList(
@@ -28,13 +28,13 @@ class ElasticStage(nn.Module):
                         in_width if position == 0 else width,
                         width,
                         stride=spec.stride if position == 0 else 1,
-                        kernels=spec.kernel,
-                        expansions=spec.expansion,
+                        kernels=block.kernels,
+                        expansions=block.expansions,
                         residual=position > 0,
                     )
-                    for position in range(max(spec.depth))
+                    for position, block in enumerate(spec.blocks)
                 )
-                for name in spec.type
+                for name in spec.types
             }
         )
 
@@ -53,5 +53,5 @@ def build_stages(stem_width: int, specs: Sequence[StageSpec]) -> nn.ModuleList:
     width = stem_width
     for spec in specs:
         stages.append(ElasticStage(width, spec))
-        width = max(spec.width)
+        width = max(spec.widths)
     return stages

@@ -1,6 +1,6 @@
 """Necks: what joins the stages' features, and the up-samplers that they choose from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from nas.layers import (
     activate,
 )
 from nas.space.arch import Neck
+from nas.space.spec import NeckSpec
 
 NECK_ACTIVATION = "relu"
 
@@ -160,13 +161,8 @@ class NoNeck(nn.Module):
         return ((features[-1], None),)
 
 
-def build_neck(
-    name: str,
-    features: Sequence[tuple[int, int]],
-    choices: Mapping[str, Sequence[str]],
-    widths: Sequence[Sequence[int]],
-) -> FusionDeconv | NoNeck:
+def build_neck(name: str, features: Sequence[tuple[int, int]], spec: NeckSpec) -> FusionDeconv | NoNeck:
     """The neck of that type at its largest widths."""
     if name == "none":
         return NoNeck(features)
-    return FusionDeconv(features, choices["upsampler"], [max(choice) for choice in widths])
+    return FusionDeconv(features, spec.upsamplers, [max(widths) for widths in spec.widths])

@@ -40,27 +40,27 @@ class PoseNet(nn.Module):
 
     def _build(self) -> None:
         spec = self.space.spec
-        stem_width = max(spec.stem.width)
-        self.stems = nn.ModuleDict({name: STEMS[name](stem_width) for name in spec.stem.type})
+        stem_width = max(spec.stem.widths)
+        self.stems = nn.ModuleDict({spec.stem.type: STEMS[spec.stem.type](stem_width)})
         self.stages = build_stages(stem_width, spec.stages)
 
-        stride = STEMS[spec.stem.type[0]].stride
+        stride = STEMS[spec.stem.type].stride
         features = [(stem_width, stride)]
         for stage in spec.stages:
             stride *= stage.stride
-            features.append((max(stage.width), stride))
+            features.append((max(stage.widths), stride))
         self.necks = nn.ModuleDict()
         self.heads = nn.ModuleDict()
         for neck_name, neck in spec.necks.items():
-            module = build_neck(neck_name, features, {"upsampler": neck.upsampler}, neck.widths)
+            module = build_neck(neck_name, features, neck)
             self.necks[neck_name] = module
             self.heads[neck_name] = nn.ModuleDict(
                 {
                     name: head_spec(name).load_module()(
-                        module.levels, self.skeleton, spec.resolution, head.options
+                        module.levels, self.skeleton, spec.resolutions, head.options
                     )
                     for name, head in spec.heads.items()
-                    if neck_name in head.neck
+                    if neck_name in head.necks
                 }
             )
 

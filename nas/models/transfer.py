@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from nas.errors import UserError
 from nas.layers import Run, Statistics
 from nas.models.net import PoseNet
 from nas.space.arch import Arch
@@ -21,7 +22,8 @@ def transfer(net: PoseNet, arch: Arch, stats: Statistics) -> PoseNet:
         UserError: the architecture is not in the supernet's space.
         ValueError: statistics of another architecture.
     """
-    net.space.require(arch)
+    if reason := net.space.why_not(arch):
+        raise UserError(f"architecture {arch.id} is not in space {net.space.name!r}: {reason}")
     reference = next(net.parameters())
     plain = PoseNet(arch, net.skeleton).to(device=reference.device, dtype=reference.dtype)
     plain.load_state_dict(active_parameters(net, arch))

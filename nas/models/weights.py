@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from operator import le
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def read_weights(path: Path | str) -> tuple[dict[str, Any], dict[str, torch.Tens
 
 
 def load_into(net: PoseNet, path: Path | str) -> tuple[int, int]:
-    """Initialise a network from a weights file, by name; smaller tensors fill the leading slice.
+    """Initialise a network from a weights file, by name; narrower tensors fill the leading channels.
 
     Returns:
         How many of the network's parameters were initialised, and how many it has.
@@ -94,15 +95,19 @@ def load_into(net: PoseNet, path: Path | str) -> tuple[int, int]:
     with torch.no_grad():
         for name, tensor in tensors.items():
             parameter = parameters.get(name)
-            if parameter is None or parameter.dim() != tensor.dim():
-                continue
-            if any(have > room for have, room in zip(tensor.shape, parameter.shape, strict=True)):
+            if parameter is None or not _fits(tensor.shape, parameter.shape):
                 continue
             parameter[tuple(slice(0, size) for size in tensor.shape)] = tensor
             fitting += 1
     if fitting == 0:
         raise UserError(f"{path}: none of its weights fit this network")
     return fitting, len(parameters)
+
+
+def _fits(shape: torch.Size, room: torch.Size) -> bool:
+    """Whether a tensor fills the leading channels of a parameter; kernels and grids must be the same."""
+    same_rank = len(shape) == len(room)
+    return same_rank and shape[2:] == room[2:] and all(map(le, shape[:2], room[:2]))
 
 
 def _allow_statistics(net: PoseNet, tensors: Mapping[str, torch.Tensor]) -> None:

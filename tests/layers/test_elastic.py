@@ -1,0 +1,163 @@
+"""Every elastic layer: shapes, the slice it uses, gradients outside of it, what it reports."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.layers import (
+    ElasticBatchNorm2d,
+    ElasticConv2d,
+    ElasticConvTranspose2d,
+    ElasticDepthwiseConv2d,
+    ResampledLinear,
+    Run,
+    StatisticsMissing,
+    interpolation_matrix,
+)
+
+Call = Callable[[Any, Tensor, Run], Tensor]
+
+CASES: dict[str, tuple[Callable[[], nn.Module], Call, tuple[int, ...], tuple[int, ...]]] = {
+    "conv": (
+        lambda: ElasticConv2d(16, 32, 3, padding=1, bias=True),
+        lambda layer, x, run: layer(x, 24, run),
+        (2, 8, 6, 5),
+        (2, 24, 6, 5),
+    ),
+    "conv over segments": (
+        lambda: ElasticConv2d(16, 32, 1, bias=False),
+        lambda layer, x, run: layer(x, 8, run, segments=((0, 3), (8, 5))),
+        (2, 8, 6, 5),
+        (2, 8, 6, 5),
+    ),
+    "transposed conv": (
+        lambda: ElasticConvTranspose2d(16, 32, 4, stride=2, padding=1, bias=True),
+        lambda layer, x, run: layer(x, 24, run),
+        (2, 8, 6, 5),
+        (2, 24, 12, 10),
+    ),
+    "depthwise": (
+        lambda: ElasticDepthwiseConv2d(16, (3, 5, 7), stride=2),
+        lambda layer, x, run: layer(x, 3, run),
+        (2, 8, 6, 6),
+        (2, 8, 3, 3),
+    ),
+    "batch norm": (
+        lambda: ElasticBatchNorm2d(16),
+        lambda layer, x, run: layer(x, run),
+        (2, 8, 6, 5),
+        (2, 8, 6, 5),
+    ),
+    "resampled linear": (
+        lambda: ResampledLinear([(8, 6), (4, 3)], [24, 12]),
+        lambda layer, x, run: layer(x, 12, run),
+        (2, 5, 4, 3),
+        (2, 5, 12),
+    ),
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> tuple[nn.Module, Call, Tensor, tuple[int, ...]]:
+    build, call, shape, expected = CASES[request.param]
+    torch.manual_seed(0)
+    return build(), call, torch.randn(shape), expected
+
+
+def test_shape(case: tuple[nn.Module, Call, Tensor, tuple[int, ...]]) -> None:
+    layer, call, x, expected = case
+    assert call(layer, x, Run()).shape == expected
+
+
+def test_captured_parameters_are_those_with_gradients(
+    case: tuple[nn.Module, Call, Tensor, tuple[int, ...]],
+) -> None:
+    """A weight has a gradient exactly where the captured slice lies (resampled weights: everywhere)."""
+    layer, call, x, _ = case
+    captured: dict[str, Tensor] = {}
+
+    def capture(key: str, active: Mapping[str, Tensor | None]) -> None:
+        captured.update({name: tensor for name, tensor in active.items() if tensor is not None})
+
+    call(layer, x, Run(capture=capture))
+    output = call(layer, x, Run())
+    (output * torch.randn_like(output)).sum().backward()
+    if isinstance(layer, ResampledLinear | ElasticDepthwiseConv2d):
+        return
+    for name, parameter in layer.named_parameters():
+        assert parameter.grad is not None
+        assert captured[name].numel() == int((parameter.grad != 0).sum())
+
+
+def test_depthwise_gradient_stays_inside_the_slice() -> None:
+    layer = ElasticDepthwiseConv2d(16, (3, 5, 7))
+    layer(torch.randn(2, 8, 6, 6), 5, Run()).square().sum().backward()
+    grad = layer.weight.grad
+    assert grad is not None
+    outside = grad.clone()
+    outside[:8, :, 1:6, 1:6] = 0
+    assert not outside.any()
+    assert grad[:8, :, 1:6, 1:6].any()
+    assert layer.transform_3.grad is None
+
+
+def test_kernel_transforms_start_as_the_centre() -> None:
+    layer = ElasticDepthwiseConv2d(4, (3, 5, 7))
+    assert torch.equal(layer.active_weight(4, 5), layer.weight[:, :, 1:6, 1:6])
+    assert torch.equal(layer.active_weight(2, 3), layer.weight[:2, :, 2:5, 2:5])
+
+
+def test_kernel_transforms_are_chained() -> None:
+    layer = ElasticDepthwiseConv2d(4, (3, 5, 7))
+    with torch.no_grad():
+        layer.transform_5.copy_(torch.randn(25, 25))
+        layer.transform_3.copy_(torch.randn(9, 9))
+    five = layer.weight[:, 0, 1:6, 1:6].reshape(4, 25) @ layer.transform_5.T
+    three = five.reshape(4, 5, 5)[:, 1:4, 1:4].reshape(4, 9) @ layer.transform_3.T
+    torch.testing.assert_close(layer.active_weight(4, 3).reshape(4, 9), three)
+
+
+def test_kernel_that_is_no_choice_is_refused() -> None:
+    with pytest.raises(ValueError, match="kernel 5"):
+        ElasticDepthwiseConv2d(4, (3, 7)).active_weight(4, 5)
+
+
+def test_segments_pick_the_matching_columns() -> None:
+    layer = ElasticConv2d(16, 4, 1, bias=False)
+    x = torch.randn(1, 5, 2, 2)
+    columns = layer.weight[:, [2, 3, 10, 11, 12]]
+    torch.testing.assert_close(layer(x, 4, Run(), segments=((2, 2), (10, 3))), F.conv2d(x, columns))
+
+
+def test_batch_norm_keeps_no_statistics_and_refuses_to_score() -> None:
+    norm = ElasticBatchNorm2d(8)
+    norm(torch.randn(4, 8, 3, 3), Run())
+    assert norm.running_mean is None
+    norm.eval()
+    with pytest.raises(StatisticsMissing):
+        norm(torch.randn(4, 8, 3, 3), Run())
+
+
+def test_interpolation_matrix_is_exact_on_lines() -> None:
+    """A straight line sampled at 12 cells, resampled to 6, is the line at the centres of 6 cells."""
+    cells = (torch.arange(12) + 0.5) / 12
+    expected = (torch.arange(6) + 0.5) / 6
+    torch.testing.assert_close(interpolation_matrix(6, 12) @ cells, expected)
+    torch.testing.assert_close(interpolation_matrix(7, 12).sum(dim=1), torch.ones(7))
+
+
+def test_resampled_linear_keeps_the_response_to_a_constant_map() -> None:
+    layer = ResampledLinear([(8, 6), (4, 3)], [24])
+    large = layer(torch.ones(1, 1, 8, 6), 24, Run())
+    small = layer(torch.ones(1, 1, 4, 3), 24, Run())
+    torch.testing.assert_close(large, small, rtol=1e-4, atol=1e-5)
+
+
+def test_resampled_linear_at_its_largest_grid_is_the_plain_layer() -> None:
+    layer = ResampledLinear([(8, 6), (4, 3)], [24, 12])
+    x = torch.randn(2, 3, 8, 6)
+    assert torch.equal(layer(x, 24, Run()), F.linear(x.flatten(2), layer.weight.flatten(1), layer.bias))

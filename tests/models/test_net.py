@@ -1,0 +1,250 @@
+"""The pose network: published sizes, calibration, transfer, weights files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nas.errors import UserError
+from nas.layers import ElasticDepthwiseConv2d
+from nas.models import (
+    PoseNet,
+    StatisticsMissing,
+    calibrate,
+    load_into,
+    load_weights,
+    save_weights,
+    transfer,
+)
+from nas.space.arch import Arch
+from nas.space.space import SearchSpace
+
+PUBLISHED = {
+    "litepose-auto-xs": (1_675_552, 1_675_912),
+    "litepose-auto-s": (2_731_240, 2_731_624),
+    "litepose-auto-m": (3_533_808, 3_534_336),
+    "litepose-auto-l": (5_738_120, 5_738_672),
+}
+SPACES = ["litepose", "litepose-published", "person-crop", "demo"]
+
+
+def randomised(net: PoseNet, seed: int = 0) -> PoseNet:
+    """Every parameter away from its initial value, so that no identity hides a mistake."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
+    return net.eval()
+
+
+def images(arch: Arch, batch: int = 2, seed: int = 0) -> Tensor:
+    return torch.randn(batch, 3, *arch.resolution, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def net() -> PoseNet:
+    return randomised(PoseNet(SearchSpace.load("demo"), "crowdpose14"))
+
+
+@pytest.mark.parametrize(("name", "expected"), PUBLISHED.items())
+def test_published_parameters(name: str, expected: tuple[int, int]) -> None:
+    arch = SearchSpace.load("litepose-published").published()[name]
+    for skeleton, count in zip(("crowdpose14", "coco17"), expected, strict=True):
+        assert sum(p.numel() for p in PoseNet(arch, skeleton).parameters()) == count
+
+
+def assert_transfer_is_exact(net: PoseNet, arch: Arch) -> None:
+    stats = calibrate(net, arch, images(arch, seed=1))
+    x = images(arch, seed=2)
+    with torch.no_grad():
+        expected, actual = net(x, arch, stats), transfer(net, arch, stats)(x)
+    assert expected.keys() == actual.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(tensor, actual[name]), name
+
+
+@pytest.mark.parametrize("space_name", SPACES)
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+def test_transfer_is_exact(space_name: str, layout: str) -> None:
+    space = SearchSpace.load(space_name)
+    rng = np.random.default_rng(0)
+    net = randomised(PoseNet(space, "coco17"))
+    if layout == "channels_last":
+        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    resolution = space.resolutions[0]
+    for head in space.heads:
+        assert_transfer_is_exact(net, space.sample(rng, head=head, resolution=resolution))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space_name", SPACES)
+def test_transfer_of_100_archs_is_exact(space_name: str) -> None:
+    space = SearchSpace.load(space_name)
+    rng = np.random.default_rng(1)
+    net = randomised(PoseNet(space, "crowdpose14"))
+    for number in range(100):
+        head = space.heads[number % len(space.heads)]
+        assert_transfer_is_exact(net, space.sample(rng, head=head))
+
+
+@pytest.mark.parametrize("head", ["heatmap", "simcc"])
+def test_no_gradient_outside_the_slice(net: PoseNet, head: str) -> None:
+    """Zeroing all gradients inside the active slices leaves nothing; other modules have none at all."""
+    arch = net.space.smallest(head=head)
+    plain = PoseNet(arch, net.skeleton)
+    net.zero_grad()
+    sum(out.square().sum() for out in net.train()(images(arch), arch).values()).backward()
+    net.eval()
+    active = dict(plain.named_parameters())
+    resampled = ("heads.",)
+    for name, parameter in net.named_parameters():
+        if name not in active:
+            if "transform_" not in name:
+                assert parameter.grad is None, name
+            continue
+        assert parameter.grad is not None, name
+        if name.startswith(resampled) and parameter.dim() == 3:
+            continue
+        outside = parameter.grad.clone()
+        outside[_slice(active[name], parameter)] = 0
+        assert not outside.any(), name
+
+
+def _slice(active: nn.Parameter, parameter: nn.Parameter) -> tuple[slice, ...]:
+    """Leading channels, and the centre of a kernel."""
+    slices = [slice(0, size) for size in active.shape[:2]]
+    for small, large in zip(active.shape[2:], parameter.shape[2:], strict=True):
+        start = (large - small) // 2
+        slices.append(slice(start, start + small))
+    return tuple(slices)
+
+
+def test_calibrating_other_archs_changes_nothing(net: PoseNet) -> None:
+    rng = np.random.default_rng(3)
+    arch = net.space.sample(rng)
+    stats = calibrate(net, arch, images(arch))
+    x = images(arch, seed=5)
+    before_state = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    with torch.no_grad():
+        before = net(x, arch, stats)
+        for _ in range(3):
+            other = net.space.sample(rng)
+            calibrate(net, other, images(other))
+        after = net(x, arch, stats)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(torch.equal(before_state[name], tensor) for name, tensor in net.state_dict().items())
+    again = calibrate(net, arch, images(arch))
+    assert all(torch.equal(again.values[key][0], stats.values[key][0]) for key in stats.values)
+
+
+def test_calibration_over_batches_equals_one_batch_of_first_moments() -> None:
+    """The first norm sees the same input whatever the batches, so its statistics are those of all images."""
+    net = randomised(PoseNet(SearchSpace.load("demo").smallest(), "coco17"))
+    x = images(net.resolve(None), batch=6)
+    whole, parts = calibrate(net, None, x), calibrate(net, None, [x[:2], x[2:]])
+    key = "stems.separable.conv_norm"
+    torch.testing.assert_close(whole.values[key], parts.values[key], rtol=1e-5, atol=1e-6)
+
+
+def test_calibrated_network_normalises_its_calibration_images(net: PoseNet) -> None:
+    """On the one batch that it was calibrated on, eval mode equals the batch-statistics mode."""
+    arch = net.space.smallest()
+    x = images(arch, batch=4)
+    with torch.no_grad():
+        scored = net(x, arch, calibrate(net, arch, x))
+        trained = net.train()(x, arch)
+    net.eval()
+    for name in scored:
+        torch.testing.assert_close(scored[name], trained[name], rtol=1e-3, atol=1e-3)
+
+
+def test_scoring_without_statistics_is_refused(net: PoseNet) -> None:
+    arch = net.space.smallest()
+    with pytest.raises(StatisticsMissing):
+        net(images(arch), arch)
+    with pytest.raises(StatisticsMissing):
+        PoseNet(arch, "coco17").eval()(images(arch))
+
+
+def test_statistics_of_another_arch_are_refused(net: PoseNet) -> None:
+    smallest, largest = net.space.smallest(), net.space.largest()
+    stats = calibrate(net, smallest, images(smallest))
+    with pytest.raises(ValueError, match="statistics of architecture"):
+        net(images(largest), largest, stats)
+    with pytest.raises(ValueError, match="statistics of architecture"):
+        transfer(net, largest, stats)
+
+
+def test_images_of_another_size_are_refused(net: PoseNet) -> None:
+    with pytest.raises(ValueError, match="images of"):
+        net.train()(torch.zeros(1, 3, 32, 32), net.space.smallest())
+    net.eval()
+
+
+def test_supernet_must_be_told_the_arch(net: PoseNet) -> None:
+    with pytest.raises(ValueError, match="must be told"):
+        net(torch.zeros(1, 3, 32, 32))
+
+
+def test_transfer_of_an_arch_outside_the_space_is_refused(net: PoseNet) -> None:
+    other = SearchSpace.load("person-crop").largest()
+    with pytest.raises(UserError, match="is not in space"):
+        transfer(net, other, calibrate(PoseNet(other, "coco17"), None, images(other)))
+
+
+def test_residuals_exist_by_position() -> None:
+    arch = SearchSpace.load("litepose-published").published()["litepose-auto-xs"]
+    net = PoseNet(arch, "coco17")
+    for stage in net.stages:
+        assert [block.residual for block in stage.types["mbconv"]] == [False] + [True] * (
+            len(stage.types["mbconv"]) - 1
+        )
+
+
+def test_weights_file_round_trip(tmp_path: Path, net: PoseNet) -> None:
+    arch = net.space.sample(np.random.default_rng(0))
+    plain = transfer(net, arch, calibrate(net, arch, images(arch)))
+    for name, network in {"plain": plain, "supernet": net}.items():
+        path = tmp_path / f"{name}.safetensors"
+        save_weights(path, network, notes={"from": "test"})
+        loaded = load_weights(path)
+        assert loaded.skeleton == network.skeleton
+        assert loaded.arch == network.arch
+        assert loaded.space == network.space
+        assert loaded.is_calibrated == (name == "plain")
+        for key, tensor in network.state_dict().items():
+            assert torch.equal(loaded.state_dict()[key], tensor)
+    x = images(arch)
+    with torch.no_grad():
+        ours, theirs = plain(x), load_weights(tmp_path / "plain.safetensors")(x)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
+def test_broken_weights_files_are_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"broken\.safetensors"):
+        load_weights(path)
+    with pytest.raises(UserError, match="no such weights file"):
+        load_weights(tmp_path / "missing.safetensors")
+
+
+def test_initialisation_from_a_narrower_network(tmp_path: Path, net: PoseNet) -> None:
+    arch = net.space.smallest()
+    plain = randomised(PoseNet(arch, net.skeleton), seed=9)
+    save_weights(tmp_path / "plain.safetensors", plain)
+    target = PoseNet(net.space, net.skeleton)
+    fitted, total = load_into(target, tmp_path / "plain.safetensors")
+    assert 0 < fitted < total
+    source = plain.get_parameter("stages.0.types.mbconv.0.project.weight")
+    copied = target.get_parameter("stages.0.types.mbconv.0.project.weight")
+    assert torch.equal(copied[: source.shape[0], : source.shape[1]], source)
+
+
+def test_kernel_transforms_stay_fp32_under_autocast() -> None:
+    layer = ElasticDepthwiseConv2d(8, (3, 5, 7))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer.active_weight(8, 3).dtype == torch.float32
