@@ -1,6 +1,6 @@
 """Efficient human-pose networks, searched under real measured milliseconds.
 
-Names load on first use, so that importing one part (the torch-free runtime above all) does not import the others.
+Names load on first use: importing one part (the torch-free runtime above all) does not import the others.
 """
 
 from importlib import import_module

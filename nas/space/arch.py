@@ -5,6 +5,7 @@ Files are read and written in `arch_json.py` (this project's format) and `litepo
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +14,8 @@ from typing import Any, Self
 
 OptionValue = int | float | str | bool
 Options = tuple[tuple[str, OptionValue], ...]
+
+_INNERMOST = re.compile(r"[\[{][^\[\]{}]*[\]}]")
 
 
 def freeze_options(options: Mapping[str, OptionValue]) -> Options:
@@ -124,9 +127,12 @@ class Arch:
         return (arch_from_litepose if is_litepose(data) else arch_from_json)(data, source=source)
 
     def save(self, path: str | Path, *, info: Mapping[str, Any] | None = None) -> None:
-        """Write the arch as JSON. `info` (how it was found, its figures) is kept beside it and never read as arch."""
+        """Write the arch as JSON; `info` (how it was found, its figures) stands beside it, no part of it."""
         data = self.to_json() | ({"info": dict(info)} if info else {})
-        Path(path).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        # Innermost lists and mappings on one line each: a block reads as one thing.
+        lines = json.dumps(data, indent=2, allow_nan=False)
+        lines = _INNERMOST.sub(lambda match: re.sub(r"\n *", " ", match.group()), lines)
+        Path(path).write_text(lines + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> "Arch":

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -68,9 +68,8 @@ class _Neck(StrictModel):
     @model_validator(mode="after")
     def _fits_type(self) -> "_Neck":
         if (self.upsampler is None) != (self.type == "none"):
-            raise ValueError(
-                f"the neck {self.type!r} {'takes no' if self.upsampler else 'needs an'} up-sampler"
-            )
+            verb = "takes no" if self.upsampler else "needs an"
+            raise ValueError(f"the neck {self.type!r} {verb} up-sampler")
         return self
 
 
@@ -103,11 +102,9 @@ class _Arch(StrictModel):
             raise ValueError(f"resolution: {fault}")
         if fault := neck_fault(self.neck.type, len(self.neck.widths), stride):
             raise ValueError(f"neck.widths: {fault}")
-        takes = head_spec(self.head.type).necks
-        if self.neck.type not in takes:
-            raise ValueError(
-                f"neck.type: head {self.head.type!r} takes {' or '.join(takes)}, not {self.neck.type!r}"
-            )
+        head = head_spec(self.head.type)
+        if fault := head.neck_fault(self.neck.type, levels=len(self.neck.widths), total_stride=stride):
+            raise ValueError(f"neck: {fault}")
         return self
 
 

@@ -105,7 +105,7 @@ def first_fault(error: ValidationError) -> str:
     """The first fault of a pydantic error as `field: what is wrong`."""
     faults = error.errors(include_url=False)
     fault = faults[0]
-    field = ".".join(str(part) for part in fault["loc"])
+    field = ".".join(str(part) for part in fault["loc"] if part != "[key]")
     reason = str(fault.get("ctx", {}).get("error", "")) or f"{fault['msg']}, got {fault['input']!r}"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return f"{field}: {reason}{more}" if field else f"{reason}{more}"

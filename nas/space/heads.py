@@ -23,6 +23,8 @@ class HeadSpec:
         codec: "package.module:Class" of the numpy codec.
         necks: the neck types whose features the head can take.
         options: every option with its default.
+        strides: the strides (px) of the finest feature maps that the head needs, coarsest first; empty where
+            it takes any.
     """
 
     name: str
@@ -31,9 +33,22 @@ class HeadSpec:
     codec: str
     necks: tuple[str, ...]
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    strides: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if "neck" in self.options:
+            raise ValueError("no option may be called 'neck': search spaces use the name for the head's neck")
         object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
+
+    def neck_fault(self, neck: str, *, levels: int, total_stride: int) -> str | None:
+        """Why the head cannot stand on a neck of that many up-sampling levels; None where it can."""
+        if neck not in self.necks:
+            return f"head {self.name!r} takes {' or '.join(self.necks)}, not {neck!r}"
+        strides = tuple(total_stride // 2**level for level in range(min(levels, 1), levels + 1))
+        if self.strides and strides[-len(self.strides) :] != self.strides:
+            needed, found = (", ".join(map(str, values)) for values in (self.strides, strides))
+            return f"head {self.name!r} needs maps of stride {needed} at the end, {neck!r} ends in {found}"
+        return None
 
     def load_module(self) -> Any:
         """The torch head class (imports torch)."""
@@ -98,6 +113,7 @@ register_head(
         module="nas.heads.associative_embedding:AssociativeEmbeddingHead",
         codec="nas.codecs.associative_embedding:AssociativeEmbeddingCodec",
         necks=("fusion_deconv",),
+        strides=(4, 2),
     )
 )
 register_head(

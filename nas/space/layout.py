@@ -13,7 +13,7 @@ from nas.space.spec import HeadChoices, NeckSpec, SpaceSpec, StageSpec
 Pick = Callable[[Dimension], Any]
 
 
-class Mismatch(Exception):
+class MismatchError(Exception):
     """An arch that is not built like the space; the message names the field."""
 
 
@@ -44,7 +44,7 @@ class _StageLayout:
         yield self.type, stage.type
         yield self.activation, stage.activation
         if stage.stride != self.stride:
-            raise Mismatch(f"{place}.stride: the space has {self.stride}, the arch {stage.stride}")
+            raise MismatchError(f"{place}.stride: the space has {self.stride}, the arch {stage.stride}")
         yield self.width, stage.width
         yield self.depth, stage.depth
         for (kernel, expansion), block in zip(self.blocks, stage.blocks, strict=False):
@@ -73,7 +73,7 @@ class _NeckLayout:
         if self.upsampler is not None:
             yield self.upsampler, str(neck.upsampler)
         if len(neck.widths) != len(self.widths):
-            raise Mismatch(
+            raise MismatchError(
                 f"neck.widths: the space has {len(self.widths)} levels, the arch {len(neck.widths)}"
             )
         yield from zip(self.widths, neck.widths, strict=True)
@@ -122,15 +122,15 @@ class Layout:
         """The active dimensions of an arch with its values, which need not be choices.
 
         Raises:
-            Mismatch: the arch is built otherwise. Iteration must stop at the first value that is no choice.
+            MismatchError: the arch is built otherwise. Stop iterating at the first value that is no choice.
         """
         yield self.resolution, arch.resolution
         if arch.stem.type != self._stem_type:
-            raise Mismatch(f"stem.type: the space has {self._stem_type!r}, the arch {arch.stem.type!r}")
+            raise MismatchError(f"stem.type: the space has {self._stem_type!r}, the arch {arch.stem.type!r}")
         yield self._stem_width, arch.stem.width
         yield self._stem_activation, arch.stem.activation
         if len(arch.stages) != len(self._stages):
-            raise Mismatch(f"stages: the space has {len(self._stages)}, the arch {len(arch.stages)}")
+            raise MismatchError(f"stages: the space has {len(self._stages)}, the arch {len(arch.stages)}")
         for number, (layout, stage) in enumerate(zip(self._stages, arch.stages, strict=True)):
             yield from layout.read(stage, f"stages.{number}")
         yield self.head, arch.head.type
@@ -204,7 +204,7 @@ def _read_options(
 ) -> Iterator[tuple[Dimension, Choice]]:
     names = [name for name, _ in known]
     if sorted(given) != names:
-        raise Mismatch(f"{place}.options: the space has {names}, the arch {sorted(given)}")
+        raise MismatchError(f"{place}.options: the space has {names}, the arch {sorted(given)}")
     for name, dimension in known:
         yield dimension, given[name]
 

@@ -61,9 +61,7 @@ def arch_from_litepose(data: Mapping[str, Any], *, source: str = "LitePose arch"
                 activation=_ACTIVATION,
                 stride=stage.stride,
                 width=stage.channel,
-                blocks=tuple(
-                    Block(kernel=kernel, expansion=expand) for expand, kernel in stage.block_setting
-                ),
+                blocks=tuple(Block(kernel, expansion) for expansion, kernel in stage.block_setting),
             )
             for stage in read.backbone_setting
         ),

@@ -19,8 +19,9 @@ class ArchManager:
     def __init__(self, space: SearchSpace | str | Path) -> None:
         self.space = space if isinstance(space, SearchSpace) else SearchSpace.load(space)
 
-    def __len__(self) -> int:
-        """The exact number of distinct archs; `space.size` where that exceeds what `len` can return."""
+    @property
+    def size(self) -> int:
+        """The exact number of distinct archs."""
         return self.space.size
 
     def __contains__(self, arch: object) -> bool:
@@ -47,9 +48,11 @@ class ArchManager:
         *,
         low: float = 0.0,
         high: float = float("inf"),
+        head: str | None = None,
+        resolution: Resolution | None = None,
     ) -> Arch:
         """An arch with low <= cost(arch) <= high. Raises UserError where none is found."""
-        return self.space.sample_within(rng, cost, low=low, high=high)
+        return self.space.sample_within(rng, cost, low=low, high=high, head=head, resolution=resolution)
 
     def mutate(self, arch: Arch, rng: np.random.Generator, *, rate: float = 0.1) -> Arch:
         """A different arch, each dimension changed with probability `rate`."""
@@ -60,7 +63,7 @@ class ArchManager:
         return self.space.crossover(first, second, rng)
 
     def encode(self, arch: Arch) -> dict[str, int]:
-        """The index of every active dimension's choice. Raises UserError where the arch is not in the space."""
+        """The index of every active dimension's choice. Raises UserError for an arch of another space."""
         return self.space.encode(arch)
 
     def decode(self, indices: Mapping[str, int]) -> Arch:

@@ -122,9 +122,7 @@ class Skeleton:
             path = _FOLDER / f"{name_or_path}.yaml"
         if not path.is_file() or path == _ALIASES:
             known = ", ".join(skeleton_names())
-            raise UserError(
-                f"{str(name_or_path)!r} is neither a skeleton file nor a known skeleton ({known})"
-            )
+            raise UserError(f"{str(name_or_path)!r} is neither a skeleton file nor a known name ({known})")
         try:
             data = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

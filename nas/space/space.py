@@ -13,7 +13,7 @@ from nas.space.arch import Arch
 from nas.space.arch_json import load_arch
 from nas.space.dimension import Choice, Dimension
 from nas.space.heads import Task
-from nas.space.layout import Layout, Mismatch
+from nas.space.layout import Layout, MismatchError
 from nas.space.spec import SpaceSpec
 
 FORMAT_VERSION = 1
@@ -145,7 +145,7 @@ class SearchSpace:
         )
 
     def mutate(self, arch: Arch, rng: np.random.Generator, *, rate: float = 0.1) -> Arch:
-        """A different arch: each active dimension changes its choice with probability `rate`, at least one does.
+        """A different arch: each active dimension changes with probability `rate`, at least one does.
 
         Dimensions that become active are drawn uniformly. The space's only arch is returned as it is.
         """
@@ -181,7 +181,7 @@ class SearchSpace:
         return self._layout.build(pick)
 
     def encode(self, arch: Arch) -> dict[str, int]:
-        """The index of every active dimension's choice. Raises UserError where the arch is not in the space."""
+        """The index of every active dimension's choice. Raises UserError for an arch of another space."""
         return {dimension.name: index for dimension, index in self._read(arch).items()}
 
     def decode(self, indices: Mapping[str, int]) -> Arch:
@@ -210,13 +210,13 @@ class SearchSpace:
         return self.why_not(arch) is None
 
     def why_not(self, arch: Arch) -> str | None:
-        """The field by which an arch falls out of the space, and what the space allows; None where it is in."""
+        """By which field an arch falls out of the space, and what is allowed there; None where it is in."""
         try:
             for dimension, value in self._layout.read(arch):
                 if dimension.index(value) is None:
                     allowed = ", ".join(str(choice) for choice in dimension.choices)
                     return f"{dimension.name}: {value} is not among {allowed}"
-        except Mismatch as mismatch:
+        except MismatchError as mismatch:
             return str(mismatch)
         return None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -37,7 +38,7 @@ def _choices(value: Any) -> tuple[Any, ...]:
     if not choices:
         raise ValueError("at least one choice is needed")
     if all(type(choice) in (int, float) for choice in choices):
-        if any(left >= right for left, right in zip(choices, choices[1:], strict=False)):
+        if any(left >= right for left, right in pairwise(choices)):
             raise ValueError(f"list the choices from small to large, each once; got {list(choices)}")
     elif any(choice in choices[:position] for position, choice in enumerate(choices)):
         raise ValueError(f"list each choice once; got {list(choices)}")
@@ -61,12 +62,6 @@ def _resolutions(value: Any) -> tuple[tuple[Any, Any], ...]:
     if not pairs or len(set(pairs)) != len(pairs) or areas != sorted(areas):
         raise ValueError(f"list the input sizes from small to large, each once; got {value!r}")
     return tuple(pairs)
-
-
-def _levels(value: Any) -> tuple[Any, ...]:
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"expected one entry per up-sampling level, got {value!r}")
-    return tuple(value)
 
 
 _Listed = BeforeValidator(_choices)
@@ -94,7 +89,7 @@ class BlockSpec(_SpaceModel):
 
 
 class StageSpec(_SpaceModel):
-    """One stage. `kernel` and `expansion` hold for each of its blocks; `blocks` lists them one by one instead."""
+    """One stage. `kernel` and `expansion` hold for each block; `blocks` lists them one by one instead."""
 
     types: Annotated[tuple[BlockType, ...], _Listed] = Field(alias="type")
     activations: Annotated[tuple[Activation, ...], _Listed] = Field(alias="activation")
@@ -139,16 +134,13 @@ class NeckSpec(_SpaceModel):
     """What joins the stages' features: one list of widths per up-sampling level."""
 
     upsamplers: Annotated[tuple[Upsampler, ...], _Listed] = Field(alias="upsampler", default=())
-    widths: Annotated[
-        tuple[Annotated[tuple[Width, ...], _Listed], ...],
-        BeforeValidator(_levels),
-    ] = ()
+    widths: Annotated[tuple[Annotated[tuple[Width, ...], _Listed], ...], AsTuple] = ()
 
 
 class HeadChoices(_SpaceModel):
     """The necks that a head may stand on, and the choices of its options."""
 
-    necks: Annotated[tuple[NeckType, ...], _Listed] = Field(alias="neck", default=())
+    necks: Annotated[tuple[NeckType, ...], _Listed] = Field(alias="neck")
     options: dict[str, Annotated[tuple[Option, ...], _Listed]] = Field(default_factory=dict)
 
 
@@ -161,10 +153,10 @@ class SpaceSpec(_SpaceModel):
         alias="resolution"
     )
     stem: StemSpec
-    stages: Annotated[tuple[StageSpec, ...], BeforeValidator(_levels), Field(min_length=1)]
+    stages: Annotated[tuple[StageSpec, ...], AsTuple, Field(min_length=1)]
     necks: dict[NeckType, NeckSpec]
     heads: dict[str, HeadChoices] = Field(min_length=1)
-    published: Annotated[tuple[str, ...], BeforeValidator(_levels)] = ()
+    published: Annotated[tuple[str, ...], AsTuple] = ()
 
     @property
     def total_stride(self) -> int:
@@ -208,12 +200,12 @@ class SpaceSpec(_SpaceModel):
             if known.task != self.task:
                 faults.append(f"heads.{name}: is a head for the task {known.task!r}, not {self.task!r}")
             for neck in head.necks:
-                if neck not in known.necks:
-                    faults.append(f"heads.{name}.neck: takes {' or '.join(known.necks)}, not {neck!r}")
-                elif neck not in self.necks:
+                if neck not in self.necks:
                     faults.append(f"heads.{name}.neck: {neck!r} is not described under necks")
-            if not head.necks:
-                faults.append(f"heads.{name}.neck: necks describes none of {', '.join(known.necks)}")
+                    continue
+                levels = len(self.necks[neck].widths)
+                if fault := known.neck_fault(neck, levels=levels, total_stride=self.total_stride):
+                    faults.append(f"heads.{name}.neck: {fault}")
         used = {neck for head in self.heads.values() for neck in head.necks}
         faults += [f"necks.{name}: no head stands on it" for name in self.necks if name not in used]
         return faults
@@ -275,4 +267,6 @@ def _complete_head(name: Any, given: Any, necks: Mapping[str, Any]) -> Any:
     except UserError as error:
         raise ValueError(f"heads.{name}: {error}") from None
     own = [neck for neck in necks if neck in known.necks]
+    if not own and "neck" not in given:
+        raise ValueError(f"heads.{name}: takes {' or '.join(known.necks)}, and necks describes none of them")
     return {"neck": own, **given, "options": options}
