@@ -1,0 +1,36 @@
+"""Data: annotated photographs of people as network inputs and training targets."""
+
+from nas.data.annotations import Annotations, ImageRecord, PersonTable
+from nas.data.augment import NO_AUGMENT, AugmentConfig
+from nas.data.batch import Batch, Sample, SampleId, SampleRequest
+from nas.data.coco import load_annotations
+from nas.data.config import DataConfig, SourceConfig
+from nas.data.dataset import KeypointDataset
+from nas.data.loader import Loader, default_workers
+from nas.data.order import SampleOrder
+from nas.data.split import SearchSplit, draw_search_split
+from nas.data.statistics import PeopleStatistics, mean_pose, people_statistics
+
+__all__ = [
+    "NO_AUGMENT",
+    "Annotations",
+    "AugmentConfig",
+    "Batch",
+    "DataConfig",
+    "ImageRecord",
+    "KeypointDataset",
+    "Loader",
+    "PeopleStatistics",
+    "PersonTable",
+    "Sample",
+    "SampleId",
+    "SampleOrder",
+    "SampleRequest",
+    "SearchSplit",
+    "SourceConfig",
+    "default_workers",
+    "draw_search_split",
+    "load_annotations",
+    "mean_pose",
+    "people_statistics",
+]

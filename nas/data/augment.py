@@ -27,7 +27,7 @@ class AugmentConfig(StrictModel):
         rotated: probability that a sample is rotated at all.
         shift: largest shift, as a fraction of the input's sides.
         flip: probability of mirroring.
-        part: probability that a crop shows only a part of the person (half-body augmentation without the need to
+        part: probability that a crop shows only a part of the person (half-body augmentation that need not
             know which joints make a half).
         brightness: largest change of brightness, as a fraction of white.
         contrast: largest relative change of contrast.
@@ -37,14 +37,14 @@ class AugmentConfig(StrictModel):
 
     preset: str = "none"
     scale: Annotated[tuple[float, float], AsTuple] = (1.0, 1.0)
-    rotation: float = Field(0.0, ge=0, le=180)
+    rotation: float = Field(default=0.0, ge=0, le=180)
     rotated: Probability = 0.6
-    shift: float = Field(0.0, ge=0, le=0.5)
+    shift: float = Field(default=0.0, ge=0, le=0.5)
     flip: Probability = 0.0
     part: Probability = 0.0
     brightness: Probability = 0.0
-    contrast: float = Field(0.0, ge=0, lt=1)
-    tint: float = Field(0.0, ge=0, lt=1)
+    contrast: float = Field(default=0.0, ge=0, lt=1)
+    tint: float = Field(default=0.0, ge=0, lt=1)
     cutout: Probability = 0.0
 
     @model_validator(mode="before")
@@ -103,7 +103,7 @@ NO_AUGMENT = AugmentConfig()
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """What was drawn for one sample: see `AugmentConfig`, and `nas.codecs.affine.box_affine` for the geometry.
+    """What was drawn for one sample: see `AugmentConfig`, and `nas.codecs.affine.box_affine` for geometry.
 
     `gain` and `offset` [3] are the colour change per channel; `patch` is the painted rectangle, as fractions
     x, y, width, height of the input; `part_anchor` in 0..1 picks the joint around which a part is shown.

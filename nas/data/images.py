@@ -21,7 +21,7 @@ MEMORY_SHARE = 0.5
 """Of the available memory, what a cache without a stated budget may take."""
 
 
-class UnreadableImage(Exception):
+class UnreadableImageError(Exception):
     """A file is missing or no sound image of the annotated size."""
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -39,28 +39,30 @@ def decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     The camera's orientation flag is ignored, unless only the turned image has the annotated size.
 
     Raises:
-        UnreadableImage: missing, cut short, not an image, or of another size.
+        UnreadableImageError: missing, cut short, not an image, or of another size.
     """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise UnreadableImage(path, "the file is missing") from None
+        raise UnreadableImageError(path, "the file is missing") from None
     except OSError as error:
-        raise UnreadableImage(path, f"cannot be read ({error.strerror})") from None
+        raise UnreadableImageError(path, f"cannot be read ({error.strerror})") from None
     if not content:
-        raise UnreadableImage(path, "the file is empty")
+        raise UnreadableImageError(path, "the file is empty")
     if content.startswith(b"\xff\xd8") and b"\xff\xd9" not in content[-4096:]:
         # OpenCV fills the missing rows with grey and only warns.
-        raise UnreadableImage(path, "the JPEG is cut short")
+        raise UnreadableImageError(path, "the JPEG is cut short")
     encoded = np.frombuffer(content, np.uint8)
     image = _decode(encoded, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is not None and image.shape[:2] == size[::-1] != size:
         image = _decode(encoded, cv2.IMREAD_COLOR_RGB)
     if image is None:
-        raise UnreadableImage(path, "this is not an image that can be decoded")
+        raise UnreadableImageError(path, "this is not an image that can be decoded")
     if image.shape[:2] != size:
         found, wanted = image.shape[1::-1], size[::-1]
-        raise UnreadableImage(path, f"is {found[0]} x {found[1]} px, annotated as {wanted[0]} x {wanted[1]}")
+        raise UnreadableImageError(
+            path, f"is {found[0]} x {found[1]} px, annotated as {wanted[0]} x {wanted[1]}"
+        )
     return image
 
 
@@ -73,7 +75,7 @@ def _decode(encoded: NDArray[np.uint8], flags: int) -> NDArray[np.uint8] | None:
 
 
 def available_mib() -> int:
-    """Memory that this process can still take, in MiB: the machine's, or less where a control group limits it."""
+    """Memory that this process can still take, in MiB: the machine's, or what its control group leaves."""
     limits = []
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -94,8 +96,9 @@ def available_mib() -> int:
 class ImageStore:
     """Images by position: decoded, shrunk and, with a large enough budget, decoded only once.
 
-    The cache is one block of memory that forked workers share; whoever needs an image first fills its place. An
-    image comes out the same with and without the cache. A pickled copy (workers that are not forked) has no cache.
+    The cache is one block of memory that forked workers share; whoever needs an image first fills its place.
+    An image comes out the same with and without the cache. A pickled copy (workers that are not forked) has
+    no cache.
 
     Args:
         paths: the files.
@@ -134,14 +137,18 @@ class ImageStore:
         return shrunk_width / width, shrunk_height / height
 
     def read(self, position: int) -> NDArray[np.uint8]:
-        """The RGB image [h, w, 3] at that position, shrunk; not to be written to. Raises UnreadableImage."""
+        """The RGB image [h, w, 3] at that position, shrunk; not to be written to.
+
+        Raises:
+            UnreadableImageError: see `decode`.
+        """
         if self._pixels is None or self._filled is None:
             return self._load(position)
         end = int(self._ends[position])
         height, width = self._shrunk[position].tolist()
         place = self._pixels[end - height * width * 3 : end].reshape(height, width, 3)
         if not self._filled[position]:
-            # Two workers may fill the same place: they write the same bytes, so neither can spoil the other's.
+            # Two workers may fill the same place: they write the same bytes.
             place[:] = self._load(position)
             self._filled[position] = 1
         return place

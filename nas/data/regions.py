@@ -16,8 +16,8 @@ def loss_mask(
 ) -> NDArray[np.bool_] | None:
     """Where the loss of a whole-image task counts.
 
-    Left out are crowds, people of whom nothing is labelled and, in a set that is not `complete`, all that lies
-    outside the labelled people's boxes. A region without a segmentation is its box.
+    Left out are crowds, people of whom nothing is labelled and, in a set that is not `complete`, all that
+    lies outside the labelled people's boxes. A region without a segmentation is its box.
 
     Args:
         annotations: the data set.

@@ -1,0 +1,102 @@
+"""The data section of a training configuration."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from nas.data.annotations import Annotations
+from nas.data.augment import AugmentConfig
+from nas.data.coco import load_annotations
+from nas.data.dataset import KeypointDataset
+from nas.errors import UserError
+from nas.space.fields import AsTuple, Count, StrictModel
+from nas.space.heads import Task
+from nas.space.skeleton import Skeleton
+
+
+class SourceConfig(StrictModel):
+    """One annotated set.
+
+    Args:
+        annotations: the COCO keypoint file, from `root`.
+        images: the folder that its file names start from, from `root`.
+        weight: how often its samples are drawn, relative to its size.
+        first: only so many images, in the file's order; null for all.
+        complete: whether every visible person is annotated (see `nas.data.Annotations`).
+    """
+
+    annotations: str
+    images: str
+    weight: float = Field(default=1.0, gt=0)
+    first: Count | None = None
+    complete: bool = True
+
+
+class DataConfig(StrictModel):
+    """What is trained and validated on. Paths start from `root`, `root` from the current folder.
+
+    Args:
+        root: the folder of all sets.
+        train: sets that are trained on together.
+        val: sets that are validated on.
+        augment: a preset's name, or a mapping of its fields.
+        padding: sides of a person crop relative to the person's box.
+        cache_mib: memory for decoded images, in MiB; 0 for none, null for half of what is available.
+        workers: processes that prepare samples; null for all cores but one.
+        bad_share: share of unreadable images at which training stops.
+    """
+
+    root: str = "."
+    train: Annotated[tuple[SourceConfig, ...], AsTuple, Field(min_length=1)]
+    val: Annotated[tuple[SourceConfig, ...], AsTuple] = ()
+    augment: AugmentConfig = AugmentConfig.model_validate("weak")
+    padding: float = Field(default=1.25, gt=0)
+    cache_mib: Annotated[int, Field(ge=0)] | None = None
+    workers: Annotated[int, Field(ge=0)] | None = None
+    bad_share: float = Field(default=0.05, ge=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_source_is_a_list(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        single = {key: [data[key]] for key in ("train", "val") if isinstance(data.get(key), dict)}
+        return {**data, **single}
+
+    def load_train(self, skeleton: Skeleton) -> tuple[Annotations, ...]:
+        """The training sets. Raises UserError as `load_annotations` does."""
+        return self._load(self.train, skeleton)
+
+    def load_val(self, skeleton: Skeleton) -> tuple[Annotations, ...]:
+        """The validation sets. Raises UserError as `load_annotations` does, and where none is named."""
+        if not self.val:
+            raise UserError("data.val: no set to validate on is named")
+        return self._load(self.val, skeleton)
+
+    def training_set(
+        self, sources: tuple[Annotations, ...], *, task: Task, largest: tuple[int, int] | None = None
+    ) -> KeypointDataset:
+        """The augmented, weighted, cached data set over (parts of) the training sets."""
+        return KeypointDataset(
+            sources,
+            task=task,
+            augment=self.augment,
+            weights=[source.weight for source in self.train],
+            largest=largest,
+            cache_mib=self.cache_mib,
+            padding=self.padding,
+        )
+
+    def _load(self, sources: tuple[SourceConfig, ...], skeleton: Skeleton) -> tuple[Annotations, ...]:
+        root = Path(self.root).expanduser()
+        if not root.is_dir():
+            raise UserError(f"data.root: {root} is not a folder; name yours with --set data.root=FOLDER")
+        return tuple(_load_source(source, root, skeleton) for source in sources)
+
+
+def _load_source(source: SourceConfig, root: Path, skeleton: Skeleton) -> Annotations:
+    annotations = load_annotations(
+        root / source.annotations, root / source.images, skeleton, complete=source.complete
+    )
+    return annotations if source.first is None else annotations.first(source.first)

@@ -1,0 +1,72 @@
+"""What the people of a data set look like."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.data.annotations import Annotations
+
+
+@dataclass(frozen=True)
+class PeopleStatistics:
+    """Counts and sizes.
+
+    Args:
+        images: all images.
+        people: everyone annotated but crowds.
+        labelled: people of whom something is labelled.
+        crowds: crowd regions.
+        box_height: [5] the 5, 25, 50, 75 and 95 % quantiles of labelled people's box heights (px).
+        people_per_image: mean number of labelled people in images that have any.
+        labelled_share: [K] in what share of the labelled people each joint is labelled.
+    """
+
+    images: int
+    people: int
+    labelled: int
+    crowds: int
+    box_height: tuple[float, ...]
+    people_per_image: float
+    labelled_share: tuple[float, ...]
+
+
+def people_statistics(sources: Sequence[Annotations]) -> PeopleStatistics:
+    """Statistics over several sets of one skeleton."""
+    labelled = [source.people.labelled for source in sources]
+    heights = np.concatenate(
+        [source.people.bbox[rows, 3] for source, rows in zip(sources, labelled, strict=True)]
+    )
+    count = len(heights)
+    keypoints = np.concatenate(
+        [source.people.keypoints[rows] for source, rows in zip(sources, labelled, strict=True)]
+    )
+    crowds = sum(int(source.people.crowd.sum()) for source in sources)
+    return PeopleStatistics(
+        images=sum(len(source.images) for source in sources),
+        people=sum(len(source.people) for source in sources) - crowds,
+        labelled=count,
+        crowds=crowds,
+        box_height=tuple(np.quantile(heights, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist()),
+        people_per_image=count / sum(len(source.labelled_images) for source in sources),
+        labelled_share=tuple((keypoints[..., 2] > 0).mean(0).tolist()),
+    )
+
+
+def mean_pose(sources: Sequence[Annotations]) -> NDArray[np.float64]:
+    """[K, 2] where each joint lies on average in its person's box: (0, 0) top left, (1, 1) bottom right.
+
+    A joint that is never labelled lies in the middle.
+    """
+    relative, weights = [], []
+    for source in sources:
+        people = source.people
+        rows = people.labelled
+        corner, extent = people.boxes[rows, None, :2], people.bbox[rows, None, 2:]
+        relative.append((people.keypoints[rows, :, :2] - corner) / extent)
+        weights.append(people.keypoints[rows, :, 2] > 0)
+    weight = np.concatenate(weights)[..., None]
+    total = weight.sum(0)
+    mean = (np.concatenate(relative) * weight).sum(0) / np.maximum(total, 1)
+    return np.asarray(np.where(total > 0, mean, 0.5))
