@@ -1,0 +1,195 @@
+"""Constants of a trace: parameters, buffers, statistics, and what is computed from these alone."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor
+
+from nas.graph.symbols import Symbol, TensorType, infer, map_tree
+
+Role = Literal["parameter", "buffer", "mean", "variance"]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A tensor of the network, by its full name; statistics by the name of their batch norm."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A tensor whose values were known when the network was traced."""
+
+    tensor: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Expression:
+    """A function of constants, computed only when its value is asked for.
+
+    Args:
+        function: any function of tensors.
+        args, kwargs: its arguments, constants in place of tensors.
+        item: which of several results is meant.
+    """
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    item: int | None = None
+
+
+Values = Callable[[Leaf], Tensor]
+
+
+class Constant(Symbol):
+    """A symbol whose values depend on the network's weights alone.
+
+    `trainable` says whether a parameter is among what it is computed from.
+    """
+
+    __slots__ = ("pool", "source", "trainable")
+    varies = False
+
+    def __init__(
+        self, type_: TensorType, source: Leaf | Given | Expression, *, pool: "ConstantPool", trainable: bool
+    ) -> None:
+        super().__init__(type_)
+        self.source = source
+        self.pool = pool
+        self.trainable = trainable
+
+    def apply(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return self.pool.apply(function, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"Constant({list(self.shape)}, {self.source})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+class ConstantPool:
+    """Makes constants; equal expressions give the same constant."""
+
+    def __init__(self) -> None:
+        self._interned: dict[Any, Any] = {}
+
+    def leaf(self, name: str, role: Role, type_: TensorType) -> Constant:
+        """A parameter, buffer or statistic."""
+        return self._intern(
+            ("leaf", name, role),
+            lambda: Constant(type_, Leaf(name, role), pool=self, trainable=role == "parameter"),
+        )
+
+    def given(self, tensor: Tensor) -> Constant:
+        """A tensor with known values. Raises ValueError for one that has none."""
+        if tensor.is_meta:
+            raise ValueError(
+                "a tensor made in a module's __init__ is used in its forward: register it as a buffer"
+            )
+        tensor = tensor.detach()
+        uniform = tensor.numel() > 0 and all(stride == 0 for stride in tensor.stride())
+        values = tensor.flatten()[:1] if uniform else tensor
+        key = ("given", tensor.dtype, tensor.shape, uniform, values.cpu().contiguous().numpy().tobytes())
+        return self._intern(
+            key, lambda: Constant(TensorType.of(tensor), Given(tensor), pool=self, trainable=False)
+        )
+
+    def apply(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The constant (or constants) that a function of constants gives."""
+        args = map_tree(self._lift, tuple(args))
+        kwargs = map_tree(self._lift, dict(kwargs))
+        return self._intern((function, _freeze((args, kwargs))), lambda: self._express(function, args, kwargs))
+
+    def derive(self, function: Callable[..., Tensor], *args: Any, like: TensorType) -> Constant:
+        """An expression whose type is known; nothing is computed or looked up."""
+        return Constant(like, Expression(function, args, {}), pool=self, trainable=True)
+
+    def _lift(self, leaf: Any) -> Any:
+        return self.given(leaf) if isinstance(leaf, Tensor) else leaf
+
+    def _express(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        result = infer(function, *args, **kwargs)
+        trainable = any(c.trainable for c in _constants_in((args, kwargs)))
+
+        def constant(tensor: Tensor, item: int | None) -> Constant:
+            source = Expression(function, args, kwargs, item)
+            return Constant(TensorType.of(tensor), source, pool=self, trainable=trainable)
+
+        if isinstance(result, Tensor):
+            return constant(result, None)
+        if isinstance(result, list | tuple) and all(isinstance(part, Tensor) for part in result):
+            return tuple(constant(part, item) for item, part in enumerate(result))
+        return result
+
+    def _intern(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key not in self._interned:
+            self._interned[key] = make()
+        return self._interned[key]
+
+
+class Evaluator:
+    """Computes constants from the tensors of a network, each once.
+
+    Args:
+        values: gives the tensor of a leaf.
+    """
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self._computed: dict[Constant, Tensor] = {}
+
+    def __call__(self, constant: Constant) -> Tensor:
+        if constant not in self._computed:
+            self._computed[constant] = self._compute(constant.source)
+        return self._computed[constant]
+
+    @torch.no_grad()
+    def _compute(self, source: Leaf | Given | Expression) -> Tensor:
+        if isinstance(source, Leaf):
+            return self._values(source).detach()
+        if isinstance(source, Given):
+            return source.tensor
+        result = source.function(
+            *map_tree(self._resolve, source.args), **map_tree(self._resolve, source.kwargs)
+        )
+        tensor: Tensor = result if source.item is None else result[source.item]
+        return tensor
+
+    def _resolve(self, leaf: Any) -> Any:
+        return self(leaf) if isinstance(leaf, Constant) else leaf
+
+
+def depends_on_network(constant: Constant) -> bool:
+    """Whether values are needed that only a network has."""
+    if isinstance(constant.source, Expression):
+        return any(depends_on_network(c) for c in _constants_in((constant.source.args, constant.source.kwargs)))
+    return isinstance(constant.source, Leaf)
+
+
+def _constants_in(tree: Any) -> list[Constant]:
+    found: list[Constant] = []
+
+    def note(leaf: Any) -> None:
+        if isinstance(leaf, Constant):
+            found.append(leaf)
+
+    map_tree(note, tree)
+    return found
+
+
+def _freeze(tree: Any) -> Any:
+    if isinstance(tree, Symbol):
+        return ("symbol", id(tree))
+    if isinstance(tree, Mapping):
+        return tuple((key, _freeze(item)) for key, item in tree.items())
+    if isinstance(tree, list | tuple):
+        return tuple(_freeze(item) for item in tree)
+    if isinstance(tree, slice):
+        return ("slice", tree.start, tree.stop, tree.step)
+    return (type(tree), tree)

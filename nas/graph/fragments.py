@@ -1,0 +1,192 @@
+"""Fragments: what one module call does, recorded once and used wherever the same call occurs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from nas.graph.constants import Constant, ConstantPool
+from nas.graph.operator import Operator, Source
+from nas.graph.registry import Binding, find
+from nas.graph.symbols import Symbol, TensorType, map_tree
+
+T = TypeVar("T")
+
+
+class Value(Symbol):
+    """A symbol that depends on the network's input: an edge of the fragment being recorded."""
+
+    __slots__ = ("frame", "id")
+    varies = True
+
+    def __init__(self, type_: TensorType, frame: "Frame", id_: int) -> None:
+        self.type = type_
+        self.frame = frame
+        self.id = id_
+
+    def apply(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return self.frame.apply(function, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"Value({self.id}, {list(self.shape)}, {self.dtype})"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A fragment used inside another: its arguments there, and the id of the first of its results."""
+
+    fragment: "Fragment"
+    arguments: tuple[int, ...]
+    first: int
+
+
+@dataclass(frozen=True)
+class _Slot:
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Fragment:
+    """Operators and inner fragments in order. Ids count inputs first, then results in order of steps.
+
+    Args:
+        inputs: number of inputs.
+        steps: what is done.
+        size: number of ids.
+        outputs: ids of what it gives.
+        types: their types.
+        form: what the module returned, with slots in place of its values.
+        macs: multiply-accumulates of all steps.
+    """
+
+    inputs: int
+    steps: tuple[Operator | Call, ...]
+    size: int
+    outputs: tuple[int, ...]
+    types: tuple[TensorType, ...]
+    form: Any
+    macs: int
+    _totals: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def weights(self) -> dict[int, Constant]:
+        """The distinct constants that come from parameters, by identity."""
+        found: dict[int, Constant] = {}
+        for step in self.steps:
+            if isinstance(step, Call):
+                found.update(step.fragment.weights)
+            else:
+                found.update((id(weight), weight) for weight in step.weights)
+        return found
+
+    def total(self, measure: Callable[[Operator], T], zero: T) -> T:
+        """The sum of a measure over all operators; remembered by every fragment."""
+        if measure not in self._totals:
+            total: Any = zero
+            for step in self.steps:
+                total = total + (
+                    step.fragment.total(measure, zero) if isinstance(step, Call) else measure(step)
+                )
+            self._totals[measure] = total
+        result: T = self._totals[measure]
+        return result
+
+    def refill(self, values: list[Value]) -> Any:
+        """What the module returned, with these values in it."""
+        if type(self.form) is _Slot:
+            return values[0]
+        return map_tree(lambda leaf: values[leaf.index] if type(leaf) is _Slot else leaf, self.form)
+
+
+class Frame:
+    """Records one fragment.
+
+    Args:
+        scope: full name of the module that is recorded.
+        pool: where constants come from.
+        inputs: the types of its inputs.
+    """
+
+    def __init__(self, scope: str, pool: ConstantPool, inputs: Sequence[TensorType]) -> None:
+        self.scope = scope
+        self.pool = pool
+        self.macs = 0
+        self._steps: list[Operator | Call] = []
+        self.inputs = [Value(type_, self, index) for index, type_ in enumerate(inputs)]
+        self._size = len(self.inputs)
+
+    def apply(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Record a torch function. Raises UnknownOperator for one without a record."""
+        record, swapped = find(function)
+        bound = record.bind(*(reversed(args) if swapped else args), **kwargs)
+        if not isinstance(bound, Binding):
+            return bound
+        inputs = tuple(self._source(operand) for operand in bound.operands)
+        outputs = self._new(bound.results)
+        operator = Operator(
+            kind=record.kind,
+            scope=self.scope,
+            inputs=inputs,
+            outputs=tuple(output.id for output in outputs),
+            attributes=bound.attributes,
+            input_types=tuple(None if o is None else TensorType.of(o) for o in bound.operands),
+            output_types=bound.results,
+            macs=record.macs(bound),
+        )
+        self.macs += operator.macs
+        self._steps.append(operator)
+        return bound.wrap(outputs)
+
+    def call(self, fragment: Fragment, arguments: Sequence[Value]) -> Any:
+        """Use a fragment here; gives what its module returned."""
+        for argument in arguments:
+            self._check(argument)
+        ids = tuple([argument.id for argument in arguments])
+        self._steps.append(Call(fragment, ids, self._size))
+        self.macs += fragment.macs
+        return fragment.refill(self._new(fragment.types))
+
+    def close(self, result: Any) -> Fragment:
+        """The fragment, given what the module returned."""
+        outputs: list[Value] = []
+
+        def slot(leaf: Any) -> Any:
+            if not isinstance(leaf, Value):
+                return leaf
+            self._check(leaf)
+            outputs.append(leaf)
+            return _Slot(len(outputs) - 1)
+
+        form = map_tree(slot, result)
+        return Fragment(
+            inputs=len(self.inputs),
+            steps=tuple(self._steps),
+            size=self._size,
+            outputs=tuple(output.id for output in outputs),
+            types=tuple(output.type for output in outputs),
+            form=form,
+            macs=self.macs,
+        )
+
+    def _new(self, types: Sequence[TensorType]) -> list[Value]:
+        first = self._size
+        self._size += len(types)
+        return [Value(type_, self, first + index) for index, type_ in enumerate(types)]
+
+    def _source(self, operand: Symbol | Tensor | None) -> Source:
+        if isinstance(operand, Value):
+            self._check(operand)
+            return operand.id
+        if isinstance(operand, Tensor):
+            return self.pool.given(operand)
+        assert operand is None or isinstance(operand, Constant)
+        return operand
+
+    def _check(self, value: Value) -> None:
+        if value.frame is not self:
+            raise ValueError(
+                f"module {self.scope!r} uses a tensor that it was not called with: tensors reach a module "
+                "as arguments only"
+            )

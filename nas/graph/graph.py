@@ -1,0 +1,109 @@
+"""Graphs: the operators of one network at one input size."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
+
+from nas.graph.constants import Constant
+from nas.graph.fragments import Call, Fragment
+from nas.graph.operator import Operator, Source
+from nas.graph.symbols import TensorType
+from nas.space.arch import Arch
+from nas.space.skeleton import Skeleton
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """One architecture's forward pass and decode, as operators joined by edges.
+
+    Args:
+        arch, skeleton: what was traced.
+        fragment: all of it; the images are its only input.
+        images: type of the input, [1, 3, H, W].
+        named: what decode gives, by name: ids of edges of the fragment, or constants.
+        raw_named: what forward gives, by name, likewise.
+    """
+
+    arch: Arch
+    skeleton: Skeleton
+    fragment: Fragment
+    images: TensorType
+    named: Mapping[str, int | Constant]
+    raw_named: Mapping[str, int | Constant]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of convolutions, linear layers and matrix products."""
+        return self.fragment.macs
+
+    @cached_property
+    def params(self) -> int:
+        """Number of parameters of the plain network: elements of the distinct weights, as sliced."""
+        return sum(weight.numel() for weight in self.fragment.weights.values())
+
+    @cached_property
+    def _flat(self) -> tuple[tuple[Operator, ...], tuple[int, ...]]:
+        operators: list[Operator] = []
+        next_id = 1
+
+        def expand(fragment: Fragment, arguments: tuple[int, ...]) -> list[int]:
+            nonlocal next_id
+            ids = [*arguments, *([-1] * (fragment.size - fragment.inputs))]
+            for step in fragment.steps:
+                if isinstance(step, Call):
+                    inner = expand(step.fragment, tuple(ids[i] for i in step.arguments))
+                    results = [inner[i] for i in step.fragment.outputs]
+                    ids[step.first : step.first + len(results)] = results
+                    continue
+                outputs = tuple(range(next_id, next_id + len(step.outputs)))
+                next_id += len(outputs)
+                for local, output in zip(step.outputs, outputs, strict=True):
+                    ids[local] = output
+                inputs: tuple[Source, ...] = tuple(ids[s] if isinstance(s, int) else s for s in step.inputs)
+                operators.append(replace(step, inputs=inputs, outputs=outputs))
+            return ids
+
+        ids = expand(self.fragment, (0,))
+        return tuple(operators), tuple(ids)
+
+    @property
+    def operators(self) -> tuple[Operator, ...]:
+        """All operators in an order of execution; edge 0 is the images."""
+        return self._flat[0]
+
+    @property
+    def inputs(self) -> Mapping[str, int]:
+        """Input edges by name."""
+        return {"images": 0}
+
+    @cached_property
+    def outputs(self) -> Mapping[str, int | Constant]:
+        """What decode gives by name: edges, or constants where nothing depends on the images."""
+        return self._resolve(self.named)
+
+    @cached_property
+    def raw_outputs(self) -> Mapping[str, int | Constant]:
+        """What forward gives by name."""
+        return self._resolve(self.raw_named)
+
+    @cached_property
+    def types(self) -> Mapping[int, TensorType]:
+        """The type of every edge."""
+        types = {0: self.images}
+        for operator in self.operators:
+            types.update(zip(operator.outputs, operator.output_types, strict=True))
+        return types
+
+    def total(self, measure: Callable[[Operator], T], zero: T) -> T:
+        """The sum of a measure over all operators, remembered per module call.
+
+        `measure` must be the same function object from call to call, and may not look at edge ids.
+        """
+        return self.fragment.total(measure, zero)
+
+    def _resolve(self, named: Mapping[str, int | Constant]) -> Mapping[str, int | Constant]:
+        ids = self._flat[1]
+        return {name: ids[v] if isinstance(v, int) else v for name, v in named.items()}

@@ -1,0 +1,55 @@
+"""Operators: the nodes of a graph."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nas.graph.constants import Constant
+from nas.graph.symbols import TensorType
+
+Source = int | Constant | None
+"""Where an operator's input comes from: the id of an edge, a constant, or nothing (left out)."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operation on tensors that depend on the network's input.
+
+    Args:
+        kind: the name of its record in the registry.
+        scope: full name of the module that called it.
+        inputs: an edge's id, a constant, or None for an optional input left out.
+        outputs: ids of the edges that it gives.
+        attributes: everything else that it was called with.
+        input_types, output_types: shapes and dtypes, aligned with `inputs` and `outputs`.
+        macs: multiply-accumulates, counted once per true multiplication.
+    """
+
+    kind: str
+    scope: str
+    inputs: tuple[Source, ...]
+    outputs: tuple[int, ...]
+    attributes: Mapping[str, Any]
+    input_types: tuple[TensorType | None, ...]
+    output_types: tuple[TensorType, ...]
+    macs: int
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        """The constants among its inputs."""
+        return tuple(source for source in self.inputs if isinstance(source, Constant))
+
+    @property
+    def weights(self) -> tuple[Constant, ...]:
+        """The constants that come from parameters."""
+        return tuple(constant for constant in self.constants if constant.trainable)
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """The ids of the edges that it reads."""
+        return tuple(source for source in self.inputs if isinstance(source, int))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of its first output."""
+        return self.output_types[0].shape

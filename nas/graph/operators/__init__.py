@@ -1,0 +1,1 @@
+"""Operator records, grouped by kind; each module registers its own when imported."""

@@ -1,0 +1,191 @@
+"""Tracing: from a network's own forward and decode to its graph, without computing anything."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from nas.graph.constants import Constant, ConstantPool
+from nas.graph.fragments import Fragment, Frame, Value
+from nas.graph.graph import Graph
+from nas.graph.symbols import TensorType
+from nas.layers import ElasticBatchNorm2d, Run
+from nas.models import PoseNet
+from nas.space.arch import Arch
+from nas.space.skeleton import Skeleton
+from nas.space.space import SearchSpace
+
+FRAGMENTS_PER_MODULE = 4096
+"""How many calls of one module are remembered; the oldest is dropped first."""
+
+
+class Tracer:
+    """Gives the graph of any architecture of a space.
+
+    A copy of the network without weights runs on symbols. What a module does is recorded once per input shapes
+    and settings; another architecture that calls it in the same way uses the same fragment.
+
+    Args:
+        space: a search space, or one architecture.
+        skeleton: the joints to find, or the name of a shipped skeleton.
+        network: what builds the network from these two.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace | Arch,
+        skeleton: Skeleton | str,
+        *,
+        network: Callable[[Any, Any], nn.Module] = PoseNet,
+    ) -> None:
+        with torch.device("meta"):
+            self._net: Any = network(space, skeleton).eval()
+        self.skeleton: Skeleton = self._net.skeleton
+        self._pool = ConstantPool()
+        self._frames: list[Frame] = []
+        self._run = Run(values=_substitute(self._net, self._pool))
+        self._memoise()
+
+    @classmethod
+    def of(cls, net: nn.Module) -> Self:
+        """The tracer of a network that exists."""
+        described: Any = net
+        return cls(described.arch or described.space, described.skeleton, network=type(net))
+
+    def __call__(self, arch: Arch) -> Graph:
+        """The graph of one architecture, decode included.
+
+        Raises:
+            UnknownOperator: the network uses a torch function that has no operator record.
+        """
+        images = TensorType(torch.Size((1, 3, *arch.resolution)), torch.float32)
+        frame = Frame("", self._pool, [images])
+        self._frames = [frame]
+        raw = self._net.run(frame.inputs[0], arch, self._run)
+        decoded = self._net.decode(raw, arch)
+        return Graph(
+            arch=arch,
+            skeleton=self.skeleton,
+            fragment=frame.close((raw, decoded)),
+            images=images,
+            named=self._named(decoded),
+            raw_named=self._named(raw),
+        )
+
+    def _named(self, results: Mapping[str, Any]) -> dict[str, int | Constant]:
+        return {
+            name: value.id if isinstance(value, Value) else self._constant(value)
+            for name, value in results.items()
+        }
+
+    def _constant(self, value: Constant | Tensor) -> Constant:
+        return value if isinstance(value, Constant) else self._pool.given(value)
+
+    def _memoise(self) -> None:
+        for name, module in self._net.named_modules():
+            if not name:
+                continue
+            for method in ("forward", "decode"):
+                if hasattr(module, method):
+                    setattr(module, method, self._remembering(name, getattr(module, method)))
+
+    def _remembering(self, scope: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        fragments: dict[Any, Fragment] = {}
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            key: list[Any] = []
+            values: list[Value] = []
+            _flatten(args, key, values)
+            if kwargs:
+                _flatten((kwargs,), key, values)
+            try:
+                fragment = fragments.get(found := tuple(key))
+            except TypeError as error:
+                raise TypeError(f"module {scope!r} was called with settings without a hash: {error}") from None
+            if fragment is None:
+                fragment = self._record(scope, method, args, kwargs, values)
+                if len(fragments) >= FRAGMENTS_PER_MODULE:
+                    del fragments[next(iter(fragments))]
+                fragments[found] = fragment
+            return self._frames[-1].call(fragment, values)
+
+        return call
+
+    def _record(
+        self,
+        scope: str,
+        method: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
+        values: list[Value],
+    ) -> Fragment:
+        frame = Frame(scope, self._pool, [value.type for value in values])
+        inputs = iter(frame.inputs)
+        self._frames.append(frame)
+        try:
+            return frame.close(method(*_replaced(args, inputs), **_replaced(kwargs, inputs)))
+        finally:
+            self._frames.pop()
+
+
+class _StatisticSymbols(Mapping[str, tuple[Tensor, Tensor]]):
+    """Mean and variance of every batch norm as constants, whatever the number of channels that is active."""
+
+    def __init__(self, net: nn.Module, pool: ConstantPool) -> None:
+        self._symbols: dict[str, Any] = {}
+        for name, module in net.named_modules():
+            if isinstance(module, ElasticBatchNorm2d):
+                type_ = TensorType(torch.Size((module.num_features,)), torch.float32)
+                self._symbols[name] = (pool.leaf(name, "mean", type_), pool.leaf(name, "variance", type_))
+
+    def __getitem__(self, key: str) -> tuple[Tensor, Tensor]:
+        statistics: tuple[Tensor, Tensor] = self._symbols[key]
+        return statistics
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._symbols)
+
+    def __len__(self) -> int:
+        return len(self._symbols)
+
+
+def _substitute(net: nn.Module, pool: ConstantPool) -> _StatisticSymbols:
+    """Put constants in place of all parameters and buffers; gives those of the statistics."""
+    statistics = _StatisticSymbols(net, pool)
+    names = {id(tensor): name for name, tensor in (*net.named_parameters(), *net.named_buffers())}
+    for module in net.modules():
+        holders: Any = (("parameter", module._parameters), ("buffer", module._buffers))
+        for role, tensors in holders:
+            for name, tensor in tensors.items():
+                if tensor is not None:
+                    tensors[name] = pool.leaf(names[id(tensor)], role, TensorType.of(tensor))
+    return statistics
+
+
+def _flatten(tree: Any, key: list[Any], values: list[Value]) -> None:
+    """Split the arguments of a call into what tells calls apart and the values that flow."""
+    for item in tree:
+        kind = type(item)
+        if kind is Value:
+            key.append(item.type)
+            values.append(item)
+        elif kind is tuple or kind is list:
+            key.append(len(item))
+            _flatten(item, key, values)
+        elif kind is dict:
+            key.append(tuple(item))
+            _flatten(item.values(), key, values)
+        elif kind is not Run:
+            key.append(item)
+
+
+def _replaced(tree: Any, inputs: Iterator[Value]) -> Any:
+    """The arguments with the values of another frame, in the order of `_flatten`."""
+    if type(tree) is Value:
+        return next(inputs)
+    if type(tree) is tuple or type(tree) is list:
+        return type(tree)(_replaced(item, inputs) for item in tree)
+    if type(tree) is dict:
+        return {name: _replaced(item, inputs) for name, item in tree.items()}
+    return tree
