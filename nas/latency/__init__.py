@@ -1,0 +1,30 @@
+"""Latency: timing protocol, device description, timing table, predictor."""
+
+from nas.latency.device import DeviceDescription, describe_device
+from nas.latency.measure import Plan, Progress, measure_networks, measure_space, time_networks
+from nas.latency.networks import arch_network, file_network
+from nas.latency.predictor import LatencyPredictor
+from nas.latency.protocol import Network, Protocol, Step, Visit
+from nas.latency.table import LatencyTable
+from nas.latency.timing import Ratio, Timing, ratio
+
+__all__ = [
+    "DeviceDescription",
+    "LatencyPredictor",
+    "LatencyTable",
+    "Network",
+    "Plan",
+    "Progress",
+    "Protocol",
+    "Ratio",
+    "Step",
+    "Timing",
+    "Visit",
+    "arch_network",
+    "describe_device",
+    "file_network",
+    "measure_networks",
+    "measure_space",
+    "ratio",
+    "time_networks",
+]

@@ -1,0 +1,285 @@
+"""`nas latency`: milliseconds of networks on this machine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from nas.cli.console import err, out, print_json, print_table, remark
+from nas.cli.space import SkeletonOption
+from nas.errors import UserError
+
+if TYPE_CHECKING:
+    from nas.latency import LatencyPredictor, Network, Plan, Step, Timing
+
+app = typer.Typer()
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of onnxruntime.")]
+VisitsOption = Annotated[int, typer.Option(min=1, help="Visits to every network.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of all random choices.")]
+
+
+@app.callback()
+def _latency() -> None:
+    """Milliseconds on this machine: measure, fit, predict."""
+
+
+@app.command()
+def measure(
+    space: Annotated[str, typer.Option(help="A shipped search space's name, or a YAML file.")],
+    skeleton: SkeletonOption = "coco17",
+    threads: ThreadsOption = 1,
+    samples: Annotated[int, typer.Option(min=1, help="Networks to time.")] = 30,
+    table: Annotated[Path | None, typer.Option(help="JSON lines; continued where it exists.")] = None,
+    visits: VisitsOption = 5,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Time networks of a space on this machine into a table. Run again to continue after an interruption."""
+    from nas.latency import Protocol, measure_space
+    from nas.space import SearchSpace, Skeleton
+
+    loaded = SearchSpace.load(space)
+    path = table or Path("runs/latency") / f"{loaded.name}-{skeleton}-{threads}t.jsonl"
+    display = VisitDisplay()
+    try:
+        with display:
+            timings = measure_space(
+                loaded,
+                Skeleton.load(skeleton),
+                samples=samples,
+                table=path,
+                threads=threads,
+                seed=seed,
+                protocol=Protocol(visits=visits),
+                progress=display,
+            )
+    except KeyboardInterrupt:
+        remark(f"Stopped after {display.taken} visits. They are in {path}; the same command continues there.")
+        raise
+    if as_json:
+        print_json({"table": str(path), "networks": [timing.to_json() for timing in timings]})
+        return
+    _print_timings(timings)
+    out.print(f"\n{len(timings)} networks are in {path}. Next: nas latency fit {path}")
+
+
+@app.command()
+def fit(
+    table: Annotated[Path, typer.Argument(help="A table of `nas latency measure`.")],
+    output: Annotated[
+        Path | None, typer.Option("--out", help="The predictor's file; beside the table by default.")
+    ] = None,
+    skeleton: Annotated[str | None, typer.Option(help="Which networks, where the table has several.")] = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a predictor on a table, and print its error on held-out networks."""
+    from nas.latency import LatencyPredictor, LatencyTable
+
+    predictor = LatencyPredictor.fit(LatencyTable.read(table), skeleton=skeleton, seed=seed)
+    path = output or table.with_name("predictor.json")
+    predictor.save(path)
+    validation = predictor.validation
+    if as_json:
+        print_json({"predictor": str(path), **validation.to_json()})
+        return
+    out.print(f"{validation.networks} networks on {predictor.device}")
+    if validation.loaded:
+        out.print(f"{validation.loaded} of them were timed while other processes used the processor.")
+    _print_validation(predictor)
+    out.print(f"\nThe predictor is in {path}.")
+
+
+@app.command()
+def predict(
+    predictor: Annotated[Path, typer.Argument(help="A file of `nas latency fit`.")],
+    arch: Annotated[
+        str, typer.Argument(help="An arch JSON (ours or LitePose's), or a shipped subnet's name.")
+    ],
+    skeleton: SkeletonOption = "coco17",
+    people: Annotated[int, typer.Option(min=1, help="Expected people per image, for heads on crops.")] = 1,
+    allow_other_device: Annotated[
+        bool, typer.Option("--allow-other-device", help="Use a predictor of another device.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict the milliseconds of a network."""
+    from nas.latency import LatencyPredictor
+    from nas.space import Arch
+
+    fitted = LatencyPredictor.load(predictor, allow_other_device=allow_other_device)
+    _refuse_other_skeleton(fitted, skeleton)
+    loaded = Arch.load(arch)
+    ((low, high),) = fitted.interval_ms([loaded]).tolist()
+    figures = {
+        "id": loaded.id,
+        "predicted_ms": fitted.predict_ms(loaded),
+        "low_ms": low,
+        "high_ms": high,
+        "total_ms": float(fitted.total_ms([loaded], people=people)[0]),
+        "people": people,
+    }
+    if as_json:
+        print_json(figures | {"device": fitted.device.to_json()})
+        return
+    out.print(f"{loaded.id} on {fitted.device}")
+    out.print(f"predicted {figures['predicted_ms']:.2f} ms, 90 % between {low:.2f} and {high:.2f} ms")
+    out.print(f"with grouping, for {people} people: {figures['total_ms']:.2f} ms")
+
+
+@app.command(name="time")
+def time_(
+    networks: Annotated[list[str], typer.Argument(help="Arch JSONs, shipped subnets' names, or ONNX files.")],
+    skeleton: SkeletonOption = "coco17",
+    threads: ThreadsOption = 1,
+    visits: VisitsOption = 5,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Time given networks side by side, interleaved."""
+    from nas.latency import Protocol, describe_device, ratio, time_networks
+
+    display = VisitDisplay()
+    with display:
+        timings = time_networks(
+            [_network(name, skeleton) for name in networks],
+            threads=threads,
+            seed=seed,
+            protocol=Protocol(visits=visits),
+            progress=display,
+        )
+    ratios = [ratio(timing, timings[0]) for timing in timings]
+    device = describe_device(threads=threads)
+    if as_json:
+        rows = [
+            {**timing.to_json(), "ratio": vars(found)} for timing, found in zip(timings, ratios, strict=True)
+        ]
+        print_json({"device": device.to_json(), "networks": rows})
+        return
+    out.print(str(device))
+    _print_timings(timings)
+    if len(timings) > 1:
+        print_table(
+            f"Ratio to {timings[0].name}, visit by visit",
+            ("network", "median", "lowest", "highest"),
+            ((t.name, r.median, r.low, r.high) for t, r in zip(timings[1:], ratios[1:], strict=True)),
+        )
+
+
+class VisitDisplay:
+    """Shows on stderr how far measuring is: bar, rate and remaining time, and what was not quiet."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self._discarded = 0
+        self._loaded = 0
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=err,
+        )
+        self._task = self._bar.add_task("visits", total=None, rate="")
+
+    def __enter__(self) -> "VisitDisplay":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+        if self._discarded:
+            remark(
+                f"{self._discarded} visits were discarded because other processes used the processor; "
+                f"{self._loaded} were taken all the same and are flagged as loaded."
+            )
+
+    def begin(self, plan: "Plan") -> None:
+        """Say what is coming."""
+        if plan.visits and plan.seconds is not None:
+            remark(f"{plan.visits} visits, about {_duration(plan.seconds)} on an idle machine")
+        if plan.uncontrolled:
+            remark(f"Not under control here: {', '.join(plan.uncontrolled)}.")
+        self._bar.update(self._task, total=plan.visits)
+
+    def step(self, step: "Step") -> None:
+        """Count one visit."""
+        self.taken += not step.discarded
+        self._discarded += step.discarded
+        self._loaded += step.visit.loaded and not step.discarded
+        speed = self._bar.tasks[0].speed
+        rate = f"{speed:.1f}/s" if speed else ""
+        self._bar.update(self._task, completed=self.taken, rate=rate, description=step.network.name)
+
+
+def _network(name: str, skeleton: str) -> "Network":
+    from nas.latency import arch_network, file_network
+    from nas.space import Arch
+
+    if name.endswith(".onnx"):
+        return file_network(Path(name))
+    from nas.graph import Tracer
+
+    arch = Arch.load(name)
+    return arch_network(arch, Tracer(arch, skeleton), name=Path(name).stem)
+
+
+def _refuse_other_skeleton(predictor: "LatencyPredictor", skeleton: str) -> None:
+    from nas.space import Skeleton
+
+    known, wanted = predictor.skeleton, Skeleton.load(skeleton)
+    if len(wanted) != len(known):
+        raise UserError(
+            f"the predictor is of skeleton {known.name} ({len(known)} joints), not of {wanted.name} "
+            f"({len(wanted)}); give --skeleton {known.name} or fit another one"
+        )
+
+
+def _print_timings(timings: "list[Timing]") -> None:
+    print_table(
+        None,
+        ("network", "measured ms", "median", "95 %", "minimum", "CPU", "grouping", "remark"),
+        (
+            (
+                timing.name,
+                timing.measured_ms,
+                timing.median_ms,
+                timing.p95_ms,
+                timing.minimum_ms,
+                timing.cpu_ms,
+                timing.outside_ms,
+                "loaded" if timing.loaded else "",
+            )
+            for timing in timings
+        ),
+    )
+
+
+def _print_validation(predictor: "LatencyPredictor") -> None:
+    validation = predictor.validation
+    rows: list[tuple[Any, ...]] = []
+    for name, errors in (("predictor", validation.held_out), ("MACs, linear", validation.macs_baseline)):
+        shares = (
+            f"{value:.1%}" for value in (errors.mape, errors.maximum, errors.within_5, errors.within_10)
+        )
+        rows.append((name, *shares, errors.spearman))
+    print_table(
+        "Error on held-out networks",
+        ("", "mean", "largest", "within 5 %", "within 10 %", "Spearman"),
+        rows,
+    )
+    if validation.noise_floor is not None:
+        out.print(
+            f"The label itself differs by {validation.noise_floor:.1%} between two halves of its visits."
+        )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,70 @@
+"""Which networks of a space are measured: spread over MACs, and with every kind of operator among them."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+
+from nas.space.arch import Arch
+from nas.space.space import SearchSpace
+
+Describe = Callable[[Arch], tuple[int, frozenset[str]]]
+"""An arch's MACs, and the names of its latency features."""
+
+_POOL_PER_SAMPLE = 12
+_WANTED_PER_FEATURE = 3
+
+
+def draw_archs(
+    space: SearchSpace, describe: Describe, *, samples: int, rng: np.random.Generator
+) -> list[Arch]:
+    """Distinct archs of a space, its smallest and largest first; fewer where the space has fewer.
+
+    The others are spread evenly over the logarithm of their MACs; within a range of MACs those are preferred
+    that bring features which few others have, so that a predictor gets to know them all.
+    """
+    ends = list(dict.fromkeys((space.smallest(), space.largest())))[:samples]
+    pool = _pool(space, ends, size=_POOL_PER_SAMPLE * samples, rng=rng)
+    described = {arch: describe(arch) for arch in (*ends, *pool)}
+    strata = _strata(pool, described, count=max(1, samples - len(ends)))
+    drawn = list(ends)
+    seen = Counter(feature for arch in ends for feature in described[arch][1])
+
+    def news(arch: Arch) -> int:
+        return sum(seen[feature] < _WANTED_PER_FEATURE for feature in described[arch][1])
+
+    while len(drawn) < samples and any(strata):
+        for stratum in strata:
+            if not stratum or len(drawn) == samples:
+                continue
+            best = stratum.pop(int(np.argmax([news(arch) for arch in stratum])))
+            drawn.append(best)
+            seen.update(described[best][1])
+    return drawn
+
+
+def _pool(space: SearchSpace, ends: list[Arch], *, size: int, rng: np.random.Generator) -> list[Arch]:
+    """Random archs, and mutants of the ends: uniform draws alone hardly leave the middle of a large space."""
+    pool: dict[Arch, None] = {}
+    for turn in range(size):
+        if turn % 3 == 0:
+            end = ends[int(rng.integers(len(ends)))]
+            arch = space.mutate(end, rng, rate=rng.uniform(0.1, 0.6))
+        else:
+            arch = space.sample(rng)
+        if arch not in ends:
+            pool[arch] = None
+    return list(pool)
+
+
+def _strata(
+    pool: list[Arch], described: dict[Arch, tuple[int, frozenset[str]]], *, count: int
+) -> list[list[Arch]]:
+    if not pool:
+        return []
+    size = np.log([max(1, described[arch][0]) for arch in pool])
+    edges = np.linspace(size.min(), size.max(), count + 1)[1:-1]
+    strata: list[list[Arch]] = [[] for _ in range(count)]
+    for arch, stratum in zip(pool, np.searchsorted(edges, size), strict=True):
+        strata[stratum].append(arch)
+    return strata

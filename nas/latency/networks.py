@@ -1,0 +1,75 @@
+"""Networks to time: architectures through the tracer, and ONNX files."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.errors import UserError
+from nas.latency.outside import grouping
+from nas.latency.protocol import Network, Outside
+from nas.latency.session import open_session
+from nas.space.arch import Arch
+from nas.space.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from nas.graph import Graph, Tracer
+
+METADATA_KEY = "nas"
+"""Under it an exported model carries its arch and skeleton as JSON."""
+
+ArchTracer = Callable[[Arch], "Graph"]
+
+
+def arch_network(arch: Arch, tracer: "Tracer", *, name: str | None = None) -> Network:
+    """An architecture with arbitrary weights, as it would be exported: with decode, batch norm folded."""
+
+    def model() -> bytes:
+        from nas.graph import to_onnx
+
+        serialised: bytes = to_onnx(tracer(arch)).SerializeToString()
+        return serialised
+
+    graph = tracer(arch)
+    skeleton = tracer.skeleton
+    return Network(
+        key=f"{arch.id}-{skeleton.name}",
+        name=name or arch.id,
+        model=model,
+        outside=grouping(arch, skeleton),
+        description=(
+            ("arch", arch.to_json()),
+            ("skeleton", skeleton.name),
+            ("macs", graph.macs),
+            ("params", graph.params),
+        ),
+    )
+
+
+def file_network(path: Path) -> Network:
+    """An ONNX file; the grouping is timed too where the file's metadata name the arch.
+
+    Raises UserError where the file cannot be read or is no ONNX model.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    return Network(
+        key=hashlib.sha256(content).hexdigest()[:12],
+        name=path.name,
+        model=path.read_bytes,
+        outside=_outside(content, path),
+        description=(("file", path.name),),
+    )
+
+
+def _outside(content: bytes, path: Path) -> Outside | None:
+    session = open_session(content, threads=1, name=str(path))
+    properties = session.get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in properties:
+        return None
+    metadata = json.loads(properties[METADATA_KEY])
+    arch = Arch.from_json(metadata["arch"])
+    return grouping(arch, Skeleton.from_json(metadata["skeleton"], source=str(path)))
