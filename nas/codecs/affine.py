@@ -20,6 +20,9 @@ FloatArray = NDArray[np.floating]
 BORDER_COLOUR = tuple(float(channel) for channel in np.round(MEAN * 255))
 """Fills what lies outside the image: close to zero after normalisation."""
 
+WORTH_AVERAGING = 0.5
+"""Linear interpolation looks at two pixels: an image that shrinks further is averaged first."""
+
 
 def image_affine(
     size: tuple[int, int],
@@ -114,6 +117,13 @@ def affine_scale(affine: Affine) -> float:
     return float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
 
 
+def rescale_source(affine: Affine, scale: tuple[float, float]) -> Affine:
+    """The affine for an image that was resized beforehand by the factors (x, y)."""
+    factor = np.asarray(scale, np.float64)
+    linear = affine[:, :2] / factor
+    return np.column_stack([linear, affine[:, 2] + (0.5 * linear - 0.5 * affine[:, :2]).sum(1)])
+
+
 def warp_image(
     image: NDArray[np.uint8],
     affine: Affine,
@@ -121,7 +131,16 @@ def warp_image(
     *,
     border: Sequence[float] = BORDER_COLOUR,
 ) -> NDArray[np.uint8]:
-    """An image [H, W, 3] through the affine: [h, w, 3], linear interpolation, `border` outside it."""
+    """An image [H, W, 3] through the affine: [h, w, 3], linear interpolation, `border` outside it.
+
+    An image that shrinks to less than half is averaged over areas first, so that no pixel is passed over.
+    """
+    scale = affine_scale(affine)
+    if scale < WORTH_AVERAGING:
+        size = np.array(image.shape[:2])
+        height, width = np.maximum(1, np.rint(size * scale)).astype(int).tolist()
+        affine = rescale_source(affine, (width / size[1], height / size[0]))
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     height, width = resolution
     warped = cv2.warpAffine(
         image,

@@ -1,0 +1,33 @@
+"""Evaluation: OKS AP, CrowdPose AP, PCK, and validation of any model, torch or ONNX."""
+
+from nas.evaluate.baseline import mean_pose, mean_pose_baseline, mean_pose_detections
+from nas.evaluate.by_size import SIZES, ap_by_size
+from nas.evaluate.crowdpose import crowdpose_ap
+from nas.evaluate.detections import coco_results, read_results, write_results
+from nas.evaluate.model import PoseModel
+from nas.evaluate.oks import Backend, Detection, oks_ap
+from nas.evaluate.pck import match_people, pck
+from nas.evaluate.similarity import oks
+from nas.evaluate.validate import Result, score, validate
+
+__all__ = [
+    "SIZES",
+    "Backend",
+    "Detection",
+    "PoseModel",
+    "Result",
+    "ap_by_size",
+    "coco_results",
+    "crowdpose_ap",
+    "match_people",
+    "mean_pose",
+    "mean_pose_baseline",
+    "mean_pose_detections",
+    "oks",
+    "oks_ap",
+    "pck",
+    "read_results",
+    "score",
+    "validate",
+    "write_results",
+]

@@ -1,0 +1,129 @@
+"""What a model is shown in validation: whole images, or one crop per annotated person."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.codecs.affine import Affine, crop_affine, image_affine, invert, rescale_source, warp_image
+from nas.data.annotations import Annotations
+from nas.data.images import ImageStore, UnreadableImageError, decode
+from nas.errors import UserError
+from nas.evaluate.model import PoseModel
+
+
+@dataclass(frozen=True)
+class Input:
+    """One network input.
+
+    Args:
+        pixels: [H, W, 3] RGB.
+        inverse: [2, 3], input px to image px.
+        image: position of the image in the annotations.
+        person: row of the person that a crop shows; None for whole images.
+    """
+
+    pixels: NDArray[np.uint8]
+    inverse: Affine
+    image: int
+    person: int | None = None
+
+
+class InputSource:
+    """Makes inputs of one annotated set for one model, without augmentation.
+
+    Args:
+        annotations: the set; crops are its true boxes.
+        model: gives task and resolution.
+        padding: how much a box is grown before it is cropped.
+        store: images kept in memory; without one, each is read from its file.
+    """
+
+    def __init__(
+        self,
+        annotations: Annotations,
+        model: PoseModel,
+        *,
+        padding: float = 1.25,
+        store: ImageStore | None = None,
+    ) -> None:
+        self._annotations = annotations
+        self._resolution = model.resolution
+        self._crops = model.task == "crop"
+        self._padding = padding
+        self._store = store
+
+    def __len__(self) -> int:
+        """How many inputs there are."""
+        annotations = self._annotations
+        return int(annotations.people.labelled.sum()) if self._crops else len(annotations.images)
+
+    def batches(self, size: int, *, workers: int) -> Iterator[list[Input]]:
+        """All inputs in the order of images and people, `size` at a time, read ahead by threads."""
+        batch: list[Input] = []
+        for item in self._inputs(workers):
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _inputs(self, workers: int) -> Iterator[Input]:
+        annotations = self._annotations
+        images: Sequence[int] = range(len(annotations.images))
+        if self._crops:
+            images = annotations.labelled_images.tolist()
+        pending: deque[Future[list[Input]]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                for image in images:
+                    pending.append(pool.submit(self._of_image, image))
+                    if len(pending) > 4 * workers:
+                        yield from pending.popleft().result()
+                while pending:
+                    yield from pending.popleft().result()
+            finally:
+                for future in pending:
+                    future.cancel()
+
+    def _of_image(self, image: int) -> list[Input]:
+        pixels, scale = self._read(image)
+        if not self._crops:
+            affine = image_affine(self._annotations.images[image].size, self._resolution)
+            return [self._warp(pixels, scale, affine, image)]
+        people = self._annotations.people
+        rows = self._annotations.people_of(image)
+        return [
+            self._warp(
+                pixels,
+                scale,
+                crop_affine(people.boxes[row], self._resolution, self._padding),
+                image,
+                int(row),
+            )
+            for row in np.arange(rows.start, rows.stop)[people.labelled[rows]]
+        ]
+
+    def _read(self, image: int) -> tuple[NDArray[np.uint8], tuple[float, float]]:
+        try:
+            if self._store is not None:
+                return self._store.read(image), self._store.scale(image)
+            size = self._annotations.images[image].size
+            return decode(self._annotations.image_path(image), size), (1.0, 1.0)
+        except UnreadableImageError as error:
+            raise UserError(f"{error}; validation needs every image") from None
+
+    def _warp(
+        self,
+        pixels: NDArray[np.uint8],
+        scale: tuple[float, float],
+        affine: Affine,
+        image: int,
+        person: int | None = None,
+    ) -> Input:
+        seen = warp_image(pixels, rescale_source(affine, scale), self._resolution)
+        return Input(seen, invert(affine), image, person)

@@ -1,0 +1,74 @@
+"""A torch network as a model to validate."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nas.codecs import Codec, codec_of
+from nas.codecs.normalise import MEAN, STD
+from nas.models import PoseNet, Statistics
+from nas.space.arch import Arch
+from nas.space.heads import Task, head_spec
+from nas.space.skeleton import Skeleton
+
+
+class TorchModel:
+    """One architecture of a network, run where the network's parameters are.
+
+    Args:
+        net: a network; its mode is left as it was.
+        arch: needed where the network holds several.
+        stats: batch-norm statistics of `arch`, unless they are embedded.
+        flip: run every image mirrored as well and join the outputs before decoding.
+    """
+
+    def __init__(
+        self, net: PoseNet, arch: Arch | None = None, stats: Statistics | None = None, *, flip: bool = False
+    ) -> None:
+        self.net = net
+        self.arch = net.resolve(arch)
+        self.stats = stats
+        self.flip = flip
+        self._device = next(net.parameters()).device
+        std = torch.from_numpy(STD).view(1, 3, 1, 1)
+        self._scale = (1 / (255 * std)).to(self._device)
+        self._offset = (-torch.from_numpy(MEAN).view(1, 3, 1, 1) / std).to(self._device)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return self.net.skeleton
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        return self.arch.resolution
+
+    @property
+    def task(self) -> Task:
+        return head_spec(self.arch.head.type).task
+
+    @property
+    def codec(self) -> Codec:
+        return codec_of(self.arch, self.skeleton)
+
+    @torch.no_grad()
+    def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:
+        """For each RGB image [B, H, W, 3], what the codec groups.
+
+        Raises StatisticsMissing where statistics are neither given nor embedded.
+        """
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).permute(0, 3, 1, 2)
+        batch = pixels.float() * self._scale + self._offset
+        training = self.net.training
+        self.net.eval()
+        try:
+            outputs = self.net(batch, self.arch, self.stats)
+            if self.flip:
+                mirrored = self.net(batch.flip(3), self.arch, self.stats)
+                outputs = self.net.head(self.arch).merge_flip(outputs, mirrored, self.skeleton.flip_index)
+            decoded = self.net.decode(outputs, self.arch)
+        finally:
+            self.net.train(training)
+        arrays = {name: tensor.float().cpu().numpy() for name, tensor in decoded.items()}
+        return [{name: array[index] for name, array in arrays.items()} for index in range(len(images))]

@@ -1,0 +1,174 @@
+"""Validation of any model on an annotated set: every figure by name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.data.annotations import Annotations
+from nas.data.images import ImageStore
+from nas.errors import UserError
+from nas.evaluate.by_size import ap_by_size
+from nas.evaluate.crowdpose import crowdpose_ap
+from nas.evaluate.detections import coco_results
+from nas.evaluate.inputs import InputSource
+from nas.evaluate.model import PoseModel
+from nas.evaluate.oks import Backend, Detection, oks_ap
+from nas.evaluate.pck import match_people, pck
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a model scored.
+
+    Args:
+        figures: every metric by name; -1 where the set has nobody to measure it on.
+        detections: COCO keypoint results, in image px.
+        flip: whether every image was run mirrored as well.
+        images: images of the set.
+        people: labelled people of the set.
+    """
+
+    figures: Mapping[str, float]
+    detections: Sequence[Detection] = field(repr=False)
+    flip: bool
+    images: int
+    people: int
+
+    def __getitem__(self, name: str) -> float:
+        return self.figures[name]
+
+    def to_json(self) -> dict[str, Any]:
+        """Every figure by name, and how it came about."""
+        return {**self.figures, "flip": self.flip, "images": self.images, "people": self.people}
+
+
+def validate(
+    model: PoseModel,
+    annotations: Annotations,
+    *,
+    batch_size: int = 32,
+    padding: float = 1.25,
+    store: ImageStore | None = None,
+    workers: int = 2,
+    backend: Backend = "faster",
+    progress: Callable[[int, int], None] | None = None,
+) -> Result:
+    """Run a model over a set and score what it finds.
+
+    A model for whole images sees every image; a model for crops sees the true box of every labelled person,
+    which flatters it against one that has to find people.
+
+    Args:
+        model: in torch or ONNX; whether it flips is its own property.
+        annotations: the set, with images.
+        batch_size: inputs run at once.
+        padding: how much boxes are grown before they are cropped.
+        store: images kept in memory, for sets that are validated often.
+        workers: threads that read images.
+        backend: as in `oks_ap`.
+        progress: called with inputs done and inputs in all, after every batch.
+
+    Raises:
+        UserError: the model's skeleton is not the set's, or an image cannot be read.
+    """
+    if model.skeleton.keypoints != annotations.skeleton.keypoints:
+        raise UserError(
+            f"{annotations.path}: loaded with skeleton {annotations.skeleton.name!r}, but the model finds "
+            f"{model.skeleton.name!r}"
+        )
+    source = InputSource(annotations, model, padding=padding, store=store)
+    codec = model.codec
+    detections: list[Detection] = []
+    answers = np.full((len(annotations.people), len(annotations.skeleton.keypoints), 3), np.nan)
+    done = 0
+    for batch in source.batches(batch_size, workers=workers):
+        candidates = model.candidates(np.stack([item.pixels for item in batch]))
+        for item, candidate in zip(batch, candidates, strict=True):
+            found = coco_results(
+                codec.group(candidate),
+                item.inverse,
+                image_id=annotations.images[item.image].id,
+                category_id=annotations.category,
+            )
+            detections += found
+            if item.person is not None and found:
+                answers[item.person] = np.reshape(found[0]["keypoints"], (-1, 3))
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(source))
+    return score(
+        detections,
+        annotations,
+        flip=model.flip,
+        backend=backend,
+        answers=answers if model.task == "crop" else None,
+    )
+
+
+def score(
+    detections: Sequence[Detection],
+    annotations: Annotations,
+    *,
+    flip: bool = False,
+    backend: Backend = "faster",
+    answers: NDArray[np.floating] | None = None,
+) -> Result:
+    """Score detections, wherever they come from.
+
+    Args:
+        detections: COCO keypoint results.
+        annotations: the truth.
+        flip: recorded in the result.
+        backend: as in `oks_ap`.
+        answers: [N, K, 3] the pose that answers each row of `annotations.people`, NaN where there is none.
+            Left out, PCK takes the most similar detections of each image.
+
+    Returns:
+        COCO's ten figures; AP_small, AR_small and people_<size>; PCK_torso@t and PCK_head@t, overall and by
+        keypoint, where the skeleton has these segments; CrowdPose_<figure> where all images have a crowd
+        index.
+    """
+    skeleton = annotations.skeleton
+    truth = annotations.to_coco()
+    sizes = ap_by_size(truth, detections, skeleton, backend=backend)
+    figures = {**sizes, **oks_ap(truth, detections, skeleton, backend=backend)}
+    if all(image.crowd_index is not None for image in annotations.images):
+        crowd = crowdpose_ap(truth, detections, skeleton, backend=backend)
+        figures |= {f"CrowdPose_{name}": figure for name, figure in crowd.items()}
+    people = annotations.people
+    if answers is None:
+        answers = _answers(detections, annotations)
+    for reference in ("torso", "head"):
+        if getattr(skeleton.pck, reference) is not None:
+            labelled = people.labelled
+            figures |= pck(answers[labelled], people.keypoints[labelled], skeleton, reference=reference)
+    return Result(
+        figures=figures,
+        detections=detections,
+        flip=flip,
+        images=len(annotations.images),
+        people=int(people.labelled.sum()),
+    )
+
+
+def _answers(detections: Sequence[Detection], annotations: Annotations) -> NDArray[np.float64]:
+    people = annotations.people
+    found: dict[int, list[list[float]]] = {}
+    for detection in detections:
+        found.setdefault(detection["image_id"], []).append(detection["keypoints"])
+    answers = np.full(people.keypoints.shape, np.nan)
+    for position, image in enumerate(annotations.images):
+        if image.id not in found:
+            continue
+        span = annotations.people_of(position)
+        rows = np.arange(span.start, span.stop)[people.labelled[span]]
+        answers[rows] = match_people(
+            np.reshape(found[image.id], (-1, len(annotations.skeleton.keypoints), 3)),
+            people.keypoints[rows],
+            areas=people.areas[rows],
+            skeleton=annotations.skeleton,
+        )
+    return answers
