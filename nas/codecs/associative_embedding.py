@@ -157,7 +157,7 @@ def match_by_tags(candidates: NDArray[np.floating]) -> tuple[NDArray[np.float64]
     joints = np.zeros((count * most, 1))
     people = 0
     for joint, rows in enumerate(np.asarray(candidates, np.float64)):
-        rows = rows[rows[:, 2] > DETECTION_THRESHOLD]
+        rows = rows[(rows[:, 2] > DETECTION_THRESHOLD) & np.isfinite(rows).all(1)]
         means = tag_sums[:people] / joints[:people]
         distance = np.linalg.norm(rows[:, None, 3:] - means[None], axis=-1)
         row, column = linear_sum_assignment(np.round(distance) * 100 - rows[:, 2:3] + TIE_BREAK * distance**2)
