@@ -14,6 +14,9 @@ from nas.space.fields import AsTuple, StrictModel
 PART_ZOOM = 2.0
 """A part of a person is enlarged at most this many times more than the whole person would be."""
 
+LUMA = (0.299, 0.587, 0.114)
+"""Share of red, green and blue in brightness (ITU-R BT.601)."""
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -31,6 +34,7 @@ class AugmentConfig(StrictModel):
             know which joints make a half).
         brightness: largest change of brightness, as a fraction of white.
         contrast: largest relative change of contrast.
+        saturation: largest relative change of the colours' distance from grey.
         tint: largest relative change of each channel.
         cutout: probability that a rectangle is painted over.
     """
@@ -44,6 +48,7 @@ class AugmentConfig(StrictModel):
     part: Probability = 0.0
     brightness: Probability = 0.0
     contrast: float = Field(default=0.0, ge=0, lt=1)
+    saturation: float = Field(default=0.0, ge=0, le=1)
     tint: float = Field(default=0.0, ge=0, lt=1)
     cutout: Probability = 0.0
 
@@ -69,6 +74,11 @@ class AugmentConfig(StrictModel):
         return self
 
     @property
+    def changes_colour(self) -> bool:
+        """Whether any colour change can be drawn."""
+        return bool(self.brightness or self.contrast or self.saturation or self.tint)
+
+    @property
     def largest_zoom(self) -> float:
         """The strongest enlargement of the content over the unaugmented one."""
         return self.scale[1] * (PART_ZOOM if self.part else 1.0)
@@ -83,6 +93,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "flip": 0.5,
         "brightness": 0.1,
         "contrast": 0.2,
+        "saturation": 0.2,
         "tint": 0.1,
     },
     "strong": {
@@ -93,6 +104,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "part": 0.3,
         "brightness": 0.15,
         "contrast": 0.3,
+        "saturation": 0.4,
         "tint": 0.15,
         "cutout": 1.0,
     },
@@ -105,8 +117,9 @@ NO_AUGMENT = AugmentConfig()
 class Variation:
     """What was drawn for one sample: see `AugmentConfig`, and `nas.codecs.affine.box_affine` for geometry.
 
-    `gain` and `offset` [3] are the colour change per channel; `patch` is the painted rectangle, as fractions
-    x, y, width, height of the input; `part_anchor` in 0..1 picks the joint around which a part is shown.
+    `colour` [3, 4] takes (red, green, blue, 1) to the new colour; `patch` is the painted rectangle, as
+    fractions x, y, width, height of the input; `part_anchor` in 0..1 picks the joint around which a part is
+    shown.
     """
 
     scale: float = 1.0
@@ -114,8 +127,7 @@ class Variation:
     shift: tuple[float, float] = (0.0, 0.0)
     flip: bool = False
     part_anchor: float | None = None
-    gain: NDArray[np.float64] | None = None
-    offset: NDArray[np.float64] | None = None
+    colour: NDArray[np.float64] | None = None
     patch: tuple[float, float, float, float] | None = None
 
 
@@ -124,28 +136,35 @@ UNCHANGED = Variation()
 
 def draw_variation(config: AugmentConfig, rng: np.random.Generator) -> Variation:
     """Draw one sample's variation; always consumes the same random numbers, whatever the configuration."""
-    u = rng.random(18).tolist()
+    u = rng.random(19).tolist()
     smallest, largest = config.scale
     rotated = u[1] < config.rotated
-    gain = offset = None
-    if config.brightness or config.contrast or config.tint:
-        contrast = 1 + config.contrast * _signed(u[8])
-        gain = contrast * (1 + config.tint * (2 * np.array(u[9:12]) - 1))
-        offset = 255 * config.brightness * _signed(u[12]) + 128 * (1 - gain)
     return Variation(
         scale=smallest + (largest - smallest) * u[0],
         rotation=config.rotation * _signed(u[2]) if rotated else 0.0,
         shift=(config.shift * _signed(u[3]), config.shift * _signed(u[4])),
         flip=u[5] < config.flip,
         part_anchor=u[7] if u[6] < config.part else None,
-        gain=gain,
-        offset=offset,
-        patch=_patch(u[14:18]) if u[13] < config.cutout else None,
+        colour=_colour(config, u[8:14]) if config.changes_colour else None,
+        patch=_patch(u[15:19]) if u[14] < config.cutout else None,
     )
 
 
 def _signed(uniform: float) -> float:
     return 2 * uniform - 1
+
+
+def _colour(config: AugmentConfig, u: list[float]) -> NDArray[np.float64]:
+    """The colour change [3, 4]; contrast and tint pivot on middle grey."""
+    contrast, colourful = 1 + config.contrast * _signed(u[0]), 1 + config.saturation * _signed(u[1])
+    gain = [contrast * (1 + config.tint * _signed(value)) for value in u[3:6]]
+    lift = 255 * config.brightness * _signed(u[2])
+    rows = []
+    for channel, factor in enumerate(gain):
+        row = [factor * (1 - colourful) * weight for weight in LUMA]
+        row[channel] += factor * colourful
+        rows.append([*row, lift + 128 * (1 - factor)])
+    return np.array(rows)
 
 
 def _patch(u: list[float]) -> tuple[float, float, float, float]:
@@ -155,9 +174,8 @@ def _patch(u: list[float]) -> tuple[float, float, float, float]:
 
 def paint(image: NDArray[np.uint8], variation: Variation) -> None:
     """Apply colours and patch to an input [H, W, 3], in place."""
-    if variation.gain is not None and variation.offset is not None:
-        table = np.arange(256)[:, None] * variation.gain + variation.offset
-        cv2.LUT(image, np.clip(table, 0, 255).astype(np.uint8)[None], dst=image)
+    if variation.colour is not None:
+        image[:] = cv2.transform(image, variation.colour)
     if variation.patch is not None:
         height, width = image.shape[:2]
         x, y, w, h = variation.patch

@@ -1,5 +1,6 @@
 """Annotated photographs as network inputs and training targets."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -84,7 +85,7 @@ class KeypointDataset(Dataset[Sample]):
         self._flip_index = np.array(self.skeleton.flip_index)
         table = [_sample_table(source, task, empty=empty) for source in self.sources]
         counts = [len(part) for part in table]
-        self._ends = np.cumsum(counts)
+        self._ends = np.cumsum(counts).tolist()
         self._table = np.concatenate(table)
         self._first_image = np.cumsum([0, *(len(source.images) for source in self.sources)])
         self.order = SampleOrder(counts, weights or [1.0] * len(counts))
@@ -135,13 +136,15 @@ class KeypointDataset(Dataset[Sample]):
 
     def sample_id(self, index: int) -> SampleId:
         """Where a sample comes from."""
-        place = self._place(index)
+        return self._id(self._place(index))
+
+    def _id(self, place: _Place) -> SampleId:
         source = self.sources[place.source]
         person = None if place.person is None else int(source.people.ids[place.person])
         return SampleId(place.source, source.images[place.image].id, person)
 
     def _place(self, index: int) -> _Place:
-        source = int(np.searchsorted(self._ends, index, side="right"))
+        source = bisect_right(self._ends, index)
         row = int(self._table[index])
         if self.task == "image":
             return _Place(source, row, None)
@@ -170,7 +173,7 @@ class KeypointDataset(Dataset[Sample]):
             out[:] = warp_image(photograph, _from_shrunk(affine, scale_x, scale_y), request.resolution)
             paint(out, variation)
             people = self._people(place, affine, request.resolution, flip=variation.flip)
-            return self.sample_id(index), people, affine, failures
+            return self._id(place), people, affine, failures
         raise UserError(f"{ATTEMPTS} images in a row cannot be read, the first: {failures[0]}")
 
     def _affine(self, place: _Place, resolution: tuple[int, int], variation: Variation) -> Affine:
@@ -191,12 +194,13 @@ class KeypointDataset(Dataset[Sample]):
     def _people(self, place: _Place, affine: Affine, resolution: tuple[int, int], *, flip: bool) -> People:
         source = self.sources[place.source]
         mask = None
+        chosen: slice | NDArray[np.int64]
         if place.person is None:
             rows = source.people_of(place.image)
-            chosen = np.arange(rows.start, rows.stop)[source.people.labelled[rows]]
+            chosen = rows.start + np.flatnonzero(source.people.labelled[rows])
             mask = loss_mask(source, place.image, affine, resolution)
         else:
-            chosen = np.array([place.person])
+            chosen = slice(place.person, place.person + 1)
         keypoints = apply_affine(source.people.keypoints[chosen], affine)
         if flip:
             keypoints = keypoints[:, self._flip_index]
@@ -264,5 +268,7 @@ def _from_shrunk(affine: Affine, scale_x: float, scale_y: float) -> Affine:
 
 def _moved_boxes(boxes: NDArray[np.float64], affine: Affine) -> NDArray[np.float64]:
     """Boxes [P, 4] around the moved corners of boxes."""
-    corners = apply_affine(boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]], affine)
-    return np.concatenate([corners.min(1), corners.max(1)], axis=1)
+    linear = affine[:, :2].T
+    middle = (boxes[:, :2] + boxes[:, 2:]) @ (linear / 2) + affine[:, 2]
+    reach = (boxes[:, 2:] - boxes[:, :2]) @ (np.abs(linear) / 2)
+    return np.concatenate([middle - reach, middle + reach], axis=1)
