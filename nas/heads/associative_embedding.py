@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.heads.base import (
+    HEATMAP_STD,
     Head,
     Level,
     LevelFeatures,
@@ -43,8 +44,8 @@ class AssociativeEmbeddingHead(Head):
         super().__init__(levels, skeleton, resolutions, options)
         if [level.stride for level in levels[-2:]] != [4, 2]:
             raise ValueError("associative embedding needs a neck whose last two levels have strides 4 and 2")
-        self.output_4 = SeparableOutput(levels[-2], 2 * self.keypoints)
-        self.output_2 = SeparableOutput(levels[-1], self.keypoints)
+        self.output_4 = SeparableOutput(levels[-2], 2 * self.keypoints, std=HEATMAP_STD)
+        self.output_2 = SeparableOutput(levels[-1], self.keypoints, std=HEATMAP_STD)
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
         maps: Tensor = self.output_4(levels[-2], run)

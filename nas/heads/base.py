@@ -12,6 +12,8 @@ from nas.space.arch import OptionValue
 from nas.space.skeleton import Skeleton
 
 Outputs = dict[str, Tensor]
+HEATMAP_STD = 1e-3
+
 LevelFeatures = tuple[Tensor, Tensor | None]
 """The refined features of one scale, and the raw backbone features of the same scale where there are any."""
 
@@ -70,12 +72,19 @@ class Head(nn.Module):
 
 
 class SeparableOutput(nn.Module):
-    """LitePose's output layer: 5x5 depthwise, batch norm, ReLU6, 1x1; refined and raw features each, added."""
+    """LitePose's output layer: 5x5 depthwise, batch norm, ReLU6, 1x1; refined and raw features each, added.
 
-    def __init__(self, level: Level, outputs: int) -> None:
+    Args:
+        level: what comes in.
+        outputs: how many maps go out.
+        std: of the last weights at the start; heatmaps, nearly all zero, are learned from small ones.
+    """
+
+    def __init__(self, level: Level, outputs: int, *, std: float) -> None:
         super().__init__()
-        self.refined = _SeparableConv(level.channels, outputs)
-        self.raw = None if level.raw_channels is None else _SeparableConv(level.raw_channels, outputs)
+        self.refined = _SeparableConv(level.channels, outputs, std)
+        raw = level.raw_channels
+        self.raw = None if raw is None else _SeparableConv(raw, outputs, std)
 
     def forward(self, features: LevelFeatures, run: Run) -> Tensor:
         """(refined, raw) [B, C, h, w] -> [B, outputs, h, w]."""
@@ -85,12 +94,14 @@ class SeparableOutput(nn.Module):
 
 
 class _SeparableConv(nn.Module):
-    def __init__(self, channels: int, outputs: int) -> None:
+    def __init__(self, channels: int, outputs: int, std: float) -> None:
         super().__init__()
         self.outputs = outputs
         self.depthwise = ElasticDepthwiseConv2d(channels, (5,))
         self.norm = ElasticBatchNorm2d(channels)
         self.pointwise = ElasticConv2d(channels, outputs, 1, bias=False)
+        nn.init.kaiming_normal_(self.depthwise.weight, mode="fan_out")
+        nn.init.normal_(self.pointwise.weight, std=std)
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         x = activate(self.norm(self.depthwise(x, 5, run), run), "relu6")

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.heads.base import (
+    HEATMAP_STD,
     Head,
     Level,
     LevelFeatures,
@@ -35,7 +36,7 @@ class HeatmapHead(Head):
     ) -> None:
         super().__init__(levels, skeleton, resolutions, options)
         self.stride = levels[-1].stride
-        self.output = SeparableOutput(levels[-1], self.keypoints)
+        self.output = SeparableOutput(levels[-1], self.keypoints, std=HEATMAP_STD)
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
         return {"heatmaps": self.output(levels[-1], run)}

@@ -12,6 +12,8 @@ from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue
 from nas.space.skeleton import Skeleton
 
+MAP_STD = 0.1
+
 
 class SimCCHead(Head):
     """A map per joint, flattened, and one linear layer per axis to `split` bins per pixel.
@@ -29,7 +31,7 @@ class SimCCHead(Head):
     ) -> None:
         super().__init__(levels, skeleton, resolutions, options)
         self.stride = levels[-1].stride
-        self.output = SeparableOutput(levels[-1], self.keypoints)
+        self.output = SeparableOutput(levels[-1], self.keypoints, std=MAP_STD)
         grids = [(height // self.stride, width // self.stride) for height, width in resolutions]
         splits = [int(split) for split in options["split"]]
         self.x = ResampledLinear(grids, [width * split for _, width in resolutions for split in splits])

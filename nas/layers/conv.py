@@ -76,7 +76,9 @@ class ElasticDepthwiseConv2d(ElasticLayer, nn.Conv2d):
     def active_weight(self, channels: int, kernel: int) -> Tensor:
         """The weight [channels, 1, kernel, kernel]. Raises ValueError for a kernel that is no choice."""
         if kernel not in self.kernels:
-            raise ValueError(f"{self.key or 'depthwise convolution'}: kernel {kernel} is not in {self.kernels}")
+            raise ValueError(
+                f"{self.key or 'depthwise convolution'}: kernel {kernel} is not in {self.kernels}"
+            )
         weight = first(self.weight, channels)
         if kernel == self.kernels[0]:
             return weight

@@ -33,9 +33,7 @@ class _Deconv(nn.Module):
 
     def _deconv(self, in_width: int, width: int) -> ElasticConvTranspose2d:
         padding = (self.kernel - 2) // 2
-        return ElasticConvTranspose2d(
-            in_width, width, self.kernel, stride=2, padding=padding, bias=False
-        )
+        return ElasticConvTranspose2d(in_width, width, self.kernel, stride=2, padding=padding, bias=False)
 
     def forward(self, refined: Tensor, raw: Tensor | None, width: int, run: Run) -> Tensor:
         x: Tensor = self.refined(refined, width, run)

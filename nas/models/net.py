@@ -36,7 +36,8 @@ class PoseNet(nn.Module):
         for name, module in self.named_modules():
             if isinstance(module, ElasticLayer):
                 module.key = name
-        self.apply(_initialise)
+        for part in (self.stems, self.stages, self.necks):
+            part.apply(_initialise)
 
     def _build(self) -> None:
         spec = self.space.spec
@@ -64,9 +65,7 @@ class PoseNet(nn.Module):
                 }
             )
 
-    def forward(
-        self, images: Tensor, arch: Arch | None = None, stats: Statistics | None = None
-    ) -> Outputs:
+    def forward(self, images: Tensor, arch: Arch | None = None, stats: Statistics | None = None) -> Outputs:
         """The head's outputs for one architecture.
 
         Args:

@@ -28,7 +28,14 @@ def transfer(net: PoseNet, arch: Arch, stats: Statistics) -> PoseNet:
     plain = PoseNet(arch, net.skeleton).to(device=reference.device, dtype=reference.dtype)
     plain.load_state_dict(active_parameters(net, arch))
     plain.embed(stats)
-    return plain.eval()
+    return plain.to(memory_format=_layout(net)).eval()  # type: ignore[call-overload, no-any-return]
+
+
+def _layout(net: PoseNet) -> torch.memory_format:
+    """The memory format of a network's weights, as its first dense convolution has it."""
+    dense = next(p for p in net.parameters() if p.dim() == 4 and min(p.shape) > 1)
+    is_last = dense.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if is_last else torch.contiguous_format
 
 
 @torch.no_grad()

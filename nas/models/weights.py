@@ -52,7 +52,11 @@ def load_weights(path: Path | str) -> PoseNet:
     metadata, tensors = read_weights(path)
     try:
         skeleton = Skeleton.from_json(metadata["skeleton"])
-        over = Arch.from_json(metadata["arch"]) if "arch" in metadata else SearchSpace.from_json(metadata["space"])
+        over = (
+            Arch.from_json(metadata["arch"])
+            if "arch" in metadata
+            else SearchSpace.from_json(metadata["space"])
+        )
         net = PoseNet(over, skeleton)
         _allow_statistics(net, tensors)
         net.load_state_dict(tensors)
@@ -76,7 +80,9 @@ def read_weights(path: Path | str) -> tuple[dict[str, Any], dict[str, torch.Tens
         raise UserError(f"{path}: a safetensors file, but not one with weights of this project")
     parsed: dict[str, Any] = json.loads(metadata)
     if parsed.get("version") != FORMAT_VERSION:
-        raise UserError(f"{path}: weights format {parsed.get('version')}, this version reads {FORMAT_VERSION}")
+        raise UserError(
+            f"{path}: weights format {parsed.get('version')}, this version reads {FORMAT_VERSION}"
+        )
     return parsed, tensors
 
 
