@@ -30,8 +30,8 @@ PULL_WEIGHT = PUSH_WEIGHT = 1e-3
 class AssociativeEmbeddingHead(Head):
     """Heatmaps at two scales and one tag map per joint at the coarser one.
 
-    Outputs `heatmaps_4` [B, K, H/4, W/4], `tags` [B, K, H/4, W/4, T] and `heatmaps_2` [B, K, H/2, W/2]. T is 1,
-    and 2 after a flip test.
+    Outputs `heatmaps_4` [B, K, H/4, W/4], `tags` [B, K, H/4, W/4, T] and `heatmaps_2` [B, K, H/2, W/2].
+    T is 1, and 2 after a flip test.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class AssociativeEmbeddingHead(Head):
             of both scales, and `tag_map` [B, K, H/2, W/2, T], to fill missing joints from.
         """
         fine = outputs["heatmaps_2"]
-        height, width = fine.shape[2], fine.shape[3]
+        width = fine.shape[3]
         heatmap = (_enlarge(outputs["heatmaps_4"]) + fine) / 2
         tags = outputs["tags"]
         tag_maps = [_enlarge(tags[:, :, :, :, t]) for t in range(tags.shape[4])]

@@ -105,7 +105,8 @@ class _SeparableConv(nn.Module):
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         x = activate(self.norm(self.depthwise(x, 5, run), run), "relu6")
-        return self.pointwise(x, self.outputs, run)
+        out: Tensor = self.pointwise(x, self.outputs, run)
+        return out
 
 
 def flatten_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:

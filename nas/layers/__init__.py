@@ -5,7 +5,7 @@ from nas.layers.elastic import ElasticLayer, Segments, first
 from nas.layers.functional import ACTIVATIONS, activate
 from nas.layers.linear import ResampledLinear, interpolation_matrix
 from nas.layers.norm import ElasticBatchNorm2d
-from nas.layers.run import Run, Statistics, StatisticsMissing
+from nas.layers.run import Run, Statistics, StatisticsMissingError
 
 __all__ = [
     "ACTIVATIONS",
@@ -18,7 +18,7 @@ __all__ = [
     "Run",
     "Segments",
     "Statistics",
-    "StatisticsMissing",
+    "StatisticsMissingError",
     "activate",
     "first",
     "interpolation_matrix",

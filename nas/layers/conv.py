@@ -30,7 +30,7 @@ class ElasticConv2d(ElasticLayer, nn.Conv2d):
         bias = None if self.bias is None else first(self.bias, out_channels)
         if run.capture is not None:
             run.capture(self.key, {"weight": weight, "bias": bias})
-        return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation)  # type: ignore[arg-type]
+        return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation)
 
 
 class ElasticConvTranspose2d(ElasticLayer, nn.ConvTranspose2d):
@@ -71,7 +71,7 @@ class ElasticDepthwiseConv2d(ElasticLayer, nn.Conv2d):
         weight = self.active_weight(channels, kernel)
         if run.capture is not None:
             run.capture(self.key, {"weight": weight})
-        return F.conv2d(x, weight, None, self.stride, kernel // 2, groups=channels)  # type: ignore[arg-type]
+        return F.conv2d(x, weight, None, self.stride, kernel // 2, groups=channels)
 
     def active_weight(self, channels: int, kernel: int) -> Tensor:
         """The weight [channels, 1, kernel, kernel]. Raises ValueError for a kernel that is no choice."""

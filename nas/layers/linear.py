@@ -59,7 +59,8 @@ class ResampledLinear(ElasticLayer, nn.Module):
 
     def active_parameters(self, bins: int, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Weight [bins, height, width] and bias [bins] for one grid, in fp32."""
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         with torch.autocast(weight.device.type, enabled=False):
             if width != self.largest[2]:
                 scale = self.largest[2] / width

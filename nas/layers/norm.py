@@ -8,7 +8,7 @@ from nas.layers.run import Run
 
 
 class ElasticBatchNorm2d(ElasticLayer, nn.BatchNorm2d):
-    """Batch normalisation with elastic channels, whose statistics belong to an architecture, not to the layer.
+    """Batch normalisation with elastic channels, whose statistics belong to an architecture.
 
     Training uses the statistics of the batch and keeps none. Scoring takes them from the run, or from the
     layer's own buffers in a network of one architecture that was calibrated.

@@ -12,7 +12,7 @@ Observer = Callable[[str, Tensor], None]
 Capture = Callable[[str, Mapping[str, Tensor | None]], None]
 
 
-class StatisticsMissing(UserError):
+class StatisticsMissingError(UserError):
     """A network was to be scored without the batch-norm statistics of its architecture."""
 
 
@@ -54,10 +54,10 @@ class Run:
         return self.observe is not None or self.capture is not None
 
     def statistics(self, key: str) -> tuple[Tensor, Tensor]:
-        """Mean and variance of one batch norm. Raises StatisticsMissing where there are none."""
+        """Mean and variance of one batch norm. Raises StatisticsMissingError where there are none."""
         try:
             return self.values[key]
         except KeyError:
-            raise StatisticsMissing(
+            raise StatisticsMissingError(
                 f"no batch-norm statistics for {key}: calibrate this architecture before scoring it"
             ) from None

@@ -1,6 +1,6 @@
 """Models: blocks, backbones, necks, the pose network, calibration, weight transfer."""
 
-from nas.layers import Statistics, StatisticsMissing
+from nas.layers import Statistics, StatisticsMissingError
 from nas.models.calibrate import calibrate
 from nas.models.net import PoseNet
 from nas.models.transfer import active_parameters, transfer
@@ -9,7 +9,7 @@ from nas.models.weights import load_into, load_weights, read_weights, save_weigh
 __all__ = [
     "PoseNet",
     "Statistics",
-    "StatisticsMissing",
+    "StatisticsMissingError",
     "active_parameters",
     "calibrate",
     "load_into",

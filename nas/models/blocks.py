@@ -28,7 +28,8 @@ class SeparableStem(nn.Module):
         """[B, 3, H, W] -> [B, stem.width, H / 2, W / 2]."""
         x = activate(self.conv_norm(self.conv(x, STEM_CHANNELS, run), run), stem.activation)
         x = activate(self.depthwise_norm(self.depthwise(x, 3, run), run), stem.activation)
-        return self.project_norm(self.project(x, stem.width, run), run)
+        out: Tensor = self.project_norm(self.project(x, stem.width, run), run)
+        return out
 
 
 class MBConv(nn.Module):

@@ -79,7 +79,7 @@ class Bilinear(_Resize):
 
 
 class NearestDepthwise(_Resize):
-    """1x1 convolution, nearest neighbours, 3x3 depthwise, 1x1 convolution: the cheapest that learns to smooth."""
+    """1x1 convolution, nearest neighbours, 3x3 depthwise, 1x1 convolution: cheap, and learns to smooth."""
 
     def __init__(self, refined: int, raw: int | None, width: int) -> None:
         super().__init__(refined, raw, width)
@@ -90,7 +90,8 @@ class NearestDepthwise(_Resize):
     def enlarge(self, x: Tensor, width: int, run: Run) -> Tensor:
         x = F.interpolate(x, scale_factor=2.0, mode="nearest")
         x = self.depthwise_norm(self.depthwise(x, 3, run), run)
-        return self.project(x, width, run)
+        out: Tensor = self.project(x, width, run)
+        return out
 
 
 UPSAMPLERS: dict[str, type[_Deconv] | type[_Resize]] = {
@@ -102,7 +103,7 @@ UPSAMPLERS: dict[str, type[_Deconv] | type[_Resize]] = {
 
 
 class FusionDeconv(nn.Module):
-    """LitePose's neck: every level doubles the resolution and takes in the raw backbone features of its scale.
+    """LitePose's neck: every level doubles the resolution and adds the backbone's features of its scale.
 
     Args:
         features: channels and stride of stem and stages, finest first.

@@ -74,7 +74,7 @@ class PoseNet(nn.Module):
             stats: batch-norm statistics of `arch`, needed in eval mode unless they are embedded.
 
         Raises:
-            StatisticsMissing: in eval mode without statistics.
+            StatisticsMissingError: in eval mode without statistics.
             ValueError: statistics of another architecture, images of another size, no architecture.
         """
         arch = self.resolve(arch)

@@ -15,7 +15,7 @@ from nas.layers import (
     ElasticDepthwiseConv2d,
     ResampledLinear,
     Run,
-    StatisticsMissing,
+    StatisticsMissingError,
     interpolation_matrix,
 )
 
@@ -140,7 +140,7 @@ def test_batch_norm_keeps_no_statistics_and_refuses_to_score() -> None:
     norm(torch.randn(4, 8, 3, 3), Run())
     assert norm.running_mean is None
     norm.eval()
-    with pytest.raises(StatisticsMissing):
+    with pytest.raises(StatisticsMissingError):
         norm(torch.randn(4, 8, 3, 3), Run())
 
 

@@ -11,7 +11,7 @@ from nas.errors import UserError
 from nas.layers import ElasticDepthwiseConv2d, ResampledLinear
 from nas.models import (
     PoseNet,
-    StatisticsMissing,
+    StatisticsMissingError,
     calibrate,
     load_into,
     load_weights,
@@ -169,9 +169,9 @@ def test_calibrated_network_normalises_its_calibration_images(net: PoseNet) -> N
 
 def test_scoring_without_statistics_is_refused(net: PoseNet) -> None:
     arch = net.space.smallest()
-    with pytest.raises(StatisticsMissing):
+    with pytest.raises(StatisticsMissingError):
         net(images(arch), arch)
-    with pytest.raises(StatisticsMissing):
+    with pytest.raises(StatisticsMissingError):
         PoseNet(arch, "coco17").eval()(images(arch))
 
 
