@@ -1,0 +1,60 @@
+"""`nas train`, `nas transfer`, `nas finetune`: supernets and the subnets that come out of them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.cli.console import err, out
+
+RunArgument = Annotated[Path, typer.Argument(help="The folder of a run, such as runs/person-crop-lsp.")]
+ArchArgument = Annotated[str, typer.Argument(help="An arch JSON, or a shipped subnet's name.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a field: NAME=VALUE, such as optimizer.lr=0.001. May be repeated."),
+]
+NameOption = Annotated[str | None, typer.Option("--name", help="Name of the result; default: the arch's id.")]
+
+
+def train(
+    supernet: Annotated[str, typer.Argument(help="A shipped supernet's name, or a YAML file.")],
+    set_: SetOption = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the run; by default the recipe's.")
+    ] = None,
+    runs: Annotated[Path, typer.Option("--runs", help="Where runs lie.")] = Path("runs"),
+    seed: Annotated[int | None, typer.Option("--seed", help="Changes all random choices.")] = None,
+) -> None:
+    """Train a supernet. The same command goes on where it was stopped."""
+    from nas.train import load_config, train_supernet
+
+    overrides = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
+    config = load_config(supernet, overrides)
+    run = train_supernet(config, runs / (name or config.name), console=err)
+    out.print(f"Supernet: {run.weights_file}\nMetrics:  {run.metrics_file}", markup=False)
+
+
+def transfer(run: RunArgument, arch: ArchArgument, name: NameOption = None) -> None:
+    """Write the calibrated weights that a subnet inherits from a run's supernet."""
+    from nas.space import Arch
+    from nas.train import transfer_subnet
+
+    out.print(str(transfer_subnet(run, Arch.load(arch), name=name)), markup=False)
+
+
+def finetune(
+    run: RunArgument,
+    arch: ArchArgument,
+    set_: SetOption = None,
+    name: NameOption = None,
+    scratch: Annotated[
+        bool, typer.Option("--scratch", help="From random weights instead of the supernet's: a baseline.")
+    ] = False,
+) -> None:
+    """Train a subnet on from what it inherits. The same command goes on where it was stopped."""
+    from nas.space import Arch
+    from nas.train import finetune_subnet, load_finetune_config
+
+    recipe = load_finetune_config(run, set_ or [])
+    path = finetune_subnet(run, Arch.load(arch), recipe=recipe, name=name, scratch=scratch, console=err)
+    out.print(str(path), markup=False)

@@ -1,0 +1,145 @@
+"""Checkpoints: written whole or not at all, checked by digest, rotated."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nas.errors import UserError
+
+FORMAT_VERSION = 1
+_MANIFEST = "manifest.json"
+_STATE = "state.pt"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that a run needs to go on.
+
+    Args:
+        step: number of finished steps.
+        weights: named sets of tensors ("model", "ema"), stored as safetensors.
+        state: whatever else is needed, of plain values and tensors only.
+    """
+
+    step: int
+    weights: Mapping[str, Mapping[str, Tensor]]
+    state: Mapping[str, Any]
+
+
+class CheckpointStore:
+    """The checkpoints of one run, in `folder`, the newest `keep` of them."""
+
+    def __init__(self, folder: Path, *, keep: int) -> None:
+        self.folder = folder
+        self.keep = keep
+
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """Write a checkpoint so that a kill at any moment leaves it whole or absent; drop the oldest."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        target = self.folder / f"step-{checkpoint.step:08d}"
+        draft = self.folder / f".draft-{os.getpid()}"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        for name, tensors in checkpoint.weights.items():
+            save_file(
+                {key: tensor.detach().contiguous() for key, tensor in tensors.items()},
+                draft / f"{name}.safetensors",
+            )
+        torch.save(dict(checkpoint.state), draft / _STATE)
+        digests = {path.name: _digest(path) for path in sorted(draft.iterdir())}
+        manifest = {"version": FORMAT_VERSION, "step": checkpoint.step, "sha256": digests}
+        (draft / _MANIFEST).write_text(json.dumps(manifest, indent=2))
+        for path in (*draft.iterdir(), draft):
+            _sync(path)
+        shutil.rmtree(target, ignore_errors=True)
+        draft.rename(target)
+        _sync(self.folder)
+        self._rotate()
+        return target
+
+    def latest(self, *, device: torch.device | str = "cpu") -> Checkpoint | None:
+        """The newest checkpoint that is whole, or None where there is none yet.
+
+        Damaged ones are named in the log and passed over. Raises UserError where all are damaged, and for
+        a format that this version does not read.
+        """
+        paths = self.paths()
+        for path in reversed(paths):
+            try:
+                return _read(path, device=device)
+            except _DamagedError as damage:
+                _log.warning("checkpoint %s is damaged (%s); using the one before it", path, damage)
+        if paths:
+            raise UserError(
+                f"all checkpoints in {self.folder} are damaged; restore one, or delete that folder"
+            )
+        return None
+
+    def paths(self) -> list[Path]:
+        """The folders of all checkpoints, oldest first."""
+        return sorted(self.folder.glob("step-*")) if self.folder.is_dir() else []
+
+    def _rotate(self) -> None:
+        for path in self.paths()[: -self.keep]:
+            shutil.rmtree(path, ignore_errors=True)
+        for stale in self.folder.glob(".draft-*"):
+            shutil.rmtree(stale, ignore_errors=True)
+
+
+class _DamagedError(Exception):
+    """A checkpoint whose files are not those that were written."""
+
+
+def _read(path: Path, *, device: torch.device | str) -> Checkpoint:
+    manifest = _manifest(path)
+    for name, digest in manifest["sha256"].items():
+        file = path / name
+        if not file.is_file():
+            raise _DamagedError(f"{name} is missing")
+        if _digest(file) != digest:
+            raise _DamagedError(f"{name} has another digest")
+    names = [Path(name).stem for name in manifest["sha256"] if name.endswith(".safetensors")]
+    weights = {name: load_file(path / f"{name}.safetensors", device=str(device)) for name in names}
+    state = torch.load(path / _STATE, map_location=device, weights_only=True)
+    return Checkpoint(step=manifest["step"], weights=weights, state=state)
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((path / _MANIFEST).read_text())
+        version = manifest["version"]
+        complete = isinstance(manifest["step"], int) and _STATE in manifest["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _DamagedError(f"{_MANIFEST} cannot be read: {error}") from None
+    if version != FORMAT_VERSION:
+        raise UserError(
+            f"checkpoint {path} has format {version}, this version reads {FORMAT_VERSION}; "
+            "use the version that wrote it, or start a new run"
+        )
+    if not complete:
+        raise _DamagedError(f"{_MANIFEST} is incomplete")
+    return manifest
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,258 @@
+"""How a supernet is trained: the schema of `supernets/*.yaml`."""
+
+import re
+from collections.abc import Iterable, Mapping
+from math import ceil
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, model_validator
+
+from nas.data import DataConfig
+from nas.errors import UserError
+from nas.shipped import locate
+from nas.space.fields import AsTuple, Count, StrictModel
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Natural = Annotated[int, Field(ge=0)]
+
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+_LENGTHS = ("steps", "images", "epochs")
+
+
+class OptimizerConfig(StrictModel):
+    """Adam or AdamW; weight decay spares norms, biases and kernel maps."""
+
+    name: Literal["adam", "adamw"] = "adamw"
+    lr: Positive = 2e-3
+    betas: Annotated[tuple[Share, Share], AsTuple] = (0.9, 0.999)
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+class ScheduleConfig(StrictModel):
+    """Linear warm-up over `warmup` steps, full rate for the share `flat` of the rest, cosine to `final`."""
+
+    warmup: Natural = 200
+    flat: Share = 0.5
+    final: Share = 0.05
+
+
+class EmaConfig(StrictModel):
+    """The average of the weights that is validated, searched and kept."""
+
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+
+
+class GuardConfig(StrictModel):
+    """What happens when losses or gradients are not finite.
+
+    Args:
+        patience: so many such steps in a row are skipped; then the run goes back to its last checkpoint.
+        rate: what a roll-back multiplies the learning rate by.
+        rollbacks: so many roll-backs before the run gives up.
+    """
+
+    patience: Count = 5
+    rate: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    rollbacks: Count = 4
+
+
+class Recipe(StrictModel):
+    """What supernet training and fine-tuning share.
+
+    Args:
+        steps, images, epochs: the length; exactly one of them.
+        batch: images per step, over all processes.
+        accumulate: parts of a process's share of the batch that go through the network one by one.
+        clip_norm: limit of the gradient's norm; null for none.
+        precision: as Lightning Fabric names it.
+    """
+
+    steps: Count | None = None
+    images: Count | None = None
+    epochs: Positive | None = None
+    batch: Count = 32
+    accumulate: Count = 1
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    clip_norm: Positive | None = 10.0
+    ema: EmaConfig = EmaConfig()
+    guard: GuardConfig = GuardConfig()
+    precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true"
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "Recipe":
+        given = [name for name in _LENGTHS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give one of steps, images, epochs; found {', '.join(given) or 'none'}")
+        return self
+
+    def total_steps(self, samples: int) -> int:
+        """How many steps this recipe takes on a training set of so many samples."""
+        if self.steps is not None:
+            return self.steps
+        images = self.images if self.images is not None else (self.epochs or 0) * samples
+        return ceil(images / self.batch)
+
+
+class SandwichConfig(StrictModel):
+    """Each step trains the largest, the smallest and `random` further networks (Yu & Huang 2019)."""
+
+    random: Natural = 2
+
+
+class DistillationConfig(StrictModel):
+    """How much of the loss the teacher gives, once `ramp` steps have passed; labels give the rest."""
+
+    weight: Share = 0.5
+    ramp: Natural = 1000
+
+
+class SamplingConfig(StrictModel):
+    """How random networks are drawn.
+
+    Args:
+        fair: in predicted "latency" (in MACs while no predictor is given), in "macs", or not at all
+            ("uniform" over choices).
+        bins: of cost, equally wide on a logarithmic scale.
+        pool: networks that are drawn and costed once.
+        predictor: file of the latency predictor; one of another machine will do.
+    """
+
+    fair: Literal["latency", "macs", "uniform"] = "latency"
+    bins: Count = 12
+    pool: Count = 4000
+    predictor: str | None = None
+
+
+class InitConfig(StrictModel):
+    """What to start from: a weights file of ours or a released LitePose checkpoint (`.pth.tar`)."""
+
+    weights: str
+
+
+class ValidationConfig(StrictModel):
+    """Every so many steps, and at the end, largest and smallest network are scored on `images` images."""
+
+    every: Count | None = None
+    images: Count = 256
+
+
+class CheckpointConfig(StrictModel):
+    """Every so many steps a checkpoint; the newest `keep` stay."""
+
+    every: Count = 500
+    keep: Count = 2
+
+
+class CalibrationConfig(StrictModel):
+    """How many training images give the batch-norm statistics of an architecture, and in what batches."""
+
+    images: Count = 512
+    batch: Count = 64
+
+
+class FinetuneConfig(Recipe):
+    """How a subnet is trained on after its transfer, and how the same subnet is trained from scratch.
+
+    Args:
+        distillation: share of the loss that the supernet's largest network gives; 0 does without a teacher.
+        search_split: train on the search split too (once nothing more is to be searched on it).
+    """
+
+    epochs: Positive | None = None
+    distillation: Share = 0.0
+    search_split: bool = False
+
+
+class SupernetConfig(Recipe):
+    """One `supernets/*.yaml`."""
+
+    name: str
+    space: str
+    skeleton: str
+    data: DataConfig
+    sandwich: SandwichConfig = SandwichConfig()
+    distillation: DistillationConfig = DistillationConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    init: InitConfig | None = None
+    seed: Natural = 0
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Count | None = None
+    log_every: Count = 20
+    validation: ValidationConfig = ValidationConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    finetune: FinetuneConfig = FinetuneConfig(epochs=5)
+
+
+def load_config(source: str | Path, overrides: Iterable[str] = ()) -> SupernetConfig:
+    """A supernet's recipe from a path or a shipped name, with `a.b=c` overrides.
+
+    Raises:
+        UserError: no such file, not YAML, or a field is wrong; the message names it.
+    """
+    path = locate("supernets", source, ".yaml")
+    return SupernetConfig.read(override(_read_yaml(path), overrides), str(path))
+
+
+def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """`values` with each `a.b=c` put in its place, c read as YAML.
+
+    Raises:
+        UserError: an assignment without `=`, or through something that holds no fields.
+    """
+    result: dict[str, Any] = _copy(values)
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name:
+            raise UserError(f"--set {assignment}: expected NAME=VALUE, such as --set optimizer.lr=0.001")
+        *parents, last = name.split(".")
+        place = result
+        for parent in parents:
+            if place.get(parent) is None:
+                place[parent] = {}
+            below = place[parent]
+            if not isinstance(below, dict):
+                raise UserError(f"--set {assignment}: {parent!r} holds a value, not fields")
+            place = below
+        if last in _LENGTHS:
+            for length in _LENGTHS:
+                place.pop(length, None)
+        place[last] = _parse_value(assignment, text)
+    return result
+
+
+def _parse_value(assignment: str, text: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"--set {assignment}: the value is not YAML") from None
+    return _number(value)
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads 2e-3 as text (it wants 2.0e-3); a user means the number."""
+    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: cannot be read as YAML: {reason}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: expected a mapping of fields, such as `space: person-crop`")
+    copied: dict[str, Any] = _copy(values)
+    return copied
+
+
+def _copy(values: Any) -> Any:
+    if isinstance(values, Mapping):
+        return {key: _copy(value) for key, value in values.items()}
+    if isinstance(values, list):
+        return [_copy(value) for value in values]
+    return _number(values)

@@ -1,0 +1,210 @@
+"""From a trained supernet to finished subnets: transfer, fine-tuning, and the same network from scratch."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from rich.console import Console
+from torch import Tensor
+
+from nas.errors import UserError
+from nas.heads import Outputs
+from nas.models import PoseNet, save_weights, transfer
+from nas.space import Arch, SearchSpace
+from nas.train.calibration import CalibrationImages
+from nas.train.config import FinetuneConfig, SupernetConfig, override
+from nas.train.datasets import RunData, open_data, samples_digest
+from nas.train.launch import launch
+from nas.train.loop import Job, fit
+from nas.train.plan import Planner, SingleDraw
+from nas.train.rules import PlainRule
+from nas.train.run_folder import RunFolder, write_json
+from nas.train.scoring import Scorer
+from nas.train.supernet import build_feed, load_supernet, on_first_process, open_calibration, place
+
+_log = logging.getLogger(__name__)
+
+
+def transfer_subnet(folder: Path | str, arch: Arch, *, name: str | None = None) -> Path:
+    """Write the calibrated weights that an architecture inherits from a run's supernet.
+
+    Args:
+        folder: of a run whose supernet is trained.
+        arch: one of the run's space.
+        name: of the file in `subnets/`; the architecture's id by default, with `-inherited` after it.
+
+    Returns:
+        The weights file.
+
+    Raises:
+        UserError: no trained supernet, or the architecture is not in its space (says which field).
+    """
+    run = RunFolder.open(folder)
+    config = run.config()
+    supernet = load_supernet(run)
+    _require_member(supernet.space, arch)
+    data = open_data(config, supernet.space, run)
+    subnet = transfer(supernet, arch, open_calibration(run, data).statistics(supernet, arch))
+    path = run.subnets_folder / f"{name or arch.id}-inherited.safetensors"
+    save_weights(path, subnet, notes={"run": run.path.name, "training": "inherited from the supernet"})
+    return path
+
+
+def load_finetune_config(folder: Path | str, overrides: Iterable[str] = ()) -> FinetuneConfig:
+    """A run's `finetune` section with `a.b=c` overrides. Raises UserError for a wrong field."""
+    run = RunFolder.open(folder)
+    values = override(run.config().finetune.model_dump(mode="json"), overrides)
+    return FinetuneConfig.read(values, f"{run.config_file}: finetune")
+
+
+def finetune_subnet(
+    folder: Path | str,
+    arch: Arch,
+    *,
+    recipe: FinetuneConfig | None = None,
+    name: str | None = None,
+    scratch: bool = False,
+    console: Console | None = None,
+) -> Path:
+    """Train one architecture on from what it inherits, or alone from scratch; goes on where it was stopped.
+
+    Args:
+        folder: of a run whose supernet is trained.
+        arch: one of the run's space.
+        recipe: how; the run's own `finetune` section by default.
+        name: of the file in `subnets/`; the architecture's id by default (with `-scratch` after it).
+        scratch: start from random weights instead of the supernet's (a baseline).
+        console: where to show progress.
+
+    Returns:
+        The weights file, statistics embedded.
+
+    Raises:
+        UserError: no trained supernet, an architecture that is not in its space, a mistake in recipe or data.
+        KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
+    """
+    run = RunFolder.open(folder)
+    config = run.config()
+    recipe = recipe or config.finetune
+    space = SearchSpace.load(config.space)
+    _require_member(space, arch)
+    if not scratch or recipe.distillation > 0:
+        run.require_weights()
+    fabric = launch(accelerator=config.accelerator, precision=recipe.precision, threads=config.threads)
+    data = on_first_process(fabric, partial(open_data, config, space, run))
+    calibration = on_first_process(fabric, partial(open_calibration, run, data))
+    title = name or (f"{arch.id}-scratch" if scratch else arch.id)
+    work = run.work_folder(title)
+    path = run.subnets_folder / f"{title}.safetensors"
+    on_first_process(fabric, partial(_require_same, work, arch, recipe, scratch=scratch))
+
+    net = _start(run, config, arch, calibration, scratch=scratch)
+    dataset = data.training_and_search if recipe.search_split else data.training
+    planner = Planner(seed=config.seed, order=dataset.order, batch=recipe.batch, draw=SingleDraw(arch))
+    teacher = _teacher(run, arch, calibration, fabric) if recipe.distillation > 0 else None
+    averaged = fit(
+        Job(
+            title=title,
+            net=place(net, fabric, recipe),
+            rule=PlainRule(teacher=teacher, weight=recipe.distillation),
+            planner=planner,
+            feed=build_feed(dataset, planner, fabric, recipe, config.data),
+            recipe=recipe,
+            steps=recipe.total_steps(len(dataset.order)),
+            folder=work,
+            checkpoint=config.checkpoint,
+            log_every=config.log_every,
+            seed=config.seed,
+            identity={"training images": samples_digest(dataset)},
+            validate=_validation(config, data, calibration, arch),
+            validate_every=config.validation.every,
+        ),
+        fabric,
+        console=console,
+    )
+    if fabric.is_global_zero:
+        _save(path, averaged, calibration, run=run, scratch=scratch, recipe=recipe)
+    fabric.barrier()
+    return path
+
+
+def _require_member(space: SearchSpace, arch: Arch) -> None:
+    if reason := space.why_not(arch):
+        raise UserError(f"architecture {arch.id} is not in space {space.name!r}: {reason}")
+
+
+def _start(
+    run: RunFolder, config: SupernetConfig, arch: Arch, calibration: CalibrationImages, *, scratch: bool
+) -> PoseNet:
+    torch.manual_seed(config.seed)
+    if scratch:
+        return PoseNet(arch, config.skeleton)
+    supernet = load_supernet(run)
+    return transfer(supernet, arch, calibration.statistics(supernet, arch))
+
+
+def _teacher(
+    run: RunFolder, arch: Arch, calibration: CalibrationImages, fabric: Fabric
+) -> Callable[[Tensor], Outputs]:
+    """The supernet's largest network of the same resolution and head, with averaged weights."""
+    supernet = load_supernet(run).to(fabric.device)
+    largest = replace(supernet.space.largest(head=arch.head.type, resolution=arch.resolution), head=arch.head)
+    plain = transfer(supernet, largest, calibration.statistics(supernet, largest))
+    return lambda images: plain(images)
+
+
+def _validation(
+    config: SupernetConfig, data: RunData, calibration: CalibrationImages, arch: Arch
+) -> Callable[[PoseNet], dict[str, float]] | None:
+    if not config.data.val:
+        return None
+    scorer = Scorer(
+        data.validation[0],
+        images=config.validation.images,
+        calibration=calibration,
+        padding=config.data.padding,
+    )
+    return lambda net: scorer(net, {"subnet": arch})
+
+
+def _save(
+    path: Path,
+    averaged: PoseNet,
+    calibration: CalibrationImages,
+    *,
+    run: RunFolder,
+    scratch: bool,
+    recipe: FinetuneConfig,
+) -> None:
+    averaged.float().embed(calibration.statistics(averaged))
+    training = "from scratch" if scratch else "fine-tuned from the supernet"
+    save_weights(
+        path,
+        averaged,
+        notes={"run": run.path.name, "training": training, "recipe": recipe.model_dump(mode="json")},
+    )
+    _log.info("%s written to %s", training, path)
+
+
+def _require_same(work: Path, arch: Arch, recipe: FinetuneConfig, *, scratch: bool) -> None:
+    """Record what is trained in this folder. Raises UserError where it was something else."""
+    record = {"arch": arch.to_json(), "scratch": scratch, "recipe": recipe.model_dump(mode="json")}
+    path = work / "finetune.json"
+    if not path.is_file():
+        write_json(path, record)
+        return
+    try:
+        former = json.loads(path.read_text())
+    except ValueError:
+        former = {}
+    differing = [name for name, value in record.items() if former.get(name) != value]
+    if differing:
+        raise UserError(
+            f"{work} holds a training with another {' and '.join(differing)}; "
+            "choose another --name, or delete that folder to start anew"
+        )

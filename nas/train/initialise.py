@@ -1,0 +1,56 @@
+"""What training starts from: weights of ours, or a released LitePose checkpoint."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nas.errors import UserError
+from nas.models import PoseNet, load_into
+from nas.train.litepose_checkpoint import is_litepose_checkpoint, read_litepose_checkpoint
+
+_log = logging.getLogger(__name__)
+
+
+def initialise(net: PoseNet, source: Path | str) -> int:
+    """Put the weights of a file into a network, by name; narrower ones fill the leading channels.
+
+    Returns:
+        How many of the network's parameters were initialised.
+
+    Raises:
+        UserError: the file cannot be read, or nothing in it fits.
+    """
+    path = Path(source)
+    if is_litepose_checkpoint(path):
+        fitted = _fill(net, read_litepose_checkpoint(path), path)
+    else:
+        fitted, _ = load_into(net, path)
+    _log.info("initialised %d of %d parameters from %s", fitted, len(list(net.parameters())), path)
+    return fitted
+
+
+@torch.no_grad()
+def _fill(net: PoseNet, tensors: Mapping[str, Tensor], path: Path) -> int:
+    parameters = dict(net.named_parameters())
+    fitted = 0
+    for name, tensor in tensors.items():
+        parameter = parameters.get(name)
+        if parameter is None or not _fits(name, tensor, parameter):
+            continue
+        parameter[tuple(slice(0, size) for size in tensor.shape)] = tensor.to(parameter.dtype)
+        fitted += 1
+    if fitted == 0:
+        raise UserError(f"{path}: none of its weights fit this network (other skeleton, widths or kernels)")
+    return fitted
+
+
+def _fits(name: str, tensor: Tensor, parameter: Tensor) -> bool:
+    """Whether a tensor fills the leading channels; kernels, and in heads the joints, must be the same."""
+    if tensor.ndim != parameter.ndim or tensor.shape[2:] != parameter.shape[2:]:
+        return False
+    if name.startswith("heads.") and ".pointwise." in name and len(tensor) != len(parameter):
+        return False
+    return all(size <= room for size, room in zip(tensor.shape[:2], parameter.shape[:2], strict=True))

@@ -1,0 +1,250 @@
+"""The one training loop, of supernets and of single networks."""
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from rich.console import Console
+
+from nas.errors import UserError
+from nas.models import PoseNet
+from nas.train.checkpoint import CheckpointStore
+from nas.train.config import CheckpointConfig, Recipe
+from nas.train.ema import averaged
+from nas.train.feed import Part
+from nas.train.gradients import agree
+from nas.train.interrupt import StopRequest
+from nas.train.metrics import MetricsWriter
+from nas.train.optimizer import build_optimizer
+from nas.train.plan import Planner
+from nas.train.progress import ProgressDisplay, Rate, duration
+from nas.train.rules import Rule
+from nas.train.schedule import Schedule
+from nas.train.state import TrainingState
+from nas.train.update import Updater
+
+_TIMED_STEPS = 10
+"""After so many steps the run says how long it will take."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: what learns what, and where it is kept.
+
+    Args:
+        title: for the progress bar.
+        net: the network, on the device; its weights are where training starts from.
+        rule: what a step learns from.
+        planner: what a step draws.
+        feed: (first step, end) -> the parts of every step of this process, in order.
+        recipe: optimizer, schedule, batch ...
+        steps: length.
+        folder: of checkpoints, metrics and events.
+        checkpoint: how often, and how many stay.
+        log_every: steps per line of the metrics.
+        seed: of all that is random inside the network.
+        identity: digests of what plans are drawn from.
+        validate: scores the averaged network, every `validate_every` steps and at the end.
+    """
+
+    title: str
+    net: PoseNet
+    rule: Rule
+    planner: Planner
+    feed: Callable[[int, int], Iterable[list[Part]]]
+    recipe: Recipe
+    steps: int
+    folder: Path
+    checkpoint: CheckpointConfig
+    log_every: int
+    seed: int
+    identity: Mapping[str, str] = field(default_factory=dict)
+    validate: Callable[[PoseNet], Mapping[str, float]] | None = None
+    validate_every: int | None = None
+
+
+def fit(job: Job, fabric: Fabric, *, console: Console | None = None) -> PoseNet:
+    """Train to the end, from the last checkpoint where there is one; returns the averaged network.
+
+    A run that was killed and started again gives the same weights as one that was not (CPU, same threads).
+
+    Raises:
+        KeyboardInterrupt: after SIGINT or SIGTERM; a checkpoint has been written.
+        UserError: the run diverges, or its folder belongs to another one.
+    """
+    return _Loop(job, fabric, console if fabric.is_global_zero else None).run()
+
+
+class _DivergingError(Exception):
+    """Too many steps in a row were not finite."""
+
+
+class _Loop:
+    def __init__(self, job: Job, fabric: Fabric, console: Console | None) -> None:
+        self.job = job
+        self.fabric = fabric
+        self.console = console
+        self.store = CheckpointStore(job.folder / "checkpoints", keep=job.checkpoint.keep)
+        self.state = TrainingState(
+            net=job.net,
+            ema=averaged(job.net, job.recipe.ema.decay),
+            optimizer=build_optimizer(job.net.named_parameters(), job.recipe.optimizer),
+            identity=job.identity,
+        )
+        schedule = job.recipe.schedule
+        self.updater = Updater(
+            state=self.state,
+            rule=job.rule,
+            recipe=job.recipe,
+            schedule=Schedule(job.steps, schedule.warmup, schedule.flat, schedule.final),
+            fabric=fabric,
+            seed=job.seed,
+        )
+        self.rate = Rate()
+
+    def run(self) -> PoseNet:
+        self._resume()
+        self.job.net.train()
+        while self.state.counters.step < self.job.steps:
+            try:
+                self._run_steps()
+            except _DivergingError:
+                self._roll_back()
+        self._check_finite()
+        return self._averaged()
+
+    def _resume(self) -> None:
+        checkpoint = self.store.latest(device=self.fabric.device)
+        if checkpoint is None:
+            self._save()
+        else:
+            self.state.restore(checkpoint)
+            _log.info("%s: resuming after step %d of %d", self.job.title, checkpoint.step, self.job.steps)
+
+    def _run_steps(self) -> None:
+        job, first = self.job, self.state.counters.step
+        display = ProgressDisplay(
+            self.console, job.title, total=job.steps, done=first, batch=job.recipe.batch
+        )
+        metrics = MetricsWriter(job.folder, step=first, enabled=self.fabric.is_global_zero)
+        with StopRequest() as stop, display, metrics:
+            self.rate = Rate()
+            for step, parts in enumerate(job.feed(first, job.steps), start=first):
+                plan = job.planner(step)
+                if agree(self.fabric, plan.digest, stop=stop.requested):
+                    self._stop()
+                self._count(self.updater.step(plan, parts))
+                self.rate.step()
+                if step == first + _TIMED_STEPS:
+                    self._tell_length()
+                self._after_step(metrics, display)
+
+    def _count(self, values: Mapping[str, float]) -> None:
+        """Count one step. Raises _DivergingError after too many in a row that were not finite."""
+        counters = self.state.counters
+        counters.step += 1
+        broken = [name for name, value in values.items() if not math.isfinite(value)]
+        if not broken:
+            counters.in_a_row = 0
+            counters.add(values)
+            return
+        counters.skipped += 1
+        counters.in_a_row += 1
+        _log.warning(
+            "step %d skipped, not finite: %s (%d skipped so far)",
+            counters.step, ", ".join(broken), counters.skipped,
+        )  # fmt: skip
+        if counters.in_a_row >= self.job.recipe.guard.patience:
+            raise _DivergingError
+
+    def _after_step(self, metrics: MetricsWriter, display: ProgressDisplay) -> None:
+        """Metrics and validation come before the checkpoint: a resumed run writes again what is beyond it."""
+        job, step = self.job, self.state.counters.step
+        last = step == job.steps
+        line: dict[str, float] = {}
+        if step % job.log_every == 0 or last:
+            line |= self._metrics()
+        display.update(step, self.rate, line)
+        if job.validate is not None and (last or (job.validate_every and step % job.validate_every == 0)):
+            line |= self._validate()
+        if line:
+            metrics.write(step, line)
+        if step % job.checkpoint.every == 0 or last:
+            self._save()
+        self.rate.restart()
+
+    def _metrics(self) -> dict[str, float]:
+        counters, batch = self.state.counters, self.job.recipe.batch
+        return {
+            "images": counters.step * batch,
+            "learning_rate": self.updater.learning_rate(counters.step - 1),
+            **counters.take_means(),
+            "skipped": counters.skipped,
+            "images_per_second": round(self.rate.per_second * batch, 1),
+        }
+
+    def _validate(self) -> dict[str, float]:
+        assert self.job.validate is not None
+        scores: dict[str, float] = {}
+        if self.fabric.is_global_zero:
+            scores = dict(self.job.validate(self._averaged()))
+            shown = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
+            _log.info("%s: validation after step %d: %s", self.job.title, self.state.counters.step, shown)
+        self.fabric.barrier()
+        return scores
+
+    def _roll_back(self) -> None:
+        """Go on from the last checkpoint at a lower rate. Raises UserError after too many times."""
+        guard, former = self.job.recipe.guard, self.state.counters
+        if former.rollbacks >= guard.rollbacks:
+            raise UserError(
+                f"training diverges: something is not finite even after {former.rollbacks} roll-backs; "
+                "lower optimizer.lr or clip_norm, or look at the data"
+            )
+        checkpoint = self.store.latest(device=self.fabric.device)
+        assert checkpoint is not None, "a run writes its first checkpoint before its first step"
+        self.state.restore(checkpoint)
+        counters = self.state.counters
+        counters.rate = former.rate * guard.rate
+        counters.rollbacks = former.rollbacks + 1
+        counters.skipped, counters.in_a_row = former.skipped, 0
+        _log.warning(
+            "%d steps in a row were not finite: back to step %d at %g of the learning rate",
+            former.in_a_row, counters.step, counters.rate,
+        )  # fmt: skip
+        self._save()
+
+    def _stop(self) -> None:
+        self._save()
+        step, steps = self.state.counters.step, self.job.steps
+        _log.info("stopped after step %d of %d; the same command goes on from there", step, steps)
+        raise KeyboardInterrupt
+
+    def _save(self) -> None:
+        if self.fabric.is_global_zero:
+            self.store.save(self.state.checkpoint())
+        self.fabric.barrier()
+
+    def _tell_length(self) -> None:
+        left = self.job.steps - self.state.counters.step
+        _log.info(
+            "%s: about %s for %d steps more at %.0f images/s (validation comes on top)",
+            self.job.title, duration(left / self.rate.per_second), left,
+            self.rate.per_second * self.job.recipe.batch,
+        )  # fmt: skip
+
+    def _averaged(self) -> PoseNet:
+        net = self.state.ema.module
+        assert isinstance(net, PoseNet)
+        return net
+
+    def _check_finite(self) -> None:
+        for name, tensor in self._averaged().state_dict().items():
+            if not torch.isfinite(tensor).all():
+                raise UserError(f"training ended in weights that are not finite ({name})")

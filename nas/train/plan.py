@@ -1,0 +1,155 @@
+"""What each step trains, as a function of (seed, step) alone."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.codecs.base import finest_stride
+from nas.data import SampleRequest
+from nas.space import Arch, SearchSpace
+from nas.train.pool import ArchPool, Setting, setting_of
+
+_ARCHS, _POOL, _CALIBRATION = range(3)
+"""Independent streams of random numbers under one seed."""
+
+
+def pool_rng(seed: int) -> np.random.Generator:
+    """The generator of a run's pool of networks."""
+    return np.random.default_rng((seed, _POOL))
+
+
+def calibration_rng(seed: int) -> np.random.Generator:
+    """The generator of a run's choice of calibration images."""
+    return np.random.default_rng((seed, _CALIBRATION))
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """One step, the same on all processes.
+
+    Args:
+        step: number of the step (0-based).
+        seed: of the run.
+        indices: samples of the training set, over all processes.
+        archs: the networks to train, of one setting; the first is the teacher of the others.
+    """
+
+    step: int
+    seed: int
+    indices: tuple[int, ...]
+    archs: tuple[Arch, ...]
+
+    @property
+    def setting(self) -> Setting:
+        """Resolution and head of all networks of the step."""
+        return setting_of(self.archs[0])
+
+    @cached_property
+    def digest(self) -> int:
+        """63 bits that change with anything in the plan."""
+        values = [self.step, self.seed, self.indices, [arch.id for arch in self.archs]]
+        return int.from_bytes(hashlib.sha256(json.dumps(values).encode()).digest()[:8], "big") >> 1
+
+    def requests(self, part: int, parts: int) -> list[SampleRequest]:
+        """The samples of one of so many equal parts, augmented by (seed, step, position in the batch)."""
+        arch = self.archs[0]
+        size = len(self.indices) // parts
+        return [
+            SampleRequest(
+                self.indices[position],
+                (self.seed, self.step, position),
+                arch.resolution,
+                arch.head,
+                stride=finest_stride(arch),
+            )
+            for position in range(part * size, (part + 1) * size)
+        ]
+
+
+class Draw(Protocol):
+    """Draws the networks of one step: their setting, and the networks, teacher first."""
+
+    def __call__(self, rng: np.random.Generator) -> tuple[Arch, ...]: ...
+
+
+class Order(Protocol):
+    """An endless stream of training samples."""
+
+    def indices(self, start: int, count: int, *, seed: int) -> NDArray[np.int64]:
+        """The samples at positions start, start + 1, ..."""
+        ...
+
+
+class Planner:
+    """Draws plans.
+
+    Args:
+        seed: of the run.
+        order: the training samples.
+        batch: samples per step, over all processes.
+        draw: the networks of a step.
+    """
+
+    def __init__(self, *, seed: int, order: Order, batch: int, draw: Draw) -> None:
+        self._seed = seed
+        self._order = order
+        self._batch = batch
+        self._draw = draw
+
+    def __call__(self, step: int) -> StepPlan:
+        """The plan of a step (0-based)."""
+        indices = self._order.indices(step * self._batch, self._batch, seed=self._seed)
+        archs = self._draw(np.random.default_rng((self._seed, _ARCHS, step)))
+        return StepPlan(step, self._seed, tuple(indices.tolist()), archs)
+
+
+class SandwichDraw:
+    """The largest, the smallest and `random` further networks of one setting.
+
+    The first random network is drawn over the whole space and fixes the setting; a repeated network is
+    trained once. Without a pool, networks are drawn uniformly over choices.
+    """
+
+    def __init__(self, space: SearchSpace, *, random: int, pool: ArchPool | None) -> None:
+        self._space = space
+        self._random = random
+        self._pool = pool
+        self._ends = lru_cache(maxsize=None)(self._both_ends)
+
+    def __call__(self, rng: np.random.Generator) -> tuple[Arch, ...]:
+        """Largest, smallest, then the random ones."""
+        first = self._sample(rng)
+        setting = setting_of(first)
+        further = [self._sample(rng, setting) for _ in range(self._random - 1)]
+        drawn = [first, *further] if self._random else []
+        return tuple(dict.fromkeys((*self._ends(setting), *drawn)))
+
+    def _sample(self, rng: np.random.Generator, setting: Setting | None = None) -> Arch:
+        if self._pool is not None:
+            return self._pool.sample(rng, setting)
+        if setting is None:
+            return self._space.sample(rng)
+        return replace(
+            self._space.sample(rng, head=setting.head.type, resolution=setting.resolution), head=setting.head
+        )
+
+    def _both_ends(self, setting: Setting) -> tuple[Arch, Arch]:
+        largest = self._space.largest(head=setting.head.type, resolution=setting.resolution)
+        smallest = self._space.smallest(head=setting.head.type, resolution=setting.resolution)
+        return replace(largest, head=setting.head), replace(smallest, head=setting.head)
+
+
+class SingleDraw:
+    """Always the same network."""
+
+    def __init__(self, arch: Arch) -> None:
+        self._archs = (arch,)
+
+    def __call__(self, rng: np.random.Generator) -> tuple[Arch, ...]:
+        """The network alone; the generator is left untouched."""
+        return self._archs

@@ -1,0 +1,82 @@
+"""A pool of costed networks, drawn from evenly over their cost."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nas.space import Arch, SearchSpace
+from nas.space.arch import Head
+
+Costs = Callable[[Sequence[Arch]], Sequence[float]]
+"""What each of many networks costs: predicted ms or MACs."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all networks of one step share: they see the same images and the same targets."""
+
+    resolution: tuple[int, int]
+    head: Head
+
+
+@dataclass(frozen=True)
+class ArchPool:
+    """Networks and the cost bin that each falls into.
+
+    Drawing takes the bin first, uniformly among those that are not empty, then a network of the bin: a
+    uniform draw over choices would nearly always give networks of middling cost.
+    """
+
+    archs: tuple[Arch, ...]
+    bins: tuple[int, ...]
+
+    @classmethod
+    def draw(
+        cls, space: SearchSpace, rng: np.random.Generator, *, size: int, bins: int, costs: Costs
+    ) -> "ArchPool":
+        """Draw `size` networks and put them into `bins` bins, equally wide on a logarithmic scale of cost.
+
+        Two thirds are uniform draws crossed with the smallest or the largest network of their head and
+        resolution, because hardly any plain draw comes near the ends of the scale.
+        """
+        archs = tuple(_spread(space, rng, index) for index in range(size))
+        scale = np.log(np.asarray(costs(archs), dtype=np.float64))
+        edges = np.linspace(scale.min(), scale.max(), bins + 1)[1:-1]
+        return cls(archs, tuple(int(bin) for bin in np.digitize(scale, edges)))
+
+    def sample(self, rng: np.random.Generator, setting: Setting | None = None) -> Arch:
+        """One network, fair in cost: over the whole pool, or of one setting."""
+        by_bin = self._by_setting[setting]
+        members = by_bin[int(rng.integers(len(by_bin)))]
+        return self.archs[members[int(rng.integers(len(members)))]]
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes with any network or bin of the pool."""
+        text = "\n".join(f"{arch.id} {bin}" for arch, bin in zip(self.archs, self.bins, strict=True))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def _by_setting(self) -> dict[Setting | None, list[list[int]]]:
+        members: dict[Setting | None, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for index, (arch, bin) in enumerate(zip(self.archs, self.bins, strict=True)):
+            members[None][bin].append(index)
+            members[setting_of(arch)][bin].append(index)
+        return {key: [bins[bin] for bin in sorted(bins)] for key, bins in members.items()}
+
+
+def setting_of(arch: Arch) -> Setting:
+    """The setting that a network is trained in."""
+    return Setting(arch.resolution, arch.head)
+
+
+def _spread(space: SearchSpace, rng: np.random.Generator, index: int) -> Arch:
+    arch = space.sample(rng)
+    if index % 3 == 0:
+        return arch
+    end = space.smallest if index % 3 == 1 else space.largest
+    return space.crossover(arch, end(head=arch.head.type, resolution=arch.resolution), rng)

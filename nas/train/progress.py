@@ -1,0 +1,106 @@
+"""What a person at the terminal sees of a training run."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+_log = logging.getLogger(__name__)
+
+_LINE_SECONDS = 15.0
+"""Where the output is no terminal, at most one line in so many seconds."""
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: `45 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class Rate:
+    """Steps per second over the last hundred; the first two, which warm caches up, do not count."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[float] = deque(maxlen=100)
+        self._ignored = 2
+        self.restart()
+
+    def restart(self) -> None:
+        """Leave out the time since the last step."""
+        self._started = time.perf_counter()
+
+    def step(self) -> None:
+        """One step is done."""
+        seconds = time.perf_counter() - self._started
+        if self._ignored:
+            self._ignored -= 1
+        else:
+            self._seconds.append(seconds)
+
+    @property
+    def per_second(self) -> float:
+        """Steps per second; 0 while there is nothing to tell it from."""
+        return len(self._seconds) / sum(self._seconds) if self._seconds else 0.0
+
+
+class ProgressDisplay:
+    """A bar where a console is a terminal, lines in the log elsewhere.
+
+    Args:
+        console: where to draw the bar; None for the log.
+        title: what is trained.
+        total, done: steps.
+        batch: images per step.
+    """
+
+    def __init__(self, console: Console | None, title: str, *, total: int, done: int, batch: int) -> None:
+        self._title = title
+        self._total = total
+        self._batch = batch
+        self._last_line = time.perf_counter()
+        self._bar: Progress | None = None
+        if console is not None and console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[detail]}"),
+            )
+            self._bar = Progress(*columns, console=console)
+            self._task = self._bar.add_task(title, total=total, completed=done, detail="")
+
+    def update(self, step: int, rate: Rate, line: Mapping[str, float]) -> None:
+        """Show that `step` steps are done; `line` is what the metrics say of it, if anything."""
+        detail = self._detail(step, rate)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, detail=detail)
+            return
+        now = time.perf_counter()
+        if line and (now - self._last_line >= _LINE_SECONDS or step == self._total):
+            self._last_line = now
+            shown = "  ".join(f"{name} {value:.4g}" for name, value in line.items() if "/" in name)
+            _log.info("%s %d/%d  %s  %s", self._title, step, self._total, detail, shown)
+
+    def _detail(self, step: int, rate: Rate) -> str:
+        if not rate.per_second:
+            return ""
+        left = duration((self._total - step) / rate.per_second)
+        return f"{self._batch * rate.per_second:.0f} images/s, {left} left"
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,150 @@
+"""What one step learns from: the sandwich rule of a supernet, and the plain rule of one network."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from nas.heads import Outputs
+from nas.models import PoseNet
+from nas.space import Arch
+from nas.train.plan import StepPlan
+
+Autocast = Callable[[], AbstractContextManager[object]]
+Backward = Callable[[Tensor], None]
+
+
+class Rule(Protocol):
+    """Adds one batch's gradients to a network, as a plan says."""
+
+    def __call__(
+        self,
+        net: PoseNet,
+        plan: StepPlan,
+        images: Tensor,
+        targets: Mapping[str, Tensor],
+        *,
+        autocast: Autocast,
+        backward: Backward,
+    ) -> dict[str, Tensor]:
+        """Run `backward` on each loss; returns the losses by name, detached.
+
+        Args:
+            images: [B, 3, H, W] normalised RGB.
+            targets: of the plan's head.
+            autocast: context for forward passes.
+        """
+        ...
+
+
+def ramped(weight: float, ramp: int, step: int) -> float:
+    """The teacher's share at a step: linear from 0, full after `ramp` steps."""
+    return weight * min(1.0, step / ramp) if ramp else weight
+
+
+class SandwichRule:
+    """The first network learns from labels; the others from labels and from the first one's outputs.
+
+    Sandwich rule and in-place distillation (Yu & Huang 2019), but with labels kept: the teacher alone costs
+    small networks accuracy. Networks run one after the other, so that memory holds one graph at a time.
+
+    Args:
+        weight: the teacher's share of the others' loss.
+        ramp: steps until it is reached.
+    """
+
+    def __init__(self, *, weight: float, ramp: int) -> None:
+        self._weight = weight
+        self._ramp = ramp
+
+    def __call__(
+        self,
+        net: PoseNet,
+        plan: StepPlan,
+        images: Tensor,
+        targets: Mapping[str, Tensor],
+        *,
+        autocast: Autocast,
+        backward: Backward,
+    ) -> dict[str, Tensor]:
+        """Losses `HEAD/largest`, `HEAD/smallest`, `HEAD/random` (labels only) and `HEAD/teacher`."""
+        share = ramped(self._weight, self._ramp, plan.step)
+        head = plan.setting.head.type
+        teacher: Outputs | None = None
+        losses: dict[str, list[Tensor]] = {}
+        for role, arch in zip(_roles(len(plan.archs)), plan.archs, strict=True):
+            outputs = _forward(net, arch, images, autocast)
+            labels = _label_loss(net, arch, outputs, targets)
+            losses.setdefault(f"{head}/{role}", []).append(labels.detach())
+            if teacher is None:
+                backward(labels)
+                teacher = {name: tensor.detach() for name, tensor in outputs.items()}
+            elif share > 0:
+                distance = net.head(arch).distill(outputs, teacher)
+                losses.setdefault(f"{head}/teacher", []).append(distance.detach())
+                backward((1 - share) * labels + share * distance)
+            else:
+                backward(labels)
+        return {name: torch.stack(values).mean() for name, values in losses.items()}
+
+
+class PlainRule:
+    """One network learns from labels and, where there is one, from a teacher.
+
+    Args:
+        teacher: images -> outputs of the same head.
+        weight: the teacher's share of the loss.
+    """
+
+    def __init__(self, *, teacher: Callable[[Tensor], Outputs] | None = None, weight: float = 0.0) -> None:
+        self._teacher = teacher if weight > 0 else None
+        self._weight = weight
+
+    def __call__(
+        self,
+        net: PoseNet,
+        plan: StepPlan,
+        images: Tensor,
+        targets: Mapping[str, Tensor],
+        *,
+        autocast: Autocast,
+        backward: Backward,
+    ) -> dict[str, Tensor]:
+        """Losses `HEAD/labels` and, with a teacher, `HEAD/teacher`."""
+        (arch,) = plan.archs
+        outputs = _forward(net, arch, images, autocast)
+        labels = _label_loss(net, arch, outputs, targets)
+        losses = {f"{arch.head.type}/labels": labels.detach()}
+        if self._teacher is None:
+            backward(labels)
+            return losses
+        with torch.no_grad(), autocast():
+            known = self._teacher(images)
+        distance = net.head(arch).distill(outputs, _wide(known))
+        backward((1 - self._weight) * labels + self._weight * distance)
+        return losses | {f"{arch.head.type}/teacher": distance.detach()}
+
+
+def _roles(count: int) -> list[str]:
+    return ["largest", "smallest"][:count] + ["random"] * (count - 2)
+
+
+def _forward(net: PoseNet, arch: Arch, images: Tensor, autocast: Autocast) -> Outputs:
+    with autocast():
+        outputs = net(images, arch)
+    return _wide(outputs)
+
+
+def _wide(outputs: Mapping[str, Tensor]) -> Outputs:
+    """Outputs of half precision in fp32, as losses need them."""
+    return {
+        name: tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
+        for name, tensor in outputs.items()
+    }
+
+
+def _label_loss(net: PoseNet, arch: Arch, outputs: Outputs, targets: Mapping[str, Tensor]) -> Tensor:
+    terms = net.head(arch).loss(outputs, targets)
+    return torch.stack(list(terms.values())).sum()

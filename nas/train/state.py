@@ -1,0 +1,86 @@
+"""What a training run changes as it goes on, and how it is put into a checkpoint and back."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from nas.errors import UserError
+from nas.models import PoseNet
+from nas.train.checkpoint import Checkpoint
+
+
+@dataclass
+class Counters:
+    """Plain values of a run.
+
+    Args:
+        step: finished steps.
+        rate: factor on the learning rate; lowered by roll-backs.
+        skipped: steps that were skipped because something was not finite; `in_a_row` of them just now.
+        rollbacks: roll-backs so far.
+        sums, counts: losses since the last line of the metrics, by name.
+    """
+
+    step: int = 0
+    rate: float = 1.0
+    skipped: int = 0
+    in_a_row: int = 0
+    rollbacks: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, losses: Mapping[str, float]) -> None:
+        """Count one step's losses."""
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def take_means(self) -> dict[str, float]:
+        """The mean of every loss since the last call."""
+        means = {name: self.sums[name] / self.counts[name] for name in sorted(self.sums)}
+        self.sums, self.counts = {}, {}
+        return means
+
+
+@dataclass
+class TrainingState:
+    """Network, its average, optimizer and counters. All random draws follow from (seed, step).
+
+    Args:
+        identity: digests of what plans are drawn from (training samples, pool of networks); a run can
+            only go on with the same.
+    """
+
+    net: PoseNet
+    ema: AveragedModel
+    optimizer: Optimizer
+    identity: Mapping[str, str]
+    counters: Counters = field(default_factory=Counters)
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything, as of now."""
+        return Checkpoint(
+            step=self.counters.step,
+            weights={"model": self.net.state_dict(), "ema": self.ema.state_dict()},
+            state={
+                "optimizer": self.optimizer.state_dict(),
+                "counters": asdict(self.counters),
+                "identity": dict(self.identity),
+            },
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take everything from a checkpoint. Raises UserError where it drew from other data or networks."""
+        former: dict[str, Any] = checkpoint.state["identity"]
+        for name, digest in self.identity.items():
+            if former.get(name) != digest:
+                raise UserError(
+                    f"this run was started with other {name}; put them back as they were, or start a new run"
+                )
+        self.net.load_state_dict(checkpoint.weights["model"])
+        self.ema.load_state_dict(checkpoint.weights["ema"])
+        self.optimizer.load_state_dict(checkpoint.state["optimizer"])
+        self.counters = Counters(**checkpoint.state["counters"])

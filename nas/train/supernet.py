@@ -1,0 +1,190 @@
+"""Supernet training: from a recipe to `runs/<name>/weights.safetensors`."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from lightning_fabric import Fabric
+from rich.console import Console
+
+from nas.data import DataConfig, KeypointDataset, Loader
+from nas.graph.tracer import Tracer
+from nas.latency import LatencyPredictor
+from nas.models import PoseNet, load_weights, save_weights
+from nas.space import SearchSpace, Skeleton
+from nas.train.calibration import CalibrationImages, choose_images
+from nas.train.config import Recipe, SupernetConfig
+from nas.train.datasets import RunData, open_data, samples_digest
+from nas.train.feed import Feed
+from nas.train.initialise import initialise
+from nas.train.launch import launch
+from nas.train.loop import Job, fit
+from nas.train.plan import Planner, SandwichDraw, calibration_rng, pool_rng
+from nas.train.pool import ArchPool, Costs
+from nas.train.rules import SandwichRule
+from nas.train.run_folder import RunFolder
+from nas.train.scoring import Scorer, ends
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+def train_supernet(
+    config: SupernetConfig, folder: Path | str, *, console: Console | None = None
+) -> RunFolder:
+    """Train a supernet, going on where a former call was stopped; does nothing where it is finished.
+
+    Args:
+        config: the recipe.
+        folder: the run's folder.
+        console: where to show progress.
+
+    Raises:
+        UserError: a mistake in recipe or data; a folder with a run of another recipe; a diverging run.
+        KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
+    """
+    fabric = launch(accelerator=config.accelerator, precision=config.precision, threads=config.threads)
+    space = SearchSpace.load(config.space)
+    run = on_first_process(fabric, partial(RunFolder.start, folder, config))
+    data = on_first_process(fabric, partial(open_data, config, space, run))
+    if run.weights_file.is_file():
+        _log.info("%s is trained already: %s", run.path, run.weights_file)
+        return run
+
+    torch.manual_seed(config.seed)
+    net = PoseNet(space, Skeleton.load(config.skeleton))
+    if config.init is not None:
+        initialise(net, config.init.weights)
+    net = place(net, fabric, config)
+    pool = draw_pool(config, space)
+    planner = Planner(
+        seed=config.seed,
+        order=data.training.order,
+        batch=config.batch,
+        draw=SandwichDraw(space, random=config.sandwich.random, pool=pool),
+    )
+    score = on_first_process(fabric, partial(_scorer, config, data, run))
+    averaged = fit(
+        Job(
+            title=config.name,
+            net=net,
+            rule=SandwichRule(weight=config.distillation.weight, ramp=config.distillation.ramp),
+            planner=planner,
+            feed=build_feed(data.training, planner, fabric, config, config.data),
+            recipe=config,
+            steps=config.total_steps(len(data.training.order)),
+            folder=run.path,
+            checkpoint=config.checkpoint,
+            log_every=config.log_every,
+            seed=config.seed,
+            identity={
+                "training images": samples_digest(data.training),
+                **({"networks to sample (space or predictor)": pool.digest} if pool else {}),
+            },
+            validate=None if score is None else lambda averaged: score(averaged, ends(space)),
+            validate_every=config.validation.every,
+        ),
+        fabric,
+        console=console,
+    )
+    if fabric.is_global_zero:
+        notes = {"run": run.path.name, "recipe": config.name, "images": _images_seen(config, data)}
+        save_weights(run.weights_file, averaged.float(), notes=notes)
+        _log.info("supernet written to %s", run.weights_file)
+    fabric.barrier()
+    return run
+
+
+def load_supernet(run: RunFolder) -> PoseNet:
+    """The finished supernet of a run (averaged weights). Raises UserError where there is none."""
+    return load_weights(run.require_weights())
+
+
+def open_calibration(run: RunFolder, data: RunData) -> CalibrationImages:
+    """The run's calibration images, drawn and recorded by the first call."""
+    config = data.config
+    return choose_images(
+        run.calibration_file,
+        data.training,
+        calibration_rng(config.seed),
+        images=config.calibration.images,
+        batch=config.calibration.batch,
+    )
+
+
+def draw_pool(config: SupernetConfig, space: SearchSpace) -> ArchPool | None:
+    """The pool that random networks are drawn from; None where they are drawn uniformly over choices.
+
+    Raises:
+        UserError: the predictor cannot be read, or cannot predict this space.
+    """
+    sampling = config.sampling
+    if sampling.fair == "uniform":
+        return None
+    return ArchPool.draw(
+        space, pool_rng(config.seed), size=sampling.pool, bins=sampling.bins, costs=_costs(config, space)
+    )
+
+
+def _costs(config: SupernetConfig, space: SearchSpace) -> Costs:
+    tracer = Tracer(space, config.skeleton)
+    sampling = config.sampling
+    if sampling.fair == "latency" and sampling.predictor is not None:
+        predictor = LatencyPredictor.load(Path(sampling.predictor), allow_other_device=True)
+        _log.info("random networks are drawn evenly over predicted ms on %s", predictor.device)
+        return lambda archs: predictor.predict_ms(archs, tracer=tracer).tolist()
+    _log.info("random networks are drawn evenly over MACs")
+    return lambda archs: [float(tracer(arch).macs) for arch in archs]
+
+
+def build_feed(
+    dataset: KeypointDataset, planner: Planner, fabric: Fabric, recipe: Recipe, data: DataConfig
+) -> Feed:
+    """A feed with workers of its own."""
+    loader = Loader(
+        dataset,
+        workers=data.workers,
+        pin_memory=fabric.device.type == "cuda",
+        bad_share=data.bad_share,
+    )
+    return Feed(
+        loader, planner, fabric, batch=recipe.batch, accumulate=recipe.accumulate, dtype=dtype_of(recipe)
+    )
+
+
+def place(net: PoseNet, fabric: Fabric, recipe: Recipe) -> PoseNet:
+    """The network on this process's device, in the recipe's precision."""
+    return net.to(device=fabric.device, dtype=dtype_of(recipe))
+
+
+def dtype_of(recipe: Recipe) -> torch.dtype:
+    """Of the weights."""
+    return torch.float64 if recipe.precision == "64-true" else torch.float32
+
+
+def on_first_process(fabric: Fabric, action: Callable[[], _T]) -> _T:
+    """Run an action on the first process, then, with its files in place, on the others."""
+    if fabric.is_global_zero:
+        result = action()
+    fabric.barrier()
+    if not fabric.is_global_zero:
+        result = action()
+    return result
+
+
+def _scorer(config: SupernetConfig, data: RunData, run: RunFolder) -> Scorer | None:
+    if not config.data.val:
+        return None
+    return Scorer(
+        data.validation[0],
+        images=config.validation.images,
+        calibration=open_calibration(run, data),
+        padding=config.data.padding,
+    )
+
+
+def _images_seen(config: SupernetConfig, data: RunData) -> int:
+    return config.total_steps(len(data.training.order)) * config.batch

@@ -1,0 +1,84 @@
+"""One step: gradients of all parts, one average over processes, one update of the weights."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from nas.train.config import Recipe
+from nas.train.feed import Part
+from nas.train.gradients import average, clip
+from nas.train.plan import StepPlan
+from nas.train.rules import Rule
+from nas.train.schedule import Schedule
+from nas.train.state import TrainingState
+
+
+@dataclass(frozen=True)
+class Updater:
+    """Takes steps.
+
+    Args:
+        state: what a step changes.
+        rule: what it learns from.
+        recipe: optimizer and clipping.
+        schedule: of the learning rate.
+        seed: of what is random inside the network.
+    """
+
+    state: TrainingState
+    rule: Rule
+    recipe: Recipe
+    schedule: Schedule
+    fabric: Fabric
+    seed: int
+
+    def step(self, plan: StepPlan, parts: Sequence[Part]) -> dict[str, float]:
+        """Learn from one step's parts; returns its losses and the gradient's norm, averaged over processes.
+
+        Where any of them is not finite, the weights stay as they are. Weights that no network of the plan
+        uses keep no gradient and do not move.
+        """
+        state = self.state
+        torch.manual_seed(_seed(self.seed, plan.step, self.fabric.global_rank))
+        state.optimizer.zero_grad(set_to_none=True)
+        parameters = [p for p in state.net.parameters() if p.requires_grad]
+        means = average(self.fabric, parameters, self._backward(plan, parts))
+        norm = clip(parameters, self.recipe.clip_norm)
+        names = [*means, "gradient_norm"]
+        values = dict(zip(names, torch.stack([*means.values(), norm]).tolist(), strict=True))
+        if all(map(math.isfinite, values.values())):
+            for group in state.optimizer.param_groups:
+                group["lr"] = self.learning_rate(plan.step)
+            state.optimizer.step()
+            state.ema.update_parameters(state.net)
+        return values
+
+    def learning_rate(self, step: int) -> float:
+        """The rate at a step (0-based), lowered by roll-backs."""
+        return self.recipe.optimizer.lr * self.state.counters.rate * self.schedule.factor(step)
+
+    def _backward(self, plan: StepPlan, parts: Sequence[Part]) -> dict[str, Tensor]:
+        """Add up the gradients of all parts; returns the means of their losses."""
+        share = 1 / len(parts)
+        losses: dict[str, Tensor] = {}
+        for images, targets in parts:
+            part = self.rule(
+                self.state.net,
+                plan,
+                images,
+                targets,
+                autocast=self.fabric.autocast,
+                backward=lambda loss: self.fabric.backward(share * loss),
+            )
+            for name, value in part.items():
+                losses[name] = share * value + losses.get(name, torch.zeros_like(value))
+        return losses
+
+
+def _seed(seed: int, step: int, rank: int) -> int:
+    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> 1)
