@@ -1,0 +1,57 @@
+"""Small models, networks and visits that the latency tests share."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+from nas.latency.device import DeviceDescription
+from nas.latency.profile import OperatorTime
+from nas.latency.protocol import Network, Visit
+
+DEVICE = DeviceDescription(
+    cpu="Example 1 (family 1, model 2, stepping 3)",
+    instruction_set=("avx2", "fma"),
+    cores=4,
+    system="Linux x86_64",
+    runtime="onnxruntime 1.0.0",
+    session_options=(("arena", "on"),),
+    threads=1,
+)
+
+
+def small_model(channels: int = 4, *, size: int | str = 8) -> bytes:
+    """A serialised ONNX model: convolution, sigmoid."""
+    weight = numpy_helper.from_array(np.ones((channels, 3, 3, 3), np.float32), "weight")
+    nodes = [
+        helper.make_node("Conv", ["images", "weight"], ["features"], pads=[1, 1, 1, 1], name="conv"),
+        helper.make_node("Sigmoid", ["features"], ["maps"], name="sigmoid"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, size, size])],
+        [helper.make_tensor_value_info("maps", TensorProto.FLOAT, None)],
+        [weight],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+def small_network(key: str = "small", channels: int = 4) -> Network:
+    """A network of `small_model`."""
+    return Network(key=key, name=key, model=lambda: small_model(channels), description=(("macs", 1000),))
+
+
+def visit_of(times: Iterable[float] = (2.0, 1.0), *, wall: float = 4.0, loaded: bool = False) -> Visit:
+    """A visit with operators of these times (ms)."""
+    operators = tuple(OperatorTime(f"op{index}", "Conv", ms) for index, ms in enumerate(times))
+    return Visit(
+        operators=operators,
+        wall_ms=(wall, wall + 1),
+        cpu_ms=(wall - 0.5,),
+        outside_ms=0.25,
+        date="2030-01-01T00:00:00+00:00",
+        foreign_load=0.5 if loaded else 0.0,
+        loaded=loaded,
+    )
