@@ -4,11 +4,11 @@ from nas.evaluate.baseline import mean_pose, mean_pose_baseline, mean_pose_detec
 from nas.evaluate.by_size import SIZES, ap_by_size
 from nas.evaluate.crowdpose import crowdpose_ap
 from nas.evaluate.detections import coco_results, read_results, write_results
-from nas.evaluate.model import PoseModel
 from nas.evaluate.oks import Backend, Detection, oks_ap
 from nas.evaluate.pck import match_people, pck
 from nas.evaluate.similarity import oks
 from nas.evaluate.validate import Result, score, validate
+from nas.runtime.model import PoseModel
 
 __all__ = [
     "SIZES",

@@ -12,7 +12,7 @@ from nas.codecs.affine import Affine, crop_affine, image_affine, invert, rescale
 from nas.data.annotations import Annotations
 from nas.data.images import ImageStore, UnreadableImageError, decode
 from nas.errors import UserError
-from nas.evaluate.model import PoseModel
+from nas.runtime.model import PoseModel
 
 
 @dataclass(frozen=True)

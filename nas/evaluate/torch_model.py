@@ -56,7 +56,7 @@ class TorchModel:
     def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:
         """For each RGB image [B, H, W, 3], what the codec groups.
 
-        Raises StatisticsMissing where statistics are neither given nor embedded.
+        Raises StatisticsMissingError where statistics are neither given nor embedded.
         """
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).permute(0, 3, 1, 2)
         batch = pixels.float() * self._scale + self._offset

@@ -14,9 +14,9 @@ from nas.evaluate.by_size import ap_by_size
 from nas.evaluate.crowdpose import crowdpose_ap
 from nas.evaluate.detections import coco_results
 from nas.evaluate.inputs import InputSource
-from nas.evaluate.model import PoseModel
 from nas.evaluate.oks import Backend, Detection, oks_ap
 from nas.evaluate.pck import match_people, pck
+from nas.runtime.model import PoseModel
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What validation needs of a model."""
+"""What running and validating need of a model."""
 
 from typing import Any, Protocol
 

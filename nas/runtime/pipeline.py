@@ -1,0 +1,80 @@
+"""From an image to poses in its pixels."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nas.codecs import Poses
+from nas.codecs.affine import (
+    apply_affine,
+    box_affine,
+    crop_affine,
+    image_affine,
+    image_box,
+    invert,
+    warp_image,
+)
+from nas.errors import UserError
+from nas.runtime.model import PoseModel
+
+
+class PosePipeline:
+    """Warp, run, group, map back.
+
+    Args:
+        model: an exported network, or any other `PoseModel`.
+        padding: how much given boxes are grown before a crop network sees them.
+    """
+
+    def __init__(self, model: PoseModel, *, padding: float = 1.25) -> None:
+        self.model = model
+        self.padding = padding
+        self._codec = model.codec
+
+    def __call__(self, image: NDArray[np.uint8] | Path | str, boxes: ArrayLike | None = None) -> Poses:
+        """The poses in an image, in its pixels.
+
+        Args:
+            image: RGB [H, W, 3], or a file.
+            boxes: [N, 4] x0, y0, x1, y1 (px) of people, for a crop network; it answers each with one pose at
+                most. Left out, the whole image is taken for one person's crop.
+
+        Raises:
+            UserError: the file cannot be read, or boxes are given to a network for whole images.
+        """
+        pixels = image if isinstance(image, np.ndarray) else read_image(Path(image))
+        affines = self._affines(pixels.shape[:2], boxes)
+        if not affines:
+            return Poses(np.zeros((0, len(self.model.skeleton.keypoints), 3)), np.zeros(0))
+        inputs = np.stack([warp_image(pixels, affine, self.model.resolution) for affine in affines])
+        found = [self._codec.group(candidates) for candidates in self.model.candidates(inputs)]
+        keypoints = [
+            apply_affine(poses.keypoints, invert(affine))
+            for poses, affine in zip(found, affines, strict=True)
+        ]
+        return Poses(np.concatenate(keypoints), np.concatenate([poses.scores for poses in found]))
+
+    def _affines(self, size: tuple[int, int], boxes: ArrayLike | None) -> list[NDArray[np.float64]]:
+        resolution = self.model.resolution
+        if self.model.task == "image":
+            if boxes is not None:
+                raise UserError("this network finds people by itself in whole images: give it no boxes")
+            return [image_affine(size, resolution)]
+        if boxes is None:
+            return [box_affine(image_box(size), resolution)]
+        return [crop_affine(box, resolution, self.padding) for box in np.reshape(boxes, (-1, 4))]
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """An image file as RGB [H, W, 3], turned as its camera says. Raises UserError where it cannot be read."""
+    if not path.is_file():
+        raise UserError(f"{path}: the image file does not exist")
+    try:
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise UserError(f"{path}: this is not an image that can be decoded")
+    return np.asarray(image, np.uint8)
