@@ -17,7 +17,9 @@ def _arch() -> None:
 
 @app.command()
 def show(
-    arch: Annotated[str, typer.Argument(help="An arch JSON (ours or LitePose's), or a shipped subnet's name.")],
+    arch: Annotated[
+        str, typer.Argument(help="An arch JSON (ours or LitePose's), or a shipped subnet's name.")
+    ],
     skeleton: SkeletonOption = "coco17",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -59,7 +61,9 @@ def _rows(arch: Any) -> list[tuple[object, ...]]:
         )
     if arch.neck.type != "none":
         widths = " ".join(map(str, arch.neck.widths))
-        rows.append(("neck", f"{arch.neck.type} ({arch.neck.upsampler})", None, widths, len(arch.neck.widths)))
+        rows.append(
+            ("neck", f"{arch.neck.type} ({arch.neck.upsampler})", None, widths, len(arch.neck.widths))
+        )
     options = ", ".join(f"{name} {value}" for name, value in arch.head.options)
     rows.append(("head", f"{arch.head.type} ({options})" if options else arch.head.type))
     return rows

@@ -58,7 +58,9 @@ def remark(message: str) -> None:
 
 def log_to_console() -> None:
     """Send the package's log messages to stderr."""
-    handler = RichHandler(console=err, show_path=False, show_level=False, markup=False, log_time_format="[%X]")
+    handler = RichHandler(
+        console=err, show_path=False, show_level=False, markup=False, log_time_format="[%X]"
+    )
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 

@@ -14,8 +14,11 @@ INTERRUPTED = 130
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 # What `pip install pose-nas[train]` adds to the base install.
 _TRAIN_PACKAGES = frozenset(
-    "faster_coco_eval lightning_fabric matplotlib onnx optuna pycocotools safetensors tensorboard torch".split()
-)
+    (
+        "faster_coco_eval", "lightning_fabric", "matplotlib", "onnx", "optuna", "pycocotools", "safetensors",
+        "tensorboard", "torch",
+    )
+)  # fmt: skip
 
 app = typer.Typer(
     name="nas",
@@ -74,7 +77,9 @@ def run(arguments: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _TRAIN_PACKAGES:
             raise
-        return _fail(f'this command needs {error.name}, which is not installed: pip install "pose-nas[train]"')
+        return _fail(
+            f'this command needs {error.name}, which is not installed: pip install "pose-nas[train]"'
+        )
     except BrokenPipeError:
         return 1
     except (KeyboardInterrupt, typer.Abort):

@@ -9,7 +9,10 @@ from nas.cli.console import out, print_json, print_table
 app = typer.Typer()
 
 SkeletonOption = Annotated[
-    str, typer.Option("--skeleton", help="coco17, crowdpose14, mpii16 or a YAML file; the head's size depends on it.")
+    str,
+    typer.Option(
+        "--skeleton", help="coco17, crowdpose14, mpii16 or a YAML file; the head's size depends on it."
+    ),
 ]
 
 
@@ -45,12 +48,20 @@ def show(
             }
         )
         return
-    out.print(f"[bold]{loaded.name}[/bold]: {loaded.size:,} networks ({loaded.size:.2e}), task: {loaded.task}\n")
+    out.print(
+        f"[bold]{loaded.name}[/bold]: {loaded.size:,} networks ({loaded.size:.2e}), task: {loaded.task}\n"
+    )
     print_table(
         f"Networks for {skeleton}; the median is by MACs, of {samples} random ones",
         ("network", "resolution", "head", "parameters", "MACs"),
         (
-            (name, "x".join(map(str, network["resolution"])), network["head"], network["params"], network["macs"])
+            (
+                name,
+                "x".join(map(str, network["resolution"])),
+                network["head"],
+                network["params"],
+                network["macs"],
+            )
             for name, network in networks.items()
         ),
         text_columns=3,
@@ -88,4 +99,6 @@ def _network(arch: Any, size: Any) -> dict[str, Any]:
 
 
 def _choices(choices: Any) -> str:
-    return "  ".join("x".join(map(str, choice)) if isinstance(choice, tuple) else str(choice) for choice in choices)
+    return "  ".join(
+        "x".join(map(str, choice)) if isinstance(choice, tuple) else str(choice) for choice in choices
+    )

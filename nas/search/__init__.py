@@ -1,0 +1,1 @@
+"""Search: the Optuna study, the evaluator that it queries, the Pareto front, measured finalists."""

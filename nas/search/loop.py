@@ -1,0 +1,87 @@
+"""The search itself: propose, score, keep, until so many networks are scored."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nas.search.pareto import best_accuracies
+from nas.search.proposal import NothingLeftError, Proposal, Proposer
+from nas.search.record import EvaluationCache, SearchRecord
+from nas.search.values import Evaluated, Scores
+from nas.space import Arch
+
+
+class Evaluator(Protocol):
+    """Scores networks with inherited weights."""
+
+    @property
+    def key(self) -> str:
+        """A digest of what networks are scored with: weights, calibration and search images."""
+        ...
+
+    def __call__(self, arch: Arch) -> Scores: ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is.
+
+    Args:
+        done, total: networks scored.
+        seconds_each: of this process, per network; None before the first.
+        best: by budget, the best accuracy so far.
+        latest: what was scored last; None before the first.
+    """
+
+    done: int
+    total: int
+    seconds_each: float | None
+    best: dict[float, float | None]
+    latest: Evaluated | None = None
+
+    @property
+    def remaining_seconds(self) -> float | None:
+        """About how long it will still take."""
+        return None if self.seconds_each is None else (self.total - self.done) * self.seconds_each
+
+
+def score_networks(
+    proposer: Proposer,
+    evaluate: Evaluator,
+    *,
+    record: SearchRecord,
+    cache: EvaluationCache,
+    budgets_ms: Sequence[float],
+    trials: int,
+    report: Callable[[Progress], None],
+) -> list[Evaluated]:
+    """Score networks until the record holds `trials` of these budgets; returns all that the record holds.
+
+    Every network is on disk before the next is proposed, so that a killed search goes on where it was. It
+    ends early where no network within the budgets is left.
+    """
+    history = record.history()
+    done = record.count(budgets_ms)
+    waiting = _unseen(proposer.anchors(), history)
+    started, scored = time.perf_counter(), 0
+    report(Progress(done, trials, None, best_accuracies(history, budgets_ms)))
+    while done < trials:
+        try:
+            proposal = waiting.pop(0) if waiting else proposer(len(history), history)
+        except NothingLeftError:
+            break
+        scores = cache.get(evaluate.key, proposal.arch)
+        if scores is None:
+            scores = evaluate(proposal.arch)
+            cache.add(evaluate.key, proposal.arch, scores)
+        history.append(record.add(proposal, scores, budgets_ms=budgets_ms))
+        done, scored = done + 1, scored + 1
+        each = (time.perf_counter() - started) / scored
+        report(Progress(done, trials, each, best_accuracies(history, budgets_ms), history[-1]))
+    return history
+
+
+def _unseen(proposals: Sequence[Proposal], history: Sequence[Evaluated]) -> list[Proposal]:
+    seen = {item.arch.id for item in history}
+    return [proposal for proposal in proposals if proposal.arch.id not in seen]

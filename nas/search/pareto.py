@@ -1,0 +1,26 @@
+"""What a set of evaluations says: the Pareto front, the best within a budget."""
+
+from collections.abc import Iterable, Sequence
+
+from nas.search.values import Evaluated
+
+
+def pareto_front(evaluated: Iterable[Evaluated]) -> list[Evaluated]:
+    """The networks that no other one beats in both accuracy and time, by rising time."""
+    front: list[Evaluated] = []
+    for item in sorted(evaluated, key=lambda e: (e.predicted_ms, -e.accuracy)):
+        if not front or item.accuracy > front[-1].accuracy:
+            front.append(item)
+    return front
+
+
+def within(evaluated: Iterable[Evaluated], budget_ms: float) -> list[Evaluated]:
+    """The networks within a budget, best first; of equally accurate ones the faster first."""
+    fitting = [item for item in evaluated if item.predicted_ms <= budget_ms]
+    return sorted(fitting, key=lambda e: (-e.accuracy, e.predicted_ms))
+
+
+def best_accuracies(evaluated: Sequence[Evaluated], budgets_ms: Sequence[float]) -> dict[float, float | None]:
+    """The best accuracy so far within each budget."""
+    tops = {budget: within(evaluated, budget)[:1] for budget in budgets_ms}
+    return {budget: top[0].accuracy if top else None for budget, top in tops.items()}

@@ -1,0 +1,141 @@
+"""What a search has found out: an Optuna study, and every evaluation as a JSON line."""
+
+import json
+import logging
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import optuna
+from sqlalchemy.exc import SQLAlchemyError
+
+from nas.errors import UserError
+from nas.search.proposal import Proposal, index_distributions
+from nas.search.values import Cost, Evaluated, Scores
+from nas.space import Arch, SearchSpace
+
+_log = logging.getLogger(__name__)
+
+
+class EvaluationCache:
+    """Scores by architecture and by what they were scored with (weights, images): never asked for twice.
+
+    Args:
+        path: JSON lines, append-only; a last line that a killed process left unfinished is passed over.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._scores: dict[tuple[str, str], Scores] = {}
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                self._take(line)
+
+    def get(self, key: str, arch: Arch) -> Scores | None:
+        """What is known of an architecture under a key; None where it was not scored."""
+        return self._scores.get((key, arch.id))
+
+    def add(self, key: str, arch: Arch, scores: Scores) -> None:
+        """Append one evaluation."""
+        line = json.dumps({"key": key, "id": arch.id, "scores": dict(scores), "arch": arch.to_json()})
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        torn = self.path.is_file() and self.path.read_bytes()[-1:] not in (b"", b"\n")
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(("\n" if torn else "") + line + "\n")
+        self._scores[key, arch.id] = scores
+
+    def _take(self, line: str) -> None:
+        try:
+            row = json.loads(line)
+            self._scores[row["key"], row["id"]] = row["scores"]
+        except (ValueError, KeyError, TypeError):
+            _log.warning("%s: an unfinished line is passed over", self.path)
+
+
+class SearchRecord:
+    """The trials of one search space under one key, kept in an Optuna study.
+
+    All searches with the same weights, images and metric share the study, whatever their budgets, and learn
+    from each other. Optuna's tools (dashboard, importance, plots) can open it.
+
+    Args:
+        space: the search space.
+        storage: an Optuna storage URL, such as `sqlite:///...`.
+        key: digest of the weights and images that networks are scored with.
+        metric: the score that is searched for.
+        cost: predicted ms; applied afresh, since a predictor may have been refitted.
+    """
+
+    def __init__(self, space: SearchSpace, *, storage: str, key: str, metric: str, cost: Cost) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._space = space
+        self._metric = metric
+        self._cost = cost
+        self._arch = cache(_parse_arch)
+        self._distributions = index_distributions(space)
+        try:
+            self._study = optuna.create_study(
+                storage=storage,
+                study_name=f"{space.name} {metric} {key}",
+                directions=["maximize", "minimize"],
+                load_if_exists=True,
+            )
+        except (optuna.exceptions.StorageInternalError, SQLAlchemyError, ImportError, ValueError) as error:
+            raise UserError(f"cannot open the study in {storage}: {error}") from None
+
+    @property
+    def name(self) -> str:
+        """The study's name in its storage."""
+        return self._study.study_name
+
+    def history(self) -> list[Evaluated]:
+        """Every network scored so far, in order."""
+        return [self._evaluated(trial) for trial in self._trials()]
+
+    def count(self, budgets_ms: Sequence[float]) -> int:
+        """How many networks were scored by searches for exactly these budgets."""
+        return sum(trial.user_attrs.get("budgets_ms") == list(budgets_ms) for trial in self._trials())
+
+    def add(self, proposal: Proposal, scores: Scores, *, budgets_ms: Sequence[float]) -> Evaluated:
+        """Keep one scored network; over the largest budget it counts as infeasible.
+
+        Raises:
+            UserError: the metric is not among the scores.
+        """
+        if self._metric not in scores:
+            raise UserError(f"--metric {self._metric}: not among what is scored: {', '.join(scores)}")
+        item = Evaluated(proposal.arch, proposal.predicted_ms, scores[self._metric], scores)
+        params = {
+            name: index
+            for name, index in self._space.encode(item.arch).items()
+            if name in self._distributions
+        }
+        self._study.add_trial(
+            optuna.create_trial(
+                values=[item.accuracy, item.predicted_ms],
+                params=params,
+                distributions={name: self._distributions[name] for name in params},
+                user_attrs={
+                    "arch": json.dumps(item.arch.to_json()),
+                    "scores": dict(scores),
+                    "origin": proposal.origin,
+                    "aimed_at_ms": proposal.budget_ms,
+                    "budgets_ms": list(budgets_ms),
+                },
+                constraints={"ms over the largest budget": item.predicted_ms - max(budgets_ms)},
+            )
+        )
+        return item
+
+    def _trials(self) -> list[optuna.trial.FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+
+    def _evaluated(self, trial: optuna.trial.FrozenTrial) -> Evaluated:
+        arch = self._arch(trial.user_attrs["arch"])
+        scores: dict[str, Any] = trial.user_attrs["scores"]
+        return Evaluated(arch, self._cost(arch), scores[self._metric], scores)
+
+
+def _parse_arch(text: str) -> Arch:
+    return Arch.from_json(json.loads(text))

@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from search_fakes import FakeEvaluator, fake_cost
+
+from nas.search.loop import Progress, score_networks
+from nas.search.proposal import Proposer
+from nas.search.record import EvaluationCache, SearchRecord
+from nas.search.values import Evaluated
+from nas.space import SearchSpace
+
+
+@pytest.fixture(scope="module")
+def budgets(space: SearchSpace) -> tuple[float, float]:
+    rng = np.random.default_rng(0)
+    costs = [fake_cost(space.sample(rng)) for _ in range(200)]
+    return float(np.quantile(costs, 0.2)), float(np.quantile(costs, 0.7))
+
+
+def search(
+    space: SearchSpace,
+    folder: Path,
+    budgets: tuple[float, ...],
+    evaluate: FakeEvaluator,
+    *,
+    trials: int = 14,
+    reports: list[Progress] | None = None,
+) -> list[Evaluated]:
+    return score_networks(
+        Proposer(space, fake_cost, budgets_ms=budgets, seed=0),
+        evaluate,
+        record=SearchRecord(
+            space, storage=f"sqlite:///{folder / 'study.db'}", key=evaluate.key, metric="AP", cost=fake_cost
+        ),
+        cache=EvaluationCache(folder / "evaluations.jsonl"),
+        budgets_ms=budgets,
+        trials=trials,
+        report=[].append if reports is None else reports.append,
+    )
+
+
+def test_nothing_over_the_largest_budget_and_nothing_twice_is_scored(
+    space: SearchSpace, tmp_path: Path, budgets: tuple[float, float]
+) -> None:
+    evaluate = FakeEvaluator()
+    reports: list[Progress] = []
+    history = search(space, tmp_path, budgets, evaluate, reports=reports)
+    assert len(history) == len(evaluate.asked) == len(set(evaluate.asked)) == 14
+    assert max(item.predicted_ms for item in history) <= budgets[1]
+    assert [report.done for report in reports] == list(range(15))
+    assert reports[-1].best[budgets[1]] == max(item.accuracy for item in history)
+    assert reports[-1].remaining_seconds == 0
+
+
+def test_a_killed_search_goes_on_as_if_it_had_not_been(
+    space: SearchSpace, tmp_path: Path, budgets: tuple[float, float]
+) -> None:
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "killed").mkdir()
+    whole = search(space, tmp_path / "whole", budgets, FakeEvaluator())
+    with pytest.raises(KeyboardInterrupt):
+        search(space, tmp_path / "killed", budgets, FakeEvaluator(fail_after=9))
+    rest = FakeEvaluator()
+    resumed = search(space, tmp_path / "killed", budgets, rest)
+    assert len(rest.asked) == 5
+    assert [item.arch for item in resumed] == [item.arch for item in whole]
+
+
+def test_a_finished_search_asks_for_nothing(
+    space: SearchSpace, tmp_path: Path, budgets: tuple[float, float]
+) -> None:
+    first = search(space, tmp_path, budgets, FakeEvaluator())
+    again = FakeEvaluator()
+    assert search(space, tmp_path, budgets, again) == first
+    assert again.asked == []
+
+
+def test_other_weights_are_scored_afresh(
+    space: SearchSpace, tmp_path: Path, budgets: tuple[float, float]
+) -> None:
+    search(space, tmp_path, budgets, FakeEvaluator(), trials=4)
+    other = FakeEvaluator(key="other weights")
+    assert len(search(space, tmp_path, budgets, other, trials=4)) == len(other.asked) == 4
+
+
+def test_a_lost_study_costs_no_second_evaluation(
+    space: SearchSpace, tmp_path: Path, budgets: tuple[float, float]
+) -> None:
+    first = search(space, tmp_path, budgets, FakeEvaluator(), trials=6)
+    (tmp_path / "study.db").unlink()
+    again = FakeEvaluator()
+    assert search(space, tmp_path, budgets, again, trials=6) == first
+    assert again.asked == []
+
+
+def test_other_budgets_learn_from_what_is_known(
+    space: SearchSpace, tmp_path: Path, budgets: tuple[float, float]
+) -> None:
+    search(space, tmp_path, budgets, FakeEvaluator(), trials=6)
+    more = FakeEvaluator()
+    history = search(space, tmp_path, budgets[:1], more, trials=3)
+    assert len(history) == 9
+    assert len(more.asked) == 3
+
+
+def test_a_search_ends_where_no_network_is_left(space: SearchSpace, tmp_path: Path) -> None:
+    only = SearchSpace.of(space.smallest())
+    history = search(only, tmp_path, (1e9,), FakeEvaluator(), trials=5)
+    assert len(history) == 1

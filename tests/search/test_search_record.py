@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import optuna
+import pytest
+from search_fakes import fake_cost
+
+from nas.errors import UserError
+from nas.search.proposal import Proposal
+from nas.search.record import EvaluationCache, SearchRecord
+from nas.space import SearchSpace
+
+
+def open_record(space: SearchSpace, folder: Path, *, key: str = "k", scale: float = 1.0) -> SearchRecord:
+    return SearchRecord(
+        space,
+        storage=f"sqlite:///{folder / 'study.db'}",
+        key=key,
+        metric="AP",
+        cost=lambda arch: scale * fake_cost(arch),
+    )
+
+
+def test_a_study_is_opened_again_with_all_it_knew(space: SearchSpace, tmp_path: Path) -> None:
+    arch = space.smallest()
+    record = open_record(space, tmp_path)
+    record.add(Proposal(arch, 5.0, fake_cost(arch), "tpe"), {"AP": 0.25, "AP50": 0.5}, budgets_ms=[5.0, 9.0])
+    (item,) = open_record(space, tmp_path).history()
+    assert item.arch == arch
+    assert item.accuracy == 0.25
+    assert item.scores == {"AP": 0.25, "AP50": 0.5}
+
+
+def test_times_come_from_the_present_predictor(space: SearchSpace, tmp_path: Path) -> None:
+    arch = space.smallest()
+    open_record(space, tmp_path).add(Proposal(arch, 5.0, fake_cost(arch), "x"), {"AP": 0.2}, budgets_ms=[5.0])
+    (item,) = open_record(space, tmp_path, scale=3.0).history()
+    assert item.predicted_ms == pytest.approx(3 * fake_cost(arch))
+
+
+def test_trials_are_counted_by_budgets_and_shared_by_key(space: SearchSpace, tmp_path: Path) -> None:
+    record = open_record(space, tmp_path)
+    for arch, budgets in ((space.smallest(), [5.0]), (space.largest(), [9.0])):
+        record.add(Proposal(arch, budgets[0], fake_cost(arch), "x"), {"AP": 0.1}, budgets_ms=budgets)
+    assert (record.count([5.0]), record.count([9.0]), record.count([5.0, 9.0])) == (1, 1, 0)
+    assert len(record.history()) == 2
+    assert open_record(space, tmp_path, key="other").history() == []
+
+
+def test_the_study_is_an_ordinary_one(space: SearchSpace, tmp_path: Path) -> None:
+    arch = space.smallest()
+    record = open_record(space, tmp_path)
+    record.add(Proposal(arch, 5.0, 7.0, "tpe"), {"AP": 0.25}, budgets_ms=[5.0])
+    study = optuna.load_study(study_name=record.name, storage=f"sqlite:///{tmp_path / 'study.db'}")
+    (trial,) = study.trials
+    assert trial.values == [0.25, 7.0]
+    assert trial.constraints == {"ms over the largest budget": 2.0}
+    assert trial.params == {
+        name: index
+        for name, index in space.encode(arch).items()
+        if len(next(d for d in space.dimensions if d.name == name).choices) > 1
+    }
+    assert study.best_trials == []
+
+
+def test_an_unknown_metric_is_named(space: SearchSpace, tmp_path: Path) -> None:
+    proposal = Proposal(space.smallest(), 5.0, 1.0, "x")
+    with pytest.raises(UserError, match=r"--metric AP: not among what is scored: PCK"):
+        open_record(space, tmp_path).add(proposal, {"PCK": 0.25}, budgets_ms=[5.0])
+
+
+def test_a_storage_that_cannot_be_opened_is_a_users_mistake(space: SearchSpace, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot open the study"):
+        SearchRecord(space, storage="no-such://place", key="k", metric="AP", cost=fake_cost)
+
+
+def test_the_cache_survives_a_torn_line(space: SearchSpace, tmp_path: Path) -> None:
+    path = tmp_path / "search" / "evaluations.jsonl"
+    cache = EvaluationCache(path)
+    cache.add("k", space.smallest(), {"AP": 0.5})
+    whole = path.read_text()
+    path.write_text(whole + whole[: len(whole) // 2])
+    again = EvaluationCache(path)
+    again.add("k", space.largest(), {"AP": 0.7})
+    last = EvaluationCache(path)
+    assert last.get("k", space.smallest()) == {"AP": 0.5}
+    assert last.get("k", space.largest()) == {"AP": 0.7}
+    assert last.get("other", space.smallest()) is None
