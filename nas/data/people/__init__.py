@@ -1,0 +1,8 @@
+"""Generated people: articulated, clothed, occluded, and labelled exactly; the embedded default data.
+
+Everything is drawn with numpy and OpenCV from a seed: a training set can be had anywhere, without a download.
+"""
+
+from nas.data.people.generate import generate
+
+__all__ = ["generate"]
