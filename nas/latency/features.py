@@ -10,6 +10,8 @@ CONSTANT = "constant"
 """The feature that is 1 for every network."""
 
 _MEGA = 1e-6
+# Export folds these into the convolution before them.
+_FOLDED = frozenset({"batch_norm"})
 
 
 class Sums:
@@ -43,6 +45,8 @@ class OperatorFeatures:
     def __call__(self, operator: "Operator") -> Sums:
         from nas.graph import features
 
+        if operator.kind in _FOLDED:
+            return Sums({})
         found = features(operator)
         megabytes = (found.bytes_in + found.bytes_out) * _MEGA
         if not found.macs:

@@ -38,7 +38,7 @@ def random_candidates(
     """Random values for a decode's outputs of these shapes; coordinates lie within the resolution (h, w).
 
     Candidates with tags [K, M, 3 + T] belong to `people` separate people: one candidate of every joint each,
-    one in five of them left out by a score of 0.
+    one in five left out by a score of 0 but for the first joint, by which a codec gets to know its people.
     """
     filled = {name: rng.random(shape, dtype=np.float32) for name, shape in shapes.items()}
     height, width = resolution
@@ -47,7 +47,9 @@ def random_candidates(
     if "candidates" in filled:
         candidates = filled["candidates"]
         joints, most = candidates.shape[:2]
-        missing = (np.arange(most) >= people) | (rng.random((joints, most)) < 0.2)
+        missing = rng.random((joints, most)) < 0.2
+        missing[0] = False
+        missing[:, people:] = True
         candidates[..., 2] = np.where(missing, 0, 0.2 + 0.8 * candidates[..., 2])
         candidates[..., 3:] = 0.1 * candidates[..., 3:] + _TAG_SPACING * np.arange(most)[None, :, None]
     return filled

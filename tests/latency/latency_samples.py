@@ -5,10 +5,13 @@ from collections.abc import Iterable
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+from nas.graph import Graph
 from nas.latency.device import DeviceDescription
+from nas.latency.features import OperatorFeatures, network_features
 from nas.latency.profile import OperatorTime
 from nas.latency.protocol import Network, Visit
 
+BLOCK = 16
 DEVICE = DeviceDescription(
     cpu="Example 1 (family 1, model 2, stepping 3)",
     instruction_set=("avx2", "fma"),
@@ -55,3 +58,10 @@ def visit_of(times: Iterable[float] = (2.0, 1.0), *, wall: float = 4.0, loaded: 
         foreign_load=0.5 if loaded else 0.0,
         loaded=loaded,
     )
+
+
+def true_ms(graph: Graph) -> float:
+    """The latency of a made-up machine: features times rates."""
+    rates = {"MMAC": 0.01, "MB": 0.2, "products": 0.004, "other": 0.002, "constant": 0.3}
+    features = network_features(graph, OperatorFeatures(BLOCK))
+    return sum(rates[name.split()[0]] * amount for name, amount in features.items())

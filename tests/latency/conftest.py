@@ -1,0 +1,36 @@
+"""A made-up machine, measured once for all latency tests."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from latency_samples import BLOCK, DEVICE, true_ms, visit_of
+
+from nas.graph import Tracer
+from nas.latency.networks import arch_network
+from nas.latency.protocol import SUM_OVER_WALL, Protocol
+from nas.latency.table import LatencyTable, Source
+from nas.space import SearchSpace
+
+
+@pytest.fixture(scope="session")
+def space() -> SearchSpace:
+    return SearchSpace.load("demo")
+
+
+@pytest.fixture(scope="session")
+def tracer(space: SearchSpace) -> Tracer:
+    return Tracer(space, "coco17")
+
+
+@pytest.fixture(scope="session")
+def made_up_table(space: SearchSpace, tracer: Tracer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of the made-up machine."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("latency") / "table.jsonl"
+    with LatencyTable.open(path, device=DEVICE, protocol=Protocol(), channel_block=BLOCK) as table:
+        table.add_source(Source(space.to_json(), tracer.skeleton.to_json()))
+        for arch in {space.sample(rng) for _ in range(60)}:
+            ms = true_ms(tracer(arch))
+            table.add(arch_network(arch, tracer), visit_of((ms * SUM_OVER_WALL,)))
+    return path

@@ -1,0 +1,23 @@
+"""The work outside the graph."""
+
+import numpy as np
+
+from nas.latency.outside import grouping, random_candidates
+from nas.space import SearchSpace, Skeleton
+
+SHAPES = {"candidates": (17, 30, 4), "heatmap": (17, 128, 128), "tag_map": (17, 128, 128, 1)}
+
+
+def test_random_candidates_group_into_so_many_people() -> None:
+    arch = SearchSpace.load("litepose").smallest()
+    codec_work = grouping(arch, Skeleton.load("coco17"), people=7)(SHAPES)
+    poses = codec_work()
+    assert len(poses) == 7  # type: ignore[arg-type]
+
+
+def test_direct_heads_get_coordinates_within_the_input() -> None:
+    shapes = {"keypoints": (1, 17, 3), "scores": (1,)}
+    candidates = random_candidates(shapes, (64, 32), people=1, rng=np.random.default_rng(0))
+    assert {name: value.shape for name, value in candidates.items()} == shapes
+    assert candidates["keypoints"][..., 1].max() > 32  # y reaches beyond the width
+    assert candidates["keypoints"][..., 0].max() <= 32

@@ -1,0 +1,164 @@
+"""The predictor: recovers what was put in, loads without its table, keeps to its device."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from latency_samples import BLOCK, DEVICE, true_ms
+
+from nas.errors import UserError
+from nas.graph import Tracer
+from nas.latency.features import OperatorFeatures
+from nas.latency.fitting import HeldOut, fit_line, fit_weights
+from nas.latency.predictor import LatencyPredictor
+from nas.latency.table import LatencyTable
+from nas.space import Arch, SearchSpace, Skeleton
+
+
+@pytest.fixture(scope="module")
+def predictor(made_up_table: Path, tracer: Tracer) -> LatencyPredictor:
+    return LatencyPredictor.fit(LatencyTable.read(made_up_table), tracer=tracer)
+
+
+def _others(space: SearchSpace, count: int = 20) -> list[Arch]:
+    rng = np.random.default_rng(99)
+    return [space.sample(rng) for _ in range(count)]
+
+
+def test_a_made_up_machine_is_recovered(
+    predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer
+) -> None:
+    archs = _others(space)
+    expected = [true_ms(tracer(arch)) for arch in archs]
+    np.testing.assert_allclose(predictor.predict_ms(archs, tracer=tracer), expected, rtol=0.01)
+    assert predictor.validation.held_out.mape < 0.01
+    assert predictor.validation.held_out.mape < predictor.validation.macs_baseline.mape
+    assert predictor.validation.held_out.spearman > 0.99
+
+
+def test_one_arch_gives_one_number(predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer) -> None:
+    arch = space.largest()
+    assert predictor.predict_ms(arch, tracer=tracer) == predictor.predict_ms([arch], tracer=tracer)[0]
+
+
+def test_a_saved_predictor_needs_no_table(
+    predictor: LatencyPredictor, space: SearchSpace, tmp_path: Path
+) -> None:
+    file = tmp_path / "folder" / "predictor.json"
+    predictor.save(file)
+    loaded = LatencyPredictor.load(file, device=DEVICE)
+    archs = _others(space, 3)
+    np.testing.assert_array_equal(loaded.predict_ms(archs), predictor.predict_ms(archs))
+    assert loaded.validation == predictor.validation
+    assert loaded.skeleton == Skeleton.load("coco17")
+
+
+def test_archs_outside_the_space_are_predicted_too(predictor: LatencyPredictor, space: SearchSpace) -> None:
+    largest = space.largest()
+    height, width = largest.resolution
+    doubled = largest.with_resolution((2 * height, 2 * width))
+    assert not space.contains(doubled)
+    assert predictor.predict_ms(doubled) > 2 * predictor.predict_ms(largest)
+
+
+def test_another_device_is_refused_unless_allowed(predictor: LatencyPredictor, tmp_path: Path) -> None:
+    file = tmp_path / "predictor.json"
+    predictor.save(file)
+    other = replace(DEVICE, runtime="onnxruntime 7.7.7")
+    with pytest.raises(UserError) as refusal:
+        LatencyPredictor.load(file, device=other)
+    assert DEVICE.fingerprint in str(refusal.value)
+    assert other.fingerprint in str(refusal.value)
+    assert LatencyPredictor.load(file, device=other, allow_other_device=True).device == DEVICE
+    with pytest.raises(UserError, match="predicts for"):
+        LatencyPredictor.load(file)
+
+
+def test_files_that_are_no_predictors(predictor: LatencyPredictor, tmp_path: Path) -> None:
+    file = tmp_path / "predictor.json"
+    with pytest.raises(UserError, match="cannot read"):
+        LatencyPredictor.load(file)
+    file.write_text("{")
+    with pytest.raises(UserError, match="cannot read"):
+        LatencyPredictor.load(file)
+    predictor.save(file)
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(content | {"version": 99}))
+    with pytest.raises(UserError, match="not a latency predictor of version"):
+        LatencyPredictor.load(file)
+    del content["weights"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="weights"):
+        LatencyPredictor.load(file)
+
+
+def test_operators_that_were_never_measured_are_named(
+    predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer
+) -> None:
+    weights = {name: ms for name, ms in predictor.weights.items() if "depthwise" not in name}
+    with pytest.raises(UserError, match="depthwise"):
+        replace(predictor, weights=weights).predict_ms(space.smallest(), tracer=tracer)
+
+
+def test_a_user_pays_for_every_person_of_a_crop_head(
+    predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer
+) -> None:
+    arch = space.smallest()
+    network = predictor.predict_ms(arch, tracer=tracer)
+    grouping = predictor.outside_ms[arch.head.type]
+    assert grouping == 0.25
+    assert space.task == "crop"
+    np.testing.assert_allclose(predictor.total_ms([arch], people=3, tracer=tracer), 3 * (network + grouping))
+
+
+def test_intervals_follow_the_held_out_residuals(
+    predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer
+) -> None:
+    # Residuals spread evenly from -20 % to +20 %: half of them lie within 10 %.
+    residuals = tuple(np.linspace(-0.2, 0.2, 41).tolist())
+    wide = replace(predictor, validation=replace(predictor.validation, residuals=residuals))
+    archs = [space.largest()]
+    ms = wide.predict_ms(archs, tracer=tracer)
+    bounds = wide.interval_ms(archs, coverage=0.5, tracer=tracer)
+    np.testing.assert_allclose(bounds, [[ms[0] / 1.1, ms[0] / 0.9]])
+
+
+def test_few_networks_are_not_enough(made_up_table: Path, tracer: Tracer, tmp_path: Path) -> None:
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(made_up_table.read_text().splitlines(keepends=True)[:6]))
+    with pytest.raises(UserError, match="2 networks; a predictor needs"):
+        LatencyPredictor.fit(LatencyTable.read(few), tracer=tracer)
+
+
+def test_the_skeleton_must_be_in_the_table(made_up_table: Path) -> None:
+    with pytest.raises(UserError, match="coco17"):
+        LatencyPredictor.fit(LatencyTable.read(made_up_table), skeleton="mpii16")
+
+
+def test_channels_are_paid_in_blocks(tracer: Tracer, space: SearchSpace) -> None:
+    extract = OperatorFeatures(BLOCK)
+    convolutions = [operator for operator in tracer(space.largest()).operators if operator.kind == "conv"]
+    images = next(operator for operator in convolutions if operator.input_types[0].shape[1] == 3)  # type: ignore[union-attr]
+    outputs = images.output_types[0].shape[1]
+    paid = extract(images).amounts["MMAC conv.dense3"] * 1e6
+    assert paid == pytest.approx(images.macs * -(-outputs // BLOCK) * BLOCK / outputs)
+    for operator in convolutions:
+        (amount,) = (value for name, value in extract(operator).amounts.items() if name.startswith("MMAC"))
+        assert amount * 1e6 >= operator.macs * (1 - 1e-9)
+
+
+def test_weights_are_non_negative_and_relative_errors_count() -> None:
+    matrix = np.array([[1.0, 1.0], [1.0, 10.0], [1.0, 100.0]])
+    measured = matrix @ np.array([2.0, 3.0])
+    np.testing.assert_allclose(fit_weights(matrix, measured), [2, 3])
+    np.testing.assert_allclose(fit_line(matrix[:, 1], measured), [2, 3])
+    assert (fit_weights(matrix, np.array([50.0, 5.0, 1.0])) >= 0).all()
+
+
+def test_held_out_errors() -> None:
+    errors = HeldOut.of(np.array([[1.04, 2.14, 4.8, 8.0]]), np.array([1.0, 2.0, 4.0, 8.0]))
+    assert errors.mape == pytest.approx((0.04 + 0.07 + 0.2) / 4)
+    assert errors.maximum == pytest.approx(0.2)
+    assert (errors.within_5, errors.within_10, errors.spearman) == pytest.approx((0.5, 0.75, 1.0))
