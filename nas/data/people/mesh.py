@@ -206,7 +206,7 @@ def tube_quads(rings: int, sides: int) -> NDArray[np.int64]:
     ring, side = (a.ravel() for a in np.meshgrid(np.arange(rings - 1), np.arange(sides), indexing="ij"))
     after = (side + 1) % sides
     return np.stack(
-        [ring * sides + side, (ring + 1) * sides + side, (ring + 1) * sides + after, ring * sides + after],
+        [ring * sides + side, ring * sides + after, (ring + 1) * sides + after, (ring + 1) * sides + side],
         axis=1,
     )
 
