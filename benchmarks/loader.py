@@ -1,6 +1,6 @@
 """How fast samples are prepared, beside a bare loop that only warps and normalises cached images.
 
-Both run in this process, interleaved, on the same samples with the same affines; printed are medians in samples
+Both run in this process, interleaved, on the same samples and affines; printed are medians in samples
 per second. The bare loop's images are decoded and its affines drawn beforehand.
 
     python benchmarks/loader.py ANNOTATIONS.json IMAGES --skeleton crowdpose14 --head heatmap

@@ -128,9 +128,10 @@ def _people(
     if wrong.any():
         raise UserError(f"{path}: annotation {ids[wrong.argmax()]}: a keypoint's v is none of 0, 1, 2")
     counted = (keypoints[..., 2] > 0).sum(1)
-    stated = np.array(
-        [row.get("num_keypoints", count) for row, count in zip(rows, counted, strict=True)], np.int64
-    )
+    stated = [
+        _integer({"num_keypoints": int(count), **row}, "num_keypoints", f"{path}: annotation {row['id']}")
+        for row, count in zip(rows, counted, strict=True)
+    ]
     crowd = np.array([bool(row.get("iscrowd", 0)) for row in rows], np.bool_)
     return PersonTable(
         ids=np.array(ids, np.int64),
@@ -210,7 +211,7 @@ def _column(
         column = np.array(values, np.float64).reshape(len(rows), *(() if length is None else (length,)))
     except (TypeError, ValueError):
         raise UserError(f"{path}: some annotation's {key!r} holds something that is no number") from None
-    finite = np.isfinite(column.reshape(len(rows), -1)).all(1)
+    finite = np.isfinite(column).reshape(len(rows), length or 1).all(1)
     if not finite.all():
         raise UserError(f"{path}: annotation {rows[int(finite.argmin())].get('id')!r}: {key!r} is not finite")
     return column

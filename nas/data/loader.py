@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import torch
@@ -34,7 +34,8 @@ class Loader:
     """Turns plans into batches; what comes out does not depend on the number of workers.
 
     Workers start with the first plan and stay for the following ones. Only one plan runs at a time: a new one
-    ends the former. Unreadable images are logged once each, and counted over the loader's life.
+    ends the former. `close`, or leaving the `with` block, ends the workers. Unreadable images are logged once
+    each, and counted over the loader's life.
 
     Args:
         dataset: prepares the samples.
@@ -60,7 +61,7 @@ class Loader:
         self._plan = _Plan()
         # Forked workers share the image cache; elsewhere than on Linux forking is not safe.
         forks = workers > 0 and sys.platform.startswith("linux")
-        self._loader: DataLoader[Any] = DataLoader(
+        self._loader: DataLoader[Any] | None = DataLoader(
             _BatchMaker(dataset),
             batch_size=None,
             sampler=self._plan,
@@ -85,25 +86,43 @@ class Loader:
         Raises:
             UserError: more than the stated share of images, or one that may not be replaced, cannot be read.
         """
+        if self._loader is None:
+            raise ValueError("the loader is closed")
         self._plan.batches = plan
+        fault = None
         for made in self._loader:
-            if isinstance(made, UserError):
-                raise made
-            self._count(made)
+            fault = made if isinstance(made, UserError) else self._count(made)
+            if fault is not None:
+                break
             yield made
+        if fault is not None:
+            self.close()
+            raise fault
 
-    def _count(self, batch: Batch) -> None:
+    def close(self) -> None:
+        """End the workers."""
+        self._loader = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _count(self, batch: Batch) -> UserError | None:
+        """Log and count what could not be read; the error, once that is too much."""
         self._asked += len(batch)
         for line in batch.failures:
             if line not in self._failures:
                 log.warning("%s; another sample takes its place", line)
             self._failures.append(line)
         bad = len(self._failures)
-        if bad > max(TOLERATED_FAILURES, self._bad_share * self._asked):
-            raise UserError(
-                f"{bad} of the {self._asked} images asked for cannot be read "
-                f"({self._bad_share:.0%} are tolerated), the first: {self._failures[0]}"
-            )
+        if bad <= max(TOLERATED_FAILURES, self._bad_share * self._asked):
+            return None
+        return UserError(
+            f"{bad} of the {self._asked} images asked for cannot be read "
+            f"({self._bad_share:.0%} are tolerated), the first: {self._failures[0]}"
+        )
 
 
 class _Plan(Sampler[Sequence[SampleRequest]]):
