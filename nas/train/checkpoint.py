@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import pickle
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -111,7 +112,10 @@ def _read(path: Path, *, device: torch.device | str) -> Checkpoint:
             raise _DamagedError(f"{name} has another digest")
     names = [Path(name).stem for name in manifest["sha256"] if name.endswith(".safetensors")]
     weights = {name: load_file(path / f"{name}.safetensors", device=str(device)) for name in names}
-    state = torch.load(path / _STATE, map_location=device, weights_only=True)
+    try:
+        state = torch.load(path / _STATE, map_location=device, weights_only=True)
+    except pickle.UnpicklingError:
+        raise UserError(f"{path / _STATE}: holds more than plain values and is not loaded") from None
     return Checkpoint(step=manifest["step"], weights=weights, state=state)
 
 

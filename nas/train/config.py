@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from nas.data import DataConfig
 from nas.errors import UserError
 from nas.shipped import locate
+from nas.space import SearchSpace
 from nas.space.fields import AsTuple, Count, StrictModel
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -168,10 +169,17 @@ class FinetuneConfig(Recipe):
 
 
 class SupernetConfig(Recipe):
-    """One `supernets/*.yaml`."""
+    """One `supernets/*.yaml`.
+
+    Args:
+        space: a shipped search space or the path of one.
+        resolutions: those of the space's inputs (h, w) to train and search; null for all.
+        skeleton: a shipped skeleton or the path of one.
+    """
 
     name: str
     space: str
+    resolutions: Annotated[tuple[Annotated[tuple[int, int], AsTuple], ...], AsTuple] | None = None
     skeleton: str
     data: DataConfig
     sandwich: SandwichConfig = SandwichConfig()
@@ -186,6 +194,11 @@ class SupernetConfig(Recipe):
     checkpoint: CheckpointConfig = CheckpointConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     finetune: FinetuneConfig = FinetuneConfig(epochs=5)
+
+    def load_space(self) -> SearchSpace:
+        """The search space, narrowed to `resolutions`. Raises UserError where it cannot be."""
+        space = SearchSpace.load(self.space)
+        return space if self.resolutions is None else space.narrow(self.resolutions)
 
 
 def load_config(source: str | Path, overrides: Iterable[str] = ()) -> SupernetConfig:

@@ -91,7 +91,7 @@ def finetune_subnet(
     run = RunFolder.open(folder)
     config = run.config()
     recipe = recipe or config.finetune
-    space = SearchSpace.load(config.space)
+    space = config.load_space()
     _require_member(space, arch)
     if not scratch or recipe.distillation > 0:
         run.require_weights()

@@ -62,9 +62,7 @@ def read_litepose_checkpoint(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{path}: not a checkpoint of plain tensors, so it is not loaded ({reason})"
-        ) from None
+        raise UserError(f"{path}: not loaded, no checkpoint of plain tensors ({reason})") from None
     mapped: dict[str, Tensor] = {}
     for key, tensor in _state_dict(path, content).items():
         name = litepose_name(key)

@@ -103,9 +103,7 @@ class RunFolder:
         """The folder of a run that was started before. Raises UserError where there is none."""
         run = cls(path)
         if not run.config_file.is_file():
-            raise UserError(
-                f"{run.path}: not a run's folder (no config.yaml); give the one that `nas train` made"
-            )
+            raise UserError(f"{run.path}: no run's folder (it has no config.yaml); `nas train` makes one")
         return run
 
     def config(self) -> SupernetConfig:
@@ -119,9 +117,7 @@ class RunFolder:
     def require_weights(self) -> Path:
         """The finished supernet's weights. Raises UserError where training has not ended."""
         if not self.weights_file.is_file():
-            raise UserError(
-                f"{self.path}: holds no trained supernet yet; `nas train` writes {self.weights_file}"
-            )
+            raise UserError(f"{self.path}: holds no trained supernet yet; finish `nas train` first")
         return self.weights_file
 
     def _require_same(self, config: SupernetConfig) -> None:

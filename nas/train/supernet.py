@@ -47,7 +47,7 @@ def train_supernet(
         KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
     """
     fabric = launch(accelerator=config.accelerator, precision=config.precision, threads=config.threads)
-    space = SearchSpace.load(config.space)
+    space = config.load_space()
     run = on_first_process(fabric, partial(RunFolder.start, folder, config))
     data = on_first_process(fabric, partial(open_data, config, space, run))
     if run.weights_file.is_file():
@@ -157,7 +157,8 @@ def build_feed(
 
 def place(net: PoseNet, fabric: Fabric, recipe: Recipe) -> PoseNet:
     """The network on this process's device, in the recipe's precision."""
-    return net.to(device=fabric.device, dtype=dtype_of(recipe))
+    net.to(device=fabric.device, dtype=dtype_of(recipe), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
 
 
 def dtype_of(recipe: Recipe) -> torch.dtype:

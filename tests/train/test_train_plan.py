@@ -1,0 +1,85 @@
+"""Plans: the same for everybody, and fair."""
+
+from collections import Counter
+
+import numpy as np
+
+from nas.data import SampleOrder
+from nas.graph.tracer import Tracer
+from nas.space import SearchSpace
+from nas.train.plan import Planner, SandwichDraw, SingleDraw, pool_rng
+from nas.train.pool import ArchPool, setting_of
+
+
+def planner(space: SearchSpace, *, seed: int = 0, pool: ArchPool | None = None) -> Planner:
+    draw = SandwichDraw(space, random=2, pool=pool)
+    return Planner(seed=seed, order=SampleOrder([10], [1.0]), batch=4, draw=draw)
+
+
+def macs_pool(space: SearchSpace) -> ArchPool:
+    tracer = Tracer(space, "coco17")
+    return ArchPool.draw(
+        space, pool_rng(0), size=300, bins=6, costs=lambda archs: [tracer(arch).macs for arch in archs]
+    )
+
+
+def test_a_plan_follows_from_seed_and_step(tiny_space: SearchSpace) -> None:
+    plans = [planner(tiny_space)(step) for step in (0, 5)]
+    again = [planner(tiny_space)(step) for step in (0, 5)]
+    assert plans == again
+    assert plans[0].digest == again[0].digest
+    assert plans[0].digest != plans[1].digest
+    assert planner(tiny_space, seed=1)(0).digest != plans[0].digest
+    assert 0 <= plans[0].digest < 2**63
+
+
+def test_every_sample_comes_once_per_epoch(tiny_space: SearchSpace) -> None:
+    plan = planner(tiny_space)
+    stream = [index for step in range(5) for index in plan(step).indices]
+    assert sorted(stream[:10]) == sorted(stream[10:]) == list(range(10))
+    assert stream[:10] != stream[10:]
+
+
+def test_networks_of_a_step_share_resolution_and_head(tiny_space: SearchSpace) -> None:
+    plan = planner(tiny_space, pool=macs_pool(tiny_space))
+    for step in range(30):
+        archs = plan(step).archs
+        setting = setting_of(archs[0])
+        assert {setting_of(arch) for arch in archs} == {setting}
+        assert archs[0] == tiny_space.largest(head=setting.head.type, resolution=setting.resolution)
+        assert archs[1] == tiny_space.smallest(head=setting.head.type, resolution=setting.resolution)
+        assert len(archs) <= 4
+        assert len(set(archs)) == len(archs)
+
+
+def test_the_pool_is_drawn_from_evenly_over_cost(tiny_space: SearchSpace) -> None:
+    pool = macs_pool(tiny_space)
+    bin_of = dict(zip(pool.archs, pool.bins, strict=True))
+    rng = np.random.default_rng(0)
+    drawn = Counter(bin_of[pool.sample(rng)] for _ in range(3000))
+    uniform = Counter(pool.bins)
+    assert set(drawn) == set(range(6))
+    assert max(drawn.values()) < 1.25 * min(drawn.values())
+    assert max(uniform.values()) > 1.5 * min(uniform.values()), "an even pool would show nothing"
+
+
+def test_bins_are_ordered_by_cost(tiny_space: SearchSpace) -> None:
+    tracer = Tracer(tiny_space, "coco17")
+    pool = macs_pool(tiny_space)
+    cost = [tracer(arch).macs for arch in pool.archs]
+    highest = [max(c for c, b in zip(cost, pool.bins, strict=True) if b == bin) for bin in range(6)]
+    lowest = [min(c for c, b in zip(cost, pool.bins, strict=True) if b == bin) for bin in range(6)]
+    assert all(high < low for high, low in zip(highest[:-1], lowest[1:], strict=True))
+
+
+def test_parts_of_a_step_hold_all_of_it(tiny_space: SearchSpace) -> None:
+    plan = planner(tiny_space)(3)
+    requests = [request for part in range(2) for request in plan.requests(part, 2)]
+    assert tuple(request.index for request in requests) == plan.indices
+    assert [request.seed for request in requests] == [(0, 3, position) for position in range(4)]
+    assert {(r.resolution, r.head) for r in requests} == {(plan.setting.resolution, plan.setting.head)}
+
+
+def test_a_single_network_is_always_drawn(tiny_space: SearchSpace) -> None:
+    arch = tiny_space.smallest()
+    assert SingleDraw(arch)(np.random.default_rng(0)) == (arch,)
