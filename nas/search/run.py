@@ -145,7 +145,7 @@ def predicted_cost(predictor: LatencyPredictor, tracer: Tracer, *, people: int =
 def _prepare(run: RunFolder, settings: SearchSettings) -> _Search:
     config = run.config()
     run.require_weights()
-    skeleton, space = Skeleton.load(config.skeleton), SearchSpace.load(config.space)
+    skeleton, space = Skeleton.load(config.skeleton), config.load_space()
     predictor = load_predictor(
         settings.predictor or run.predictor_file, skeleton, allow_other_device=settings.allow_other_device
     )

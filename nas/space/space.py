@@ -1,6 +1,6 @@
 """Search spaces: which networks there are, and how to draw, vary and encode them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -62,6 +62,15 @@ class SearchSpace:
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives an equal space back."""
         return {"version": FORMAT_VERSION, **self.spec.to_json()}
+
+    def narrow(self, resolutions: Sequence[Resolution]) -> Self:
+        """The same space with some of its resolutions only. Raises UserError for one that it does not have."""
+        for resolution in resolutions:
+            if resolution not in self.resolutions:
+                allowed = ", ".join(str(choice) for choice in self.resolutions)
+                raise UserError(f"space {self.name!r}: resolution: {resolution} is not among {allowed}")
+        kept = tuple(choice for choice in self.resolutions if choice in resolutions)
+        return type(self)(self.spec.model_copy(update={"resolutions": kept}), folder=self._folder)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SearchSpace) and self.spec == other.spec
