@@ -9,7 +9,7 @@ from nas.data.dataset import KeypointDataset
 from nas.data.loader import Loader, default_workers
 from nas.data.order import SampleOrder
 from nas.data.split import SearchSplit, draw_search_split
-from nas.data.statistics import PeopleStatistics, mean_pose, people_statistics
+from nas.data.statistics import PeopleStatistics, people_statistics
 
 __all__ = [
     "NO_AUGMENT",
@@ -31,6 +31,5 @@ __all__ = [
     "default_workers",
     "draw_search_split",
     "load_annotations",
-    "mean_pose",
     "people_statistics",
 ]

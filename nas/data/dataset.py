@@ -19,6 +19,7 @@ from nas.codecs.affine import (
     crop_affine,
     image_affine,
     invert,
+    rescale_source,
     warp_image,
 )
 from nas.data.annotations import Annotations
@@ -169,8 +170,8 @@ class KeypointDataset(Dataset[Sample]):
                 index = int(rng.integers(len(self)))
                 continue
             affine = self._affine(place, request.resolution, variation)
-            scale_x, scale_y = self._store.scale(position)
-            out[:] = warp_image(photograph, _from_shrunk(affine, scale_x, scale_y), request.resolution)
+            from_shrunk = rescale_source(affine, self._store.scale(position))
+            out[:] = warp_image(photograph, from_shrunk, request.resolution)
             paint(out, variation)
             people = self._people(place, affine, request.resolution, flip=variation.flip)
             return self._id(place), people, affine, failures
@@ -255,15 +256,6 @@ def _sample_table(source: Annotations, task: Task, *, empty: bool) -> NDArray[np
     if task == "crop":
         return np.flatnonzero(source.people.labelled)
     return np.arange(len(source.images)) if empty else source.labelled_images
-
-
-def _from_shrunk(affine: Affine, scale_x: float, scale_y: float) -> Affine:
-    """The affine of an image that was shrunk: x -> (x + 0.5) * scale - 0.5 came before."""
-    if scale_x == scale_y == 1:
-        return affine
-    linear = affine[:, :2] / (scale_x, scale_y)
-    offset = affine[:, 2] + linear @ np.array([0.5, 0.5]) - affine[:, :2] @ np.array([0.5, 0.5])
-    return np.column_stack([linear, offset])
 
 
 def _moved_boxes(boxes: NDArray[np.float64], affine: Affine) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import cv2
 import numpy as np
@@ -98,7 +99,7 @@ class ImageStore:
 
     The cache is one block of memory that forked workers share; whoever needs an image first fills its place.
     An image comes out the same with and without the cache. A pickled copy (workers that are not forked) has
-    no cache.
+    no cache. Caches of one process do not promise the same memory twice.
 
     Args:
         paths: the files.
@@ -161,9 +162,14 @@ class ImageStore:
             return image
         return np.asarray(cv2.resize(image, (shrunk_width, shrunk_height), interpolation=cv2.INTER_AREA))
 
+    def _unfilled(self) -> int:
+        """Bytes of the cache that no image has taken yet."""
+        return 0 if self._filled is None else int(self._shrunk[self._filled == 0].prod(1).sum()) * 3
+
     def _reserve(self, budget_mib: int | None) -> None:
         count, needed = len(self._paths), int(self._ends[-1])
-        available = available_mib()
+        promised = sum(store._unfilled() for store in _LIVE)
+        available = max(0, available_mib() - promised // MIB)
         budget = int(available * MEMORY_SHARE) if budget_mib is None else min(budget_mib, available)
         if needed > budget * MIB:
             log.warning(
@@ -176,6 +182,11 @@ class ImageStore:
         # Anonymous shared memory: forked processes see each other's writes, and no /dev/shm limit applies.
         block = np.frombuffer(mmap.mmap(-1, needed + count), np.uint8)
         self._pixels, self._filled = block[:needed], block[needed:]
+        _LIVE.add(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_pixels": None, "_filled": None}
+
+
+_LIVE: WeakSet[ImageStore] = WeakSet()
+"""The stores of this process that have a cache."""

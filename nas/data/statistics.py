@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.data.annotations import Annotations
 
@@ -52,21 +51,3 @@ def people_statistics(sources: Sequence[Annotations]) -> PeopleStatistics:
         people_per_image=count / sum(len(source.labelled_images) for source in sources),
         labelled_share=tuple((keypoints[..., 2] > 0).mean(0).tolist()),
     )
-
-
-def mean_pose(sources: Sequence[Annotations]) -> NDArray[np.float64]:
-    """[K, 2] where each joint lies on average in its person's box: (0, 0) top left, (1, 1) bottom right.
-
-    A joint that is never labelled lies in the middle.
-    """
-    relative, weights = [], []
-    for source in sources:
-        people = source.people
-        rows = people.labelled
-        corner, extent = people.boxes[rows, None, :2], people.bbox[rows, None, 2:]
-        relative.append((people.keypoints[rows, :, :2] - corner) / extent)
-        weights.append(people.keypoints[rows, :, 2] > 0)
-    weight = np.concatenate(weights)[..., None]
-    total = weight.sum(0)
-    mean = (np.concatenate(relative) * weight).sum(0) / np.maximum(total, 1)
-    return np.asarray(np.where(total > 0, mean, 0.5))

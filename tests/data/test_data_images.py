@@ -86,5 +86,17 @@ def test_a_cache_beyond_its_budget_is_refused(
     assert store(photograph, None).cached
 
 
+def test_memory_is_not_promised_twice(photograph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "available_mib", lambda: 3)
+    many = [photograph] * 100
+    sizes = np.array([[60, 80]] * 100)  # 1.4 MiB
+    first = ImageStore(many, sizes, np.ones(100), budget_mib=2)
+    assert first.cached
+    assert not ImageStore(many, sizes, np.ones(100), budget_mib=None).cached
+    for position in range(100):
+        first.read(position)
+    assert ImageStore(many, sizes, np.ones(100), budget_mib=2).cached
+
+
 def test_available_memory_is_measured() -> None:
     assert available_mib() > 0
