@@ -96,6 +96,10 @@ class Builder:
         else:
             self._names[output] = name
 
+    def rename(self, source: str, name: str) -> None:
+        """Add a second name for an edge or an initializer."""
+        self._add("Identity", [source], [name], {})
+
     def cast(self, name: str, have: torch.dtype, want: torch.dtype) -> str:
         """The edge in another dtype; itself where it has that already."""
         return name if have == want else self.node("Cast", [name], to=ONNX_TYPES[want])

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from nas.graph.symbols import Symbol, TensorType, infer, map_tree
+from nas.graph.symbols import Symbol, TensorType, freeze, infer, map_tree
 
 Role = Literal["parameter", "buffer", "mean", "variance"]
 
@@ -102,9 +102,8 @@ class ConstantPool:
 
     def apply(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The constant (or constants) that a function of constants gives."""
-        args = map_tree(self._lift, tuple(args))
-        kwargs = map_tree(self._lift, dict(kwargs))
-        return self._intern((function, _freeze((args, kwargs))), lambda: self._express(function, args, kwargs))
+        key = (function, freeze(args, self._identify), freeze(kwargs, self._identify))
+        return self._intern(key, lambda: self._express(function, args, kwargs))
 
     def derive(self, function: Callable[..., Tensor], *args: Any, like: TensorType) -> Constant:
         """An expression whose type is known; nothing is computed or looked up."""
@@ -113,17 +112,20 @@ class ConstantPool:
     def _lift(self, leaf: Any) -> Any:
         return self.given(leaf) if isinstance(leaf, Tensor) else leaf
 
+    def _identify(self, tensor: Any) -> int:
+        return id(self._lift(tensor))
+
     def _express(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        args, kwargs = map_tree(self._lift, tuple(args)), map_tree(self._lift, dict(kwargs))
         result = infer(function, *args, **kwargs)
         trainable = any(c.trainable for c in _constants_in((args, kwargs)))
 
-        def constant(tensor: Tensor, item: int | None) -> Constant:
-            source = Expression(function, args, kwargs, item)
-            return Constant(TensorType.of(tensor), source, pool=self, trainable=trainable)
+        def constant(type_: TensorType, item: int | None) -> Constant:
+            return Constant(type_, Expression(function, args, kwargs, item), pool=self, trainable=trainable)
 
-        if isinstance(result, Tensor):
+        if isinstance(result, TensorType):
             return constant(result, None)
-        if isinstance(result, list | tuple) and all(isinstance(part, Tensor) for part in result):
+        if isinstance(result, tuple) and all(isinstance(part, TensorType) for part in result):
             return tuple(constant(part, item) for item, part in enumerate(result))
         return result
 
@@ -181,15 +183,3 @@ def _constants_in(tree: Any) -> list[Constant]:
 
     map_tree(note, tree)
     return found
-
-
-def _freeze(tree: Any) -> Any:
-    if isinstance(tree, Symbol):
-        return ("symbol", id(tree))
-    if isinstance(tree, Mapping):
-        return tuple((key, _freeze(item)) for key, item in tree.items())
-    if isinstance(tree, list | tuple):
-        return tuple(_freeze(item) for item in tree)
-    if isinstance(tree, slice):
-        return ("slice", tree.start, tree.stop, tree.step)
-    return (type(tree), tree)

@@ -1,6 +1,7 @@
 """Fragments: what one module call does, recorded once and used wherever the same call occurs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -13,6 +14,14 @@ from nas.graph.registry import Binding, find
 from nas.graph.symbols import Symbol, TensorType, map_tree
 
 T = TypeVar("T")
+
+_SHARED: dict[Any, Any] = {}
+
+
+def share(value: T) -> T:
+    """One object for equal values: a cache holds the same few shapes a hundred thousand times."""
+    shared: T = _SHARED.setdefault(value, value)
+    return shared
 
 
 class Value(Symbol):
@@ -33,7 +42,7 @@ class Value(Symbol):
         return f"Value({self.id}, {list(self.shape)}, {self.dtype})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Call:
     """A fragment used inside another: its arguments there, and the id of the first of its results."""
 
@@ -118,21 +127,22 @@ class Frame:
         self._size = len(self.inputs)
 
     def apply(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Record a torch function. Raises UnknownOperator for one without a record."""
+        """Record a torch function. Raises UnknownOperatorError for one without a record."""
         record, swapped = find(function)
         bound = record.bind(*(reversed(args) if swapped else args), **kwargs)
         if not isinstance(bound, Binding):
             return bound
-        inputs = tuple(self._source(operand) for operand in bound.operands)
-        outputs = self._new(bound.results)
+        inputs = tuple([self._source(operand) for operand in bound.operands])
+        results = share(bound.results)
+        outputs = self._new(results)
         operator = Operator(
             kind=record.kind,
             scope=self.scope,
             inputs=inputs,
-            outputs=tuple(output.id for output in outputs),
+            outputs=tuple([output.id for output in outputs]),
             attributes=bound.attributes,
-            input_types=tuple(None if o is None else TensorType.of(o) for o in bound.operands),
-            output_types=bound.results,
+            input_types=share(tuple([None if o is None else TensorType.of(o) for o in bound.operands])),
+            output_types=results,
             macs=record.macs(bound),
         )
         self.macs += operator.macs
@@ -148,6 +158,15 @@ class Frame:
         self.macs += fragment.macs
         return fragment.refill(self._new(fragment.types))
 
+    @contextmanager
+    def inside(self, scope: str) -> Iterator[None]:
+        """Record for another module meanwhile."""
+        outer, self.scope = self.scope, scope
+        try:
+            yield
+        finally:
+            self.scope = outer
+
     def close(self, result: Any) -> Fragment:
         """The fragment, given what the module returned."""
         outputs: list[Value] = []
@@ -157,18 +176,20 @@ class Frame:
                 return leaf
             self._check(leaf)
             outputs.append(leaf)
-            return _Slot(len(outputs) - 1)
+            return share(_Slot(len(outputs) - 1))
 
         form = map_tree(slot, result)
-        return Fragment(
+        fragment = Fragment(
             inputs=len(self.inputs),
             steps=tuple(self._steps),
             size=self._size,
             outputs=tuple(output.id for output in outputs),
-            types=tuple(output.type for output in outputs),
+            types=share(tuple([output.type for output in outputs])),
             form=form,
             macs=self.macs,
         )
+        self.inputs, self._steps = [], []  # symbols and frame refer to each other; leave no garbage in cycles
+        return fragment
 
     def _new(self, types: Sequence[TensorType]) -> list[Value]:
         first = self._size

@@ -11,7 +11,7 @@ Source = int | Constant | None
 """Where an operator's input comes from: the id of an edge, a constant, or nothing (left out)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Operator:
     """One operation on tensors that depend on the network's input.
 

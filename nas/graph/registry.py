@@ -19,7 +19,7 @@ Dimension = tuple[str, int, int]
 """("in" or "out", position among the operator's inputs or outputs, axis)."""
 
 
-class UnknownOperator(TypeError):
+class UnknownOperatorError(TypeError):
     """A network uses a torch function that has no record."""
 
 
@@ -131,7 +131,7 @@ def find(function: Callable[..., Any]) -> tuple[Record, bool]:
     """The record of a torch function, and whether its two arguments are to be swapped (`1 - x`).
 
     Raises:
-        UnknownOperator: there is none.
+        UnknownOperatorError: there is none.
     """
     _load()
     name = getattr(function, "__name__", repr(function)).strip("_")
@@ -139,7 +139,7 @@ def find(function: Callable[..., Any]) -> tuple[Record, bool]:
     reflected = name in _REFLECTED
     record = _BY_FUNCTION.get(_REFLECTED.get(name, name))
     if record is None or getattr(function, "__name__", "").endswith(f"{name}_"):
-        raise UnknownOperator(
+        raise UnknownOperatorError(
             f"torch function {getattr(function, '__name__', function)!r} has no operator record; "
             "register one in nas.graph.operators"
         )

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 
@@ -18,7 +18,7 @@ class TensorType(NamedTuple):
 
     @classmethod
     def of(cls, tensor: "torch.Tensor | Symbol") -> "TensorType":
-        return cls(tensor.shape, tensor.dtype)
+        return tensor.type if isinstance(tensor, Symbol) else cls(tensor.shape, tensor.dtype)
 
     @property
     def bytes(self) -> int:
@@ -137,26 +137,27 @@ for _name in (
 
 def dispatch(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Apply a torch function to arguments of which at least one is a symbol."""
-    symbols = list(symbols_in((args, kwargs)))
-    leading = next((symbol for symbol in symbols if symbol.varies), symbols[0])
+    leading = None
+    for symbol in symbols_in((*args, *kwargs.values())):
+        leading = symbol
+        if symbol.varies:
+            break
+    assert leading is not None
     return leading.apply(function, args, kwargs)
 
 
-def symbols_in(tree: Any) -> Iterator[Symbol]:
-    """All symbols in nested tuples, lists and dicts."""
-    if isinstance(tree, Symbol):
-        yield tree
-    elif isinstance(tree, list | tuple):
-        for item in tree:
-            yield from symbols_in(item)
-    elif isinstance(tree, Mapping):
-        for item in tree.values():
+def symbols_in(tree: Sequence[Any]) -> Iterator[Symbol]:
+    """All symbols in nested tuples and lists."""
+    for item in tree:
+        if isinstance(item, Symbol):
+            yield item
+        elif isinstance(item, list | tuple):
             yield from symbols_in(item)
 
 
 def map_tree(change: Callable[[Any], Any], tree: Any) -> Any:
     """The same nest of tuples, lists and dicts with every leaf changed."""
-    if isinstance(tree, Mapping):
+    if isinstance(tree, dict):
         return {key: map_tree(change, item) for key, item in tree.items()}
     if isinstance(tree, list):
         return [map_tree(change, item) for item in tree]
@@ -175,11 +176,63 @@ def on_meta(leaf: Any) -> Any:
 
 
 def infer(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What a torch function gives for meta tensors in place of symbols: shapes without values."""
-    with torch.no_grad():
-        return function(*map_tree(on_meta, args), **map_tree(on_meta, kwargs))
+    """The types of what a torch function gives: shapes without values.
+
+    Computed once on meta tensors for arguments of these types, then remembered.
+
+    Returns:
+        A TensorType in place of every tensor; several results as a tuple.
+    """
+    if function in _SHORTCUTS and not kwargs:
+        return _SHORTCUTS[function](*args)
+    key = (function, freeze(args, _identify), freeze(kwargs, _identify))
+    if key not in _INFERRED:
+        if len(_INFERRED) >= INFERRED_LIMIT:
+            _INFERRED.clear()
+        with torch.no_grad():
+            result = function(*map_tree(on_meta, args), **map_tree(on_meta, kwargs))
+        _INFERRED[key] = map_tree(_type_if_tensor, tuple(result) if isinstance(result, list) else result)
+    return _INFERRED[key]
 
 
 def type_of(function: Callable[..., Any], *args: Any, **kwargs: Any) -> TensorType:
     """The type of the one tensor that a torch function gives."""
-    return TensorType.of(cast(torch.Tensor, infer(function, *args, **kwargs)))
+    result: TensorType = infer(function, *args, **kwargs)
+    return result
+
+
+def freeze(tree: Any, identify: Callable[[Any], Any]) -> Any:
+    """Arguments as a key of a dictionary, tensors and symbols by what `identify` makes of them."""
+    if isinstance(tree, Symbol | torch.Tensor):
+        return identify(tree)
+    kind = type(tree)
+    if kind is tuple or kind is list:
+        return tuple([freeze(item, identify) for item in tree])
+    if kind is dict:
+        return tuple([(name, freeze(item, identify)) for name, item in tree.items()])
+    if kind is slice:
+        return ("slice", tree.start, tree.stop, tree.step)
+    return (kind, tree)
+
+
+def _identify(tensor: Any) -> Any:
+    return tensor.type if isinstance(tensor, Symbol) else (tensor.shape, tensor.dtype)
+
+
+def _narrowed(tensor: Any, dim: int, start: int, length: int) -> TensorType:
+    shape = list(tensor.shape)
+    if not 0 <= start <= start + length <= shape[dim]:
+        raise ValueError(f"entries {start} to {start + length} of axis {dim} of {shape}")
+    shape[dim] = length
+    return TensorType(torch.Size(shape), tensor.dtype)
+
+
+# The one function of which a network has thousands of different calls: slices of weights.
+_SHORTCUTS: dict[Callable[..., Any], Callable[..., Any]] = {torch.Tensor.narrow: _narrowed}
+
+INFERRED_LIMIT = 1 << 16
+_INFERRED: dict[Any, Any] = {}
+
+
+def _type_if_tensor(leaf: Any) -> Any:
+    return TensorType.of(leaf) if isinstance(leaf, torch.Tensor) else leaf

@@ -1,6 +1,8 @@
 """Tracing: from a network's own forward and decode to its graph, without computing anything."""
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 import torch
@@ -16,8 +18,11 @@ from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
 
-FRAGMENTS_PER_MODULE = 4096
+FRAGMENTS_PER_MODULE = 8192
 """How many calls of one module are remembered; the oldest is dropped first."""
+
+TRIAL_CALLS = 512
+"""After so many calls of a module it is judged whether remembering them pays."""
 
 
 class Tracer:
@@ -57,13 +62,14 @@ class Tracer:
         """The graph of one architecture, decode included.
 
         Raises:
-            UnknownOperator: the network uses a torch function that has no operator record.
+            UnknownOperatorError: the network uses a torch function that has no operator record.
         """
         images = TensorType(torch.Size((1, 3, *arch.resolution)), torch.float32)
         frame = Frame("", self._pool, [images])
         self._frames = [frame]
-        raw = self._net.run(frame.inputs[0], arch, self._run)
-        decoded = self._net.decode(raw, arch)
+        with _collector_paused():
+            raw = self._net.run(frame.inputs[0], arch, self._run)
+            decoded = self._net.decode(raw, arch)
         return Graph(
             arch=arch,
             skeleton=self.skeleton,
@@ -91,24 +97,26 @@ class Tracer:
                     setattr(module, method, self._remembering(name, getattr(module, method)))
 
     def _remembering(self, scope: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        fragments: dict[Any, Fragment] = {}
+        memory = _Memory()
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            frame = self._frames[-1]
+            if memory.is_useless:
+                with frame.inside(scope):
+                    return method(*args, **kwargs)
             key: list[Any] = []
             values: list[Value] = []
             _flatten(args, key, values)
             if kwargs:
                 _flatten((kwargs,), key, values)
             try:
-                fragment = fragments.get(found := tuple(key))
+                fragment = memory.find(call_key := tuple(key))
             except TypeError as error:
                 raise TypeError(f"module {scope!r} was called with settings without a hash: {error}") from None
             if fragment is None:
                 fragment = self._record(scope, method, args, kwargs, values)
-                if len(fragments) >= FRAGMENTS_PER_MODULE:
-                    del fragments[next(iter(fragments))]
-                fragments[found] = fragment
-            return self._frames[-1].call(fragment, values)
+                memory.keep(call_key, fragment)
+            return frame.call(fragment, values)
 
         return call
 
@@ -127,6 +135,43 @@ class Tracer:
             return frame.close(method(*_replaced(args, inputs), **_replaced(kwargs, inputs)))
         finally:
             self._frames.pop()
+
+
+class _Memory:
+    """The fragments of one module's calls."""
+
+    def __init__(self) -> None:
+        self._fragments: dict[Any, Fragment] = {}
+        self._lookups = 0
+        self._hits = 0
+        self.is_useless = False
+        """Whether calls hardly ever repeat; the module is then traced as part of its caller."""
+
+    def find(self, key: Any) -> Fragment | None:
+        fragment = self._fragments.get(key)
+        self._lookups += 1
+        self._hits += fragment is not None
+        return fragment
+
+    def keep(self, key: Any, fragment: Fragment) -> None:
+        self._fragments[key] = fragment
+        if self._lookups >= TRIAL_CALLS and self._hits * 32 < self._lookups:
+            self.is_useless = True
+            self._fragments.clear()
+        elif len(self._fragments) > FRAGMENTS_PER_MODULE:
+            del self._fragments[next(iter(self._fragments))]
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No garbage collection meanwhile: tracing leaves no cycles, and what it keeps would be scanned again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _StatisticSymbols(Mapping[str, tuple[Tensor, Tensor]]):

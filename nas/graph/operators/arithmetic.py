@@ -10,17 +10,14 @@ import torch
 from nas.graph.builder import NUMPY_TYPES, Builder
 from nas.graph.operator import Operator
 from nas.graph.registry import Binding, Dimension, Record, register
-from nas.graph.symbols import Symbol, TensorType, infer, on_meta, type_of
+from nas.graph.symbols import Symbol, TensorType, infer, type_of
 
 Operand = Symbol | torch.Tensor | float | int | bool
 
 
-def common_type(*operands: Operand) -> torch.dtype:
-    """The dtype in which torch computes with these operands."""
-    shadows = [on_meta(operand) for operand in operands]
-    dtype = torch.result_type(shadows[0], shadows[1])
-    for position in range(2, len(shadows)):
-        dtype = torch.promote_types(dtype, torch.result_type(shadows[0], shadows[position]))
+def common_type(x: Operand, y: Operand) -> torch.dtype:
+    """The dtype in which torch computes with these two."""
+    dtype: torch.dtype = infer(torch.result_type, x, y)
     return dtype
 
 

@@ -100,14 +100,18 @@ def _bind_conv_transpose(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Binding:
-    result = type_of(F.conv_transpose2d, x, weight, None, stride, padding, output_padding, groups, dilation)
+    strides, pads, extra, dilations = pair(stride), pair(padding), pair(output_padding), pair(dilation)
+    if x.shape[1] != weight.shape[0]:
+        raise ValueError(f"a weight {list(weight.shape)} for {x.shape[1]} channels")
+    sides = [
+        (x.shape[2 + axis] - 1) * strides[axis] - 2 * pads[axis]
+        + dilations[axis] * (weight.shape[2 + axis] - 1) + extra[axis] + 1
+        for axis in (0, 1)
+    ]  # fmt: skip
+    result = TensorType(torch.Size((x.shape[0], weight.shape[1] * groups, *sides)), x.dtype)
     attributes = {
-        "strides": pair(stride),
-        "pads": pair(padding) * 2,
-        "output_padding": pair(output_padding),
-        "dilations": pair(dilation),
-        "group": groups,
-    }
+        "strides": strides, "pads": pads * 2, "output_padding": extra, "dilations": dilations, "group": groups
+    }  # fmt: skip
     return Binding((x, weight, bias), attributes, (result,))
 
 

@@ -154,7 +154,7 @@ def _bind_split(function: Callable[..., Any], x: Symbol, *args: Any, **kwargs: A
         dim = kwargs.get("dim", args[1] if len(args) > 1 else 0)
         sizes = [part.shape[dim] for part in parts]
     attributes = {"axis": dim % x.ndim, "sizes": tuple(sizes)}
-    return Binding((x,), attributes, tuple(TensorType.of(part) for part in parts), tuple)
+    return Binding((x,), attributes, parts, tuple)
 
 
 def _emit_split(operator: Operator, builder: Builder) -> None:

@@ -10,7 +10,7 @@ import torch
 from nas.graph.builder import NUMPY_TYPES, ONNX_TYPES, Builder
 from nas.graph.operator import Operator
 from nas.graph.registry import Binding, Dimension, Record, register
-from nas.graph.symbols import Symbol, TensorType, infer
+from nas.graph.symbols import Symbol, TensorType, infer, type_of
 
 
 def tie_all(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
@@ -88,7 +88,7 @@ def _emit_softmax(type_: str, operator: Operator, builder: Builder) -> None:
 
 def _bind_to(function: Callable[..., Any], x: Symbol, *args: Any, **kwargs: Any) -> Any:
     """A cast; the symbol itself where its dtype stays."""
-    result = TensorType.of(infer(function, x, *_without_devices(args), **_without_device(kwargs)))
+    result = type_of(function, x, *_without_devices(args), **_without_device(kwargs))
     return x if result.dtype == x.dtype else Binding((x,), {}, (result,))
 
 

@@ -9,7 +9,7 @@ import torch
 from nas.graph.builder import Builder
 from nas.graph.operator import Operator
 from nas.graph.registry import Binding, Record, register
-from nas.graph.symbols import Symbol, TensorType, infer, type_of
+from nas.graph.symbols import Symbol, infer, type_of
 
 Dim = int | Sequence[int] | None
 
@@ -104,7 +104,7 @@ def _bind_extremum(
     forms: Any = torch.return_types
     wrap = forms.max if function is torch.max else forms.min
     attributes = {"axes": (dim % x.ndim,), "axis": dim % x.ndim, "keepdim": keepdim}
-    return Binding((x,), attributes, (TensorType.of(values), TensorType.of(places)), wrap)
+    return Binding((x,), attributes, (values, places), wrap)
 
 
 def _emit_extremum(value_type: str, place_type: str, operator: Operator, builder: Builder) -> None:

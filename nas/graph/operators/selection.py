@@ -7,7 +7,7 @@ import torch
 from nas.graph.builder import Builder
 from nas.graph.operator import Operator
 from nas.graph.registry import Binding, Record, register
-from nas.graph.symbols import Symbol, TensorType, infer, type_of
+from nas.graph.symbols import Symbol, infer, type_of
 
 
 def _bind_topk(
@@ -16,7 +16,7 @@ def _bind_topk(
     values, places = infer(torch.topk, x, k, dim)
     attributes = {"k": k, "axis": dim % x.ndim, "largest": int(largest), "sorted": int(sorted)}
     forms: Any = torch.return_types
-    return Binding((x,), attributes, (TensorType.of(values), TensorType.of(places)), forms.topk)
+    return Binding((x,), attributes, (values, places), forms.topk)
 
 
 def _emit_topk(operator: Operator, builder: Builder) -> None:
