@@ -225,3 +225,14 @@ def test_the_manager_speaks_for_its_space(rng: np.random.Generator) -> None:
     assert manager.contains(manager.crossover(manager.smallest(), manager.largest(), rng))
     assert manager.why_not(manager.sample_within(rng, size_of, low=100)) is None
     assert manager.published() == {}
+
+
+def test_a_narrowed_space_has_the_given_resolutions_only() -> None:
+    space = SearchSpace.load("person-crop")
+    narrow = space.narrow([(128, 96), (96, 64)])
+    assert narrow.resolutions == ((96, 64), (128, 96))
+    assert narrow.size * len(space.resolutions) == space.size * 2
+    assert space.contains(narrow.largest())
+    assert not narrow.contains(space.largest())
+    with pytest.raises(UserError, match="resolution: \\(64, 64\\) is not among"):
+        space.narrow([(64, 64)])
