@@ -3,6 +3,6 @@
 Everything is drawn with numpy and OpenCV from a seed: a training set can be had anywhere, without a download.
 """
 
-from nas.data.people.generate import generate
+from nas.data.people.generation import generate
 
 __all__ = ["generate"]
