@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nas.data.people.anatomy import Build, Floats, Landmark, landmarks
 from nas.data.people.backdrop import sample_backdrop
 from nas.data.people.body import person_mesh
-from nas.data.people.draw import SUPERSAMPLING, Image, Light, paint_figure
+from nas.data.people.draw import SUPERSAMPLING, Figure, Image, Light, paint_figure
 from nas.data.people.effects import develop
 from nas.data.people.foreground import paint_occluder
 from nas.data.people.kinematics import Camera, turn_x, turn_y, turn_z
@@ -24,7 +24,8 @@ from nas.space.skeleton import Skeleton
 _TRIES = 14
 _MIN_JOINTS = 8  # of the body's own twelve and the nose, that must lie in the image
 _TRUNCATED = 0.16
-_OCCLUDED = 0.3
+_OCCLUDED = 0.35
+_MIN_SEEN = 0.45  # of what people leave of each other, that things must not hide
 _BODY = (
     "nose",
     *(f"{s}_{j}" for s in ("left", "right") for j in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")),
@@ -65,10 +66,7 @@ def render_scene(
     canvas = cv2.resize(cv2.cvtColor(backdrop, cv2.COLOR_RGB2RGBA), fine, interpolation=cv2.INTER_LINEAR)
     light = Light.sample(rng)
     figures = [paint_figure(canvas, a.mesh, a.posed, a.camera, light, rng) for a in actors]
-    covered = np.zeros(canvas.shape[:2], dtype=bool)
-    for actor in actors:
-        if rng.random() < _OCCLUDED / len(actors):
-            covered |= paint_occluder(canvas, actor.box, rng)
+    covered = _paint_occluders(canvas, actors, figures, rng)
     people = []
     for actor, figure in reversed(list(zip(actors, figures, strict=True))):
         people.append(annotation(keypoints_of(actor.joints, skeleton, figure, covered, size), figure))
@@ -171,6 +169,27 @@ def _joints(marks: dict[str, Landmark], pixels: Floats, view: Floats) -> dict[st
         name: Joint((float(x), float(y)), float(z), mark.depth)
         for (name, mark), (x, y), z in zip(marks.items(), pixels, view[:, 2], strict=True)
     }
+
+
+def _paint_occluders(
+    canvas: Image, actors: list[Actor], figures: list[Figure], rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """[H, W] fine, where things stand before people; what would hide somebody wholly is taken away."""
+    covered = np.zeros(canvas.shape[:2], dtype=bool)
+    seen, nearer = [], np.zeros_like(covered)
+    for figure in reversed(figures):
+        seen.append(figure.silhouette & ~nearer)
+        nearer |= figure.painted
+    for actor in actors:
+        if rng.random() >= _OCCLUDED / len(actors):
+            continue
+        before = canvas.copy()
+        now = covered | paint_occluder(canvas, actor.box, rng)
+        if all(np.count_nonzero(part & ~now) >= _MIN_SEEN * np.count_nonzero(part) for part in seen):
+            covered = now
+        else:
+            canvas[:] = before
+    return covered
 
 
 def _cast_shadows(backdrop: Image, actors: list[Actor], rng: np.random.Generator) -> None:
