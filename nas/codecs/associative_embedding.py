@@ -38,6 +38,11 @@ NMS_KERNEL = 5
 DETECTION_THRESHOLD = 0.1
 TAG_THRESHOLD = 1.0
 TIE_BREAK = 1e-3
+NO_MATCH = 1e3
+"""Costs more than any two pairs that can be matched."""
+
+FLAT_TOP = FINE * (NMS_KERNEL // 2 + 0.5)
+"""Pixels: how far apart two peaks that max-pooling keeps can lie and still be within one window."""
 
 FILL_CELLS = 2**20
 """Cells that the search for missing keypoints holds in memory at once."""
@@ -133,20 +138,37 @@ class AssociativeEmbeddingCodec(Codec):
         Args:
             candidates: as `decode_maps` returns them.
         """
-        keypoints, tags = match_by_tags(candidates["candidates"])
+        keypoints, tags = match_by_tags(drop_twins(candidates["candidates"]))
         scores = keypoints[..., 2].mean(1) if len(keypoints) else np.zeros(0)
         best = np.argsort(-scores, kind="stable")[:MAX_PEOPLE]
         filled = fill_missing(keypoints[best], tags[best], candidates["heatmap"], candidates["tag_map"])
         return Poses(filled, scores[best])
 
 
+def drop_twins(candidates: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Candidates [K, M, 3 + T] with score 0 where an earlier one is the same peak.
+
+    Max-pooling keeps every cell of a flat top. Peaks that it keeps so near to each other have equal scores;
+    with close tags besides, they are one.
+    """
+    kept = np.array(candidates, np.float64)
+    one, other = kept[:, :, None], kept[:, None, :]
+    near = (np.abs(one[..., :2] - other[..., :2]) <= FLAT_TOP).all(-1)
+    equal = one[..., 2] == other[..., 2]
+    similar = np.linalg.norm(one[..., 3:] - other[..., 3:], axis=-1) < TAG_THRESHOLD
+    twins = np.tril(near & equal & similar, k=-1).any(-1)
+    kept[twins, 2] = 0
+    return kept
+
+
 def match_by_tags(candidates: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Groups candidates [K, M, 3 + T] into people.
 
     Keypoint by keypoint, in the skeleton's order: the candidates above the detection threshold are assigned
-    to the people so far at the least sum of round(|tag - mean tag of the person|) * 100 - score, and of equal
-    sums at the least squared distances; those left over, or with a tag distance of 1 and more, begin new
-    people.
+    to the people so far at the least sum of round(d) * 100 - score, where d is the distance between the tag
+    and the person's mean tag; of equal sums the one of the least squared distances is taken. Pairs of d >= 1
+    cannot be matched: they all cost the same, so that no good pair is given up for a hopeless one.
+    Who is left over begins a new person.
 
     Returns:
         keypoints [N, K, 3] x, y (px), score, where missing ones are 0; mean tags [N, T].
@@ -160,8 +182,10 @@ def match_by_tags(candidates: NDArray[np.floating]) -> tuple[NDArray[np.float64]
         rows = rows[(rows[:, 2] > DETECTION_THRESHOLD) & np.isfinite(rows).all(1)]
         means = tag_sums[:people] / joints[:people]
         distance = np.linalg.norm(rows[:, None, 3:] - means[None], axis=-1)
-        row, column = linear_sum_assignment(np.round(distance) * 100 - rows[:, 2:3] + TIE_BREAK * distance**2)
-        near = distance[row, column] < TAG_THRESHOLD
+        close = distance < TAG_THRESHOLD
+        cost = np.round(distance) * 100 - rows[:, 2:3] + TIE_BREAK * distance**2
+        row, column = linear_sum_assignment(np.where(close, cost, NO_MATCH))
+        near = close[row, column]
         owner = np.full(len(rows), -1)
         owner[row[near]] = column[near]
         new = owner < 0

@@ -7,6 +7,7 @@ from scipy.optimize import linear_sum_assignment
 
 from nas.codecs.associative_embedding import (
     AssociativeEmbeddingCodec,
+    drop_twins,
     fill_missing,
     match_by_tags,
 )
@@ -145,7 +146,7 @@ def brute_force_match(candidates):
         if people:
             cost = np.array(
                 [
-                    [round(d) * 100 - row[2] + 1e-3 * d**2 for d in line]
+                    [round(d) * 100 - row[2] + 1e-3 * d**2 if d < 1 else 1e3 for d in line]
                     for line, row in zip(distance, rows, strict=True)
                 ]
             )
@@ -213,3 +214,34 @@ def test_missing_joints_stay_missing_where_nothing_is_seen():
     keypoints = np.array([[[1.0, 1.0, 0.9], [0, 0, 0]]])
     filled = fill_missing(keypoints, np.zeros((1, 1)), np.full((2, 8, 8), -0.01), np.zeros((2, 8, 8, 1)))
     np.testing.assert_allclose(filled, keypoints)
+
+
+def test_a_newcomer_does_not_break_good_pairs():
+    """Tags 20 50 40 30 are known, 60 40 50 are seen: the two good pairs stay, 60 is a new person."""
+    candidates = np.zeros((2, 4, 4))
+    candidates[0] = [[x, 0, 0.9, tag] for x, tag in enumerate((20, 50, 40, 30))]
+    candidates[1, :3] = [[x, 5, 0.9, tag] for x, tag in enumerate((60, 40, 50))]
+    keypoints, tags = match_by_tags(candidates)
+    np.testing.assert_allclose(tags[:, 0], [20, 50, 40, 30, 60])
+    np.testing.assert_allclose(keypoints[:, 1, 2], [0, 0.9, 0.9, 0, 0.9])
+
+
+def test_a_flat_top_is_one_peak():
+    candidates = np.zeros((1, 4, 4))
+    candidates[0] = [[10, 8, 0.5, 3], [11, 8, 0.5, 3.1], [11, 8, 0.5, 7], [40, 8, 0.5, 3]]
+    np.testing.assert_array_equal(drop_twins(candidates)[0, :, 2], [0.5, 0, 0.5, 0.5])
+
+
+def test_a_keypoint_between_two_cells_gives_one_person(codec):
+    keypoints = np.zeros((1, 17, 3))
+    keypoints[0, :, :] = [101.5, 61.5, 2]
+    poses = codec.group(codec.decode_maps(ideal_outputs(codec, make_people(keypoints))))
+    assert len(poses) == 1
+
+
+def test_what_is_not_finite_is_no_candidate():
+    candidates = np.full((2, 3, 4), np.nan)
+    candidates[:, 0] = [1.0, 1.0, 0.9, 2.0]
+    candidates[:, 1] = [1.0, 1.0, 0.9, np.nan]
+    keypoints, _ = match_by_tags(candidates)
+    assert len(keypoints) == 1

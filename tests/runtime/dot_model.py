@@ -16,7 +16,9 @@ DOTS = Skeleton("dots", ("red", "green", "blue"), (("red", "blue"),), (0.1, 0.1,
 
 def dot_arch(resolution: tuple[int, int]) -> Arch:
     stage = Stage("mbconv", "relu", 2, 8, (Block(3, 1),))
-    return Arch(resolution, Stem(8, "relu"), (stage,), Neck(), Head("simcc", (("label", "gaussian"), ("split", 2))))
+    return Arch(
+        resolution, Stem(8, "relu"), (stage,), Neck(), Head("simcc", (("label", "gaussian"), ("split", 2)))
+    )
 
 
 def write_dot_model(
