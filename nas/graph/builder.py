@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, NodeProto, TensorProto, numpy_helper
 from torch import Tensor
 
-from nas.graph.constants import Constant, Evaluator, depends_on_network
+from nas.graph.constants import Constant, Evaluator, leaves_of
 from nas.graph.operator import Operator
 
 ONNX_TYPES = {
@@ -123,7 +123,7 @@ class Builder:
         return self._constants[key]
 
     def _hold(self, constant: Constant, arbitrary: float, scalar_if_uniform: bool) -> str:
-        if self._evaluate is None and depends_on_network(constant):
+        if self._evaluate is None and leaves_of(constant):
             return self._initializer(np.full(constant.shape, arbitrary, NUMPY_TYPES[constant.dtype]))
         tensor = self._value(constant)
         if scalar_if_uniform and tensor.numel() > 1 and not any(tensor.stride()):

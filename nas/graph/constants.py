@@ -167,11 +167,14 @@ class Evaluator:
         return self(leaf) if isinstance(leaf, Constant) else leaf
 
 
-def depends_on_network(constant: Constant) -> bool:
-    """Whether values are needed that only a network has."""
-    if isinstance(constant.source, Expression):
-        return any(depends_on_network(c) for c in _constants_in((constant.source.args, constant.source.kwargs)))
-    return isinstance(constant.source, Leaf)
+def leaves_of(constant: Constant) -> set[Leaf]:
+    """The tensors of the network that a constant is computed from."""
+    if isinstance(constant.source, Leaf):
+        return {constant.source}
+    if isinstance(constant.source, Given):
+        return set()
+    inner = _constants_in((constant.source.args, constant.source.kwargs))
+    return set().union(*(leaves_of(part) for part in inner))
 
 
 def _constants_in(tree: Any) -> list[Constant]:

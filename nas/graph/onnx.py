@@ -66,6 +66,9 @@ def network_values(net: nn.Module, stats: Statistics | None = None) -> Callable[
     tensors = {**dict(net.named_parameters()), **dict(net.named_buffers())}
 
     def value(leaf: Leaf) -> Tensor:
+        return found(leaf).cpu()
+
+    def found(leaf: Leaf) -> Tensor:
         if leaf.role in ("parameter", "buffer"):
             return tensors[leaf.name]
         if stats is not None:

@@ -125,11 +125,11 @@ def _emit_slice(operator: Operator, builder: Builder) -> None:
     ranges: Ranges = operator.attributes["ranges"]
     cut = [axis for axis, size in enumerate(x.shape) if ranges[axis] != (0, 1, size)]
     sliced = [count for _, _, count in ranges]
-    inputs = [name, *_bounds(builder, ranges, cut)]
     if tuple(sliced) == tuple(operator.shape):
-        builder.emit(operator, "Slice", inputs)
+        builder.emit(operator, "Slice", [name, *_bounds(builder, ranges, cut)])
         return
-    name = builder.node("Slice", inputs) if cut else name
+    if cut:
+        name = builder.node("Slice", [name, *_bounds(builder, ranges, cut)])
     builder.emit(operator, "Reshape", [name, builder.integers(operator.shape)])
 
 

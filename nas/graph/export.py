@@ -1,0 +1,170 @@
+"""Writing a network as an ONNX file that was checked against torch."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnx import ModelProto
+from torch import Tensor
+
+from nas.graph.onnx import RAW_PREFIX, to_onnx
+from nas.graph.tracer import Tracer
+from nas.layers import Statistics
+from nas.models import PoseNet
+from nas.space.arch import Arch
+
+TOLERANCE = 5e-4
+"""Largest error relative to the largest magnitude of an output: fp32, summed in another order."""
+
+AGREEMENT = 0.9
+"""Share of decoded rows that must agree: peaks of equal height may be found in another order."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class ParityError(RuntimeError):
+    """An exported model does not compute what the network computes."""
+
+
+def export_onnx(
+    net: PoseNet,
+    path: Path | str,
+    *,
+    arch: Arch | None = None,
+    stats: Statistics | None = None,
+    images: Iterable[Tensor] = (),
+    seed: int = 0,
+) -> ModelProto:
+    """Write an ONNX model with decode inside, after it was compared with torch on random and the given images.
+
+    Args:
+        net: a network, plain or not.
+        path: the file; it appears only when it is complete.
+        arch: which architecture, where the network holds several.
+        stats: batch-norm statistics, unless they are embedded.
+        images: normalised images [3, H, W] to compare on as well.
+        seed: of the random image.
+
+    Raises:
+        StatisticsMissingError: statistics are neither given nor embedded.
+        ParityError: the model's outputs differ from the network's.
+    """
+    arch, path = net.resolve(arch), Path(path)
+    graph = Tracer.of(net)(arch)
+    model = to_onnx(graph, net, stats=stats)
+    onnx.checker.check_model(model)
+    noise = torch.randn(3, *arch.resolution, generator=torch.Generator().manual_seed(seed))
+    checked = to_onnx(graph, net, stats=stats, raw=True)
+    _compare(net, model, checked, [noise, *images], arch, stats)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(model.SerializeToString())
+    partial.replace(path)
+    return model
+
+
+def _compare(
+    net: PoseNet,
+    model: ModelProto,
+    checked: ModelProto,
+    images: Iterable[Tensor],
+    arch: Arch,
+    stats: Statistics | None,
+) -> None:
+    """The network's outputs must agree closely; decode is compared on the same outputs, where peaks are the same."""
+    final, whole = _session(model), _session(checked)
+    training = net.training
+    net.eval()
+    try:
+        for image in images:
+            batch = image.detach().cpu().float().unsqueeze(0)
+            found = _run(whole, batch)
+            raw = {name[len(RAW_PREFIX) :]: v for name, v in found.items() if name.startswith(RAW_PREFIX)}
+            decoded = {name: v for name, v in found.items() if not name.startswith(RAW_PREFIX)}
+            _require_close(_forward(net, batch, arch, stats), raw)
+            _require_agreement(_decode(net, raw, arch), decoded)
+            _require_agreement(decoded, _run(final, batch))
+    finally:
+        net.train(training)
+
+
+def _session(model: ModelProto) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _run(session: Any, batch: Tensor) -> Arrays:
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, {"images": batch.numpy()}), strict=True))
+
+
+@torch.no_grad()
+def _forward(net: PoseNet, batch: Tensor, arch: Arch, stats: Statistics | None) -> Arrays:
+    return _arrays(net(batch.to(next(net.parameters()).device), arch, stats))
+
+
+@torch.no_grad()
+def _decode(net: PoseNet, raw: Arrays, arch: Arch) -> Arrays:
+    return _arrays(net.decode({name: torch.from_numpy(value) for name, value in raw.items()}, arch))
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> Arrays:
+    return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+
+
+def _require_same_form(reference: Arrays, found: Arrays) -> None:
+    expected = {name: (value.shape, value.dtype) for name, value in reference.items()}
+    if expected != {name: (value.shape, value.dtype) for name, value in found.items()}:
+        raise ParityError(f"the exported model's outputs differ in name, shape or dtype from {expected}")
+
+
+def _require_close(reference: Arrays, found: Arrays) -> None:
+    _require_same_form(reference, found)
+    for name, value in reference.items():
+        scale = np.abs(value).max(initial=1e-6)
+        error = np.abs(found[name] - value).max(initial=0) / scale
+        if not error <= TOLERANCE:
+            raise ParityError(f"output {name!r} of the exported model is off by {error:.1e} of its largest value")
+
+
+def _require_agreement(reference: Arrays, found: Arrays) -> None:
+    _require_same_form(reference, found)
+    for name, value in reference.items():
+        share = agreement(value, found[name])
+        if not share >= AGREEMENT:
+            raise ParityError(f"only {share:.0%} of the decoded {name!r} agree with torch")
+
+
+def agreement(reference: NDArray[Any], found: NDArray[Any]) -> float:
+    """The share of rows (along the last axis) that are equal within tolerance.
+
+    Rows of three or more columns hold a score in the third: the scores of all must be equal within tolerance
+    (else the share is 0), and rows whose neighbour has the same score are left out, since their order is open.
+    """
+    if reference.ndim == 0:
+        reference, found = reference.reshape(1), found.reshape(1)
+    scale = np.abs(reference).reshape(-1, reference.shape[-1]).max(axis=0, initial=1e-6)
+    equal = np.abs(found - reference) <= TOLERANCE * scale
+    rows = equal.all(axis=-1)
+    if reference.ndim < 3 or not 3 <= reference.shape[-1] <= 8:
+        return float(rows.mean())
+    if not equal[..., 2].all():
+        return 0.0
+    settled = ~_tied(reference[..., 2], TOLERANCE * scale[2])
+    return float(rows[settled].mean()) if settled.any() else 1.0
+
+
+def _tied(scores: NDArray[Any], tolerance: float) -> NDArray[np.bool_]:
+    near = np.abs(np.diff(scores, axis=-1)) <= tolerance
+    tied = np.zeros(scores.shape, bool)
+    tied[..., 1:] |= near
+    tied[..., :-1] |= near
+    return tied
