@@ -1,0 +1,47 @@
+"""An exported network gives the poses of the torch network that it came from."""
+
+import numpy as np
+import pytest
+import torch
+
+from nas.evaluate.torch_model import TorchModel
+from nas.graph import export_onnx
+from nas.models import PoseNet, calibrate, transfer
+from nas.runtime import OnnxModel, PosePipeline
+from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
+from nas.space.heads import head_names, head_spec
+
+
+@pytest.fixture(scope="module", params=head_names())
+def models(request, tmp_path_factory):
+    stages = tuple(
+        Stage("mbconv", "relu6", stride, width, (Block(3, 1),))
+        for stride, width in ((2, 8), (2, 8), (2, 16), (1, 16))
+    )
+    neck = Neck("fusion_deconv", "deconv4x4", (16, 16, 8))
+    head = Head(request.param, tuple(sorted(head_spec(request.param).options.items())))
+    arch = Arch((64, 96), Stem(8, "relu6"), stages, neck, head)
+    torch.manual_seed(0)
+    net = PoseNet(arch, "coco17")
+    net = transfer(net, arch, calibrate(net, arch, [torch.randn(4, 3, 64, 96)]))
+    path = tmp_path_factory.mktemp("exported") / "net.onnx"
+    export_onnx(net, path)
+    return TorchModel(net), OnnxModel(path)
+
+
+def test_candidates_agree(models):
+    in_torch, exported = models
+    images = np.random.default_rng(1).integers(0, 256, (2, 64, 96, 3), np.uint8)
+    assert exported.arch == in_torch.arch
+    assert exported.skeleton == in_torch.skeleton
+    for expected, found in zip(in_torch.candidates(images), exported.candidates(images), strict=True):
+        assert set(found) == set(expected)
+        for name in set(found) - {"candidates", "keypoints"}:
+            np.testing.assert_allclose(found[name], expected[name], atol=1e-3)
+
+
+def test_pipeline_runs_both(models):
+    image = np.random.default_rng(2).integers(0, 256, (90, 70, 3), np.uint8)
+    poses = [PosePipeline(model)(image) for model in models]
+    assert len(poses[0]) == len(poses[1])
+    assert poses[0].keypoints.shape[1:] == (17, 3)
