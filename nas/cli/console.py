@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.table import Table
 
 out = Console(highlight=False, soft_wrap=True)
@@ -34,7 +35,7 @@ def make_table(
     for position, column in enumerate(columns):
         table.add_column(column, justify="left" if position < text_columns else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(format_cell(cell) for cell in row))
+        table.add_row(*(escape(format_cell(cell)) for cell in row))
     return table
 
 

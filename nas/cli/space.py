@@ -83,9 +83,9 @@ def _networks(space: Any, skeleton: str, *, samples: int, seed: int) -> dict[str
 
     rng = np.random.default_rng(seed)
     drawn = [space.sample(rng) for _ in range(samples)]
-    median = sorted(drawn, key=lambda arch: complexity(arch, skeleton).macs)[samples // 2]
+    median = sorted(drawn, key=lambda arch: complexity(arch, skeleton, space=space).macs)[samples // 2]
     rows = {"smallest": space.smallest(), "median": median, "largest": space.largest()}
-    return {name: _network(arch, complexity(arch, skeleton)) for name, arch in rows.items()}
+    return {name: _network(arch, complexity(arch, skeleton, space=space)) for name, arch in rows.items()}
 
 
 def _network(arch: Any, size: Any) -> dict[str, Any]:

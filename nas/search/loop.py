@@ -46,6 +46,9 @@ class Progress:
         return None if self.seconds_each is None else (self.total - self.done) * self.seconds_each
 
 
+Report = Callable[[Progress], None]
+
+
 def score_networks(
     proposer: Proposer,
     evaluate: Evaluator,
@@ -54,7 +57,7 @@ def score_networks(
     cache: EvaluationCache,
     budgets_ms: Sequence[float],
     trials: int,
-    report: Callable[[Progress], None],
+    report: Report,
 ) -> list[Evaluated]:
     """Score networks until the record holds `trials` of these budgets; returns all that the record holds.
 

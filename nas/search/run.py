@@ -1,6 +1,7 @@
 """Searching in a run folder: from a trained supernet and a latency predictor to measured subnets."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from nas.latency import Progress as TimingProgress
 from nas.search.budgets import check_budgets
 from nas.search.evaluator import SubnetEvaluator, digest_files
 from nas.search.finalists import Measured, run_finals
-from nas.search.loop import Progress, score_networks
+from nas.search.loop import Report, score_networks
 from nas.search.pareto import within
 from nas.search.proposal import Proposer
 from nas.search.record import EvaluationCache, SearchRecord
@@ -54,6 +55,19 @@ class SearchSettings:
 
 
 @dataclass(frozen=True)
+class Displays:
+    """How a search tells what it does; each is entered for as long as that lasts.
+
+    Args:
+        scoring: told after every scored network.
+        timing: told how measuring finalists goes.
+    """
+
+    scoring: Callable[[], AbstractContextManager[Report]] = lambda: nullcontext(lambda _: None)
+    timing: Callable[[], AbstractContextManager[TimingProgress | None]] = nullcontext
+
+
+@dataclass(frozen=True)
 class _Search:
     """What the steps of a search share."""
 
@@ -70,8 +84,7 @@ def search_run(
     run: RunFolder,
     settings: SearchSettings,
     *,
-    report: Callable[[Progress], None] = lambda _: None,
-    timing: TimingProgress | None = None,
+    displays: Displays | None = None,
 ) -> SearchResult:
     """Search the subnets of a trained supernet, going on where a former call was stopped.
 
@@ -80,8 +93,7 @@ def search_run(
     Args:
         run: the folder of the trained supernet.
         settings: budgets and the like.
-        report: told after every scored network.
-        timing: told how measuring the finalists goes.
+        displays: how progress is told.
 
     Raises:
         UserError: no supernet; no predictor, or one of another device or skeleton; a budget below the
@@ -97,16 +109,18 @@ def search_run(
         metric=settings.metric,
         cost=search.cost,
     )
-    history = score_networks(
-        Proposer(search.space, search.cost, budgets_ms=search.budgets, seed=settings.seed),
-        evaluator,
-        record=record,
-        cache=EvaluationCache(run.search_folder / "evaluations.jsonl"),
-        budgets_ms=search.budgets,
-        trials=settings.trials,
-        report=report,
-    )
-    result = _choose(search, history, _facts(search, record), timing)
+    displays = displays or Displays()
+    with displays.scoring() as report:
+        history = score_networks(
+            Proposer(search.space, search.cost, budgets_ms=search.budgets, seed=settings.seed),
+            evaluator,
+            record=record,
+            cache=EvaluationCache(run.search_folder / "evaluations.jsonl"),
+            budgets_ms=search.budgets,
+            trials=settings.trials,
+            report=report,
+        )
+    result = _choose(search, history, _facts(search, record), displays)
     result.save(run.search_folder / "results.json", run.subnets_folder)
     return result
 
@@ -170,7 +184,7 @@ def _open_evaluator(search: _Search) -> SubnetEvaluator:
 
 
 def _choose(
-    search: _Search, history: Sequence[Evaluated], facts: Mapping[str, Any], timing: TimingProgress | None
+    search: _Search, history: Sequence[Evaluated], facts: Mapping[str, Any], displays: Displays
 ) -> SearchResult:
     """Measure finalists and pick the winner of each budget; by prediction alone for another device."""
     device = search.predictor.device
@@ -181,13 +195,14 @@ def _choose(
 
     def measure(archs: Sequence[Arch]) -> dict[str, Measured]:
         networks = [arch_network(arch, search.tracer) for arch in archs]
-        timings = time_networks(
-            networks,
-            threads=device.threads,
-            seed=search.settings.seed,
-            protocol=search.predictor.protocol,
-            progress=timing,
-        )
+        with displays.timing() as progress:
+            timings = time_networks(
+                networks,
+                threads=device.threads,
+                seed=search.settings.seed,
+                protocol=search.predictor.protocol,
+                progress=progress,
+            )
         people = search.settings.people
         return {arch.id: _measured(arch, found, people) for arch, found in zip(archs, timings, strict=True)}
 

@@ -1,0 +1,80 @@
+"""`nas demo`: the whole pipeline on generated people."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nas.cli.console import err, out, print_json, print_table, remark
+
+_SECONDS_PER_LINE = 10.0
+
+
+def demo(
+    run: Annotated[Path, typer.Option(help="The run's folder.")] = Path("runs/demo"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="All stages, each too short to learn much; two minutes.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads; by default all cores.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Generate people, train a supernet, measure, search two budgets, fine-tune, export, validate."""
+    from nas.cli.latency import VisitDisplay
+    from nas.cli.search import SearchDisplay
+    from nas.demo import DemoDisplays, DemoScale, run_demo
+    from nas.search.run import Displays
+
+    scale = DemoScale.quick() if quick else DemoScale()
+    displays = DemoDisplays(_PictureLines, Displays(SearchDisplay, VisitDisplay))
+    summary = run_demo(run, scale, console=err, displays=displays, threads=threads)
+    if as_json:
+        print_json(summary)
+        return
+    _print_summary(run, summary)
+
+
+def _print_summary(run: Path, summary: dict[str, Any]) -> None:
+    out.print()
+    columns = (
+        "name",
+        "budget_ms",
+        "predicted_ms",
+        "measured_ms",
+        "inherited_ap",
+        "finetuned_ap",
+        "finetuned_ap50",
+    )
+    titles = ("subnet", "budget ms", "predicted ms", "measured ms", "AP inherited", "AP fine-tuned", "AP50")
+    rows = [tuple(subnet[column] for column in columns) for subnet in summary["subnets"]]
+    average = ("average pose", None, None, None, None, summary["baseline_ap"], summary["baseline_ap50"])
+    print_table("The most accurate networks within their budgets, on this machine", titles, [*rows, average])
+    people = summary["validation"]["people"]
+    out.print(
+        "\nAP inherited: before fine-tuning, on training pictures kept apart for the search. "
+        f"AP fine-tuned and AP50: of the exported ONNX files on {people:,} validation people in their true boxes, no flip test."
+    )
+    for budget in summary["unmet_budgets_ms"]:
+        remark(f"{budget:g} ms: no network was measured within it; run on a quieter machine.")
+    if any(subnet["loaded"] for subnet in summary["subnets"]):
+        out.print("Other processes used the processor while networks were timed: times may be too long.")
+    out.print(f"\nNetworks: {run / 'subnets'}/*.onnx   people with poses: {run / 'validation_people.png'}")
+    out.print(f"All figures: {run / 'summary.json'}")
+
+
+class _PictureLines:
+    """Says on stderr how many pictures are drawn."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._started = self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last >= _SECONDS_PER_LINE and done < total:
+            self._last = now
+            # What an earlier call had drawn counts as well: the first rates may be too high.
+            rate = done / (now - self._started)
+            remark(
+                f"{self._title}: {done}/{total} pictures, {rate:.0f}/s, {(total - done) / rate:.0f} s left"
+            )

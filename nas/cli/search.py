@@ -1,0 +1,145 @@
+"""`nas search`: subnets of a trained supernet within budgets of milliseconds."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from nas.cli.console import err, out, print_json, print_table, remark
+
+if TYPE_CHECKING:
+    from nas.search.loop import Progress
+    from nas.search.results import SearchResult
+
+_SECONDS_PER_LINE = 15.0
+
+
+def search(
+    run: Annotated[Path, typer.Argument(help="The run folder of a trained supernet.")],
+    budget_ms: Annotated[
+        list[float], typer.Option("--budget-ms", help="Most milliseconds a subnet may take; may be repeated.")
+    ],
+    trials: Annotated[int, typer.Option(min=1, help="Networks to score for these budgets.")] = 200,
+    metric: Annotated[str, typer.Option(help="The score to search for, e.g. AP or PCK_torso@0.2.")] = "AP",
+    people: Annotated[
+        int, typer.Option(min=1, help="People per image: a head on person crops runs once for each.")
+    ] = 1,
+    finalists: Annotated[int, typer.Option(min=1, help="Networks per budget that are really measured.")] = 3,
+    predictor: Annotated[
+        Path | None, typer.Option(help="A latency predictor; by default the run's latency/predictor.json.")
+    ] = None,
+    allow_other_device: Annotated[
+        bool,
+        typer.Option("--allow-other-device", help="Use another device's predictor; nothing is measured."),
+    ] = False,
+    storage: Annotated[
+        str | None, typer.Option(help="Optuna storage URL; by default sqlite in the run.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Find the most accurate subnet within each budget. The same command resumes an interrupted search."""
+    from nas.cli.latency import VisitDisplay
+    from nas.search.run import Displays, SearchSettings, search_run
+    from nas.train import RunFolder
+
+    folder = RunFolder.open(run)
+    settings = SearchSettings(
+        budgets_ms=budget_ms,
+        trials=trials,
+        metric=metric,
+        people=people,
+        finalists=finalists,
+        seed=seed,
+        predictor=predictor,
+        allow_other_device=allow_other_device,
+        storage=storage,
+    )
+    result = search_run(folder, settings, displays=Displays(SearchDisplay, VisitDisplay))
+    if as_json:
+        print_json(result.to_json())
+        return
+    print_subnets(result)
+    out.print(
+        f"\nSubnets: {folder.subnets_folder}/*.json   everything: {folder.search_folder / 'results.json'}"
+    )
+    for subnet in result.subnets[:1]:
+        out.print(f"Next: nas finetune {run} {folder.subnets_folder / subnet.name}.json --name {subnet.name}")
+
+
+def print_subnets(result: "SearchResult") -> None:
+    """The table of what was found, and what was not."""
+    print_table(
+        f"{len(result.history)} networks scored on the search split, with inherited weights",
+        ("subnet", "budget ms", "predicted ms", "measured ms", "inherited AP", "AP50", ""),
+        (
+            (
+                figures["name"],
+                figures["budget_ms"],
+                figures["predicted_ms"],
+                figures["measured_ms"],
+                figures["inherited_ap"],
+                figures["inherited"].get("AP50"),
+                "timed under load" if figures["loaded"] else "",
+            )
+            for figures in (subnet.figures() for subnet in result.subnets)
+        ),
+    )
+    for budget in result.unmet_ms:
+        remark(
+            f"{budget:g} ms: no network was measured within it, though predicted to be; score more networks "
+            "(--trials), measure more for the predictor, or raise the budget."
+        )
+    if result.subnets and result.subnets[0].measured is None:
+        remark("The predictor is of another device: nothing was measured here.")
+
+
+class SearchDisplay:
+    """Shows how far a search is: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+        self._last_line = 0.0
+        if err.is_terminal:
+            columns = (
+                TextColumn("search"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[detail]}"),
+            )
+            self._bar = Bar(*columns, console=err)
+            self._task = self._bar.add_task("search", total=None, detail="")
+
+    def __enter__(self) -> "SearchDisplay":
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, progress: "Progress") -> None:
+        """Show one more scored network."""
+        detail = _detail(progress)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=progress.done, total=progress.total, detail=detail)
+        elif progress.done >= progress.total or time.monotonic() - self._last_line > _SECONDS_PER_LINE:
+            self._last_line = time.monotonic()
+            remark(f"search {progress.done}/{progress.total}  {detail}")
+
+
+def _detail(progress: "Progress") -> str:
+    from nas.train.progress import duration
+
+    best = "  ".join(
+        f"{budget:.4g} ms: {accuracy:.3f}"
+        for budget, accuracy in progress.best.items()
+        if accuracy is not None
+    )
+    if progress.seconds_each is None or progress.remaining_seconds is None:
+        return best
+    return f"{progress.seconds_each:.1f} s each, {duration(progress.remaining_seconds)} left   best {best}"

@@ -1,0 +1,144 @@
+"""`nas validate`: what a network scores on annotated images."""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from nas.cli.console import err, out, print_json, print_table, remark
+from nas.errors import UserError
+
+if TYPE_CHECKING:
+    from nas.evaluate import PoseModel, Result
+    from nas.space import Skeleton
+
+_SECONDS_PER_LINE = 15.0
+
+
+def validate(
+    model: Annotated[Path, typer.Argument(help="Weights (.safetensors), or an exported network (.onnx).")],
+    data: Annotated[Path, typer.Option(help="A COCO keypoint annotation file.")],
+    images: Annotated[Path, typer.Option(help="The folder that its file names start from.")],
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Run every image mirrored as well (weights only).")
+    ] = False,
+    results: Annotated[
+        Path | None, typer.Option(help="Write the results file of the COCO server here.")
+    ] = None,
+    other_joints: Annotated[
+        bool, typer.Option("--other-joints", help="Accept data of another skeleton: score the shared joints.")
+    ] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Images run at once.")] = 32,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch or onnxruntime.")] = None,
+    backend: Annotated[
+        Literal["faster", "pycocotools"], typer.Option(help="Who computes AP; both give the same figures.")
+    ] = "faster",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """COCO AP, PCK and, for CrowdPose data, its AP, of torch weights or of an ONNX file."""
+    from nas.data import load_annotations
+    from nas.evaluate import validate as run_validation
+    from nas.evaluate import write_results
+
+    network = load_model(model, flip=flip, threads=threads)
+    _check_joints(data, network.skeleton, accept=other_joints)
+    annotations = load_annotations(data, images, network.skeleton)
+    lines = _Lines("images" if network.task == "image" else "people")
+    result = run_validation(network, annotations, batch_size=batch, backend=backend, progress=lines)
+    if results is not None:
+        write_results(results, result.detections)
+        remark(f"Results file: {results}")
+    if as_json:
+        print_json({"model": str(model), "data": str(data)} | result.to_json())
+        return
+    _print_result(model, network, result)
+
+
+def load_model(path: Path, *, flip: bool, threads: int | None) -> "PoseModel":
+    """The network of a weights file or of an ONNX file, ready to be run.
+
+    Raises:
+        UserError: not such a file; a supernet; a flip test of an ONNX file.
+    """
+    if path.suffix == ".onnx":
+        from nas.runtime import OnnxModel
+
+        if flip:
+            raise UserError(
+                f"--flip: {path} decodes inside, its outputs cannot be joined; validate the weights"
+            )
+        return OnnxModel(path, threads=threads or 1)
+    import torch
+
+    from nas.evaluate.torch_model import TorchModel
+    from nas.models import load_weights
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    net = load_weights(path)
+    if net.arch is None:
+        raise UserError(f"{path}: a supernet; take a subnet out of it first: nas transfer RUN ARCH.json")
+    return TorchModel(net, flip=flip)
+
+
+def _check_joints(data: Path, skeleton: "Skeleton", *, accept: bool) -> None:
+    """Refuse data of another skeleton: figures over some joints are easily taken for figures over all."""
+    try:
+        categories = json.loads(data.read_bytes())["categories"]
+        joints = {name for category in categories for name in category.get("keypoints", ())}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return  # Reading the annotations says it better.
+    missing = [name for name in skeleton.keypoints if name not in joints]
+    further = sorted(joints - set(skeleton.keypoints))
+    if joints and (missing or further) and not accept:
+        raise UserError(
+            f"{data}: its joints are not those of the network ({skeleton.name}): "
+            f"missing {', '.join(missing) or 'none'}; further {', '.join(further) or 'none'}; "
+            "give data of that skeleton, or --other-joints to score the shared ones"
+        )
+
+
+def _print_result(path: Path, network: "PoseModel", result: "Result") -> None:
+    height, width = network.resolution
+    test = "with flip test" if result.flip else "without flip test"
+    crops = "; every person's true box is given" if network.task == "crop" else ""
+    out.print(f"[bold]{path}[/bold]  {height} x {width}, {test}{crops}")
+    out.print(f"{result.images:,} images, {result.people:,} people\n")
+    figures = {name: value for name, value in result.figures.items() if "/" not in name}
+    print_table(None, ("metric", "value"), ((name, float(value)) for name, value in figures.items()))
+    joints = _by_joint(result.figures)
+    if joints:
+        columns = list(next(iter(joints.values())))
+        out.print()
+        print_table(
+            "By keypoint",
+            ("keypoint", *columns),
+            ((joint, *(row.get(column) for column in columns)) for joint, row in joints.items()),
+        )
+
+
+def _by_joint(figures: Any) -> dict[str, dict[str, float]]:
+    """Figures of single keypoints, `NAME/KEYPOINT`, by keypoint."""
+    table: dict[str, dict[str, float]] = {}
+    for name, value in figures.items():
+        metric, slash, joint = name.partition("/")
+        if slash:
+            table.setdefault(joint, {})[metric] = float(value)
+    return table
+
+
+class _Lines:
+    """Says on stderr now and then how far it is."""
+
+    def __init__(self, noun: str) -> None:
+        self._noun = noun
+        self._started = self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last > _SECONDS_PER_LINE and done < total:
+            self._last = now
+            rate = done / (now - self._started)
+            err.print(f"{done}/{total} {self._noun}, {rate:.0f}/s, {(total - done) / rate:.0f} s left")

@@ -1,0 +1,135 @@
+"""What the demo found, as plain data and as a picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.codecs import Poses
+from nas.data import Annotations
+from nas.evaluate import Detection, Result, oks
+from nas.report import contact_sheet
+from nas.runtime import draw_poses, read_image
+from nas.search.results import SearchResult, Subnet
+from nas.train.run_folder import environment
+
+_CELLS = 24
+_COLUMNS = 6
+_CELL = (224, 168)
+_MARGIN = 0.25
+
+
+@dataclass(frozen=True)
+class FinishedSubnet:
+    """A searched, fine-tuned, exported and validated subnet.
+
+    Args:
+        subnet: as the search found it.
+        onnx: the exported file.
+        result: what that file scores on the validation people.
+    """
+
+    subnet: Subnet
+    onnx: Path
+    result: Result
+
+    def figures(self) -> dict[str, Any]:
+        """Plain data: times in ms, accuracies as the search and the validation found them."""
+        found = self.subnet.figures()
+        names = ("name", "arch", "budget_ms", "predicted_ms", "measured_ms", "loaded", "inherited_ap")
+        return {
+            **{name: found[name] for name in names},
+            "finetuned_ap": self.result["AP"],
+            "finetuned_ap50": self.result["AP50"],
+            "finetuned_pck": self.result.figures.get("PCK_torso@0.2"),
+            "onnx": str(self.onnx),
+        }
+
+
+def summarise(
+    result: SearchResult, subnets: Sequence[FinishedSubnet], baseline: Result, *, threads: int
+) -> dict[str, Any]:
+    """The content of `summary.json`.
+
+    `inherited_ap` is of the search split (training pictures kept apart), `finetuned_ap` of the validation
+    people; `baseline_*` is of the average pose on the validation people.
+    """
+    return {
+        "subnets": [subnet.figures() for subnet in subnets],
+        "unmet_budgets_ms": list(result.unmet_ms),
+        "baseline_ap": baseline["AP"],
+        "baseline_ap50": baseline["AP50"],
+        "validation": {
+            "images": baseline.images,
+            "people": baseline.people,
+            "flip": False,
+            "boxes": "true ones",
+        },
+        "networks_scored": len(result.history),
+        "training_threads": threads,
+        "device": result.facts["device"],
+        "environment": environment(),
+    }
+
+
+def write_sheet(path: Path, subnet: FinishedSubnet, annotations: Annotations) -> None:
+    """Draw validation people with the poses that a subnet found, from the best to the worst answer.
+
+    People are taken evenly from the whole range of OKS, so that the sheet flatters nobody.
+    """
+    people = annotations.people
+    rows = np.flatnonzero(people.labelled)
+    similarity = _similarities(subnet.result.detections, annotations, rows)
+    order = np.argsort(-similarity)
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, _CELLS).round().astype(int))]
+    images = [
+        _draw_person(annotations, int(rows[index]), subnet.result.detections[index]) for index in chosen
+    ]
+    captions = [f"OKS {similarity[index]:.2f}" for index in chosen]
+    sheet = contact_sheet(images, columns=_COLUMNS, cell=_CELL, captions=captions)
+    cv2.imwrite(str(path), sheet[..., ::-1])
+
+
+def _similarities(
+    detections: Sequence[Detection], annotations: Annotations, rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """OKS [N] of each labelled person's own answer; a network on crops answers each person once, in order."""
+    people, sigmas = annotations.people, annotations.skeleton.sigmas
+    return np.array(
+        [
+            oks(
+                _keypoints(detection)[None],
+                people.keypoints[row][None],
+                areas=people.areas[row][None],
+                sigmas=sigmas,
+            )[0, 0]
+            for row, detection in zip(rows, detections, strict=True)
+        ]
+    )
+
+
+def _draw_person(annotations: Annotations, row: int, detection: Detection) -> NDArray[np.uint8]:
+    """The surroundings of a person with the pose found in them."""
+    image = read_image(annotations.image_path(int(annotations.people.image[row])))
+    x0, y0, x1, y1 = annotations.people.boxes[row]
+    margin = _MARGIN * max(x1 - x0, y1 - y0)
+    left, top = max(0, int(x0 - margin)), max(0, int(y0 - margin))
+    right, bottom = int(x1 + margin) + 1, int(y1 + margin) + 1
+    cut = np.ascontiguousarray(image[top:bottom, left:right])
+    # Enlarged before drawing, so that thin lines stay thin.
+    scale = max(1.0, _CELL[0] / cut.shape[0])
+    size = (round(cut.shape[1] * scale), round(cut.shape[0] * scale))
+    enlarged = np.asarray(cv2.resize(cut, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    keypoints = _keypoints(detection).copy()
+    keypoints[:, 0] = (keypoints[:, 0] - left + 0.5) * size[0] / cut.shape[1] - 0.5
+    keypoints[:, 1] = (keypoints[:, 1] - top + 0.5) * size[1] / cut.shape[0] - 0.5
+    pose = Poses(keypoints[None], np.array([detection["score"]]))
+    return draw_poses(enlarged, pose, annotations.skeleton, min_keypoint=0.0)
+
+
+def _keypoints(detection: Detection) -> NDArray[np.float64]:
+    return np.reshape(np.asarray(detection["keypoints"], np.float64), (-1, 3))
