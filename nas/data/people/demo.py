@@ -6,7 +6,7 @@ from typing import NamedTuple
 from nas.data.people.generation import Progress, generate
 from nas.space.skeleton import Skeleton
 
-TRAIN_IMAGES, VAL_IMAGES = 2350, 285  # about 5,000 and 600 people
+TRAIN_IMAGES, VAL_IMAGES = 2550, 305  # about 5,000 and 600 people
 _TRAIN_SEED, _VAL_SEED = 1, 2
 
 
