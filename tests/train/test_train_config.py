@@ -8,7 +8,7 @@ from tiny_training import RECIPE, RecipeMaker
 
 from nas.errors import UserError
 from nas.shipped import shipped_names
-from nas.space import SearchSpace, Skeleton
+from nas.space import Skeleton
 from nas.train import RunFolder, load_config
 from nas.train.config import override
 from nas.train.run_folder import write_json
@@ -113,7 +113,7 @@ def test_an_unknown_recipe_lists_the_shipped_ones() -> None:
 def test_shipped_recipes_are_valid(name: str) -> None:
     config = load_config(name)
     assert config.name == name
-    SearchSpace.load(config.space)
+    config.load_space()
     Skeleton.load(config.skeleton)
 
 
