@@ -76,7 +76,7 @@ class DeviceDescription:
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         flags = " ".join(self.instruction_set) or "unknown instruction set"
         return (
-            f"{self.cpu} [{flags}], {self.cores} cores, {self.system}, "
+            f"{self.cpu}, {flags}, {self.cores} cores, {self.system}, "
             f"{self.runtime}, {threads} (fingerprint {self.fingerprint})"
         )
 

@@ -16,9 +16,6 @@ from nas.space.skeleton import Skeleton
 if TYPE_CHECKING:
     from nas.graph import Graph, Tracer
 
-METADATA_KEY = "nas"
-"""Under it an exported model carries its arch and skeleton as JSON."""
-
 ArchTracer = Callable[[Arch], "Graph"]
 
 
@@ -66,6 +63,8 @@ def file_network(path: Path) -> Network:
 
 
 def _outside(content: bytes, path: Path) -> Outside | None:
+    from nas.graph import METADATA_KEY
+
     session = open_session(content, threads=1, name=str(path))
     properties = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in properties:

@@ -189,7 +189,8 @@ class LatencyPredictor:
         """What a user pays [N]: network and grouping, for a head on person crops once per person."""
         outside = np.array([self._outside(arch) for arch in archs])
         times = np.array([people if head_spec(arch.head.type).task == "crop" else 1 for arch in archs])
-        return times * (self.predict_ms(archs, tracer=tracer) + outside)
+        total: Floats = times * (self.predict_ms(archs, tracer=tracer) + outside)
+        return total
 
     def operator_ms(self, operator: "Operator") -> float:
         """The part of one operator in a prediction. Raises UserError where none like it was measured."""

@@ -1,18 +1,29 @@
 """onnxruntime's profile files: how long every operator of every run took."""
 
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 _SUFFIX = "_kernel_time"
+_NUMBERED = re.compile(r"_token_\d+$")
 # Operators that only hold a sub-graph: its operators have events of their own.
 _CONTAINERS = frozenset({"If", "Loop", "Scan"})
 
 
+# Name, kind and place in the graph.
+_Key = tuple[str, str, str]
+
+
 @dataclass(frozen=True)
 class OperatorTime:
-    """One operator of the optimised graph: its unique name, its kind (ONNX operator type) and its time."""
+    """One operator of the optimised graph: its unique name, its kind (ONNX operator type) and its time.
+
+    Operators that onnxruntime inserts itself (changes of layout) are numbered anew in every session and may
+    change places; they go by kind and shape instead, so that the same one has the same name in every visit.
+    """
 
     name: str
     kind: str
@@ -31,13 +42,16 @@ def parse_profile(path: Path) -> list[tuple[OperatorTime, ...]]:
 def split_runs(events: list[dict[str, Any]]) -> list[tuple[OperatorTime, ...]]:
     """As `parse_profile`, of events in memory."""
     runs = []
-    durations: dict[tuple[str, str, str], int] = {}
+    durations: dict[_Key, int] = {}
     for event in events:
         if event["cat"] == "Node" and event["name"].endswith(_SUFFIX):
             arguments = event["args"]
             if arguments["op_name"] in _CONTAINERS:
                 continue
-            key = (event["name"].removesuffix(_SUFFIX), arguments["op_name"], arguments["node_index"])
+            name, kind = event["name"].removesuffix(_SUFFIX), arguments["op_name"]
+            if name == kind or _NUMBERED.search(name):
+                name = f"{kind} {_shape(arguments)}"
+            key = (name, kind, arguments["node_index"])
             durations[key] = durations.get(key, 0) + event["dur"]
         elif event["cat"] == "Session" and event["name"] == "model_run":
             runs.append(_operator_times(durations))
@@ -47,18 +61,33 @@ def split_runs(events: list[dict[str, Any]]) -> list[tuple[OperatorTime, ...]]:
     return runs
 
 
-def minima(runs: list[tuple[OperatorTime, ...]]) -> tuple[OperatorTime, ...]:
-    """Every operator's shortest time. Raises ValueError where the runs consist of different operators."""
-    first = [(operator.name, operator.kind) for operator in runs[0]]
-    if any([(operator.name, operator.kind) for operator in run] != first for run in runs):
-        raise ValueError("the runs consist of different operators")
+def minima(runs: Sequence[tuple[OperatorTime, ...]]) -> tuple[OperatorTime, ...]:
+    """Every operator's shortest time, in the first run's order.
+
+    Raises ValueError where the runs consist of different operators.
+    """
+    aligned = [align(run, runs[0]) for run in runs]
     return tuple(
-        OperatorTime(name, kind, min(run[index].ms for run in runs))
-        for index, (name, kind) in enumerate(first)
+        replace(same[0], ms=min(operator.ms for operator in same)) for same in zip(*aligned, strict=True)
     )
 
 
-def _operator_times(durations: dict[tuple[str, str, str], int]) -> tuple[OperatorTime, ...]:
+def align(run: tuple[OperatorTime, ...], order: Sequence[OperatorTime]) -> tuple[OperatorTime, ...]:
+    """The operators of a run in the order of another. Raises ValueError where they are not the same."""
+    times = {(operator.name, operator.kind): operator for operator in run}
+    wanted = [(operator.name, operator.kind) for operator in order]
+    if times.keys() != set(wanted):
+        raise ValueError("the runs consist of different operators")
+    return tuple(times[key] for key in wanted)
+
+
+def _shape(arguments: Mapping[str, Any]) -> str:
+    """The sizes of an operator's first output, such as "1x24x32x32"."""
+    outputs = arguments.get("output_type_shape") or [{}]
+    return "x".join(str(size) for sizes in outputs[0].values() for size in sizes)
+
+
+def _operator_times(durations: dict[_Key, int]) -> tuple[OperatorTime, ...]:
     times = []
     seen: dict[str, int] = {}
     for (name, kind, _), microseconds in durations.items():

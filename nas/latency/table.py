@@ -10,14 +10,14 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from nas.errors import UserError
 from nas.latency.device import DeviceDescription
-from nas.latency.profile import OperatorTime
+from nas.latency.profile import OperatorTime, align
 from nas.latency.protocol import Network, Protocol, Visit
 from nas.latency.timing import Timing
 
@@ -173,20 +173,23 @@ class LatencyTable:
 
     def add(self, network: Network, visit: Visit) -> None:
         """Append one visit. Raises UserError where the network has other operators than in earlier visits."""
-        operators = [(operator.name, operator.kind) for operator in visit.operators]
         record = self._records.get(network.key)
         if record is None:
+            operators = [(operator.name, operator.kind) for operator in visit.operators]
             record = _Record(network.name, dict(network.description), operators)
             row = {"row": "network", "network": network.key, "name": network.name}
             self._append({**row, "operators": operators, "description": record.description})
             self._records[network.key] = record
-        elif record.operators != operators:
+        try:
+            ordered = align(visit.operators, [OperatorTime(name, kind, 0) for name, kind in record.operators])
+        except ValueError:
             raise UserError(
                 f"{self.path}: network {network.name} has other operators than when it was first timed "
                 "(the exporter or the file changed); start a new table"
-            )
-        self._append(_visit_row(network.key, visit))
-        record.visits.append(visit)
+            ) from None
+        row = _visit_row(network.key, replace(visit, operators=ordered))
+        self._append(row)
+        record.visits.append(_visit(row, record.operators))
 
     def _append(self, row: dict[str, Any]) -> None:
         if self._file is None:

@@ -1,15 +1,18 @@
 """Small models, networks and visits that the latency tests share."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from nas.graph import Graph
 from nas.latency.device import DeviceDescription
 from nas.latency.features import OperatorFeatures, network_features
 from nas.latency.profile import OperatorTime
 from nas.latency.protocol import Network, Visit
+
+if TYPE_CHECKING:
+    from nas.graph import Graph
 
 BLOCK = 16
 DEVICE = DeviceDescription(
@@ -60,7 +63,7 @@ def visit_of(times: Iterable[float] = (2.0, 1.0), *, wall: float = 4.0, loaded: 
     )
 
 
-def true_ms(graph: Graph) -> float:
+def true_ms(graph: "Graph") -> float:
     """The latency of a made-up machine: features times rates."""
     rates = {"MMAC": 0.01, "MB": 0.2, "products": 0.004, "other": 0.002, "constant": 0.3}
     features = network_features(graph, OperatorFeatures(BLOCK))

@@ -1,6 +1,9 @@
 """The predictor: recovers what was put in, loads without its table, keeps to its device."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import numpy as np
 import pytest
 from latency_samples import BLOCK, DEVICE, true_ms
 
+import nas
 from nas.errors import UserError
 from nas.graph import Tracer
 from nas.latency.features import OperatorFeatures
@@ -162,3 +166,11 @@ def test_held_out_errors() -> None:
     assert errors.mape == pytest.approx((0.04 + 0.07 + 0.2) / 4)
     assert errors.maximum == pytest.approx(0.2)
     assert (errors.within_5, errors.within_10, errors.spearman) == pytest.approx((0.5, 0.75, 1.0))
+
+
+def test_importing_the_part_is_light() -> None:
+    code = "import sys, nas.latency; print({'torch', 'onnx', 'onnxruntime'} & sys.modules.keys())"
+    environment = {**os.environ, "PYTHONPATH": str(Path(nas.__file__).parents[1])}
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, capture_output=True, env=environment, text=True, check=True)
+    assert found.stdout.strip() == "set()"

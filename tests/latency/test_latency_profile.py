@@ -33,8 +33,8 @@ def test_runs_are_split_and_other_events_left_out() -> None:
 
 def test_operators_of_one_name_stay_apart_and_loop_bodies_add_up() -> None:
     events = [
-        _node("", "Relu", 10, 1),
-        _node("", "Relu", 20, 2),
+        _node("a", "Relu", 10, 1),
+        _node("a", "Relu", 20, 2),
         _node("body", "Add", 3, 3),
         _node("body", "Add", 4, 3),
         _node("loop", "Loop", 1000, 4),
@@ -42,8 +42,8 @@ def test_operators_of_one_name_stay_apart_and_loop_bodies_add_up() -> None:
     ]
     (run,) = split_runs(events)
     assert run == (
-        OperatorTime("", "Relu", 0.01),
-        OperatorTime("#2", "Relu", 0.02),
+        OperatorTime("a", "Relu", 0.01),
+        OperatorTime("a#2", "Relu", 0.02),
         OperatorTime("body", "Add", 0.007),
     )
 
@@ -71,3 +71,15 @@ def test_the_channel_block_is_read_off_padded_shapes(channels: int, block: int) 
 
 def test_this_machine_has_a_channel_block() -> None:
     assert detect_channel_block() in {1, 8, 16}
+
+
+def test_inserted_operators_keep_their_names_from_session_to_session() -> None:
+    def reorder(name: str, channels: int, microseconds: int) -> dict[str, Any]:
+        event = _node(name, "ReorderOutput", microseconds, index=channels)
+        event["args"]["output_type_shape"] = [{"float": [1, channels, 8, 8]}]
+        return event
+
+    (first,) = split_runs([reorder("ReorderOutput", 24, 5), reorder("ReorderOutput_token_7", 40, 9), RUN])
+    (second,) = split_runs([reorder("ReorderOutput", 40, 8), reorder("ReorderOutput_token_3", 24, 6), RUN])
+    assert [operator.name for operator in first] == ["ReorderOutput 1x24x8x8", "ReorderOutput 1x40x8x8"]
+    assert [operator.ms for operator in minima([first, second])] == [0.005, 0.008]
