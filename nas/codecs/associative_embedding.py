@@ -112,7 +112,7 @@ class AssociativeEmbeddingCodec(Codec):
             heatmap [K, H/2, W/2]: mean of both scales; tag_map [K, H/2, W/2, T].
         """
         heatmap = (upsample_twice(outputs["heatmaps_4"]) + outputs["heatmaps_2"]) / 2
-        tag_map = np.moveaxis(upsample_twice(np.moveaxis(outputs["tags"], -1, 1)), 1, -1)
+        tag_map = outputs["tags"].repeat(2, axis=1).repeat(2, axis=2)
         count, _, width = heatmap.shape
         highest = maximum_filter(heatmap, size=(1, NMS_KERNEL, NMS_KERNEL), mode="constant", cval=-np.inf)
         maxima = np.where(heatmap == highest, heatmap, 0).reshape(count, -1)

@@ -101,7 +101,10 @@ class AssociativeEmbeddingHead(Head):
         width = fine.shape[3]
         heatmap = (_enlarge(outputs["heatmaps_4"]) + fine) / 2
         tags = outputs["tags"]
-        tag_maps = [_enlarge(tags[:, :, :, :, t]) for t in range(tags.shape[4])]
+        # Tags are trained cell by cell: a mixture of two people's tags would be a third person's.
+        tag_maps = [
+            F.interpolate(tags[:, :, :, :, t], scale_factor=2.0, mode="nearest") for t in range(tags.shape[4])
+        ]
 
         peaks = F.max_pool2d(heatmap, 5, stride=1, padding=2)
         kept = torch.where(heatmap == peaks, heatmap, torch.zeros_like(heatmap))
