@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,8 +12,18 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+_FILE_WIDTH = 140
+"""Where output goes into a file or a pipe, which has no width of its own."""
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _FILE_WIDTH
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
 
 
 def print_json(data: Any) -> None:
@@ -33,7 +44,8 @@ def make_table(
     """The table that `print_table` prints, for other consoles and for files."""
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position < text_columns else "right", overflow="fold")
+        text = position < text_columns
+        table.add_column(column, justify="left" if text else "right", overflow="fold", no_wrap=position == 0)
     for row in rows:
         table.add_row(*(escape(format_cell(cell)) for cell in row))
     return table
@@ -63,7 +75,8 @@ def log_to_console() -> None:
         console=err, show_path=False, show_level=False, markup=False, log_time_format="[%X]"
     )
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    for chatty in ("lightning_fabric", "faster_coco_eval"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _without_nan(data: Any) -> Any:

@@ -51,8 +51,9 @@ def _print_summary(run: Path, summary: dict[str, Any]) -> None:
     print_table("The most accurate networks within their budgets, on this machine", titles, [*rows, average])
     people = summary["validation"]["people"]
     out.print(
-        "\nAP inherited: before fine-tuning, on training pictures kept apart for the search. "
-        f"AP fine-tuned and AP50: of the exported ONNX files on {people:,} validation people in their true boxes, no flip test."
+        "\nAP inherited: before fine-tuning, on training pictures kept apart for the search.\n"
+        "AP fine-tuned, AP50: of the exported ONNX files on "
+        f"{people:,} validation people in their true boxes, no flip test."
     )
     for budget in summary["unmet_budgets_ms"]:
         remark(f"{budget:g} ms: no network was measured within it; run on a quieter machine.")

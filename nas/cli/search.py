@@ -129,7 +129,7 @@ class SearchDisplay:
             self._bar.update(self._task, completed=progress.done, total=progress.total, detail=detail)
         elif progress.done >= progress.total or time.monotonic() - self._last_line > _SECONDS_PER_LINE:
             self._last_line = time.monotonic()
-            remark(f"search {progress.done}/{progress.total}  {detail}")
+            remark(f"search {progress.done}/{progress.total}  {detail}".rstrip())
 
 
 def _detail(progress: "Progress") -> str:

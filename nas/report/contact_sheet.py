@@ -57,6 +57,8 @@ def _paste(view: NDArray[np.uint8], image: NDArray[np.uint8]) -> None:
 
 
 def _write(view: NDArray[np.uint8], text: str) -> None:
-    # White on black outlines can be read on any picture.
-    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(view, text, (5, 15), cv2.FONT_HERSHEY_SIMPLEX, _LETTERING, colour, thickness, cv2.LINE_AA)
+    """White on a black box, which can be read on any picture."""
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _LETTERING, 1)
+    cv2.rectangle(view, (0, 0), (width + 5, height + below + 3), (0, 0, 0), cv2.FILLED)
+    place = (3, height + 2)
+    cv2.putText(view, text, place, cv2.FONT_HERSHEY_SIMPLEX, _LETTERING, (255, 255, 255), 1, cv2.LINE_AA)
