@@ -189,7 +189,8 @@ def _plan(
 
 
 def _seconds(networks: Sequence[Network], missing: Mapping[str, int], protocol: Protocol) -> float | None:
-    runs = protocol.warmups + protocol.runs
+    # Once without the profiler, once with it.
+    runs = 2 * (protocol.warmups + protocol.runs)
     total = 0.0
     for network in networks:
         macs = dict(network.description).get("macs")

@@ -1,7 +1,9 @@
 """How networks are timed: visits spread over time, operator minima, a gate against other load.
 
 The label in ms (`measured_ms` everywhere) is the sum of every operator's minimum over all visits, divided by
-`SUM_OVER_WALL`: of all tried statistics this one disagrees least between two halves of its visits.
+`SUM_OVER_WALL`: of all tried statistics this one disagrees least between two halves of its visits. It holds
+what the profiler itself costs, about 1.5 us per operator: networks below about 2 ms are labelled too dear. By how
+much tell whole runs, which are timed without the profiler.
 """
 
 import hashlib
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.latency.load import LoadGate
 from nas.latency.profile import OperatorTime, minima, parse_profile
@@ -25,6 +28,7 @@ from nas.latency.session import open_session, random_feed
 SUM_OVER_WALL = 0.97
 
 Shapes = Mapping[str, tuple[int, ...]]
+Feed = Mapping[str, NDArray[Any]]
 Outside = Callable[[Shapes], Callable[[], object]]
 
 
@@ -34,8 +38,8 @@ class Protocol:
 
     Args:
         visits: per network, each a session of its own.
-        warmups: runs of a visit that are not counted.
-        runs: profiled runs of a visit.
+        warmups: runs of a new session that are not counted; at least one.
+        runs: profiled runs of a visit, and as many without the profiler.
         max_foreign_load: visits during which others use a larger share of the processor are discarded.
         patience: visits of one network that are discarded before one is taken as it comes and flagged.
     """
@@ -94,7 +98,7 @@ class Visit:
 
     Args:
         operators: every operator's minimum over the visit's runs, in order of execution.
-        wall_ms: whole runs, in order.
+        wall_ms: whole runs, in order, without the profiler: it adds some microseconds to every operator.
         cpu_ms: processor time of the same runs (of the thread; of the process where several threads compute).
         outside_ms: minimum of the work outside the graph.
         date: UTC, ISO 8601.
@@ -139,30 +143,46 @@ class SessionVisitor:
 
     def __call__(self, network: Network) -> Visit:
         """One visit. Raises UserError where onnxruntime cannot run the network."""
-        clock = time.thread_time_ns if self._threads == 1 else time.process_time_ns
-        with tempfile.TemporaryDirectory(prefix="nas-latency-") as folder:
-            session = open_session(
-                network.model(), threads=self._threads, name=network.name, profile=Path(folder) / "profile"
-            )
-            feed = random_feed(session, self._rng, name=network.name)
-            for _ in range(self._protocol.warmups):
-                outputs = session.run(None, feed)
-            wall, cpu = [], []
-            for _ in range(self._protocol.runs):
-                cpu_start, wall_start = clock(), time.perf_counter_ns()
-                outputs = session.run(None, feed)
-                wall.append((time.perf_counter_ns() - wall_start) / 1e6)
-                cpu.append((clock() - cpu_start) / 1e6)
-            runs = parse_profile(Path(session.end_profiling()))[-self._protocol.runs :]
-        names = [node.name for node in session.get_outputs()]
-        shapes = {name: tuple(output.shape[1:]) for name, output in zip(names, outputs, strict=True)}
+        model = network.model()
+        session = open_session(model, threads=self._threads, name=network.name)
+        feed = random_feed(session, self._rng, name=network.name)
+        shapes = self._warm_up(session, feed)
+        wall, cpu = self._time_runs(session, feed)
+        del session
+        operators = self._profile(model, feed, name=network.name)
         return Visit(
-            operators=minima(runs),
-            wall_ms=tuple(wall),
-            cpu_ms=tuple(cpu),
+            operators=operators,
+            wall_ms=wall,
+            cpu_ms=cpu,
             outside_ms=self._time_outside(network.outside, shapes),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+
+    def _warm_up(self, session: Any, feed: Feed) -> Shapes:
+        """Run without counting; gives the outputs' shapes without the batch axis."""
+        outputs = [session.run(None, feed) for _ in range(self._protocol.warmups)][-1]
+        named = zip(session.get_outputs(), outputs, strict=True)
+        return {node.name: tuple(output.shape[1:]) for node, output in named}
+
+    def _time_runs(self, session: Any, feed: Feed) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Wall and processor time (ms) of whole runs."""
+        clock = time.thread_time_ns if self._threads == 1 else time.process_time_ns
+        wall, cpu = [], []
+        for _ in range(self._protocol.runs):
+            cpu_start, wall_start = clock(), time.perf_counter_ns()
+            session.run(None, feed)
+            wall.append((time.perf_counter_ns() - wall_start) / 1e6)
+            cpu.append((clock() - cpu_start) / 1e6)
+        return tuple(wall), tuple(cpu)
+
+    def _profile(self, model: bytes, feed: Feed, *, name: str) -> tuple[OperatorTime, ...]:
+        with tempfile.TemporaryDirectory(prefix="nas-latency-") as folder:
+            profile = Path(folder) / "profile"
+            session = open_session(model, threads=self._threads, name=name, profile=profile)
+            for _ in range(self._protocol.warmups + self._protocol.runs):
+                session.run(None, feed)
+            runs = parse_profile(Path(session.end_profiling()))
+        return minima(runs[-self._protocol.runs :])
 
     def _time_outside(self, outside: Outside | None, shapes: Shapes) -> float:
         if outside is None:
