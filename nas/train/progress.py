@@ -12,6 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 _log = logging.getLogger(__name__)
 
+_SHOWN = ("/largest", "/smallest", "/labels")
+"""Ends of the names of losses that a line shows; the metrics file has all."""
+
 _LINE_SECONDS = 15.0
 """Where the output is no terminal, at most one line in so many seconds."""
 
@@ -85,7 +88,7 @@ class ProgressDisplay:
         now = time.perf_counter()
         if line and (now - self._last_line >= _LINE_SECONDS or step == self._total):
             self._last_line = now
-            shown = "  ".join(f"{name} {value:.4g}" for name, value in line.items() if "/" in name)
+            shown = "  ".join(f"{name} {value:.4g}" for name, value in line.items() if name.endswith(_SHOWN))
             _log.info("%s %d/%d  %s  %s", self._title, step, self._total, detail, shown)
 
     def _detail(self, step: int, rate: Rate) -> str:

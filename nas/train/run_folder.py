@@ -16,8 +16,8 @@ from nas.errors import UserError
 from nas.train.config import SupernetConfig
 
 _FREE = (
-    "name", "data.root", "data.workers", "data.cache", "threads", "log_every", "validation", "checkpoint",
-    "finetune",
+    "name", "data.root", "data.workers", "data.cache_mib", "data.bad_share", "threads",
+    "log_every", "validation", "checkpoint", "finetune",
 )  # fmt: skip
 """Fields that change where and how a run works, not what it learns."""
 

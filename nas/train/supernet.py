@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from rich.console import Console
 
 from nas.data import DataConfig, KeypointDataset, Loader
-from nas.graph.tracer import Tracer
+from nas.graph import Tracer
 from nas.latency import LatencyPredictor
 from nas.models import PoseNet, load_weights, save_weights
 from nas.space import SearchSpace, Skeleton

@@ -123,3 +123,12 @@ def test_kill_9_and_resume(make_config: RecipeMaker, tmp_path: Path, step: int) 
     died = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
     assert died.returncode == -signal.SIGKILL, died.stderr
     same_run(straight, train_supernet(config, tmp_path / "killed"))
+
+
+def test_bf16_trains_and_resumes(make_config: RecipeMaker, tmp_path: Path) -> None:
+    config = make_config(precision="bf16-mixed", steps=6)
+    straight = train_supernet(config, tmp_path / "straight")
+    with before_step(4, die), pytest.raises(Killed):
+        train_supernet(config, tmp_path / "killed")
+    same_run(straight, train_supernet(config, tmp_path / "killed"))
+    assert {tensor.dtype for tensor in read_weights(straight.weights_file)[1].values()} == {torch.float32}
