@@ -71,9 +71,10 @@ def remark(message: str) -> None:
 
 def log_to_console() -> None:
     """Send the package's log messages to stderr."""
-    handler = RichHandler(
-        console=err, show_path=False, show_level=False, markup=False, log_time_format="[%X]"
-    )
+    handler: logging.Handler = logging.StreamHandler()
+    if err.is_terminal:
+        # Writes above a progress bar; into a file it would pad every line.
+        handler = RichHandler(console=err, show_path=False, show_level=False, show_time=False, markup=False)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
     for chatty in ("lightning_fabric", "faster_coco_eval"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -12,6 +12,8 @@ import pytest
 
 from nas.space import Arch
 
+WEIGHTS = ".safetensors"
+
 
 def start(folder: Path, *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
@@ -26,6 +28,14 @@ def finish(process: "subprocess.Popen[str]") -> tuple[str, str]:
     shown, told = process.communicate(timeout=900)
     assert process.returncode == 0, told
     return shown, told
+
+
+def validated(model: Path, people: Path) -> dict[str, float]:
+    """What `nas validate --json` says of a model on a folder of generated people."""
+    data = ["--data", str(people / "annotations/people.json"), "--images", str(people / "images")]
+    command = [sys.executable, "-m", "nas", "validate", str(model), "--json", *data]
+    figures: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return figures
 
 
 def check_summary(folder: Path, summary: dict[str, Any]) -> None:
@@ -64,17 +74,7 @@ def test_the_whole_pipeline(tmp_path: Path) -> None:
 
     # Torch weights and the ONNX file score the same, through the command.
     scores = [
-        json.loads(
-            subprocess.run(
-                [sys.executable, "-m", "nas", "validate", str(path), "--json"]
-                + ["--data", str(folder / "people/val/annotations/people.json")]
-                + ["--images", str(folder / "people/val/images")],
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-        )
-        for path in (Path(onnx), Path(onnx).with_suffix(".safetensors"))
+        validated(path, folder / "people" / "val") for path in (Path(onnx), Path(onnx).with_suffix(WEIGHTS))
     ]
     assert scores[0]["PCK_torso@0.2"] == pytest.approx(scores[1]["PCK_torso@0.2"], abs=0.01)
     assert scores[0]["AP"] == pytest.approx(summary["subnets"][0]["finetuned_ap"], abs=1e-9)
