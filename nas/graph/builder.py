@@ -106,7 +106,11 @@ class Builder:
 
     def array(self, values: NDArray[Any]) -> str:
         """The name of an initializer; equal small arrays share one."""
-        key = (values.dtype.str, values.shape, values.tobytes()) if values.size <= 64 else (id(values), self._count)
+        key = (
+            (values.dtype.str, values.shape, values.tobytes())
+            if values.size <= 64
+            else (id(values), self._count)
+        )
         if key not in self._arrays:
             self._arrays[key] = self._initializer(values)
         return self._arrays[key]

@@ -25,13 +25,13 @@ def sort_channels(net: PoseNet) -> dict[str, Tensor]:
 
     Channels that are one and the same (joined by a residual, a depthwise convolution, a batch norm, several
     readers) are moved together. Importance is the sum of the magnitudes of the weights that read a channel
-    (Once-for-All, Cai et al. 2020), or of those that write it where none reads it. Outputs of the largest network
-    stay equal up to rounding, whatever its head, neck and up-sampler; narrower networks keep better channels.
-    Channels of the input, of the outputs and of reshaped tensors stay where they are.
+    (Once-for-All, Cai et al. 2020), or of those that write it where none reads it. Outputs of the largest
+    network stay equal up to rounding, whatever its head, neck and up-sampler; narrower networks keep better
+    channels. Channels of the input, of the outputs and of reshaped tensors stay where they are.
 
     Returns:
-        For every group of channels that was sorted, under the name of one of its parameters, the former indices in
-        their new order.
+        For every group of channels that was sorted, under the name of one of its parameters, the former
+        indices in their new order.
     """
     tensors = _tensors(net)
     coupling = _Coupling()
@@ -53,7 +53,9 @@ def sort_channels(net: PoseNet) -> dict[str, Tensor]:
 
 
 def _tensors(net: PoseNet) -> dict[Leaf, Tensor]:
-    tensors = {Leaf(name, "parameter"): tensor for name, tensor in net.named_parameters()}
+    tensors: dict[Leaf, Tensor] = {}
+    for name, parameter in net.named_parameters():
+        tensors[Leaf(name, "parameter")] = parameter
     for name, buffer in net.named_buffers():
         owner, _, kind = name.rpartition(".")
         role = {"running_mean": "mean", "running_var": "variance"}.get(kind)
@@ -110,9 +112,7 @@ class _Coupling:
             if leaves and movable and len(sizes) == 1 and sizes != {1}:
                 yield leaves
 
-    def importance(
-        self, members: list[tuple[Leaf, int]], tensors: dict[Leaf, Tensor]
-    ) -> Tensor | None:
+    def importance(self, members: list[tuple[Leaf, int]], tensors: dict[Leaf, Tensor]) -> Tensor | None:
         """Summed magnitudes [C] of the weights that read the channels, or else write them."""
         for chosen in (self._readers, self._writers):
             sums = [

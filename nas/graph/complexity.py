@@ -11,7 +11,7 @@ from nas.space.space import SearchSpace
 
 @dataclass(frozen=True)
 class Complexity:
-    """Parameters of the plain network, and multiply-accumulates of one image, each true product counted once."""
+    """Parameters of the plain network, and multiply-accumulates for one image (each true product once)."""
 
     params: int
     macs: int

@@ -81,10 +81,11 @@ class ConstantPool:
 
     def leaf(self, name: str, role: Role, type_: TensorType) -> Constant:
         """A parameter, buffer or statistic."""
-        return self._intern(
+        leaf: Constant = self._intern(
             ("leaf", name, role),
             lambda: Constant(type_, Leaf(name, role), pool=self, trainable=role == "parameter"),
         )
+        return leaf
 
     def given(self, tensor: Tensor) -> Constant:
         """A tensor with known values. Raises ValueError for one that has none."""
@@ -96,9 +97,10 @@ class ConstantPool:
         uniform = tensor.numel() > 0 and all(stride == 0 for stride in tensor.stride())
         values = tensor.flatten()[:1] if uniform else tensor
         key = ("given", tensor.dtype, tensor.shape, uniform, values.cpu().contiguous().numpy().tobytes())
-        return self._intern(
+        given: Constant = self._intern(
             key, lambda: Constant(TensorType.of(tensor), Given(tensor), pool=self, trainable=False)
         )
+        return given
 
     def apply(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The constant (or constants) that a function of constants gives."""

@@ -40,7 +40,7 @@ def export_onnx(
     images: Iterable[Tensor] = (),
     seed: int = 0,
 ) -> ModelProto:
-    """Write an ONNX model with decode inside, after it was compared with torch on random and the given images.
+    """Write an ONNX model with decode inside, once it agrees with torch on a random and the given images.
 
     Args:
         net: a network, plain or not.
@@ -76,7 +76,7 @@ def _compare(
     arch: Arch,
     stats: Statistics | None,
 ) -> None:
-    """The network's outputs must agree closely; decode is compared on the same outputs, where peaks are the same."""
+    """Network outputs must be close; decode is compared on the same outputs, whose peaks are the same."""
     final, whole = _session(model), _session(checked)
     training = net.training
     net.eval()
@@ -132,7 +132,9 @@ def _require_close(reference: Arrays, found: Arrays) -> None:
         scale = np.abs(value).max(initial=1e-6)
         error = np.abs(found[name] - value).max(initial=0) / scale
         if not error <= TOLERANCE:
-            raise ParityError(f"output {name!r} of the exported model is off by {error:.1e} of its largest value")
+            raise ParityError(
+                f"output {name!r} of the exported model is off by {error:.1e} of its largest value"
+            )
 
 
 def _require_agreement(reference: Arrays, found: Arrays) -> None:
@@ -146,8 +148,9 @@ def _require_agreement(reference: Arrays, found: Arrays) -> None:
 def agreement(reference: NDArray[Any], found: NDArray[Any]) -> float:
     """The share of rows (along the last axis) that are equal within tolerance.
 
-    Rows of three or more columns hold a score in the third: the scores of all must be equal within tolerance
-    (else the share is 0), and rows whose neighbour has the same score are left out, since their order is open.
+    Rows of three or more columns hold a score in the third: the scores of all must be equal within
+    tolerance (else the share is 0), and rows whose neighbour has the same score are left out, since their
+    order is open.
     """
     if reference.ndim == 0:
         reference, found = reference.reshape(1), found.reshape(1)

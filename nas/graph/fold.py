@@ -28,9 +28,9 @@ def drop_dead(operators: Sequence[Operator], wanted: Iterable[int]) -> list[Oper
 def fold_batch_norms(operators: Sequence[Operator], wanted: Iterable[int]) -> list[Operator]:
     """Batch norms merged into the convolutions before them, in float64.
 
-    A batch norm scales and shifts each channel, so it also passes through a sum of convolutions (each is scaled,
-    one is shifted) and through an interpolation (whose weights sum to one). It stays where an edge on the way is
-    used elsewhere.
+    A batch norm scales and shifts each channel, so it also passes through a sum of convolutions (each is
+    scaled, one is shifted) and through an interpolation (whose weights sum to one). It stays where an edge on
+    the way is used elsewhere.
     """
     return _Folder(operators, wanted).result()
 
@@ -48,30 +48,36 @@ class _Affine:
 
 class _Folder:
     def __init__(self, operators: Sequence[Operator], wanted: Iterable[int]) -> None:
-        self._operators = {operator.outputs[0]: operator for operator in operators}
-        self._order = [operator.outputs[0] for operator in operators]
+        self._kept: list[Operator | None] = list(operators)
+        self._makers = {edge: place for place, operator in enumerate(operators) for edge in operator.outputs}
         self._uses = Counter(edge for operator in operators for edge in operator.edges)
         self._uses.update(wanted)
 
     def result(self) -> list[Operator]:
-        renamed: dict[int, int] = {}
-        kept = []
-        for key in self._order:
-            operator = self._operators[key]
-            if operator.kind == "batch_norm" and (convolutions := self._before(operator.inputs[0])):
-                self._fold(operator, convolutions)
-                renamed[operator.outputs[0]] = self._edge(operator.inputs[0])
-                continue
-            kept.append(key)
-        return [self._renamed(self._operators[key], renamed) for key in kept]
+        for place, operator in enumerate(self._kept):
+            if operator is not None and operator.kind == "batch_norm":
+                convolutions = self._before(operator.inputs[0])
+                if convolutions:
+                    self._fold(operator, convolutions)
+                    self._kept[place] = None
+        return [operator for operator in self._kept if operator is not None]
+
+    def _maker(self, source: Source) -> tuple[int, Operator] | None:
+        """The place and the operator that an edge comes from, if the edge is read once."""
+        if not isinstance(source, int) or self._uses[source] != 1 or source not in self._makers:
+            return None
+        place = self._makers[source]
+        operator = self._kept[place]
+        return None if operator is None else (place, operator)
 
     def _before(self, source: Source) -> list[int]:
-        """The convolutions whose (summed, interpolated) result an edge is, if nothing else uses it; else none."""
-        if not isinstance(source, int) or self._uses[source] != 1 or source not in self._operators:
+        """Places of the convolutions whose (summed, interpolated) result an edge is; else none."""
+        made = self._maker(source)
+        if made is None:
             return []
-        operator = self._operators[source]
+        place, operator = made
         if operator.kind in CONVOLUTIONS and isinstance(operator.inputs[1], Constant):
-            return [source]
+            return [place]
         if operator.kind == "interpolate":
             return self._before(operator.inputs[0])
         if operator.kind == "add" and operator.input_types[0] == operator.input_types[1]:
@@ -80,26 +86,18 @@ class _Folder:
         return []
 
     def _fold(self, norm: Operator, convolutions: Sequence[int]) -> None:
-        weight, bias, mean, variance = norm.inputs[1:]
-        assert isinstance(weight, Constant)
-        assert isinstance(bias, Constant)
-        assert isinstance(mean, Constant)
-        assert isinstance(variance, Constant)
+        """Scale the convolutions, and let what made the norm's input make its output."""
+        weight, bias, mean, variance = (s for s in norm.inputs[1:] if isinstance(s, Constant))
         affine = _Affine(weight, bias, mean, variance, norm.attributes["epsilon"])
-        for position, key in enumerate(convolutions):
-            self._operators[key] = _scaled(self._operators[key], affine, shifted=position == 0)
-
-    def _renamed(self, operator: Operator, renamed: dict[int, int]) -> Operator:
-        def final(source: Source) -> Source:
-            while isinstance(source, int) and source in renamed:
-                source = renamed[source]
-            return source
-
-        return replace(operator, inputs=tuple(final(source) for source in operator.inputs))
-
-    def _edge(self, source: Source) -> int:
-        assert isinstance(source, int)
-        return source
+        for position, place in enumerate(convolutions):
+            operator = self._kept[place]
+            assert operator is not None
+            self._kept[place] = _scaled(operator, affine, shifted=position == 0)
+        made = self._maker(norm.inputs[0])
+        assert made is not None
+        place, last = made
+        self._kept[place] = replace(last, outputs=norm.outputs)
+        self._makers[norm.outputs[0]] = place
 
 
 def _scaled(conv: Operator, affine: _Affine, *, shifted: bool) -> Operator:
@@ -130,8 +128,9 @@ def _scale_weight(conv: Tensor, weight: Tensor, variance: Tensor, epsilon: float
     scale = _scale(weight, variance, epsilon)
     if groups == 0:
         return (conv.double() * scale.view(-1, 1, 1, 1)).to(conv.dtype)
-    split = conv.double().unflatten(0, (groups, -1))
-    return (split * scale.view(groups, 1, -1, 1, 1)).flatten(0, 1).to(conv.dtype)
+    split = conv.double().reshape(groups, -1, *conv.shape[1:])
+    scaled = split * scale.view(groups, 1, -1, 1, 1)
+    return scaled.reshape(conv.shape).to(conv.dtype)
 
 
 def _scale_bias(

@@ -208,6 +208,6 @@ class Frame:
     def _check(self, value: Value) -> None:
         if value.frame is not self:
             raise ValueError(
-                f"module {self.scope!r} uses a tensor that it was not called with: tensors reach a module "
-                "as arguments only"
+                f"modules {self.scope!r} and {value.frame.scope!r} share a tensor that was not passed: "
+                "tensors reach a module as arguments only"
             )

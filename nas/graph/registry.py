@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -151,14 +152,17 @@ def features(operator: Operator) -> Features:
     return Features(
         label=record_of(operator.kind).label(operator),
         macs=operator.macs,
-        bytes_in=sum(t.bytes for s, t in zip(operator.inputs, operator.input_types, strict=True)
-                     if t is not None and isinstance(s, int)),
+        bytes_in=sum(
+            t.bytes
+            for s, t in zip(operator.inputs, operator.input_types, strict=True)
+            if t is not None and isinstance(s, int)
+        ),
         bytes_out=sum(t.bytes for t in operator.output_types),
         bytes_weights=sum(constant.type.bytes for constant in operator.constants),
     )
 
 
+@cache
 def _load() -> None:
-    if not _RECORDS:
-        for module in OPERATOR_MODULES:
-            import_module(f"nas.graph.operators.{module}")
+    for module in OPERATOR_MODULES:
+        import_module(f"nas.graph.operators.{module}")

@@ -28,8 +28,8 @@ TRIAL_CALLS = 512
 class Tracer:
     """Gives the graph of any architecture of a space.
 
-    A copy of the network without weights runs on symbols. What a module does is recorded once per input shapes
-    and settings; another architecture that calls it in the same way uses the same fragment.
+    A copy of the network without weights runs on symbols. What a module does is recorded once per input
+    shapes and settings; another architecture that calls it in the same way uses the same fragment.
 
     Args:
         space: a search space, or one architecture.
@@ -45,8 +45,9 @@ class Tracer:
         network: Callable[[Any, Any], nn.Module] = PoseNet,
     ) -> None:
         with torch.device("meta"):
-            self._net: Any = network(space, skeleton).eval()
-        self.skeleton: Skeleton = self._net.skeleton
+            net: Any = network(space, skeleton)
+        self._net = net.eval()
+        self.skeleton: Skeleton = net.skeleton
         self._pool = ConstantPool()
         self._frames: list[Frame] = []
         self._run = Run(values=_substitute(self._net, self._pool))
@@ -112,7 +113,9 @@ class Tracer:
             try:
                 fragment = memory.find(call_key := tuple(key))
             except TypeError as error:
-                raise TypeError(f"module {scope!r} was called with settings without a hash: {error}") from None
+                raise TypeError(
+                    f"module {scope!r} was called with settings without a hash: {error}"
+                ) from None
             if fragment is None:
                 fragment = self._record(scope, method, args, kwargs, values)
                 memory.keep(call_key, fragment)
@@ -164,7 +167,7 @@ class _Memory:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """No garbage collection meanwhile: tracing leaves no cycles, and what it keeps would be scanned again and again."""
+    """No garbage collection: tracing leaves no cycles, and what it keeps would be scanned again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:

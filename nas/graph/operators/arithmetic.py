@@ -48,7 +48,9 @@ def inputs_as(operator: Operator, builder: Builder, dtype: torch.dtype, *positio
     return names
 
 
-def _bind(function: Callable[..., Any], x: Operand, y: Operand, *, alpha: float = 1, **options: Any) -> Binding:
+def _bind(
+    function: Callable[..., Any], x: Operand, y: Operand, *, alpha: float = 1, **options: Any
+) -> Binding:
     if alpha != 1:
         raise ValueError(f"{function.__name__} with alpha is not supported: multiply beforehand")
     result = type_of(function, x, y, **options)
@@ -78,7 +80,7 @@ def _binary(kind: str, onnx_type: str, function: Callable[..., Any], *functions:
 def _floor_quotient(builder: Builder, names: list[str], dtype: torch.dtype) -> str:
     if dtype.is_floating_point:
         return builder.node("Floor", [builder.node("Div", names)])
-    # ONNX divides integers towards zero, torch floors: the remainder of the divisor's sign is taken off first.
+    # ONNX divides integers towards zero, torch floors: so the remainder, of the divisor's sign, goes first.
     remainder = builder.node("Mod", names)
     return builder.node("Div", [builder.node("Sub", [names[0], remainder]), names[1]])
 
@@ -92,7 +94,9 @@ def _emit_div(operator: Operator, builder: Builder) -> None:
     elif rounding == "floor":
         builder.emit(operator, "Identity", [_floor_quotient(builder, names, dtype)])
     else:
-        raise ValueError(f"{operator.scope}: division with rounding_mode {rounding!r} of {dtype} has no ONNX form")
+        raise ValueError(
+            f"{operator.scope}: division with rounding_mode {rounding!r} of {dtype} has no ONNX form"
+        )
 
 
 def _emit_remainder(operator: Operator, builder: Builder) -> None:
@@ -122,7 +126,9 @@ def _bind_where(condition: Symbol, x: Operand, y: Operand) -> Binding:
 
 def _bind_masked_fill(x: Symbol, mask: Symbol, value: float) -> Binding:
     shape = infer(torch.where, mask, x, x).shape
-    return Binding((mask, torch.tensor(value, dtype=x.dtype), x), {"dtype": x.dtype}, (TensorType(shape, x.dtype),))
+    return Binding(
+        (mask, torch.tensor(value, dtype=x.dtype), x), {"dtype": x.dtype}, (TensorType(shape, x.dtype),)
+    )
 
 
 def _emit_where(operator: Operator, builder: Builder) -> None:
@@ -180,11 +186,15 @@ for _kind, _onnx, _function in (
             emit=partial(_emit, _onnx),
         )
     )
+register(Record("not", ("invert", "logical_not", "bitwise_not"), bind=_bind_not, emit=partial(_emit, "Not")))
 register(
-    Record("not", ("invert", "logical_not", "bitwise_not"), bind=_bind_not, emit=partial(_emit, "Not"))
-)
-register(
-    Record("div", ("div", "divide", "true_divide"), partial(_bind, torch.div), emit=_emit_div, couple=tie_broadcast)
+    Record(
+        "div",
+        ("div", "divide", "true_divide"),
+        partial(_bind, torch.div),
+        emit=_emit_div,
+        couple=tie_broadcast,
+    )
 )
 register(Record("floor_divide", ("floor_divide",), bind=_bind_floor_divide, emit=_emit_div))
 register(Record("remainder", ("remainder",), bind=partial(_bind, torch.remainder), emit=_emit_remainder))

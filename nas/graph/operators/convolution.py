@@ -220,7 +220,9 @@ register(
     )
 )  # fmt: skip
 register(
-    Record("linear", ("linear",), bind=_bind_linear, emit=_emit_linear, macs=_linear_macs, couple=_couple_linear)
+    Record(
+        "linear", ("linear",), bind=_bind_linear, emit=_emit_linear, macs=_linear_macs, couple=_couple_linear
+    )
 )
 register(Record("matmul", ("matmul", "bmm", "mm"), bind=_bind_matmul, emit=_emit_matmul, macs=_linear_macs))
 register(

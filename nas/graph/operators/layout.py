@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from nas.graph.builder import NUMPY_TYPES, Builder
 from nas.graph.operator import Operator
@@ -64,8 +65,10 @@ def _bind_getitem(x: Symbol, index: Any) -> Any:
             return _bind_take(x, parts, position)
     result = type_of(torch.Tensor.__getitem__, x, index)
     ranges = _ranges(x, parts)
-    whole = all((start, step, count) == (0, 1, size)
-                for (start, step, count), size in zip(ranges, x.shape, strict=True))
+    whole = all(
+        (start, step, count) == (0, 1, size)
+        for (start, step, count), size in zip(ranges, x.shape, strict=True)
+    )
     if whole and result.shape == x.shape:
         return x
     return Binding((x,), {"ranges": ranges}, (result,))
@@ -111,7 +114,9 @@ def _bind_select(x: Symbol, dim: int, index: int) -> Any:
 def _bind_flip(x: Symbol, *dims: Any) -> Binding:
     flat = dims[0] if isinstance(dims[0], list | tuple) else dims
     axes = {dim % x.ndim for dim in flat}
-    ranges = tuple((size - 1, -1, size) if axis in axes else (0, 1, size) for axis, size in enumerate(x.shape))
+    ranges = tuple(
+        (size - 1, -1, size) if axis in axes else (0, 1, size) for axis, size in enumerate(x.shape)
+    )
     return Binding((x,), {"ranges": ranges}, (TensorType.of(x),))
 
 
@@ -169,7 +174,9 @@ def _emit_split(operator: Operator, builder: Builder) -> None:
         builder.give(output, "Gather", [name, builder.array(np.asarray(index, np.int64))], axis=axis)
 
 
-def _bind_join(function: Callable[..., Any], tensors: Sequence[Symbol], dim: int = 0, **kwargs: Any) -> Binding:
+def _bind_join(
+    function: Callable[..., Any], tensors: Sequence[Symbol], dim: int = 0, **kwargs: Any
+) -> Binding:
     dim = kwargs.get("axis", dim)
     result = type_of(function, list(tensors), dim)
     return Binding(tuple(tensors), {"axis": dim % len(result.shape)}, (result,))
@@ -221,7 +228,8 @@ def _emit_pad(operator: Operator, builder: Builder) -> None:
     begins, ends = [0] * rank, [0] * rank
     for position in range(len(pad) // 2):
         begins[rank - 1 - position], ends[rank - 1 - position] = pad[2 * position : 2 * position + 2]
-    value = np.asarray(operator.attributes["value"], NUMPY_TYPES[operator.output_types[0].dtype])
+    dtype = NUMPY_TYPES[operator.output_types[0].dtype]
+    value: NDArray[Any] = np.asarray(operator.attributes["value"], dtype)
     names = [builder.input(operator, 0), builder.integers([*begins, *ends]), builder.array(value)]
     builder.emit(operator, "Pad", names, mode=PAD_MODES[operator.attributes["mode"]])
 

@@ -10,7 +10,7 @@ import torch
 from nas.graph.builder import NUMPY_TYPES, ONNX_TYPES, Builder
 from nas.graph.operator import Operator
 from nas.graph.registry import Binding, Dimension, Record, register
-from nas.graph.symbols import Symbol, TensorType, infer, type_of
+from nas.graph.symbols import Symbol, TensorType, infer
 
 
 def tie_all(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
@@ -86,15 +86,22 @@ def _emit_softmax(type_: str, operator: Operator, builder: Builder) -> None:
     builder.emit(operator, type_, [builder.input(operator, 0)], axis=operator.attributes["axis"])
 
 
-def _bind_to(function: Callable[..., Any], x: Symbol, *args: Any, **kwargs: Any) -> Any:
-    """A cast; the symbol itself where its dtype stays."""
-    result = type_of(function, x, *_without_devices(args), **_without_device(kwargs))
-    return x if result.dtype == x.dtype else Binding((x,), {}, (result,))
+def _cast(x: Symbol, dtype: torch.dtype) -> Any:
+    return x if x.dtype == dtype else Binding((x,), {}, (TensorType(x.shape, dtype),))
 
 
-def _without_devices(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    kept = tuple(arg for arg in args if not isinstance(arg, str | torch.device))
-    return kept or (torch.device("meta"),)
+def _bind_to(x: Symbol, *args: Any, **kwargs: Any) -> Any:
+    """`to` a dtype, a device or what another tensor has; devices are all the same here."""
+    for target in (*args, *kwargs.values()):
+        if isinstance(target, torch.dtype):
+            return _cast(x, target)
+        if isinstance(target, Symbol | torch.Tensor):
+            return _cast(x, target.dtype)
+    return x
+
+
+def _bind_cast(dtype: torch.dtype, x: Symbol) -> Any:
+    return _cast(x, dtype)
 
 
 def _without_device(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -155,15 +162,19 @@ register(Record("softmax", ("softmax",), bind=_bind_softmax, emit=partial(_emit_
 register(
     Record("log_softmax", ("log_softmax",), bind=_bind_softmax, emit=partial(_emit_softmax, "LogSoftmax"))
 )
-for _name in ("to", "float", "double", "half", "long", "int", "bool", "type_as"):
+CASTS: dict[str, Callable[..., Any]] = {
+    "to": _bind_to,
+    "type_as": _bind_to,
+    "float": partial(_bind_cast, torch.float32),
+    "double": partial(_bind_cast, torch.float64),
+    "half": partial(_bind_cast, torch.float16),
+    "long": partial(_bind_cast, torch.int64),
+    "int": partial(_bind_cast, torch.int32),
+    "bool": partial(_bind_cast, torch.bool),
+}
+for _name, _bind_name in CASTS.items():
     register(
-        Record(
-            f"cast_{_name}",
-            (_name,),
-            bind=partial(_bind_to, getattr(torch.Tensor, _name)),
-            emit=_emit_cast,
-            label=lambda operator: "cast",
-        )
+        Record(f"cast_{_name}", (_name,), bind=_bind_name, emit=_emit_cast, label=lambda operator: "cast")
     )
 register(Record("identity", ("contiguous", "clone", "detach", "cpu"), bind=_bind_identity))
 register(Record("dropout", ("dropout", "dropout2d"), bind=_bind_dropout))

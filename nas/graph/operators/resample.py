@@ -103,7 +103,9 @@ def _bind_interpolate(
         factors = (scale_factor,) * 2 if isinstance(scale_factor, int | float) else scale_factor
         given = (float(factors[0]), float(factors[1]))
     if given != ratios:
-        raise ValueError(f"interpolation by {given} of {list(x.shape[2:])} does not give whole cells; name the size")
+        raise ValueError(
+            f"interpolation by {given} of {list(x.shape[2:])} does not give whole cells; name the size"
+        )
     attributes = {"mode": mode, "align_corners": bool(align_corners), "scales": ratios}
     return Binding((x,), attributes, (result,))
 
@@ -133,12 +135,8 @@ def _emit_pixel_shuffle(operator: Operator, builder: Builder) -> None:
     builder.emit(operator, "DepthToSpace", [builder.input(operator, 0)], blocksize=block, mode="CRD")
 
 
-register(
-    Record("max_pool", ("max_pool2d",), bind=_bind_max_pool, emit=_emit_max_pool, couple=_tie_channels)
-)
-register(
-    Record("avg_pool", ("avg_pool2d",), bind=_bind_avg_pool, emit=_emit_avg_pool, couple=_tie_channels)
-)
+register(Record("max_pool", ("max_pool2d",), bind=_bind_max_pool, emit=_emit_max_pool, couple=_tie_channels))
+register(Record("avg_pool", ("avg_pool2d",), bind=_bind_avg_pool, emit=_emit_avg_pool, couple=_tie_channels))
 register(
     Record(
         "global_avg_pool", ("adaptive_avg_pool2d",), bind=_bind_adaptive_avg_pool,
