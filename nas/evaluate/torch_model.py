@@ -7,8 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from nas.codecs import Codec, codec_of
-from nas.codecs.normalise import MEAN, STD
-from nas.models import PoseNet, Statistics
+from nas.models import PoseNet, Statistics, to_input
 from nas.space.arch import Arch
 from nas.space.heads import Task, head_spec
 from nas.space.skeleton import Skeleton
@@ -31,10 +30,6 @@ class TorchModel:
         self.arch = net.resolve(arch)
         self.stats = stats
         self.flip = flip
-        self._device = next(net.parameters()).device
-        std = torch.from_numpy(STD).view(1, 3, 1, 1)
-        self._scale = (1 / (255 * std)).to(self._device)
-        self._offset = (-torch.from_numpy(MEAN).view(1, 3, 1, 1) / std).to(self._device)
 
     @property
     def skeleton(self) -> Skeleton:
@@ -58,8 +53,8 @@ class TorchModel:
 
         Raises StatisticsMissingError where statistics are neither given nor embedded.
         """
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).permute(0, 3, 1, 2)
-        batch = pixels.float() * self._scale + self._offset
+        weights = next(self.net.parameters())
+        batch = to_input(torch.from_numpy(np.ascontiguousarray(images)), weights.device, dtype=weights.dtype)
         training = self.net.training
         self.net.eval()
         try:

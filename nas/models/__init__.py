@@ -2,6 +2,7 @@
 
 from nas.layers import Statistics, StatisticsMissingError
 from nas.models.calibrate import calibrate
+from nas.models.inputs import to_input
 from nas.models.net import PoseNet
 from nas.models.transfer import active_parameters, transfer
 from nas.models.weights import load_into, load_weights, read_weights, save_weights
@@ -16,5 +17,6 @@ __all__ = [
     "load_weights",
     "read_weights",
     "save_weights",
+    "to_input",
     "transfer",
 ]

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from nas.data import KeypointDataset, SampleRequest
 from nas.errors import UserError
-from nas.models import PoseNet, Statistics, calibrate
+from nas.models import PoseNet, Statistics, calibrate, to_input
 from nas.space import Arch
-from nas.train.inputs import to_input
 from nas.train.run_folder import write_json
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nas.data import Batch, Loader, SampleRequest
 from nas.errors import UserError
-from nas.train.inputs import to_input
+from nas.models import to_input
 from nas.train.plan import Planner
 
 
