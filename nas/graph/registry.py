@@ -128,6 +128,7 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted(_RECORDS))
 
 
+@cache
 def find(function: Callable[..., Any]) -> tuple[Record, bool]:
     """The record of a torch function, and whether its two arguments are to be swapped (`1 - x`).
 

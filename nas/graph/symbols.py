@@ -137,6 +137,8 @@ for _name in (
 
 def dispatch(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Apply a torch function to arguments of which at least one is a symbol."""
+    if args and isinstance(args[0], Symbol) and args[0].varies:
+        return args[0].apply(function, args, kwargs)
     leading = None
     for symbol in symbols_in((*args, *kwargs.values())):
         leading = symbol
@@ -203,9 +205,11 @@ def type_of(function: Callable[..., Any], *args: Any, **kwargs: Any) -> TensorTy
 
 def freeze(tree: Any, identify: Callable[[Any], Any]) -> Any:
     """Arguments as a key of a dictionary, tensors and symbols by what `identify` makes of them."""
+    kind = type(tree)
+    if kind is int or kind is str or tree is None:
+        return tree
     if isinstance(tree, Symbol | torch.Tensor):
         return identify(tree)
-    kind = type(tree)
     if kind is tuple or kind is list:
         return tuple([freeze(item, identify) for item in tree])
     if kind is dict:
