@@ -2,8 +2,8 @@
 
 The label in ms (`measured_ms` everywhere) is the sum of every operator's minimum over all visits, divided by
 `SUM_OVER_WALL`: of all tried statistics this one disagrees least between two halves of its visits. It holds
-what the profiler itself costs, about 1.5 us per operator: networks below about 2 ms are labelled too dear. Whole
-runs, which are timed without the profiler, tell by how much.
+what the profiler itself costs, about 1.5 us per operator: networks below about 2 ms are labelled too dear.
+Whole runs, which are timed without the profiler, tell by how much.
 """
 
 import hashlib
