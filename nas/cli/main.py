@@ -1,5 +1,6 @@
 """The command `nas`: its sub-commands, and how mistakes are told to the user."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
@@ -41,6 +42,9 @@ def _options(
     ] = False,
 ) -> None:
     log_to_console()
+    # OpenMP threads that spin while they wait bring training almost to a halt as soon as anything else runs on
+    # the same cores; it must be said before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _register() -> None:
