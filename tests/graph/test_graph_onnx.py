@@ -15,7 +15,7 @@ from torch import nn
 from nas.graph import Tracer, metadata, to_onnx
 from nas.graph.export import agreement
 from nas.graph.fold import drop_dead
-from nas.layers import StatisticsMissingError
+from nas.layers import ElasticConv2d, Run, StatisticsMissingError
 from nas.models import PoseNet, calibrate
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
@@ -228,3 +228,30 @@ def test_agrees_with_torch_onnx(arch, calibrated_net, run_onnx) -> None:
     assert len(names) == len(outputs) == len(oracle)
     for name, expected in zip(names, oracle, strict=True):
         assert agreement(expected, outputs[name]) > 0.95, name
+
+
+class _Joined(nn.Module):
+    """A convolution over two sliced inputs, of which each holds the first channels of its own part."""
+
+    def __init__(self, arch, skeleton) -> None:
+        super().__init__()
+        self.arch, self.skeleton = arch, Skeleton.load(skeleton)
+        self.conv = ElasticConv2d(12, 8, 1)
+
+    def run(self, images, arch, run):
+        joined = torch.cat([images, images[:, :2].exp()], dim=1)
+        return {"maps": self.conv(joined, 4, run, segments=((0, 3), (6, 2)))}
+
+    def decode(self, outputs, arch):
+        return {"double": outputs["maps"] * 2}
+
+
+def test_segments_of_a_weight_are_joined(some_arch, run_onnx) -> None:
+    net = _Joined(some_arch, "coco17")
+    graph = Tracer.of(net)(some_arch)
+    assert graph.params == 4 * 5 + 4
+    x = image(some_arch)
+    found = run_onnx(to_onnx(graph, net), x)
+    with torch.no_grad():
+        expected = net.decode(net.run(x, some_arch, Run()), some_arch)
+    np.testing.assert_allclose(found["double"], expected["double"].numpy(), rtol=1e-5, atol=1e-5)
