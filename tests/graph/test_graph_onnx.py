@@ -235,7 +235,7 @@ class _Joined(nn.Module):
 
     def __init__(self, arch, skeleton) -> None:
         super().__init__()
-        self.arch, self.skeleton = arch, Skeleton.load(skeleton)
+        self.arch, self.skeleton = arch, skeleton
         self.conv = ElasticConv2d(12, 8, 1)
 
     def run(self, images, arch, run):
@@ -247,7 +247,7 @@ class _Joined(nn.Module):
 
 
 def test_segments_of_a_weight_are_joined(some_arch, run_onnx) -> None:
-    net = _Joined(some_arch, "coco17")
+    net = _Joined(some_arch, Skeleton.load("coco17"))
     graph = Tracer.of(net)(some_arch)
     assert graph.params == 4 * 5 + 4
     x = image(some_arch)
