@@ -13,6 +13,7 @@ from nas.errors import UserError
 
 if TYPE_CHECKING:
     from nas.latency import LatencyPredictor, Network, Plan, Step, Timing
+    from nas.space import SearchSpace
 
 app = typer.Typer()
 
@@ -29,8 +30,13 @@ def _latency() -> None:
 
 @app.command()
 def measure(
-    space: Annotated[str, typer.Option(help="A shipped search space's name, or a YAML file.")],
-    skeleton: SkeletonOption = "coco17",
+    space: Annotated[
+        str, typer.Option(help="A shipped search space's name, a YAML file, or the folder of a run.")
+    ],
+    skeleton: Annotated[
+        str | None,
+        typer.Option(help="A shipped skeleton's name, or a YAML file; by default the run's, or coco17."),
+    ] = None,
     threads: ThreadsOption = 1,
     samples: Annotated[int, typer.Option(min=1, help="Networks to time.")] = 30,
     table: Annotated[Path | None, typer.Option(help="JSON lines; continued where it exists.")] = None,
@@ -40,10 +46,10 @@ def measure(
 ) -> None:
     """Time networks of a space on this machine into a table. Run again to continue after an interruption."""
     from nas.latency import Protocol, measure_space
-    from nas.space import SearchSpace, Skeleton
+    from nas.space import Skeleton
 
-    loaded = SearchSpace.load(space)
-    path = table or Path("runs/latency") / f"{loaded.name}-{skeleton}-{threads}t.jsonl"
+    loaded, skeleton, usual = _what_to_measure(space, skeleton, threads)
+    path = table or usual
     display = VisitDisplay()
     try:
         with display:
@@ -65,6 +71,20 @@ def measure(
         return
     _print_timings(timings)
     out.print(f"\n{len(timings)} networks are in {path}. Next: nas latency fit {path}")
+
+
+def _what_to_measure(space: str, skeleton: str | None, threads: int) -> tuple["SearchSpace", str, Path]:
+    """Space, skeleton and usual table of a run's folder, or of a named space."""
+    if Path(space).is_dir():
+        from nas.train import RunFolder
+
+        run = RunFolder.open(Path(space))
+        config = run.config()
+        return config.load_space(), skeleton or config.skeleton, run.predictor_file.with_name("table.jsonl")
+    from nas.space import SearchSpace
+
+    loaded, skeleton = SearchSpace.load(space), skeleton or "coco17"
+    return loaded, skeleton, Path("runs/latency") / f"{loaded.name}-{skeleton}-{threads}t.jsonl"
 
 
 @app.command()

@@ -133,8 +133,8 @@ def load_predictor(path: Path, skeleton: Skeleton, *, allow_other_device: bool =
     """
     if not path.is_file():
         raise UserError(
-            f"{path}: no latency predictor; make one with `nas latency measure` and "
-            f"`nas latency fit --out {path}`, or give --predictor"
+            f"{path}: no latency predictor; make one with `nas latency measure --space RUN` and "
+            f"`nas latency fit`, or give --predictor"
         )
     predictor = LatencyPredictor.load(path, allow_other_device=allow_other_device)
     if len(predictor.skeleton.keypoints) != len(skeleton.keypoints):

@@ -8,7 +8,7 @@ import pytest
 from latency_samples import DEVICE, small_model
 from typer.testing import CliRunner
 
-from nas.cli.latency import app
+from nas.cli.latency import _what_to_measure, app
 from nas.errors import UserError
 from nas.latency.networks import file_network
 from nas.latency.table import LatencyTable
@@ -98,3 +98,22 @@ def test_a_space_is_measured_and_continued(tmp_path: Path) -> None:
     assert _json(*arguments) == found
     assert table.read_bytes() == before
     assert set(LatencyTable.read(table).visits.values()) == {1}
+
+
+def test_a_runs_folder_gives_space_skeleton_and_table(tmp_path: Path) -> None:
+    recipe = {
+        "name": "mine",
+        "space": "person-crop",
+        "resolutions": [[96, 64]],
+        "skeleton": "crowdpose14",
+        "data": {"train": {"annotations": "a.json", "images": "images"}},
+        "steps": 1,
+    }
+    (tmp_path / "config.yaml").write_text(json.dumps(recipe))
+    space, skeleton, table = _what_to_measure(str(tmp_path), None, 1)
+    assert (space.resolutions, skeleton, table) == (
+        ((96, 64),),
+        "crowdpose14",
+        tmp_path / "latency/table.jsonl",
+    )
+    assert _what_to_measure("demo", None, 2)[1:] == ("coco17", Path("runs/latency/demo-coco17-2t.jsonl"))
