@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import ModelProto
@@ -94,6 +93,8 @@ def _compare(
 
 
 def _session(model: ModelProto) -> Any:
+    import onnxruntime  # only here, so that tracing and predicting do without it
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(
