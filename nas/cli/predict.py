@@ -23,6 +23,7 @@ def predict(
         typer.Option(help="COCO annotations whose boxes a network for crops is shown; else whole images."),
     ] = None,
     min_score: Annotated[float, typer.Option(help="Poses of a lower score are left out.")] = 0.1,
+    min_keypoint: Annotated[float, typer.Option(help="Keypoints of a lower score are not drawn.")] = 0.2,
     threads: Annotated[int, typer.Option(min=1, help="Threads of onnxruntime.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -43,7 +44,8 @@ def predict(
         kept = found.scores >= min_score
         poses = Poses(found.keypoints[kept], found.scores[kept])
         drawing = output / f"{path.stem}.png"
-        cv2.imwrite(str(drawing), draw_poses(pixels, poses, network.skeleton)[..., ::-1])
+        drawn = draw_poses(pixels, poses, network.skeleton, min_keypoint=min_keypoint)
+        cv2.imwrite(str(drawing), drawn[..., ::-1])
         documents.append(_document(path, drawing, poses))
     if as_json:
         print_json({"keypoints": list(network.skeleton.keypoints), "images": documents})

@@ -1,0 +1,137 @@
+"""`nas export`, `nas validate`, `nas predict` on a small network that has learned nothing."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from nas.cli.main import run
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from nas.data.people import generate
+
+    folder = tmp_path_factory.mktemp("people")
+    generate(folder, images=4, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
+    from nas.models import PoseNet, calibrate, save_weights, transfer
+    from nas.space import SearchSpace
+
+    space = SearchSpace.load("demo")
+    arch = space.smallest(head="heatmap")
+    torch.manual_seed(0)
+    net = PoseNet(space, "coco17")
+    path = tmp_path_factory.mktemp("weights") / "net.safetensors"
+    save_weights(path, transfer(net, arch, calibrate(net, arch, torch.randn(4, 3, *arch.resolution))))
+    save_weights(path.with_name("supernet.safetensors"), net)
+    assert run(["export", str(path), "--json"]) == 0
+    return path
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    document: dict[str, object] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def data_options(people: Path) -> list[str]:
+    return ["--data", str(people / "annotations/people.json"), "--images", str(people / "images")]
+
+
+def test_weights_and_export_score_the_same(
+    weights: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = []
+    for model in (weights, weights.with_suffix(".onnx")):
+        results = tmp_path / f"{model.suffix}.json"
+        command = ["validate", str(model), *data_options(people), "--results", str(results), "--json"]
+        assert run(command) == 0
+        figures.append(printed(capsys))
+        assert len(json.loads(results.read_text())) == figures[-1]["people"]
+    one, two = (
+        {name: value for name, value in figure.items() if name not in ("model", "data")} for figure in figures
+    )
+    assert one == pytest.approx(two, abs=1e-6)
+    assert one["flip"] is False
+    assert {"AP", "AP50", "AR_large", "PCK_torso@0.2"} <= set(one)
+
+
+def test_the_flip_test_is_named(weights: Path, people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", str(weights), *data_options(people), "--flip"]) == 0
+    shown = capsys.readouterr().out
+    assert "with flip test" in shown
+    assert "true box" in shown
+    assert run(["validate", str(weights.with_suffix(".onnx")), *data_options(people), "--flip"]) == 2
+
+
+def test_data_of_another_skeleton_are_refused_unless_accepted(
+    weights: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((people / "annotations/people.json").read_text())
+    content["categories"][0]["keypoints"][0] = "forehead"
+    file = tmp_path / "other.json"
+    file.write_text(json.dumps(content))
+    command = ["validate", str(weights), "--data", str(file), "--images", str(people / "images"), "--json"]
+    assert run(command) == 2
+    said = capsys.readouterr().err
+    assert "missing nose" in said
+    assert "further forehead" in said
+    assert run([*command, "--other-joints"]) == 0
+    assert "PCK_torso@0.2/nose" not in printed(capsys)
+
+
+@pytest.mark.parametrize("command", ["validate", "export"])
+def test_a_supernet_is_no_network_to_run(
+    command: str, weights: Path, people: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = data_options(people) if command == "validate" else []
+    assert run([command, str(weights.with_name("supernet.safetensors")), *options]) == 2
+    assert "nas transfer" in capsys.readouterr().err
+
+
+def test_predict_draws_and_prints_the_people_in_given_boxes(
+    weights: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotations = json.loads((people / "annotations/people.json").read_text())
+    command = ["predict", str(weights.with_suffix(".onnx")), str(people / "images"), "--out", str(tmp_path)]
+    boxes = ["--boxes", str(people / "annotations/people.json")]
+    assert run([*command, *boxes, "--min-score", "-9", "--min-keypoint", "-9", "--json"]) == 0
+    document = printed(capsys)
+    assert len(document["keypoints"]) == 17  # type: ignore[arg-type]
+    counts = [len(entry["poses"]) for entry in document["images"]]  # type: ignore[attr-defined]
+    expected = [
+        sum(a["image_id"] == image["id"] for a in annotations["annotations"])
+        for image in annotations["images"]
+    ]
+    assert counts == expected
+    drawn, original = (
+        cv2.imread(str(folder / name))
+        for folder, name in ((tmp_path, "000000.png"), (people / "images", "000000.jpg"))
+    )
+    assert drawn.shape == original.shape
+    assert np.abs(drawn.astype(int) - original).max() > 50
+
+
+def test_predict_without_boxes_takes_the_image_for_one_person(
+    weights: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = people / "images" / "000001.jpg"
+    command = ["predict", str(weights.with_suffix(".onnx")), str(image), "--out", str(tmp_path)]
+    assert run([*command, "--min-score", "-1", "--json"]) == 0
+    (entry,) = printed(capsys)["images"]  # type: ignore[misc]
+    assert len(entry["poses"]) == 1
+
+
+def test_predict_names_a_folder_without_images(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["predict", str(weights.with_suffix(".onnx")), str(tmp_path)]) == 2
+    assert "no images in this folder" in capsys.readouterr().err
