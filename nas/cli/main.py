@@ -42,8 +42,8 @@ def _options(
     ] = False,
 ) -> None:
     log_to_console()
-    # OpenMP threads that spin while they wait bring training almost to a halt as soon as anything else runs on
-    # the same cores; it must be said before torch is imported.
+    # OpenMP threads that spin while they wait bring training almost to a halt as soon as anything else runs
+    # on the same cores; it must be said before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 

@@ -125,7 +125,7 @@ def test_a_predictor_of_other_joints_is_refused(run: RunFolder) -> None:
 
 
 def test_an_untrained_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="config.yaml"):
+    with pytest.raises(UserError, match=r"config\.yaml"):
         RunFolder.open(tmp_path)
     untrained = RunFolder.start(tmp_path / "new", load_config("demo"))
     with pytest.raises(UserError, match="no trained supernet"):
