@@ -64,7 +64,7 @@ class SearchSpace:
         return {"version": FORMAT_VERSION, **self.spec.to_json()}
 
     def narrow(self, resolutions: Sequence[Resolution]) -> Self:
-        """The same space with some of its resolutions only. Raises UserError for one that it does not have."""
+        """The same space with some of its resolutions only. Raises UserError for one it does not have."""
         for resolution in resolutions:
             if resolution not in self.resolutions:
                 allowed = ", ".join(str(choice) for choice in self.resolutions)
