@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from nas.heads.base import (
     HEATMAP_STD,
@@ -24,6 +24,8 @@ from nas.space.skeleton import Skeleton
 
 CANDIDATES = 30
 """Peaks kept per joint: as many as there may be people."""
+TAG_STD = 0.1
+"""Of the tags' last weights at the start. Push has no gradient between equal tags: they must not begin equal."""
 PULL_WEIGHT = PUSH_WEIGHT = 1e-3
 
 
@@ -46,6 +48,8 @@ class AssociativeEmbeddingHead(Head):
             raise ValueError("associative embedding needs a neck whose last two levels have strides 4 and 2")
         self.output_4 = SeparableOutput(levels[-2], 2 * self.keypoints, std=HEATMAP_STD)
         self.output_2 = SeparableOutput(levels[-1], self.keypoints, std=HEATMAP_STD)
+        for weight in self.output_4.last_weights():
+            nn.init.normal_(weight[self.keypoints :], std=TAG_STD)
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
         maps: Tensor = self.output_4(levels[-2], run)

@@ -86,6 +86,11 @@ class SeparableOutput(nn.Module):
         raw = level.raw_channels
         self.raw = None if raw is None else _SeparableConv(raw, outputs, std)
 
+    def last_weights(self) -> list[Tensor]:
+        """[outputs, C, 1, 1] of the refined and the raw features' last layers."""
+        layers = [self.refined] if self.raw is None else [self.refined, self.raw]
+        return [layer.pointwise.weight for layer in layers]
+
     def forward(self, features: LevelFeatures, run: Run) -> Tensor:
         """(refined, raw) [B, C, h, w] -> [B, outputs, h, w]."""
         refined, raw = features
