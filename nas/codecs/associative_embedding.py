@@ -63,7 +63,8 @@ class AssociativeEmbeddingCodec(Codec):
 
         Returns:
             heatmaps_4 [K, H/4, W/4], heatmaps_2 [K, H/2, W/2]: float32, everyone's keypoints.
-            mask_4 [H/4, W/4], mask_2 [H/2, W/2]: float32, 1 where the loss counts.
+            mask_4 [H/4, W/4], mask_2 [H/2, W/2]: float32, 1 where the loss counts: outside of
+                unlabelled regions, and around labelled keypoints everywhere.
             joints [30, K, 2]: int64, flat index into [K, H/4, W/4] and 1 where the keypoint is labelled and
                 inside; the 30 largest people where there are more.
         """
@@ -71,8 +72,10 @@ class AssociativeEmbeddingCodec(Codec):
         keypoints = np.asarray(people.keypoints, np.float64).reshape(-1, self.keypoints, 3)
         for stride in (COARSE, FINE):
             grid = self.grid(stride)
-            targets[f"heatmaps_{stride}"] = draw_gaussians(keypoints, stride=stride, grid=grid, sigma=SIGMA)
-            targets[f"mask_{stride}"] = shrink_mask(people.mask, grid)
+            heatmaps = draw_gaussians(keypoints, stride=stride, grid=grid, sigma=SIGMA)
+            targets[f"heatmaps_{stride}"] = heatmaps
+            # Labelled people stand in the middle of unlabelled crowds: around their keypoints the loss counts.
+            targets[f"mask_{stride}"] = np.maximum(shrink_mask(people.mask, grid), heatmaps.max(0) > 0)
         largest = np.argsort(-np.asarray(people.areas, np.float64), kind="stable")[:MAX_PEOPLE]
         targets["joints"] = self._joints(keypoints[largest])
         return targets

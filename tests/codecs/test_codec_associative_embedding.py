@@ -245,3 +245,16 @@ def test_what_is_not_finite_is_no_candidate():
     candidates[:, 1] = [1.0, 1.0, 0.9, np.nan]
     keypoints, _ = match_by_tags(candidates)
     assert len(keypoints) == 1
+
+
+def test_labelled_keypoints_count_inside_an_unlabelled_region():
+    codec = AssociativeEmbeddingCodec(Skeleton.load("coco17"), (64, 64))
+    keypoints = np.zeros((1, 17, 3))
+    keypoints[0, 0] = (32, 32, 2)
+    nowhere = np.zeros((64, 64), bool)
+    targets = codec.encode(People(keypoints, np.array([100.0]), np.array([[30.0, 30, 34, 34]]), nowhere))
+    for stride in (4, 2):
+        mask, heatmaps = targets[f"mask_{stride}"], targets[f"heatmaps_{stride}"]
+        assert mask.dtype == np.float32
+        np.testing.assert_array_equal(mask, heatmaps[0] > 0)
+        assert 0 < mask.mean() < 1
