@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from nas.data import Annotations, load_annotations
@@ -29,8 +28,7 @@ from nas.train.progress import duration
 from nas.train.run_folder import write_json
 
 _TRAIN_SEED, _VAL_SEED = 1, 2
-_BUDGET_QUANTILES = (0.25, 0.75)
-_PREDICTED_NETWORKS = 300
+_BUDGET_SHARES = (0.5, 0.9)
 _STAGES = 7
 
 
@@ -202,13 +200,12 @@ def _measure(demo: _Demo, config: SupernetConfig) -> list[float]:
 
 
 def _budgets(demo: _Demo, space: SearchSpace, cost: Cost) -> list[float]:
-    """Two budgets that mean something on this machine: a low and a high quantile of the space's times."""
-    rng = np.random.default_rng(0)
-    times = [cost(space.sample(rng)) for _ in range(_PREDICTED_NETWORKS)]
-    budgets = [float(f"{ms:.2g}") for ms in np.quantile(times, _BUDGET_QUANTILES)]
-    dearest = max(cost(space.largest(head=head)) for head in space.heads)
+    """Two budgets that mean something on any machine: between the cheapest and the dearest network."""
+    least = cost(cheapest(space, cost))
+    most = max(cost(space.largest(head=head)) for head in space.heads)
+    budgets = [float(f"{least * (most / least) ** share:.2g}") for share in _BUDGET_SHARES]
     demo.console.print(
-        f"Networks of the space take {cost(cheapest(space, cost)):.2f} to {dearest:.2f} ms on this machine.",
+        f"Networks of the space take {least:.2f} to {most:.2f} ms on this machine.",
         f"The budgets of the search: {budgets[0]:g} ms and {budgets[1]:g} ms.",
     )
     return budgets
