@@ -247,9 +247,9 @@ def test_what_is_not_finite_is_no_candidate():
     assert len(keypoints) == 1
 
 
-def test_labelled_keypoints_count_inside_an_unlabelled_region():
-    codec = AssociativeEmbeddingCodec(Skeleton.load("coco17"), (64, 64))
-    keypoints = np.zeros((1, 17, 3))
+def test_labelled_keypoints_count_inside_an_unlabelled_region(skeleton):
+    codec = AssociativeEmbeddingCodec(skeleton, (64, 64))
+    keypoints = np.zeros((1, len(skeleton.keypoints), 3))
     keypoints[0, 0] = (32, 32, 2)
     nowhere = np.zeros((64, 64), bool)
     targets = codec.encode(People(keypoints, np.array([100.0]), np.array([[30.0, 30, 34, 34]]), nowhere))
