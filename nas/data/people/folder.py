@@ -10,7 +10,7 @@ from typing import Any
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
-_VERSION = 1  # of the pictures: raised whenever the same settings give different ones
+_VERSION = 2  # of the pictures: raised whenever the same settings give different ones
 
 
 @dataclass(frozen=True)

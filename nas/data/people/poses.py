@@ -61,9 +61,9 @@ def sample_pose(build: Build, rng: np.random.Generator) -> Pose:
     legs: Legs
     special = rng.random()
     angles = JointAngles(rng)
-    if special < 0.035:
+    if special < 0.015:
         legs, root, grounded = loose, _lying(rng), True
-    elif special < 0.055:
+    elif special < 0.02:
         legs, root, grounded = loose, turn_z(180 + rng.normal(0, 25)) @ turn_x(rng.normal(0, 15)), True
     else:
         shares = np.array([share for _, share in LEGS])

@@ -23,8 +23,9 @@ from nas.space.skeleton import Skeleton
 
 _TRIES = 14
 _MIN_JOINTS = 8  # of the body's own twelve and the nose, that must lie in the image
-_TRUNCATED = 0.16
-_OCCLUDED = 0.35
+_TRUNCATED = 0.08
+_OCCLUDED = 0.2
+_FACING = 0.85  # of people are seen more or less from the front, the others from anywhere
 _MIN_SEEN = 0.45  # of what people leave of each other, that things must not hide
 _BODY = (
     "nose",
@@ -138,7 +139,7 @@ def _place(
 
 def _look(rng: np.random.Generator, pose: Pose, target: Floats) -> Camera:
     """A camera of scale 1 at the origin; people are seen from the front more often than from behind."""
-    yaw = rng.normal(0, 45) if rng.random() < 0.6 else rng.uniform(-180, 180)
+    yaw = rng.normal(0, 35) if rng.random() < _FACING else rng.uniform(-180, 180)
     lying = pose.root[1, 1] < 0.5
     pitch = rng.uniform(10, 65) if lying else float(np.clip(rng.normal(8, 12), -20, 50))
     roll = rng.normal(0, 6)
