@@ -37,7 +37,7 @@ class DemoScale:
     """How much of everything.
 
     Args:
-        train_images, val_images: generated pictures, of one to three people each.
+        train_images, val_images: generated pictures, of one or two people each.
         overrides: of the recipe `supernets/demo.yaml`.
         timed: networks whose time is measured.
         visits: to each of them.
@@ -45,8 +45,8 @@ class DemoScale:
         minutes: about how long it takes on two cores, for telling beforehand.
     """
 
-    train_images: int = 2000
-    val_images: int = 200
+    train_images: int = 2600
+    val_images: int = 300
     overrides: tuple[str, ...] = ()
     timed: int = 14
     visits: int = 3
@@ -166,7 +166,14 @@ def _generate(demo: _Demo) -> tuple[Annotations, Annotations]:
     for name, images, seed in plan:
         folder = demo.people / name
         progress = demo.displays.generating(name)
-        file = generate(folder, images=images, seed=seed, workers=demo.threads, progress=progress)
+        file = generate(
+            folder,
+            images=images,
+            seed=seed,
+            people_per_image=(1, 2),
+            workers=demo.threads,
+            progress=progress,
+        )
         sets.append(load_annotations(file, folder / "images", skeleton))
         demo.console.print(f"{name}: {int(sets[-1].people.labelled.sum()):,} people in {folder}")
     return sets[0], sets[1]
