@@ -74,7 +74,7 @@ class AssociativeEmbeddingCodec(Codec):
             grid = self.grid(stride)
             heatmaps = draw_gaussians(keypoints, stride=stride, grid=grid, sigma=SIGMA)
             targets[f"heatmaps_{stride}"] = heatmaps
-            # Labelled people stand in the middle of unlabelled crowds: around their keypoints the loss counts.
+            # Labelled people stand in unlabelled crowds too: around their keypoints the loss counts.
             targets[f"mask_{stride}"] = np.maximum(shrink_mask(people.mask, grid), heatmaps.max(0) > 0)
         largest = np.argsort(-np.asarray(people.areas, np.float64), kind="stable")[:MAX_PEOPLE]
         targets["joints"] = self._joints(keypoints[largest])

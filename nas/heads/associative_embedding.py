@@ -25,7 +25,7 @@ from nas.space.skeleton import Skeleton
 CANDIDATES = 30
 """Peaks kept per joint: as many as there may be people."""
 TAG_STD = 0.1
-"""Of the tags' last weights at the start. Push has no gradient between equal tags: they must not begin equal."""
+"""Of the tags' last weights at the start: push has no gradient between tags that are equal."""
 PULL_WEIGHT = PUSH_WEIGHT = 1e-3
 
 
