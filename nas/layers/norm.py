@@ -4,14 +4,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.layers.elastic import ElasticLayer, first
-from nas.layers.run import Run
+from nas.layers.run import Run, StatisticsMissingError
 
 
 class ElasticBatchNorm2d(ElasticLayer, nn.BatchNorm2d):
     """Batch normalisation with elastic channels, whose statistics belong to an architecture.
 
-    Training uses the statistics of the batch and keeps none. Scoring takes them from the run, or from the
-    layer's own buffers in a network of one architecture that was calibrated.
+    Training uses the statistics of the batch and keeps none. Scoring takes them from the run or, where it
+    brings none, from the layer's own buffers in a network of one architecture that was calibrated.
     """
 
     def __init__(self, channels: int) -> None:
@@ -27,14 +27,20 @@ class ElasticBatchNorm2d(ElasticLayer, nn.BatchNorm2d):
             run.observe(self.key, x)
         if self.training or run.uses_batch_statistics:
             return F.batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)
-        mean, variance = self._own_statistics() or run.statistics(self.key)
+        mean, variance = run.statistics(self.key) or self._own_statistics()
         return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, self.eps)
 
     def embed(self, mean: Tensor, variance: Tensor) -> None:
         """Keep these statistics [C] in the layer."""
         self.running_mean, self.running_var = mean, variance
 
-    def _own_statistics(self) -> tuple[Tensor, Tensor] | None:
+    def forget(self) -> None:
+        """Keep no statistics any more."""
+        self.running_mean = self.running_var = None
+
+    def _own_statistics(self) -> tuple[Tensor, Tensor]:
         if self.running_mean is None or self.running_var is None:
-            return None
+            raise StatisticsMissingError(
+                f"no batch-norm statistics for {self.key}: calibrate this architecture before scoring it"
+            )
         return self.running_mean, self.running_var

@@ -71,7 +71,8 @@ class PoseNet(nn.Module):
         Args:
             images: [B, 3, H, W] normalised RGB at the architecture's resolution.
             arch: may be left out where the network holds one architecture only.
-            stats: batch-norm statistics of `arch`, needed in eval mode unless they are embedded.
+            stats: batch-norm statistics of `arch`, needed in eval mode unless they are embedded; they take
+                precedence over embedded ones.
 
         Raises:
             StatisticsMissingError: in eval mode without statistics.
@@ -118,6 +119,12 @@ class PoseNet(nn.Module):
             if isinstance(module, ElasticBatchNorm2d):
                 mean, variance = values[module.key]
                 module.embed(mean.clone(), variance.clone())
+
+    def forget_statistics(self) -> None:
+        """Drop embedded statistics: once weights change, they would be those of another network."""
+        for module in self.modules():
+            if isinstance(module, ElasticBatchNorm2d):
+                module.forget()
 
     @property
     def is_calibrated(self) -> bool:

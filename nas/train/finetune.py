@@ -145,7 +145,9 @@ def _start(
     if scratch:
         return PoseNet(arch, config.skeleton)
     supernet = load_supernet(run)
-    return transfer(supernet, arch, calibration.statistics(supernet, arch))
+    net = transfer(supernet, arch, calibration.statistics(supernet, arch))
+    net.forget_statistics()
+    return net
 
 
 def _teacher(

@@ -255,3 +255,19 @@ def test_kernel_transforms_stay_fp32_under_autocast() -> None:
     layer = ElasticDepthwiseConv2d(8, (3, 5, 7))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert layer.active_weight(8, 3).dtype == torch.float32
+
+
+def test_given_statistics_come_before_embedded_ones(net: PoseNet) -> None:
+    arch = net.space.smallest()
+    first, second = (calibrate(net, arch, images(arch, seed=seed)) for seed in (1, 2))
+    plain = transfer(net, arch, first)
+    x = images(arch, seed=3)
+    with torch.no_grad():
+        given, expected = plain(x, arch, second), transfer(net, arch, second)(x)
+        embedded = plain(x)
+    assert all(torch.equal(given[name], expected[name]) for name in given)
+    assert any(not torch.equal(given[name], embedded[name]) for name in given)
+    plain.forget_statistics()
+    assert not plain.is_calibrated
+    with pytest.raises(StatisticsMissingError):
+        plain(x)
