@@ -3,7 +3,6 @@
 Everything is drawn with numpy and OpenCV from a seed: a training set can be had anywhere, without a download.
 """
 
-from nas.data.people.demo import DemoPeople, generate_demo
 from nas.data.people.generation import DEFAULT_SIZE, Progress, generate
 
-__all__ = ["DEFAULT_SIZE", "DemoPeople", "Progress", "generate", "generate_demo"]
+__all__ = ["DEFAULT_SIZE", "Progress", "generate"]
