@@ -1,5 +1,6 @@
 """`nas arch`: what one architecture is."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -40,13 +41,20 @@ def show(
     print_table(None, columns, _rows(loaded), text_columns=2)
 
 
+def _in_short(values: Sequence[int]) -> str:
+    """Equal values as one, such as "7 x6"."""
+    if len(values) > 1 and len(set(values)) == 1:
+        return f"{values[0]} x{len(values)}"
+    return " ".join(map(str, values))
+
+
 def _rows(arch: Any) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = [
         ("stem", arch.stem.type, None, arch.stem.width, None, None, None, arch.stem.activation)
     ]
     for number, stage in enumerate(arch.stages):
-        kernels = " ".join(str(block.kernel) for block in stage.blocks)
-        expansions = " ".join(str(block.expansion) for block in stage.blocks)
+        kernels = _in_short([block.kernel for block in stage.blocks])
+        expansions = _in_short([block.expansion for block in stage.blocks])
         rows.append(
             (
                 f"stage {number}",
@@ -61,9 +69,8 @@ def _rows(arch: Any) -> list[tuple[object, ...]]:
         )
     if arch.neck.type != "none":
         widths = " ".join(map(str, arch.neck.widths))
-        rows.append(
-            ("neck", f"{arch.neck.type} ({arch.neck.upsampler})", None, widths, len(arch.neck.widths))
-        )
+        rows.append(("neck", arch.neck.type, None, widths, len(arch.neck.widths)))
+        rows.append(("", arch.neck.upsampler))
     options = ", ".join(f"{name} {value}" for name, value in arch.head.options)
     rows.append(("head", f"{arch.head.type} ({options})" if options else arch.head.type))
     return rows
