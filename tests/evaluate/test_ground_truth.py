@@ -62,9 +62,9 @@ def test_cells_and_quarter_shift_cost_what_is_known(groups, stride, expected):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("side", "least"), [(256, 0.96), (384, 0.98), (512, 0.98)])
+@pytest.mark.parametrize(("side", "least"), [(256, 0.975), (384, 0.987), (512, 0.988)])
 def test_associative_embedding_loses_little_more(groups, side, least):
-    """Below the quantisation alone: neighbours' equal joints share a peak, and tags mix between them."""
+    """Below the quantisation alone: neighbours' equal joints share a peak or a cell."""
     codec = AssociativeEmbeddingCodec(groups.skeleton, (side, side))
 
     def decode(people):
