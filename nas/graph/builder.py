@@ -33,6 +33,9 @@ NUMPY_TYPES = {
     torch.bool: np.bool_,
 }
 
+EDGE = "edge_"
+"""What names of edges begin with, before the id; nodes are named after their operator's first output."""
+
 
 class Builder:
     """Collects nodes and initializers.
@@ -51,10 +54,15 @@ class Builder:
         self.nodes: list[NodeProto] = []
         self.initializers: list[TensorProto] = []
         self._count = 0
+        self._origin = ""
+
+    def begin(self, operator: Operator) -> None:
+        """Name the nodes that follow after this operator, so that a profile tells what they belong to."""
+        self._origin = f"{EDGE}{operator.outputs[0]}"
 
     def edge(self, id_: int) -> str:
         """The name of an edge."""
-        return self._names.setdefault(id_, f"edge_{id_}")
+        return self._names.setdefault(id_, f"{EDGE}{id_}")
 
     def input(self, operator: Operator, position: int, *, arbitrary: float = 0.0) -> str:
         """The name of an operator's input ("" where it is left out).
@@ -151,7 +159,8 @@ class Builder:
     def _add(
         self, type_: str, inputs: Sequence[str], outputs: Sequence[str], attributes: Mapping[str, Any]
     ) -> None:
-        node = NodeProto(op_type=type_, name=f"{type_}_{len(self.nodes)}", input=inputs, output=outputs)
+        name = f"{self._origin}.{type_}.{len(self.nodes)}"
+        node = NodeProto(op_type=type_, name=name, input=inputs, output=outputs)
         node.attribute.extend(_attribute(name, value) for name, value in attributes.items())
         self.nodes.append(node)
 

@@ -56,6 +56,7 @@ def to_onnx(
     evaluate = None if net is None else Evaluator(network_values(net, stats))
     builder = Builder(evaluate, {0: "images"} | _settled(outputs))
     for operator in operators:
+        builder.begin(operator)
         record_of(operator.kind).emit(operator, builder)
     _give_remaining(outputs, builder)
     return _model(graph, outputs, builder, arch or graph.arch)
