@@ -1,7 +1,8 @@
 """Latency: timing protocol, device description, timing table, predictor."""
 
 from nas.latency.device import DeviceDescription, describe_device
-from nas.latency.measure import Plan, Progress, measure_networks, measure_space, time_networks
+from nas.latency.endtoend import EndToEnd
+from nas.latency.measure import Plan, Progress, measure_networks, measure_space, time_networks, visit_networks
 from nas.latency.networks import arch_network, file_network
 from nas.latency.predictor import LatencyPredictor
 from nas.latency.protocol import Network, Protocol, Step, Visit
@@ -10,6 +11,7 @@ from nas.latency.timing import Ratio, Timing, ratio
 
 __all__ = [
     "DeviceDescription",
+    "EndToEnd",
     "LatencyPredictor",
     "LatencyTable",
     "Network",
@@ -27,4 +29,5 @@ __all__ = [
     "measure_space",
     "ratio",
     "time_networks",
+    "visit_networks",
 ]

@@ -124,7 +124,7 @@ def measure_networks(
     device = describe_device(threads=threads)
     with LatencyTable.open(table, device=device, protocol=protocol, channel_block=channel_block) as rows:
         rows.add_source(source)
-        steps = _steps(
+        steps = visit_networks(
             networks, threads=threads, rng=rng, protocol=protocol, progress=progress, done=rows.visits
         )
         for step in steps:
@@ -142,7 +142,7 @@ def time_networks(
 ) -> list[Timing]:
     """Time given networks side by side, interleaved; see `nas.latency.networks` for what may be given."""
     visits: dict[str, list[Visit]] = {network.key: [] for network in networks}
-    steps = _steps(
+    steps = visit_networks(
         list({network.key: network for network in networks}.values()),
         threads=threads,
         rng=np.random.default_rng(seed),
@@ -158,7 +158,7 @@ def time_networks(
     ]
 
 
-def _steps(
+def visit_networks(
     networks: Sequence[Network],
     *,
     threads: int,
@@ -167,7 +167,7 @@ def _steps(
     progress: Progress,
     done: Mapping[str, int],
 ) -> Iterator[Step]:
-    """Make the visits that are missing on pinned cores; gives those that are taken."""
+    """Make the visits that are missing (`done`: by key) on pinned cores; gives those that are taken."""
     with pinned(threads) as pinning:
         gate = LoadGate(pinning.cores)
         progress.begin(_plan(networks, protocol, done, pinning, gate))

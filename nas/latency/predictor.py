@@ -11,6 +11,7 @@ import numpy as np
 
 from nas.errors import UserError
 from nas.latency.device import DeviceDescription, describe_device
+from nas.latency.endtoend import EndToEnd
 from nas.latency.features import CONSTANT, OperatorFeatures, network_features
 from nas.latency.fitting import Floats, design, fit_weights
 from nas.latency.networks import ArchTracer
@@ -19,7 +20,6 @@ from nas.latency.table import LatencyTable
 from nas.latency.timing import Timing
 from nas.latency.validation import Validation, validate
 from nas.space.arch import Arch
-from nas.space.heads import head_spec
 from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
 
@@ -185,12 +185,22 @@ class LatencyPredictor:
         predicted = self.predict_ms(archs, tracer=tracer)
         return np.stack([predicted / (1 + high), predicted / (1 + low)], axis=1)
 
-    def total_ms(self, archs: Sequence[Arch], *, people: int = 1, tracer: ArchTracer | None = None) -> Floats:
-        """What a user pays [N]: network and grouping, for a head on person crops once per person."""
-        outside = np.array([self._outside(arch) for arch in archs])
-        times = np.array([people if head_spec(arch.head.type).task == "crop" else 1 for arch in archs])
-        total: Floats = times * (self.predict_ms(archs, tracer=tracer) + outside)
-        return total
+    def total_ms(
+        self,
+        archs: Sequence[Arch],
+        *,
+        people: int = 1,
+        detector_ms: float = 0.0,
+        tracer: ArchTracer | None = None,
+    ) -> Floats:
+        """What a user pays [N], see `nas.latency.endtoend`: network, grouping, people, person detector."""
+        pays = EndToEnd(people=people, detector_ms=detector_ms)
+        networks = self.predict_ms(archs, tracer=tracer).tolist()
+        totals = (
+            pays.total_ms(arch, network_ms=ms, grouping_ms=self._outside(arch))
+            for arch, ms in zip(archs, networks, strict=True)
+        )
+        return np.fromiter(totals, np.float64, len(archs))
 
     def operator_ms(self, operator: "Operator") -> float:
         """The part of one operator in a prediction. Raises UserError where none like it was measured."""

@@ -1,0 +1,41 @@
+"""End-to-end time: what a user pays for a picture, put together from its parts."""
+
+from dataclasses import dataclass
+
+from nas.errors import UserError
+from nas.space.arch import Arch
+from nas.space.heads import head_spec
+
+
+@dataclass(frozen=True)
+class EndToEnd:
+    """How often a network runs for one picture, and what runs before it.
+
+    Args:
+        people: expected per picture; a head on person crops runs once for each.
+        detector_ms: of the person detector that finds the crops; 0 where they come for nothing.
+    """
+
+    people: int = 1
+    detector_ms: float = 0.0
+
+    def runs(self, arch: Arch) -> int:
+        """How often the network runs for one picture: once, or once per person."""
+        return self.people if _on_crops(arch) else 1
+
+    def total_ms(self, arch: Arch, *, network_ms: float, grouping_ms: float) -> float:
+        """The detector once, network (with decode) and grouping as often as they run.
+
+        Raises:
+            UserError: a detector is given for a network that looks at whole pictures.
+        """
+        if self.detector_ms and not _on_crops(arch):
+            raise UserError(
+                f"{arch.head.type!r} finds people in whole pictures by itself: no time of a person detector "
+                "can be added to it; leave --detector and --detector-ms out"
+            )
+        return self.detector_ms + self.runs(arch) * (network_ms + grouping_ms)
+
+
+def _on_crops(arch: Arch) -> bool:
+    return head_spec(arch.head.type).task == "crop"
