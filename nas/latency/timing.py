@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nas.latency.profile import OperatorTime, minima
-from nas.latency.protocol import SUM_OVER_WALL, Visit
+from nas.latency.protocol import Visit, undisturbed_ms
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Timing:
 
     @property
     def measured_ms(self) -> float:
-        """The protocol's label: the sum of operator minima / 0.97. It holds the decode, not the grouping."""
+        """The protocol's label: the time of an undisturbed run. It holds the decode, not the grouping."""
         return _label(self.visits)
 
     @property
@@ -120,4 +120,5 @@ def noise_floor(timings: Sequence[Timing]) -> float | None:
 
 
 def _label(visits: Sequence[Visit]) -> float:
-    return sum(operator.ms for operator in minima([visit.operators for visit in visits])) / SUM_OVER_WALL
+    wall = [value for visit in visits for value in visit.wall_ms]
+    return undisturbed_ms(wall, minima([visit.operators for visit in visits]))
