@@ -2,7 +2,8 @@
 
 from nas.latency.device import DeviceDescription, describe_device
 from nas.latency.endtoend import EndToEnd
-from nas.latency.measure import Plan, Progress, measure_networks, measure_space, time_networks, visit_networks
+from nas.latency.loop import Plan, Progress, measure_networks, time_networks, visit_networks
+from nas.latency.measure import measure_space
 from nas.latency.networks import arch_network, file_network
 from nas.latency.predictor import LatencyPredictor
 from nas.latency.protocol import Network, Protocol, Step, Visit

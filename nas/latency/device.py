@@ -21,6 +21,7 @@ _ARM_FLAGS = "neon asimd asimdhp asimddp i8mm bf16 sve sve2 sme"
 _RELEVANT_FLAGS = frozenset(f"{_X86_FLAGS} {_ARM_FLAGS}".split())
 _CPUINFO = Path("/proc/cpuinfo")
 _CPU_FOLDER = Path("/sys/devices/system/cpu")
+_BOARD = Path("/proc/device-tree/model")
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,9 @@ def pinned(threads: int) -> Iterator[Pinning]:
     if not hasattr(os, "sched_setaffinity"):
         yield Pinning((), ("the core (this system has no core affinity)", *_clock_notes(())))
         return
-    allowed = os.sched_getaffinity(0)
-    cores = _fastest(allowed, threads)
     try:
+        allowed = os.sched_getaffinity(0)
+        cores = _fastest(allowed, threads)
         os.sched_setaffinity(0, cores)
     except OSError as error:
         yield Pinning((), (f"the core (pinning was refused: {error.strerror})", *_clock_notes(())))
@@ -138,7 +139,9 @@ def _read_cpuinfo(path: Path) -> list[dict[str, str]]:
 def _cpu_model(cpuinfo: list[dict[str, str]]) -> str:
     described = sorted({model for processor in cpuinfo if (model := _processor_model(processor))})
     if described:
-        return " + ".join(described)
+        # An ARM core says nothing of the chip that it is in: clock and caches differ from board to board.
+        board = _text(_BOARD) if any("CPU part" in processor for processor in cpuinfo) else ""
+        return ", ".join(filter(None, (board, " + ".join(described))))
     return _sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine() or "unknown CPU"
 
 
@@ -175,22 +178,30 @@ def _sysctl(name: str) -> str:
 
 def _fastest(allowed: set[int], count: int) -> tuple[int, ...]:
     """The cores of highest capacity; of equal ones the last, since systems prefer the first themselves."""
-    ranked = sorted(allowed, key=lambda core: (_number(_CPU_FOLDER / f"cpu{core}" / "cpu_capacity"), core))
-    return tuple(sorted(ranked[-count:]))
+
+    def speed(core: int) -> tuple[int, int, int]:
+        folder = _CPU_FOLDER / f"cpu{core}"
+        clock = _number(folder / "cpufreq" / "cpuinfo_max_freq")
+        return _number(folder / "cpu_capacity"), clock, core
+
+    return tuple(sorted(sorted(allowed, key=speed)[-count:]))
 
 
 def _number(path: Path) -> int:
+    text = _text(path)
+    return int(text) if text.isdecimal() else 0
+
+
+def _text(path: Path) -> str:
+    """The content of a small file of the system; empty where there is none."""
     try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return 0
+        return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n")
+    except OSError:
+        return ""
 
 
 def _clock_notes(cores: tuple[int, ...]) -> tuple[str, ...]:
-    if not cores:
-        return ("the clock frequency",)
-    try:
-        governor = (_CPU_FOLDER / f"cpu{cores[0]}" / "cpufreq" / "scaling_governor").read_text().strip()
-    except OSError:
+    governor = _text(_CPU_FOLDER / f"cpu{cores[0]}" / "cpufreq" / "scaling_governor") if cores else ""
+    if not governor:
         return ("the clock frequency",)
     return () if governor == "performance" else (f"the clock frequency (governor {governor!r})",)

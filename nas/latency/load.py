@@ -31,9 +31,10 @@ def read_cpu(stat: Path = _STAT) -> CpuReading | None:
     """The processor's state now; None where the system does not tell it."""
     try:
         lines = stat.read_text(encoding="ascii").splitlines()
-    except OSError:
+        ticks_per_second = os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError, ValueError):
+        # No such file (macOS, Windows), not ours to read (Android), or no such figure.
         return None
-    ticks_per_second = os.sysconf("SC_CLK_TCK")
     busy = {}
     for line in lines:
         name, *fields = line.split()

@@ -6,10 +6,8 @@ carries the fingerprint of device and protocol, so that rows put together by han
 """
 
 import io
-import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +15,7 @@ from typing import Any, Self
 
 from nas.errors import UserError
 from nas.latency.device import DeviceDescription
+from nas.latency.json_lines import append, complete, lock, rows
 from nas.latency.profile import OperatorTime, align
 from nas.latency.protocol import Network, Protocol, Visit
 from nas.latency.timing import Timing
@@ -68,10 +67,10 @@ class LatencyTable:
             content = path.read_bytes()
         except OSError as error:
             raise UserError(f"cannot read the latency table {path}: {error.strerror}") from None
-        rows = list(_rows(content[: _complete(content)], path))
-        if not rows:
+        found = list(rows(content[: complete(content)], path))
+        if not found:
             raise UserError(f"{path} holds no timing; measure first: nas latency measure --table {path} ...")
-        number, header = rows[0]
+        number, header = found[0]
         if header.get("row") != "table" or header.get("version") != FORMAT_VERSION:
             raise UserError(
                 f"{path}, line {number}: not the first line of a latency table of version {FORMAT_VERSION}"
@@ -87,7 +86,7 @@ class LatencyTable:
             raise UserError(
                 f"{path}, line {number}: the device or protocol is incomplete ({error})"
             ) from None
-        for number, row in rows:
+        for number, row in found:
             table._take(row, number)
         return table
 
@@ -98,17 +97,17 @@ class LatencyTable:
         An unfinished last line is cut off. Raises UserError where the existing table is of another device or
         protocol, or where another process is writing it.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             file = io.FileIO(path, "a+")
         except OSError as error:
             raise UserError(f"cannot write the latency table {path}: {error.strerror}") from None
         try:
-            _lock(file, path)
+            lock(file, path)
             file.seek(0)
-            complete = _complete(file.readall())
-            file.truncate(complete)
-            if complete:
+            length = complete(file.readall())
+            file.truncate(length)
+            if length:
                 table = cls.read(path)
                 table._refuse_other(device, protocol)
                 table._file = file
@@ -173,30 +172,58 @@ class LatencyTable:
 
     def add(self, network: Network, visit: Visit) -> None:
         """Append one visit. Raises UserError where the network has other operators than in earlier visits."""
-        record = self._records.get(network.key)
+        self._add(network.key, network.name, dict(network.description), visit)
+
+    def merge(self, other: "LatencyTable") -> int:
+        """Append the sources and visits of another table of this device and protocol that are not here yet.
+
+        Returns:
+            How many visits were new.
+
+        Raises:
+            UserError: another device, protocol or channel block, or other operators under a key.
+        """
+        self._refuse_other(other.device, other.protocol)
+        if other.channel_block != self.channel_block:
+            raise UserError(
+                f"{other.path} has a channel block of {other.channel_block}, {self.path} one of "
+                f"{self.channel_block}: two tables of one device cannot; keep them apart"
+            )
+        for source in other.sources:
+            self.add_source(source)
+        added = 0
+        for timing in other.timings():
+            known = self._records.get(timing.key)
+            present = [_visit_row(timing.key, visit) for visit in (known.visits if known else ())]
+            for visit in timing.visits:
+                if _visit_row(timing.key, visit) not in present:
+                    self._add(timing.key, timing.name, timing.description, visit)
+                    added += 1
+        return added
+
+    def _add(self, key: str, name: str, description: Mapping[str, Any], visit: Visit) -> None:
+        record = self._records.get(key)
         if record is None:
             operators = [(operator.name, operator.kind) for operator in visit.operators]
-            record = _Record(network.name, dict(network.description), operators)
-            row = {"row": "network", "network": network.key, "name": network.name}
-            self._append({**row, "operators": operators, "description": record.description})
-            self._records[network.key] = record
+            record = _Record(name, description, operators)
+            row = {"row": "network", "network": key, "name": name}
+            self._append({**row, "operators": operators, "description": description})
+            self._records[key] = record
         try:
             ordered = align(visit.operators, [OperatorTime(name, kind, 0) for name, kind in record.operators])
         except ValueError:
             raise UserError(
-                f"{self.path}: network {network.name} has other operators than when it was first timed "
+                f"{self.path}: network {name} has other operators than when it was first timed "
                 "(the exporter or the file changed); start a new table"
             ) from None
-        row = _visit_row(network.key, replace(visit, operators=ordered))
+        row = _visit_row(key, replace(visit, operators=ordered))
         self._append(row)
         record.visits.append(_visit(row, record.operators))
 
     def _append(self, row: dict[str, Any]) -> None:
         if self._file is None:
             raise ValueError("the table was opened for reading only")
-        line = json.dumps({"fingerprint": self.fingerprint, **row}, separators=(",", ":")) + "\n"
-        self._file.write(line.encode())
-        os.fsync(self._file.fileno())
+        append(self._file, {"fingerprint": self.fingerprint, **row}, self.path)
 
     def _take(self, row: dict[str, Any], number: int) -> None:
         where = f"{self.path}, line {number}"
@@ -231,22 +258,6 @@ class LatencyTable:
             )
 
 
-def _complete(content: bytes) -> int:
-    """The length up to the last line that was written to its end."""
-    return content.rfind(b"\n") + 1
-
-
-def _rows(content: bytes, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(content.splitlines(), start=1):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict):
-            raise UserError(f"{path}, line {number}: not a row of a latency table; remove the line")
-        yield number, row
-
-
 def _visit_row(key: str, visit: Visit) -> dict[str, Any]:
     return {
         "row": "visit",
@@ -255,7 +266,7 @@ def _visit_row(key: str, visit: Visit) -> dict[str, Any]:
         "operators": [operator.ms for operator in visit.operators],
         "wall_ms": [round(value, 4) for value in visit.wall_ms],
         "cpu_ms": [round(value, 4) for value in visit.cpu_ms],
-        "outside_ms": round(visit.outside_ms, 4),
+        "outside_ms": None if math.isnan(visit.outside_ms) else round(visit.outside_ms, 4),
         "foreign_load": None if visit.foreign_load is None else round(visit.foreign_load, 4),
         "loaded": visit.loaded,
     }
@@ -268,21 +279,8 @@ def _visit(row: Mapping[str, Any], operators: list[tuple[str, str]]) -> Visit:
         ),
         wall_ms=tuple(row["wall_ms"]),
         cpu_ms=tuple(row["cpu_ms"]),
-        outside_ms=row["outside_ms"],
+        outside_ms=math.nan if row["outside_ms"] is None else row["outside_ms"],
         date=row["date"],
         foreign_load=row["foreign_load"],
         loaded=row["loaded"],
     )
-
-
-def _lock(file: io.FileIO, path: Path) -> None:
-    """Keep a second measuring process out, where the system has such locks; closing the file releases it."""
-    with suppress(ImportError):
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                f"{path} is being written by another process; wait for it or give another --table"
-            ) from None

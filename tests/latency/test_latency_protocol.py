@@ -9,7 +9,7 @@ from latency_samples import small_model, small_network, visit_of
 
 from nas.errors import UserError
 from nas.latency.load import CpuReading, LoadGate
-from nas.latency.measure import time_networks
+from nas.latency.loop import time_networks
 from nas.latency.protocol import Network, Protocol, SessionVisitor, Step, visit_interleaved
 from nas.latency.timing import Timing, noise_floor, ratio
 
