@@ -1,8 +1,9 @@
 """`nas search`: subnets of a trained supernet within budgets of milliseconds."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -27,7 +28,17 @@ def search(
     people: Annotated[
         int, typer.Option(min=1, help="People per image: a head on person crops runs once for each.")
     ] = 1,
+    detector_ms: Annotated[
+        float, typer.Option("--detector-ms", min=0, help="Time of the person detector that finds the crops.")
+    ] = 0.0,
+    detector: Annotated[
+        Path | None, typer.Option(help="The person detector's ONNX file, timed here instead.")
+    ] = None,
     finalists: Annotated[int, typer.Option(min=1, help="Networks per budget that are really measured.")] = 3,
+    refine: Annotated[
+        int,
+        typer.Option(min=0, help="Most networks to measure during the search, to refit the predictor with."),
+    ] = 0,
     predictor: Annotated[
         Path | None, typer.Option(help="A latency predictor; by default the run's latency/predictor.json.")
     ] = None,
@@ -52,7 +63,10 @@ def search(
         trials=trials,
         metric=metric,
         people=people,
+        detector_ms=detector_ms,
+        detector=detector,
         finalists=finalists,
+        refine=refine,
         seed=seed,
         predictor=predictor,
         allow_other_device=allow_other_device,
@@ -63,6 +77,7 @@ def search(
         print_json(result.to_json())
         return
     print_subnets(result)
+    print_comparison(result)
     out.print(
         f"\nSubnets: {folder.subnets_folder}/*.json   everything: {folder.search_folder / 'results.json'}"
     )
@@ -95,6 +110,49 @@ def print_subnets(result: "SearchResult") -> None:
         )
     if result.subnets and result.subnets[0].measured is None:
         remark("The predictor is of another device: nothing was measured here.")
+
+
+def print_comparison(result: "SearchResult") -> None:
+    """Predicted against measured: of all finalists, and of what was measured to refine the predictor."""
+    finalists = result.finalists()
+    if finalists:
+        out.print()
+        print_table(
+            "Predicted against measured, all finalists",
+            ("network", "predicted ms", "90 % interval", "measured ms", "error", "inside", ""),
+            (
+                (
+                    entry["arch"],
+                    entry["predicted_ms"],
+                    f"{entry['low_ms']:.3f} - {entry['high_ms']:.3f}",
+                    entry["measured_ms"],
+                    f"{entry['error_percent']:+.1f} %",
+                    "yes" if entry["in_interval"] else "no",
+                    _comparison_remark(entry),
+                )
+                for entry in finalists
+            ),
+        )
+        first = finalists[0]
+        if first["people"] > 1 or first["detector_ms"]:
+            out.print(
+                f"Times are for {first['people']} people, grouping included, and {first['detector_ms']:.3f} ms "
+                "of a person detector."
+            )
+    for number, done in enumerate(result.facts.get("refinement", []), start=1):
+        errors = [abs(tried["predicted_ms"] / tried["measured_ms"] - 1) for tried in done["networks"]]
+        out.print(
+            f"Refinement {number}, after {done['scored']} networks: {len(errors)} measured, before which the "
+            f"predictor was off by {sum(errors) / len(errors):.1%} on average."
+        )
+
+
+def _comparison_remark(entry: Mapping[str, Any]) -> str:
+    """What to know of one finalist."""
+    remarks = [f"best within {budget:g} ms" for budget in entry["won_budgets_ms"]]
+    remarks += ["in the fit"] if entry["in_fit"] else []
+    remarks += ["timed under load"] if entry["loaded"] else []
+    return ", ".join(remarks)
 
 
 class SearchDisplay:

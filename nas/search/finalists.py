@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any, Self
 
+from nas.latency import EndToEnd, Timing
 from nas.search.pareto import within
 from nas.search.values import Evaluated
 from nas.space import Arch
@@ -13,18 +15,43 @@ ROUNDS = 4
 
 @dataclass(frozen=True)
 class Measured:
-    """What a network takes on this machine, decode and grouping included.
+    """What a network takes on this machine.
 
     Args:
-        ms: by the timing protocol; what budgets are held against.
+        ms: end to end (decode, grouping, people, person detector); what budgets are held against.
+        network_ms: of one run of the network with decode, by the timing protocol.
+        grouping_ms: of what is left to do after one run.
         median_ms, p95_ms: wall time of whole runs of the network.
         loaded: whether others used the processor meanwhile.
+        people, detector_ms: what the end-to-end time was put together with.
     """
 
     ms: float
+    network_ms: float
+    grouping_ms: float
     median_ms: float
     p95_ms: float
     loaded: bool
+    people: int = 1
+    detector_ms: float = 0.0
+
+    @classmethod
+    def of(cls, arch: Arch, timing: Timing, pays: EndToEnd) -> Self:
+        """A timing as a part of what a user pays."""
+        return cls(
+            ms=pays.total_ms(arch, network_ms=timing.measured_ms, grouping_ms=timing.outside_ms),
+            network_ms=timing.measured_ms,
+            grouping_ms=timing.outside_ms,
+            median_ms=timing.median_ms,
+            p95_ms=timing.p95_ms,
+            loaded=timing.loaded,
+            people=pays.people,
+            detector_ms=pays.detector_ms,
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """Plain data, as results name them; times in ms."""
+        return {"measured_ms": self.ms} | {name: value for name, value in vars(self).items() if name != "ms"}
 
 
 Measure = Callable[[Sequence[Arch]], Mapping[str, Measured]]

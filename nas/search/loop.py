@@ -58,18 +58,22 @@ def score_networks(
     budgets_ms: Sequence[float],
     trials: int,
     report: Report,
+    until: int | None = None,
 ) -> list[Evaluated]:
     """Score networks until the record holds `trials` of these budgets; returns all that the record holds.
+
+    `until` stops earlier, at so many of the trials.
 
     Every network is on disk before the next is proposed, so that a killed search goes on where it was. It
     ends early where no network within the budgets is left.
     """
     history = record.history()
     done = record.count(budgets_ms)
+    stop = trials if until is None else min(until, trials)
     waiting = _unseen(proposer.anchors(), history)
     started, scored = time.perf_counter(), 0
     report(Progress(done, trials, None, best_accuracies(history, budgets_ms)))
-    while done < trials:
+    while done < stop:
         try:
             proposal = waiting.pop(0) if waiting else proposer(len(history), history)
         except NothingLeftError:

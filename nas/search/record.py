@@ -65,13 +65,17 @@ class SearchRecord:
         key: digest of the weights and images that networks are scored with.
         metric: the score that is searched for.
         cost: predicted ms; applied afresh, since a predictor may have been refitted.
+        predictor: digest of what predicts; kept with every trial.
     """
 
-    def __init__(self, space: SearchSpace, *, storage: str, key: str, metric: str, cost: Cost) -> None:
+    def __init__(
+        self, space: SearchSpace, *, storage: str, key: str, metric: str, cost: Cost, predictor: str = ""
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
         self._metric = metric
         self._cost = cost
+        self._predictor = predictor
         self._arch = cache(_parse_arch)
         self._distributions = index_distributions(space)
         try:
@@ -89,8 +93,13 @@ class SearchRecord:
         """The study's name in its storage."""
         return self._study.study_name
 
+    def use(self, cost: Cost, *, predictor: str) -> None:
+        """From now on take times from another predictor; those of former trials too."""
+        self._cost = cost
+        self._predictor = predictor
+
     def history(self) -> list[Evaluated]:
-        """Every network scored so far, in order."""
+        """Every network scored so far, in order, with times by the present predictor."""
         return [self._evaluated(trial) for trial in self._trials()]
 
     def count(self, budgets_ms: Sequence[float]) -> int:
@@ -120,6 +129,7 @@ class SearchRecord:
                     "arch": json.dumps(item.arch.to_json()),
                     "scores": dict(scores),
                     "origin": proposal.origin,
+                    "predictor": self._predictor,
                     "aimed_at_ms": proposal.budget_ms,
                     "budgets_ms": list(budgets_ms),
                 },

@@ -1,15 +1,52 @@
 """What a search leaves behind: one arch JSON per budget, and `search/results.json`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nas.errors import UserError
 from nas.search.finalists import Finalist, Measured
 from nas.search.pareto import pareto_front
-from nas.search.values import Evaluated
+from nas.search.values import Evaluated, Interval
 from nas.space import Arch
 from nas.train.run_folder import write_json
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What the predictor says of one network.
+
+    Args:
+        total: end to end.
+        network: of one run with decode.
+        in_fit: whether the predictor was fitted with this network's own timing: its error is then no test.
+    """
+
+    total: Interval
+    network: Interval
+    in_fit: bool = False
+
+    def compared(self, measured: Measured | None) -> dict[str, Any]:
+        """Plain data: predicted against measured; errors are predicted / measured - 1, in percent."""
+        return {
+            "predicted_ms": self.total.predicted_ms,
+            "low_ms": self.total.low_ms,
+            "high_ms": self.total.high_ms,
+            "predicted_network_ms": self.network.predicted_ms,
+            "low_network_ms": self.network.low_ms,
+            "high_network_ms": self.network.high_ms,
+            "in_fit": self.in_fit,
+            **(measured.figures() if measured else dict.fromkeys(_MEASURED)),
+            "error_percent": 100 * self.total.error(measured.ms) if measured else None,
+            "in_interval": self.total.holds(measured.ms) if measured else None,
+        }
+
+
+_MEASURED = (
+    "measured_ms", "network_ms", "grouping_ms", "median_ms", "p95_ms", "loaded", "people", "detector_ms",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -20,11 +57,13 @@ class Subnet:
         budget_ms: the budget.
         item: architecture, predicted ms, inherited scores.
         measured: None where this machine is not the predictor's device.
+        predicted: with its intervals.
     """
 
     budget_ms: float
     item: Evaluated
     measured: Measured | None
+    predicted: Predicted
 
     @property
     def arch(self) -> Arch:
@@ -36,17 +75,12 @@ class Subnet:
         return f"{self.budget_ms:.4g}ms-{self.arch.id[:6]}"
 
     def figures(self) -> dict[str, Any]:
-        """Plain data: times in ms with decode and grouping, inherited scores."""
-        measured = self.measured
+        """Plain data: times in ms, end to end where nothing else is said; inherited scores."""
         return {
             "name": self.name,
             "arch": self.arch.id,
             "budget_ms": self.budget_ms,
-            "predicted_ms": self.item.predicted_ms,
-            "measured_ms": measured.ms if measured else None,
-            "median_ms": measured.median_ms if measured else None,
-            "p95_ms": measured.p95_ms if measured else None,
-            "loaded": measured.loaded if measured else None,
+            **self.predicted.compared(self.measured),
             "inherited_ap": self.item.scores.get("AP"),
             "inherited": dict(self.item.scores),
         }
@@ -59,9 +93,10 @@ class SearchResult:
     Args:
         subnets: by rising budget.
         unmet_ms: budgets that no measured network met.
-        measured: every network that was measured.
+        measured: every network that was measured as a finalist.
         history: everything scored.
         facts: what was searched with (study, predictor, device ...), plain data.
+        predicted: of the measured networks, by arch id.
     """
 
     subnets: tuple[Subnet, ...]
@@ -69,32 +104,70 @@ class SearchResult:
     measured: tuple[Finalist, ...]
     history: tuple[Evaluated, ...]
     facts: Mapping[str, Any]
+    predicted: Mapping[str, Predicted] = field(default_factory=dict)
+
+    def finalists(self) -> list[dict[str, Any]]:
+        """Plain data, by rising time: every finalist, predicted against measured, and the budgets it won."""
+        won: dict[str, list[float]] = {subnet.arch.id: [] for subnet in self.subnets}
+        for subnet in self.subnets:
+            won[subnet.arch.id].append(subnet.budget_ms)
+        return [
+            {
+                "arch": finalist.item.arch.id,
+                "accuracy": finalist.item.accuracy,
+                **self.predicted[finalist.item.arch.id].compared(finalist.measured),
+                "won_budgets_ms": won.get(finalist.item.arch.id, []),
+            }
+            for finalist in sorted(self.measured, key=lambda f: f.measured.ms)
+        ]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: the subnets, what was measured, and the Pareto front of everything scored."""
+        """Plain data: the subnets, what was measured, all that was scored, and its Pareto front."""
         return {
             **self.facts,
             "scored": len(self.history),
             "subnets": [subnet.figures() for subnet in self.subnets],
             "unmet_budgets_ms": list(self.unmet_ms),
-            "measured": [
-                {
-                    **_point(finalist.item),
-                    "measured_ms": finalist.measured.ms,
-                    "loaded": finalist.measured.loaded,
-                }
-                for finalist in self.measured
-            ],
+            "measured": self.finalists(),
             "front": [{**_point(item), "json": item.arch.to_json()} for item in pareto_front(self.history)],
+            "evaluated": [_point(item) for item in self.history],
         }
 
     def save(self, file: Path, subnets: Path) -> None:
-        """Write `file`, and every subnet's arch JSON into the folder `subnets`."""
+        """Write `file`, and every subnet's arch JSON into the folder `subnets`.
+
+        Arch JSONs that the former content of `file` names, and this result does not, are removed.
+        """
         subnets.mkdir(parents=True, exist_ok=True)
         for subnet in self.subnets:
             subnet.arch.save(subnets / f"{subnet.name}.json", info=subnet.figures())
+        _remove_former(file, subnets, kept={subnet.name for subnet in self.subnets})
         write_json(file, self.to_json())
 
 
 def _point(item: Evaluated) -> dict[str, Any]:
     return {"arch": item.arch.id, "predicted_ms": item.predicted_ms, "accuracy": item.accuracy}
+
+
+def _remove_former(file: Path, subnets: Path, *, kept: Collection[str]) -> None:
+    """Remove what an earlier search wrote; a file that holds another network by now is somebody else's."""
+    for name, arch in _former(file):
+        path = subnets / f"{name}.json"
+        if name not in kept and path.parent == subnets and path.is_file() and _arch_id(path) == arch:
+            path.unlink()
+
+
+def _former(file: Path) -> list[tuple[str, str]]:
+    """Name and arch id of the subnets that a former result names; none where it cannot be read."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))["subnets"]
+        return [(str(subnet["name"]), str(subnet["arch"])) for subnet in found]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _arch_id(path: Path) -> str | None:
+    try:
+        return Arch.load(path).id
+    except UserError:
+        return None

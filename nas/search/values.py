@@ -27,3 +27,25 @@ class Evaluated:
     predicted_ms: float
     accuracy: float
     scores: Scores = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A predicted time, and between which times the measured one lies with a probability of 90 %, in ms."""
+
+    predicted_ms: float
+    low_ms: float
+    high_ms: float
+
+    @property
+    def width(self) -> float:
+        """Relative to the predicted time: how little is known."""
+        return (self.high_ms - self.low_ms) / self.predicted_ms
+
+    def holds(self, measured_ms: float) -> bool:
+        """Whether a measured time lies within."""
+        return self.low_ms <= measured_ms <= self.high_ms
+
+    def error(self, measured_ms: float) -> float:
+        """predicted / measured - 1."""
+        return self.predicted_ms / measured_ms - 1

@@ -8,6 +8,10 @@ from nas.search.values import Evaluated
 from nas.space import Arch, SearchSpace
 
 
+def measured(ms: float) -> Measured:
+    return Measured(ms, network_ms=ms, grouping_ms=0.0, median_ms=ms, p95_ms=ms, loaded=False)
+
+
 class Stopwatch:
     """Measures `scale` times the predicted ms, or what an exception says."""
 
@@ -19,10 +23,7 @@ class Stopwatch:
 
     def __call__(self, archs: Sequence[Arch]) -> dict[str, Measured]:
         self.rounds.append([arch.id for arch in archs])
-        return {
-            arch.id: Measured(self.times[arch.id], self.times[arch.id], self.times[arch.id], False)
-            for arch in archs
-        }
+        return {arch.id: measured(self.times[arch.id]) for arch in archs}
 
 
 @pytest.fixture

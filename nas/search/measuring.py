@@ -1,0 +1,152 @@
+"""Measuring networks on this machine during a search, into the run's latency table where that is wanted."""
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nas.errors import UserError
+from nas.graph import Tracer
+from nas.latency import (
+    LatencyPredictor,
+    LatencyTable,
+    Network,
+    Protocol,
+    Timing,
+    Visit,
+    arch_network,
+    describe_device,
+    time_networks,
+    visit_networks,
+)
+from nas.latency import Progress as TimingProgress
+from nas.latency.loop import Silent
+from nas.latency.table import Source
+from nas.space import Arch, SearchSpace
+from nas.train.run_folder import write_json
+
+TimingDisplay = Callable[[], AbstractContextManager[TimingProgress | None]]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Times networks side by side, interleaved.
+
+    Args:
+        space, tracer: of the architectures.
+        threads, protocol: of the predictor.
+        seed: of the order of visits.
+        table: an existing latency table that visits are appended to; visits that it holds are not made again.
+            None keeps nothing.
+        display: how progress is told.
+    """
+
+    space: SearchSpace
+    tracer: Tracer
+    threads: int
+    protocol: Protocol
+    seed: int = 0
+    table: Path | None = None
+    display: TimingDisplay = nullcontext
+
+    def __call__(self, archs: Sequence[Arch], *, alongside: Sequence[Network] = ()) -> list[Timing]:
+        """Timings of architectures, then of networks that are timed among them but never enter the table.
+
+        Raises:
+            UserError: the table is of another device or protocol, or another process is writing it.
+        """
+        networks = [arch_network(arch, self.tracer) for arch in archs]
+        with self.display() as progress:
+            if self.table is not None:
+                return self._time_into(self.table, networks, alongside, progress or Silent())
+            return time_networks(
+                [*networks, *alongside],
+                threads=self.threads,
+                seed=self.seed,
+                protocol=self.protocol,
+                progress=progress,
+            )
+
+    def unmeasured(self, archs: Sequence[Arch]) -> list[Arch]:
+        """Those that the table does not hold all visits of."""
+        if self.table is None:
+            return list(archs)
+        visits = LatencyTable.read(self.table).visits
+        return [
+            arch
+            for arch in archs
+            if visits.get(arch_network(arch, self.tracer).key, 0) < self.protocol.visits
+        ]
+
+    def _time_into(
+        self, table: Path, networks: Sequence[Network], alongside: Sequence[Network], progress: TimingProgress
+    ) -> list[Timing]:
+        keys = {network.key for network in networks}
+        aside: dict[str, list[Visit]] = {network.key: [] for network in alongside}
+        with self._open(table) as rows:
+            rows.add_source(Source(self.space.to_json(), self.tracer.skeleton.to_json()))
+            steps = visit_networks(
+                [*networks, *alongside],
+                threads=self.threads,
+                rng=np.random.default_rng(self.seed),
+                protocol=self.protocol,
+                progress=progress,
+                done={key: count for key, count in rows.visits.items() if key in keys},
+            )
+            for step in steps:
+                if step.network.key in keys:
+                    rows.add(step.network, step.visit)
+                else:
+                    aside[step.network.key].append(step.visit)
+            timings = [rows.timing(network.key) for network in networks]
+        others = [Timing(n.key, n.name, dict(n.description), tuple(aside[n.key])) for n in alongside]
+        return [*timings, *others]
+
+    def _open(self, table: Path) -> LatencyTable:
+        return LatencyTable.open(
+            table,
+            device=describe_device(threads=self.threads),
+            protocol=self.protocol,
+            channel_block=LatencyTable.read(table).channel_block,
+        )
+
+
+def time_detector(detector: Network, bench: Bench, *, file: Path) -> float:
+    """The ms of a person detector here; kept in `file`, so that a resumed search has the same figure."""
+    facts = {
+        "model": detector.key,
+        "device": describe_device(threads=bench.threads).fingerprint,
+        "protocol": bench.protocol.fingerprint,
+    }
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    if {name: known.get(name) for name in facts} == facts:
+        return float(known["detector_ms"])
+    (timing,) = bench([], alongside=[detector])
+    write_json(
+        file, {**facts, "name": detector.name, "detector_ms": paid_ms(timing), "loaded": timing.loaded}
+    )
+    return paid_ms(timing)
+
+
+def paid_ms(timing: Timing) -> float:
+    """Of one run: network with decode, and what is left to do outside the graph."""
+    return timing.measured_ms + timing.outside_ms
+
+
+def fitted_networks(table: Path | None, predictor: LatencyPredictor) -> set[str]:
+    """Ids of the architectures that a predictor was fitted with: the first ones, since tables only grow."""
+    if table is None:
+        return set()
+    try:
+        timings = LatencyTable.read(table).timings()
+    except UserError:
+        return set()
+    skeleton = predictor.skeleton.name
+    mine = [timing for timing in timings if timing.description.get("skeleton") == skeleton]
+    return {Arch.from_json(t.description["arch"]).id for t in mine[: predictor.validation.networks]}

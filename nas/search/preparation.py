@@ -1,0 +1,175 @@
+"""What a search needs before it can begin: predictor, budgets, bench, all of them checked."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from nas.errors import UserError
+from nas.graph import Tracer
+from nas.latency import (
+    EndToEnd,
+    LatencyPredictor,
+    LatencyTable,
+    Network,
+    describe_device,
+    file_network,
+)
+from nas.search.budgets import check_budgets
+from nas.search.estimate import Estimate
+from nas.search.evaluator import digest_files
+from nas.search.measuring import Bench, time_detector
+from nas.search.refinement import Refinement
+from nas.search.settings import Displays, SearchSettings
+from nas.space import SearchSpace, Skeleton
+from nas.train.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the steps of a search share.
+
+    Args:
+        base: predictions by the predictor that was given.
+        table: that the predictor was fitted on; None where it is not at hand.
+        bench: measures on this machine; None where the predictor is of another one.
+        detector: to be timed beside finalists.
+    """
+
+    run: RunFolder
+    settings: SearchSettings
+    space: SearchSpace
+    tracer: Tracer
+    base: Estimate
+    budgets: tuple[float, ...]
+    table: Path | None
+    bench: Bench | None
+    detector: Network | None
+
+    @property
+    def predictor_file(self) -> Path:
+        """Of the predictor that was given."""
+        return self.settings.predictor or self.run.predictor_file
+
+    def refinement(self, study: str) -> Refinement | None:
+        """Of this search's predictor; None where none is wanted."""
+        bench = self.bench
+        if not self.settings.refine or bench is None or bench.table is None:
+            return None
+        return Refinement(
+            self.base,
+            file=self.run.search_folder / "refinement.json",
+            study=study,
+            budgets_ms=self.budgets,
+            wanted=self.settings.refine,
+            bench=bench,
+            refit=partial(_refit, bench.table, self.tracer.skeleton.name, self.settings.seed),
+        )
+
+
+def prepare(run: RunFolder, settings: SearchSettings, displays: Displays) -> Search:
+    """Check what was asked for against the run. Raises UserError; see `search_run`."""
+    config = run.config()
+    run.require_weights()
+    skeleton, space = Skeleton.load(config.skeleton), config.load_space()
+    path = settings.predictor or run.predictor_file
+    predictor = load_predictor(path, skeleton, allow_other_device=settings.allow_other_device)
+    tracer = Tracer(space, skeleton)
+    bench, table = None, _find_table(run, path)
+    if is_here(predictor):
+        bench = Bench(
+            space,
+            tracer,
+            threads=predictor.device.threads,
+            protocol=predictor.protocol,
+            seed=settings.seed,
+            table=_table_to_refine(table, path, predictor) if settings.refine else None,
+            display=displays.timing,
+        )
+    elif settings.refine:
+        raise UserError(
+            f"--refine measures on this machine, and the predictor is of {predictor.device}: leave --refine "
+            "out, or measure and fit a predictor here"
+        )
+    detector, pays = _end_to_end(run, settings, space, bench)
+    base = Estimate(predictor, tracer, end_to_end=pays, source=digest_files(path))
+    budgets = check_budgets(settings.budgets_ms, space, base)
+    return Search(run, settings, space, tracer, base, budgets, table, bench, detector)
+
+
+def load_predictor(path: Path, skeleton: Skeleton, *, allow_other_device: bool = False) -> LatencyPredictor:
+    """A predictor for networks of this skeleton.
+
+    Raises:
+        UserError: there is none, it is of another device (unless allowed), or its networks have other joints.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no latency predictor; make one with `nas latency measure --space RUN` and "
+            f"`nas latency fit`, or give --predictor"
+        )
+    predictor = LatencyPredictor.load(path, allow_other_device=allow_other_device)
+    if len(predictor.skeleton.keypoints) != len(skeleton.keypoints):
+        raise UserError(
+            f"{path}: predicts networks of {len(predictor.skeleton.keypoints)} joints "
+            f"({predictor.skeleton.name}), the run's have {len(skeleton.keypoints)} ({skeleton.name}); "
+            f"measure with --skeleton {skeleton.name}"
+        )
+    return predictor
+
+
+def is_here(predictor: LatencyPredictor) -> bool:
+    """Whether a predictor is of this machine."""
+    return describe_device(threads=predictor.device.threads).fingerprint == predictor.device.fingerprint
+
+
+def _end_to_end(
+    run: RunFolder, settings: SearchSettings, space: SearchSpace, bench: Bench | None
+) -> tuple[Network | None, EndToEnd]:
+    """The detector to time beside finalists, and what is paid besides a network."""
+    if settings.detector is not None and settings.detector_ms:
+        raise UserError("--detector times a model and --detector-ms names a time: give one of them")
+    if (settings.detector is not None or settings.detector_ms) and space.task != "crop":
+        raise UserError(
+            f"{space.name} looks at whole pictures and needs no person detector; leave --detector and "
+            "--detector-ms out"
+        )
+    if settings.detector is None:
+        return None, EndToEnd(settings.people, settings.detector_ms)
+    if bench is None:
+        raise UserError(
+            "--detector is timed on this machine, and the predictor is of another one; give --detector-ms"
+        )
+    detector = file_network(settings.detector)
+    ms = time_detector(detector, bench, file=run.search_folder / "detector.json")
+    return detector, EndToEnd(settings.people, ms)
+
+
+def _find_table(run: RunFolder, predictor_file: Path) -> Path | None:
+    """The latency table that lies beside a predictor; the run's for a predictor that was refitted in it."""
+    folder = predictor_file.parent
+    if folder.resolve() == run.search_folder.resolve():
+        folder = run.predictor_file.parent
+    table = folder / "table.jsonl"
+    if table.is_file():
+        return table
+    others = list(folder.glob("*.jsonl"))
+    return others[0] if len(others) == 1 else None
+
+
+def _table_to_refine(table: Path | None, predictor_file: Path, predictor: LatencyPredictor) -> Path:
+    if table is None:
+        raise UserError(
+            f"--refine adds to the latency table that {predictor_file} was fitted on, and no table.jsonl "
+            "lies beside it: put it there, or leave --refine out"
+        )
+    known = LatencyTable.read(table)
+    if known.fingerprint != f"{predictor.device.fingerprint}-{predictor.protocol.fingerprint}":
+        raise UserError(
+            f"--refine: {table} is of another device or protocol than {predictor_file}; fit the predictor on "
+            "that table, or leave --refine out"
+        )
+    return table
+
+
+def _refit(table: Path, skeleton: str, seed: int) -> LatencyPredictor:
+    return LatencyPredictor.fit(LatencyTable.read(table), skeleton=skeleton, seed=seed)

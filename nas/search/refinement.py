@@ -1,0 +1,217 @@
+"""Active refinement: networks measured during a search, by which its latency predictor is fitted anew.
+
+Every round lies in one JSON file: first what is to be measured and what was predicted of it, afterwards what
+was measured and the predictor that came of it. A killed search finds the round begun, makes the visits that
+the latency table does not hold yet, and goes on.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from nas.errors import UserError
+from nas.latency import LatencyPredictor, Timing
+from nas.search.choice import choose_networks
+from nas.search.estimate import Estimate
+from nas.search.evaluator import digest_files
+from nas.search.measuring import Bench
+from nas.search.values import Evaluated
+from nas.space import Arch
+from nas.train.run_folder import write_json
+
+ROUNDS = 3
+"""After each third of the trials: the first corrects the proposals, the last is for the finals."""
+
+Refit = Callable[[], LatencyPredictor]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A network that was measured to refine: what was predicted before, in ms of one run with decode.
+
+    Args:
+        arch: id.
+        architecture: as JSON.
+        predicted_ms, low_ms, high_ms: before it was measured.
+        measured_ms: None as long as it was not measured.
+        loaded: whether others used the processor meanwhile.
+    """
+
+    arch: str
+    architecture: Mapping[str, Any]
+    predicted_ms: float
+    low_ms: float
+    high_ms: float
+    measured_ms: float | None = None
+    loaded: bool = False
+
+    def with_timing(self, timing: Timing) -> "Tried":
+        """After measuring."""
+        return replace(self, measured_ms=timing.measured_ms, loaded=timing.loaded)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One batch of measured networks, and the predictor fitted with them.
+
+    Args:
+        scored: how many networks had been scored.
+        wanted: of the whole search, as asked for.
+        before: digest of the predictor that the predictions come from.
+        networks: what was measured.
+        after: digest of the refitted predictor; None while the round is not finished.
+        predictor: its file's name.
+    """
+
+    scored: int
+    wanted: int
+    before: str
+    networks: tuple[Tried, ...]
+    after: str | None = None
+    predictor: str | None = None
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(**{**values, "networks": tuple(Tried(**network) for network in values["networks"])})
+
+
+class Refinement:
+    """Measures up to so many networks during one search, and refits its predictor with them.
+
+    Args:
+        base: by the predictor that the search was given; its file is never written.
+        file: JSON, what was done so far; rounds of another study, predictor or budgets in it are left alone.
+        study: name of the search's study.
+        budgets_ms: of the search.
+        wanted: most networks to measure.
+        bench: measures into the latency table.
+        refit: a predictor fitted on that table as it is.
+    """
+
+    def __init__(
+        self,
+        base: Estimate,
+        *,
+        file: Path,
+        study: str,
+        budgets_ms: Sequence[float],
+        wanted: int,
+        bench: Bench,
+        refit: Refit,
+    ) -> None:
+        self._base = base
+        self._file = file
+        self._of = {"study": study, "predictor": base.source, "budgets_ms": list(budgets_ms)}
+        self._budgets = tuple(budgets_ms)
+        self._wanted = wanted
+        self._bench = bench
+        self._refit = refit
+        self.rounds = self._read()
+
+    def milestones(self, trials: int) -> tuple[int, ...]:
+        """After how many scored networks a round is due, at most `ROUNDS` of them."""
+        count = min(ROUNDS, self._wanted)
+        return tuple(-(-trials * number // count) for number in range(1, count + 1))
+
+    def estimate(self) -> Estimate:
+        """By the latest refitted predictor, or the given one."""
+        finished = [done for done in self.rounds if done.after is not None]
+        if not finished:
+            return self._base
+        name, digest = str(finished[-1].predictor), str(finished[-1].after)
+        path = self._file.with_name(name)
+        if not path.is_file():
+            raise UserError(
+                f"{path} is missing, which a former search with --refine wrote; put it back, or remove "
+                f"{self._file} to refine anew"
+            )
+        return self._base.with_predictor(LatencyPredictor.load(path), digest)
+
+    def __call__(self, history: Sequence[Evaluated], *, scored: int, trials: int) -> Estimate:
+        """The round that is due after so many of all trials, where one is; the estimate to go on with."""
+        if self.rounds and self.rounds[-1].after is None:
+            self._finish(self.rounds.pop())
+        size = self._size(scored, trials)
+        if size > 0:
+            begun = self._begin(history, scored=scored, size=size)
+            if begun.networks:
+                self._finish(begun)
+        return self.estimate()
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Every finished round, without the architectures."""
+        rounds = [asdict(done) for done in self.rounds if done.after is not None]
+        for values in rounds:
+            for network in values["networks"]:
+                del network["architecture"]
+        return rounds
+
+    def _size(self, scored: int, trials: int) -> int:
+        """How many networks to measure now: what is left, spread over the milestones to come."""
+        left = self._wanted - sum(len(done.networks) for done in self.rounds)
+        last = self.rounds[-1] if self.rounds else None
+        more = scored >= trials and last is not None and self._wanted > last.wanted
+        if last is not None and scored <= last.scored and not more:
+            return 0
+        to_come = sum(milestone >= scored for milestone in self.milestones(trials))
+        return -(-left // max(to_come, 1))
+
+    def _begin(self, history: Sequence[Evaluated], *, scored: int, size: int) -> Round:
+        """Choose networks, and keep what is predicted of them before they are measured."""
+        estimate = self.estimate()
+        chosen = choose_networks(
+            history,
+            self._budgets,
+            count=size,
+            interval=estimate.interval,
+            unmeasured=self._bench.unmeasured,
+        )
+        tried = tuple(
+            Tried(item.arch.id, item.arch.to_json(), **vars(estimate.network_interval(item.arch)))
+            for item in chosen
+        )
+        begun = Round(scored, self._wanted, estimate.source, tried)
+        if tried:
+            self._write([*self.rounds, begun])
+        return begun
+
+    def _finish(self, begun: Round) -> None:
+        """Measure what is not in the table yet, refit, and keep both."""
+        timings = self._bench([Arch.from_json(dict(network.architecture)) for network in begun.networks])
+        predictor = self._refit()
+        draft = self._file.with_name(f".predictor.draft-{os.getpid()}")
+        predictor.save(draft)
+        digest = digest_files(draft)
+        name = f"predictor-{digest}.json"
+        draft.replace(self._file.with_name(name))
+        networks = tuple(n.with_timing(t) for n, t in zip(begun.networks, timings, strict=True))
+        self.rounds.append(replace(begun, networks=networks, after=digest, predictor=name))
+        self._write(self.rounds)
+
+    def _read(self) -> list[Round]:
+        mine = next((search for search in self._searches() if _of(search) == self._of), None)
+        return [Round.from_json(values) for values in mine["rounds"]] if mine else []
+
+    def _write(self, rounds: Sequence[Round]) -> None:
+        others = [search for search in self._searches() if _of(search) != self._of]
+        mine = {**self._of, "rounds": [asdict(done) for done in rounds]}
+        write_json(self._file, {"searches": [*others, mine]})
+
+    def _searches(self) -> list[dict[str, Any]]:
+        if not self._file.is_file():
+            return []
+        try:
+            searches: list[dict[str, Any]] = json.loads(self._file.read_text(encoding="utf-8"))["searches"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UserError(
+                f"{self._file}: not the record of refinements; remove it to refine anew"
+            ) from None
+        return searches
+
+
+def _of(search: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: search.get(name) for name in ("study", "predictor", "budgets_ms")}

@@ -1,0 +1,55 @@
+"""What to search for, and how progress is told."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.latency import Progress as TimingProgress
+from nas.search.loop import Report
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What to search for.
+
+    Args:
+        budgets_ms: hard limits, end to end.
+        trials: networks to score for these budgets.
+        metric: the score that is searched for, such as AP or PCK_torso@0.2.
+        people: expected per image; a head on person crops runs once for each.
+        detector_ms: of the person detector that finds the crops.
+        detector: its ONNX file, to be timed here; instead of `detector_ms`.
+        finalists: networks per budget that are measured.
+        refine: most networks that are measured during the search to refit the predictor.
+        seed: of all random choices.
+        predictor: None for the run folder's own.
+        allow_other_device: search with a predictor of another device; nothing is measured then.
+        storage: an Optuna storage URL; None for sqlite in the run folder.
+    """
+
+    budgets_ms: Sequence[float]
+    trials: int = 200
+    metric: str = "AP"
+    people: int = 1
+    detector_ms: float = 0.0
+    detector: Path | None = None
+    finalists: int = 3
+    refine: int = 0
+    seed: int = 0
+    predictor: Path | None = None
+    allow_other_device: bool = False
+    storage: str | None = None
+
+
+@dataclass(frozen=True)
+class Displays:
+    """How a search tells what it does; each is entered for as long as that lasts.
+
+    Args:
+        scoring: told after every scored network.
+        timing: told how measuring goes.
+    """
+
+    scoring: Callable[[], AbstractContextManager[Report]] = lambda: nullcontext(lambda _: None)
+    timing: Callable[[], AbstractContextManager[TimingProgress | None]] = nullcontext
