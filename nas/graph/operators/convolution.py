@@ -153,14 +153,17 @@ def _couple_linear(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
 
 def _emit_linear(operator: Operator, builder: Builder) -> None:
     x, weight, bias = (builder.input(operator, position) for position in range(3))
-    if len(operator.shape) == 2:
+    inputs, outputs = operator.input_types[0], operator.shape
+    assert inputs is not None
+    if len(outputs) == 2:
         builder.emit(operator, "Gemm", [x, weight, bias] if bias else [x, weight], transB=1)
-        return
-    turned = builder.node("Transpose", [weight], perm=(1, 0))
-    if bias:
-        builder.emit(operator, "Add", [builder.node("MatMul", [x, turned]), bias])
+    elif bias:
+        # onnxruntime turns MatMul + Add into this as well, unless they are quantised.
+        rows = builder.node("Reshape", [x, builder.integers((-1, inputs.shape[-1]))])
+        product = builder.node("Gemm", [rows, weight, bias], transB=1)
+        builder.emit(operator, "Reshape", [product, builder.integers(outputs)])
     else:
-        builder.emit(operator, "MatMul", [x, turned])
+        builder.emit(operator, "MatMul", [x, builder.node("Transpose", [weight], perm=(1, 0))])
 
 
 def _bind_matmul(x: Symbol, y: Symbol) -> Binding:
