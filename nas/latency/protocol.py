@@ -101,7 +101,7 @@ class Visit:
         operators: every operator's minimum over the visit's runs, in order of execution.
         wall_ms: whole runs, in order, without the profiler: it adds some microseconds to every operator.
         cpu_ms: processor time of the same runs (of the thread; of the process where several threads compute).
-        outside_ms: minimum of the work outside the graph.
+        outside_ms: minimum of the work outside the graph; not a number where it was not timed.
         date: UTC, ISO 8601.
         foreign_load: others' share of the processor; None where the system does not tell it.
         loaded: whether the visit was taken in spite of too much foreign load.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,8 @@ class Timing:
 
     @property
     def outside_ms(self) -> float:
-        """The minimum of the work outside the graph (grouping)."""
-        return min(visit.outside_ms for visit in self.visits)
+        """The minimum of the work outside the graph (grouping); not a number where it was not timed."""
+        return min((ms for visit in self.visits if not isnan(ms := visit.outside_ms)), default=nan)
 
     @property
     def loaded(self) -> bool:
