@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from nas.codecs.types import People, Poses
 from nas.space.arch import Arch, OptionValue
 from nas.space.heads import Task, head_spec
-from nas.space.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from nas.space.skeleton import Skeleton
 
 Targets = dict[str, NDArray[Any]]
 Candidates = dict[str, NDArray[np.floating]]
@@ -31,7 +33,7 @@ class Codec(ABC):
 
     def __init__(
         self,
-        skeleton: Skeleton,
+        skeleton: "Skeleton",
         resolution: tuple[int, int],
         options: Mapping[str, OptionValue] | None = None,
         *,
@@ -92,7 +94,7 @@ def finest_stride(arch: Arch) -> int:
     return int(backbone // 2 ** len(arch.neck.widths))
 
 
-def codec_of(arch: Arch, skeleton: Skeleton) -> Codec:
+def codec_of(arch: Arch, skeleton: "Skeleton") -> Codec:
     """The codec of an architecture's head. Raises UserError for a head that is not registered."""
     codec_class = head_spec(arch.head.type).load_codec()
     codec: Codec = codec_class(skeleton, arch.resolution, dict(arch.head.options), stride=finest_stride(arch))

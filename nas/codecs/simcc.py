@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from nas.codecs.base import Candidates, Codec, Targets, group_direct, only_person
 from nas.codecs.maps import to_cells, to_pixels
@@ -78,6 +77,8 @@ class SimCCCodec(Codec):
 
         A keypoint's score is the geometric mean of its two bins' probabilities, the pose's their mean.
         """
+        from scipy.special import softmax
+
         x, y = outputs["x"], outputs["y"]
         bins = np.stack([x.argmax(1), y.argmax(1)], axis=1)
         values = np.sqrt(softmax(x, axis=1).max(1) * softmax(y, axis=1).max(1)).astype(np.float64)

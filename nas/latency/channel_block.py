@@ -14,11 +14,15 @@ _PROBE_CHANNELS = 20
 _BLOCKS = {24: 8, 32: 16}
 
 
-def detect_channel_block() -> int:
-    """This machine's channel block, seen in the shape of a profiled convolution; 1 without padding."""
+def detect_channel_block(probe: bytes | None = None) -> int:
+    """This machine's channel block, seen in the shape of a profiled convolution; 1 without padding.
+
+    Args:
+        probe: the model of `probe_model`, where the package onnx is not at hand to make it.
+    """
     name = "channel block probe"
     with tempfile.TemporaryDirectory(prefix="nas-latency-") as folder:
-        session = open_session(_probe(), threads=1, name=name, profile=Path(folder) / "profile")
+        session = open_session(probe or probe_model(), threads=1, name=name, profile=Path(folder) / "profile")
         session.run(None, random_feed(session, np.random.default_rng(0), name=name))
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     return block_of(events)
@@ -34,8 +38,8 @@ def block_of(events: list[dict[str, Any]]) -> int:
     raise ValueError("the profile holds no convolution")
 
 
-def _probe() -> bytes:
-    """Two convolutions of 20 channels: one alone would not be worth the blocked layout."""
+def probe_model() -> bytes:
+    """Two convolutions of 20 channels, serialised: one alone would not be worth the blocked layout."""
     from onnx import TensorProto, helper, numpy_helper
 
     channels = _PROBE_CHANNELS

@@ -1,35 +1,109 @@
-"""What a user pays outside the ONNX graph: the codec's grouping of candidates into poses."""
+"""What a user pays outside the ONNX graph: the codec's grouping of candidates into poses.
 
-from collections.abc import Callable
+A pack carries the same work to another device, so nothing here needs more than numpy and the codec's module.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.codecs.base import codec_of
-from nas.latency.protocol import Outside, Shapes
-from nas.space.arch import Arch
-from nas.space.skeleton import Skeleton
+from nas.latency.protocol import Shapes
+
+if TYPE_CHECKING:
+    from nas.space.arch import Arch
+    from nas.space.skeleton import Skeleton
 
 # A crowded picture: grouping takes longer with every person.
 PEOPLE = 5
 _TAG_SPACING = 10.0
 
 
-def grouping(arch: Arch, skeleton: Skeleton, *, people: int = PEOPLE, seed: int = 0) -> Outside:
-    """The grouping of one image's random candidates by the arch's codec, as work to time.
+@dataclass(frozen=True)
+class Grouping:
+    """The grouping of one image's random candidates by a codec, as work to time.
 
     Args:
+        codec: "package.module:Class" of the codec.
+        skeleton: what the codec is made with; on a pack's device its keypoints and other plain values.
+        resolution: the network's input (h, w), px.
+        options: of the head.
+        stride: see `nas.codecs.base.Codec`.
         people: whom the candidates of a head for many people belong to; a fifth of their joints is missing.
+        seed: of the candidates.
     """
-    codec = codec_of(arch, skeleton)
 
-    def prepare(shapes: Shapes) -> Callable[[], object]:
-        candidates = random_candidates(
-            shapes, arch.resolution, people=people, rng=np.random.default_rng(seed)
-        )
+    codec: str
+    skeleton: Any
+    resolution: tuple[int, int]
+    options: tuple[tuple[str, Any], ...]
+    stride: int
+    people: int = PEOPLE
+    seed: int = 0
+
+    def __call__(self, shapes: Shapes) -> Callable[[], object]:
+        """The work for a decode's outputs of these shapes (without the batch axis)."""
+        codec = self._load()(self.skeleton, self.resolution, dict(self.options), stride=self.stride)
+        rng = np.random.default_rng(self.seed)
+        candidates = random_candidates(shapes, self.resolution, people=self.people, rng=rng)
         return lambda: codec.group(candidates)
 
-    return prepare
+    def missing(self) -> str | None:
+        """The name of the module without which the codec cannot run here; None where it can."""
+        try:
+            self._load()
+        except ImportError as error:
+            return error.name or str(error)
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a pack."""
+        return {
+            "codec": self.codec,
+            "skeleton": self.skeleton.to_json(),
+            "resolution": list(self.resolution),
+            "options": dict(self.options),
+            "stride": self.stride,
+            "people": self.people,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The work that `to_json` told, with a skeleton of plain values."""
+        return cls(
+            codec=values["codec"],
+            skeleton=SimpleNamespace(**values["skeleton"]),
+            resolution=tuple(values["resolution"]),
+            options=tuple(values["options"].items()),
+            stride=values["stride"],
+            people=values["people"],
+            seed=values["seed"],
+        )
+
+    def _load(self) -> Any:
+        module, _, name = self.codec.partition(":")
+        return getattr(import_module(module), name)
+
+
+def grouping(arch: "Arch", skeleton: "Skeleton", *, people: int = PEOPLE, seed: int = 0) -> Grouping:
+    """The grouping of an architecture's candidates. Raises UserError for a head that is not registered."""
+    from nas.codecs.base import finest_stride
+    from nas.space.heads import head_spec
+
+    return Grouping(
+        codec=head_spec(arch.head.type).codec,
+        skeleton=skeleton,
+        resolution=arch.resolution,
+        options=tuple(dict(arch.head.options).items()),
+        stride=finest_stride(arch),
+        people=people,
+        seed=seed,
+    )
 
 
 def random_candidates(
