@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from nas.cli.console import err, out, print_json, print_table, remark
+from nas.cli.latency_pack import import_, pack
 from nas.cli.space import SkeletonOption
 from nas.errors import UserError
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from nas.space import SearchSpace
 
 app = typer.Typer()
+app.command()(pack)
+app.command(name="import")(import_)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of onnxruntime.")]

@@ -1,0 +1,141 @@
+"""`nas latency pack` and `import`: milliseconds on another device."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nas.cli.console import out, print_json, remark
+from nas.errors import UserError
+
+if TYPE_CHECKING:
+    from nas.latency import Network
+    from nas.latency.pack_import import Imported
+    from nas.latency.table import Source
+
+
+def pack(
+    networks: Annotated[
+        list[str] | None, typer.Argument(help="Arch JSONs, shipped subnets' names, or ONNX files to add.")
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="A shipped search space's name, a YAML file, or the folder of a run.")
+    ] = None,
+    skeleton: Annotated[
+        str | None,
+        typer.Option(help="A shipped skeleton's name, or a YAML file; by default the run's, or coco17."),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Networks to draw from the space.")] = 30,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of onnxruntime on the device.")] = 1,
+    visits: Annotated[int, typer.Option(min=1, help="Visits to every network.")] = 5,
+    output: Annotated[
+        Path | None, typer.Option("--out", help="A new folder; by default under runs/latency/.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Make a folder that times networks on another device: a Raspberry Pi, a phone, a server."""
+    from nas.latency import Protocol
+    from nas.latency.manifest import PROGRAM
+    from nas.latency.pack import needed_packages, write_pack
+    from nas.latency.pack_import import USUAL_FOLDER, table_name
+
+    if space is None and not networks:
+        raise UserError("nothing to pack: give --space, or architectures or ONNX files")
+    chosen, sources = _drawn(space, skeleton, threads, samples, seed) if space else ([], [])
+    chosen += _given(networks or [], skeleton)
+    folder = output or USUAL_FOLDER / f"pack-{table_name(sources, threads)}"
+    manifest = write_pack(
+        folder, chosen, sources=sources, protocol=Protocol(visits=visits), threads=threads, seed=seed
+    )
+    packages = needed_packages(manifest)
+    if as_json:
+        names = [network.name for network in manifest.networks]
+        print_json({"pack": str(folder), "networks": names, "needs": packages})
+        return
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    out.print(f"{len(manifest.networks)} networks are in {folder} ({size / 1e6:.1f} MB).")
+    out.print(
+        f"Copy it to the device, install {', '.join(packages)} for Python 3.11 or newer there, and run:"
+    )
+    out.print(f"    python {PROGRAM}")
+    out.print(f"Then copy the table back: nas latency import TABLE --pack {folder}")
+
+
+def import_(
+    table: Annotated[Path, typer.Argument(help="The table that was copied back from the device.")],
+    pack: Annotated[
+        Path | None, typer.Option(help="The pack that made it; its networks are compared.")
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option("--table", help="Where to; by default under runs/latency/.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Check a table from another device and take it in; visits of an earlier import are added to."""
+    from nas.cli.latency import _print_timings
+    from nas.latency.pack_import import import_table
+
+    imported = import_table(table, pack=pack, table=target)
+    timings = imported.table.timings()
+    _tell_gaps(imported, compared=pack is not None)
+    if as_json:
+        found = {"table": str(imported.table.path), "added_visits": imported.added}
+        device = imported.table.device.to_json()
+        networks = [timing.to_json() for timing in timings]
+        print_json({**found, "incomplete": imported.incomplete, "device": device, "networks": networks})
+        return
+    out.print(str(imported.table.device))
+    _print_timings(timings)
+    out.print(f"\n{imported.added} new visits; {len(timings)} networks are in {imported.table.path}.")
+    if imported.table.sources:
+        out.print(f"Next: nas latency fit {imported.table.path}")
+
+
+def _drawn(
+    space: str, skeleton: str | None, threads: int, samples: int, seed: int
+) -> "tuple[list[Network], list[Source]]":
+    """Networks of a space, the same as `nas latency measure` draws here, and what they come from."""
+    import numpy as np
+
+    from nas.cli.latency import _what_to_measure
+    from nas.latency.channel_block import detect_channel_block
+    from nas.latency.measure import draw_networks
+    from nas.latency.table import Source
+    from nas.space import Skeleton
+
+    loaded, name, _ = _what_to_measure(space, skeleton, threads)
+    chosen = Skeleton.load(name)
+    networks = draw_networks(
+        loaded,
+        chosen,
+        samples=samples,
+        channel_block=detect_channel_block(),
+        rng=np.random.default_rng(seed),
+    )
+    return networks, [Source(loaded.to_json(), chosen.to_json())]
+
+
+def _given(networks: list[str], skeleton: str | None) -> "list[Network]":
+    from nas.cli.latency import _network
+
+    return [_network(name, skeleton or "coco17") for name in networks]
+
+
+def _tell_gaps(imported: "Imported", *, compared: bool) -> None:
+    """Say what the table lacks."""
+    if not compared:
+        remark("Not compared with a pack: none was given (--pack).")
+    if imported.torn:
+        remark("The table ended in an unfinished line, which was left out.")
+    if imported.incomplete:
+        count, wanted = len(imported.incomplete), imported.table.protocol.visits
+        remark(
+            f"{count} networks have fewer than {wanted} visits: run the pack's program there once more, "
+            "and import its table again."
+        )
+    if imported.ungrouped:
+        remark(
+            f"The grouping of joints into people was not timed on that device for {imported.ungrouped} "
+            "networks: their times, and a predictor of them, are those of the network alone."
+        )

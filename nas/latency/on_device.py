@@ -1,0 +1,156 @@
+"""The program of a pack: times its networks on the device that runs it. Needs numpy and onnxruntime only."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nas.errors import UserError
+from nas.latency.channel_block import detect_channel_block
+from nas.latency.device import describe_device
+from nas.latency.loop import Plan, measure_networks
+from nas.latency.manifest import PROGRAM, Manifest
+from nas.latency.protocol import Step
+from nas.latency.timing import Timing
+
+INTERRUPTED = 130
+# How often a line is printed where a line cannot be overwritten, s.
+_LINE_EVERY = 10.0
+
+
+class PlainProgress:
+    """Says on stderr how far measuring is: visits, rate, remaining time, and what was not quiet."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self._discarded = 0
+        self._total = 0
+        self._start = self._said = time.monotonic()
+
+    def begin(self, plan: Plan) -> None:
+        """Say what is coming."""
+        self._total = plan.visits
+        self._start = self._said = time.monotonic()
+        if plan.visits and plan.seconds is not None:
+            _say(
+                f"{plan.visits} visits, about {duration(plan.seconds)} on a PC; smaller devices take several "
+                "times as long: the remaining time shows after some visits."
+            )
+        if plan.uncontrolled:
+            _say(f"Not under control here: {', '.join(plan.uncontrolled)}.")
+
+    def step(self, step: Step) -> None:
+        """Count one visit."""
+        self.taken += not step.discarded
+        self._discarded += step.discarded
+        now = time.monotonic()
+        overwrite = sys.stderr.isatty()
+        if not overwrite and step.remaining and now - self._said < _LINE_EVERY:
+            return
+        self._said = now
+        made = self.taken + self._discarded
+        rate = made / max(now - self._start, 1e-9)
+        line = f"{self.taken} of {self._total} visits, {rate:.1f}/s, {duration(step.remaining / rate)} left"
+        if self._discarded:
+            line += f", {self._discarded} discarded (other processes used the processor)"
+        if overwrite:
+            print(f"\r{line}\x1b[K", end="" if step.remaining else "\n", file=sys.stderr, flush=True)
+        else:
+            _say(line)
+
+
+def duration(seconds: float) -> str:
+    """A time span for people."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
+    """Measure the networks of the pack in a folder; gives the exit code."""
+    options = _options(arguments)
+    try:
+        return _measure(folder, options)
+    except UserError as error:
+        _say(f"Error: {error}")
+        return 2
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Times the networks of this folder on this device. Run it again to continue after an "
+        "interruption: what was measured is kept.",
+    )
+    parser.add_argument(
+        "--table", type=Path, help="where the timings go; by default a file beside this program"
+    )
+    parser.add_argument(
+        "--without-grouping",
+        action="store_true",
+        help="go on where the joints' grouping into people cannot be timed here for want of a package",
+    )
+    return parser.parse_args(arguments)
+
+
+def _measure(folder: Path, options: argparse.Namespace) -> int:
+    manifest = Manifest.read(folder)
+    manifest.check(folder)
+    ungrouped = _ungrouped(manifest, allowed=options.without_grouping)
+    device = describe_device(threads=manifest.threads)
+    table = options.table or folder / f"table-{device.fingerprint}.jsonl"
+    _say(str(device))
+    progress = PlainProgress()
+    try:
+        timings = measure_networks(
+            [network.network(folder, grouped=network.key not in ungrouped) for network in manifest.networks],
+            table=table,
+            sources=manifest.sources,
+            channel_block=detect_channel_block(manifest.probe.read(folder)),
+            threads=manifest.threads,
+            rng=np.random.default_rng(manifest.seed),
+            protocol=manifest.protocol,
+            progress=progress,
+            ungrouped=ungrouped,
+        )
+    except KeyboardInterrupt:
+        _say(f"\nStopped after {progress.taken} visits. They are in {table}; the same command goes on there.")
+        return INTERRUPTED
+    _conclude(timings, table)
+    return 0
+
+
+def _ungrouped(manifest: Manifest, *, allowed: bool) -> frozenset[str]:
+    """The keys of networks whose grouping cannot run here. Raises UserError unless that is allowed."""
+    missing: dict[str, str] = {}
+    for network in manifest.networks:
+        if network.grouping is not None and (module := network.grouping.missing()) is not None:
+            missing[network.key] = module
+    if not missing:
+        return frozenset()
+    modules = ", ".join(sorted(set(missing.values())))
+    if not allowed:
+        raise UserError(
+            f"grouping the joints of {len(missing)} networks into people needs {modules}, which is not "
+            "installed here; install it, or give --without-grouping: the timings then lack the grouping"
+        )
+    _say(f"Not timed here: the grouping of joints into people of {len(missing)} networks (needs {modules}).")
+    return frozenset(missing)
+
+
+def _conclude(timings: Sequence[Timing], table: Path) -> None:
+    if timings:
+        labels = [timing.measured_ms for timing in timings]
+        _say(f"{len(timings)} networks, {min(labels):.2f} to {max(labels):.2f} ms.")
+    if loaded := sum(timing.loaded for timing in timings):
+        _say(
+            f"{loaded} of them were timed while other processes used the processor: their times are too "
+            "long. Move the table away and measure again when nothing else runs."
+        )
+    print(table)
+    _say(f"Copy {table.name} back and run there: nas latency import {table.name} --pack {table.parent.name}")
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
