@@ -3,10 +3,11 @@
 from nas.graph.channels import sort_channels
 from nas.graph.complexity import Complexity, complexity
 from nas.graph.constants import Constant
-from nas.graph.export import ParityError, export_onnx
+from nas.graph.export import ParityError, export_onnx, write_onnx
 from nas.graph.graph import Graph
 from nas.graph.onnx import METADATA_KEY, metadata, to_onnx
 from nas.graph.operator import Operator
+from nas.graph.quantise import to_int8
 from nas.graph.registry import Binding, Features, Record, UnknownOperatorError, features, kinds, register
 from nas.graph.symbols import TensorType
 from nas.graph.tracer import Tracer
@@ -31,5 +32,7 @@ __all__ = [
     "metadata",
     "register",
     "sort_channels",
+    "to_int8",
     "to_onnx",
+    "write_onnx",
 ]

@@ -60,11 +60,16 @@ def export_onnx(
     noise = torch.randn(3, *arch.resolution, generator=torch.Generator().manual_seed(seed))
     checked = to_onnx(graph, net, stats=stats, raw=True)
     _compare(net, model, checked, [noise, *images], arch, stats)
+    write_onnx(model, path)
+    return model
+
+
+def write_onnx(model: ModelProto, path: Path) -> None:
+    """Write a model's file; it appears only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     partial.write_bytes(model.SerializeToString())
     partial.replace(path)
-    return model
 
 
 def _compare(

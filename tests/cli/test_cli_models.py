@@ -135,3 +135,49 @@ def test_predict_names_a_folder_without_images(
 ) -> None:
     assert run(["predict", str(weights.with_suffix(".onnx")), str(tmp_path)]) == 2
     assert "no images in this folder" in capsys.readouterr().err
+
+
+def test_int8_export_is_smaller_and_scores_much_the_same(
+    weights: Path, people: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert run(["export", str(weights), "--int8", *data_options(people), "--samples", "3", "--json"]) == 0
+    exported = printed(capsys)
+    path = weights.with_suffix(".int8.onnx")
+    assert exported["onnx"] == str(path)
+    assert exported["bytes"] == path.stat().st_size
+    assert exported["bytes"] < 0.7 * exported["fp32_bytes"]  # type: ignore[operator]
+    assert exported["fp32_bytes"] == weights.with_suffix(".onnx").stat().st_size
+    assert (exported["images"], exported["missing_poses"]) == (3, 0)
+    assert 0 < exported["mean_shift_px"] < 20  # type: ignore[operator]
+    assert run(["validate", str(path), *data_options(people), "--json"]) == 0
+    assert "PCK_torso@0.2" in printed(capsys)
+
+
+def test_int8_is_calibrated_on_a_folder_of_pictures_too(
+    weights: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    command = ["export", str(weights), "--int8", "--out", str(tmp_path / "net.onnx"), "--json"]
+    assert run([*command, "--data", str(people / "images")]) == 0
+    assert printed(capsys)["images"] == 4
+    assert [file.name for file in tmp_path.iterdir()] == ["net.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--int8"], "--int8 needs images"),
+        (["--int8", "--data", "{people}/annotations/people.json"], "--images"),
+        (["--int8", "--data", "{people}/annotations"], "no images in this folder"),
+        (["--data", "{people}/images"], "give --int8"),
+    ],
+)
+def test_int8_export_says_which_images_it_needs(
+    options: list[str], said: str, weights: Path, people: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [option.format(people=people) for option in options]
+    assert run(["export", str(weights), *given]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.strip().splitlines()) <= 2
