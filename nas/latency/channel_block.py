@@ -32,7 +32,8 @@ def block_of(events: list[dict[str, Any]]) -> int:
     """The channel block in the probe's profile events. Raises ValueError where they hold no convolution."""
     for event in events:
         arguments = event.get("args", {})
-        if event["cat"] == "Node" and arguments.get("op_name") == "Conv":
+        # Older versions of onnxruntime have events without shapes before and after a kernel's own.
+        if event["cat"] == "Node" and arguments.get("op_name") == "Conv" and "output_type_shape" in arguments:
             (shape,) = arguments["output_type_shape"][0].values()
             return _BLOCKS.get(shape[1], 1)
     raise ValueError("the profile holds no convolution")
