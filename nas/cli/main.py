@@ -62,6 +62,7 @@ def _register() -> None:
         ("validate", ("validate",)),
         ("export", ("export",)),
         ("predict", ("predict",)),
+        ("report", ("report",)),
     ):
         for name in names:
             app.command(name)(getattr(import_module(f"nas.cli.{module}"), name))

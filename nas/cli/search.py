@@ -136,8 +136,8 @@ def print_comparison(result: "SearchResult") -> None:
         first = finalists[0]
         if first["people"] > 1 or first["detector_ms"]:
             out.print(
-                f"Times are for {first['people']} people, grouping included, and {first['detector_ms']:.3f} ms "
-                "of a person detector."
+                f"Times are for {first['people']} people, grouping included, with "
+                f"{first['detector_ms']:.3f} ms of a person detector."
             )
     for number, done in enumerate(result.facts.get("refinement", []), start=1):
         errors = [abs(tried["predicted_ms"] / tried["measured_ms"] - 1) for tried in done["networks"]]

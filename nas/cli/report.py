@@ -1,0 +1,25 @@
+"""`nas report`: what a run found, as one HTML page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.cli.console import out, print_json, remark
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Write RUN/report/index.html: subnets, predicted against measured times, Pareto front, training."""
+    from nas.report.run_report import write_report
+    from nas.train import RunFolder
+
+    written = write_report(RunFolder.open(run))
+    if as_json:
+        print_json({"report": str(written.path), "missing": list(written.missing)})
+        return
+    for part in written.missing:
+        remark(f"Missing in it: {part}")
+    out.print(f"The report is in {written.path}", markup=False)

@@ -1,0 +1,274 @@
+"""The parts of a run's report, each as HTML."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+
+from nas.errors import UserError
+from nas.latency import DeviceDescription, LatencyPredictor
+from nas.latency.validation import HeldOut
+from nas.report.html import cell, facts, missing, paragraph, picture, table
+from nas.report.latency_plot import plot_predicted
+from nas.report.run_files import Figures
+from nas.report.run_plots import Point, plot_accuracy, plot_training
+from nas.train.run_folder import RunFolder
+
+NO_SEARCH = "results of a search (search/results.json); nas search makes them."
+NO_PREDICTOR = "a latency predictor that can be read; nas latency measure and nas latency fit make one."
+
+
+class MissingPartError(Exception):
+    """A part of the run is not there; says which, and what makes it."""
+
+
+def searched(run: RunFolder, results: Figures | None) -> str:
+    """Space, device, budgets."""
+    rows: list[tuple[str, object]] = [("Run", str(run.path))]
+    try:
+        config = run.config()
+        space = config.load_space()
+        rows += [
+            ("Search space", f"{space.name}: {_count(space.size)} networks, heads {', '.join(space.heads)}"),
+            ("Resolutions", ", ".join(f"{height} x {width}" for height, width in space.resolutions)),
+            ("Skeleton", config.skeleton),
+        ]
+    except UserError as error:
+        return facts(rows) + missing(f"the search space ({error})")
+    if results is None:
+        return facts(rows) + missing(NO_SEARCH)
+    rows += [
+        ("Budgets", ", ".join(f"{budget:g} ms" for budget in results["budgets_ms"])),
+        ("Searched for", f"{results['metric']}; {results['scored']:,} networks scored"),
+        ("Budgets cover", _what_is_paid(results)),
+        ("Device", str(DeviceDescription.from_json(results["device"]))),
+    ]
+    return facts(rows)
+
+
+def subnets(results: Figures | None, finetuned: Mapping[str, float]) -> str:
+    """What was found for each budget."""
+    if results is None:
+        raise MissingPartError(NO_SEARCH)
+    metric = str(results["metric"])
+    columns = (
+        "subnet", "budget ms", "predicted ms", "90 % interval", "measured ms", "error", "inside",
+        f"{metric} inherited", "AP fine-tuned", "",
+    )  # fmt: skip
+    rows = [
+        (
+            entry["name"],
+            f"{entry['budget_ms']:g}",
+            *_compared(entry),
+            entry.get("inherited", {}).get(metric, entry.get("inherited_ap")),
+            finetuned.get(entry["name"]),
+            "timed under load" if entry.get("loaded") else "",
+        )
+        for entry in results["subnets"]
+    ]
+    content = table(columns, rows) + _parts_of_time(results["subnets"])
+    unmet = ", ".join(f"{budget:g} ms" for budget in results["unmet_budgets_ms"])
+    if unmet:
+        content += paragraph(f"No network was measured within {unmet}.")
+    content += paragraph(
+        "Error: predicted over measured, less one. Inside: whether the measured time lies in the predicted "
+        "interval. Inherited: with the supernet's weights, on training images kept apart for the search.",
+        note=True,
+    )
+    return (
+        content if finetuned else content + missing("accuracy after fine-tuning; nas finetune, nas validate.")
+    )
+
+
+def comparison(results: Figures | None, predictors: Mapping[str, LatencyPredictor]) -> str:
+    """Predicted against measured: plot, finalists, refinement."""
+    points = [*_held_out(predictors), *_refined(results), *_finalists(results)]
+    if not points:
+        raise MissingPartError(
+            "networks that were both predicted and measured; nas search measures finalists."
+        )
+    predicted, measured, low, high, groups = zip(*points, strict=True)
+    stream = io.BytesIO()
+    plot_predicted(
+        stream,
+        predicted=predicted,
+        measured=measured,
+        low=low,
+        high=high,
+        groups=groups,
+        title="One run of the network, decode included",
+    )
+    content = picture(
+        stream.getvalue(),
+        alt="Predicted over measured milliseconds",
+        caption="Held out: networks of the predictor's own table, each predicted by fits that did not see "
+        "it. Bars: the predicted 90 % interval.",
+    )
+    if results is None:
+        return content + missing(NO_SEARCH)
+    if results["measured"]:
+        columns = ("finalist", "predicted ms", "90 % interval", "measured ms", "error", "inside", "")
+        rows = [(entry["arch"], *_compared(entry), _remarks(entry)) for entry in results["measured"]]
+        content += table(columns, rows)
+    else:
+        content += missing("measured finalists: the predictor is of another device.")
+    return content + _refinement(results)
+
+
+def scatter(results: Figures | None) -> str:
+    """Accuracy against latency."""
+    if results is None:
+        raise MissingPartError(NO_SEARCH)
+    scored = [Point(e["predicted_ms"], e["accuracy"]) for e in results.get("evaluated", [])]
+    front = [Point(e["predicted_ms"], e["accuracy"]) for e in results["front"]]
+    metric = str(results["metric"])
+    winners = [
+        Point(e["measured_ms"] or e["predicted_ms"], e["inherited"][metric], e["name"])
+        for e in results["subnets"]
+    ]
+    if not front:
+        raise MissingPartError("scored networks; nas search with a larger --trials.")
+    plot = plot_accuracy(scored, front, winners, metric=metric, budgets_ms=results["budgets_ms"])
+    caption = "The Pareto front: networks that no other scored one beats in both accuracy and predicted time."
+    content = picture(plot, alt="Accuracy over milliseconds with the Pareto front", caption=caption)
+    return (
+        content if scored else content + missing("all scored networks; an older search kept the front only.")
+    )
+
+
+def predictor_errors(predictors: Mapping[str, LatencyPredictor]) -> str:
+    """Held-out errors beside baselines and the noise of the timings."""
+    if not predictors:
+        raise MissingPartError(NO_PREDICTOR)
+    columns = ("", "networks", "mean error", "largest", "within 5 %", "within 10 %", "Spearman")
+    rows: list[Sequence[object]] = []
+    for name, predictor in predictors.items():
+        validation = predictor.validation
+        rows.append((f"predictor, {name}", validation.networks, *_errors(validation.held_out)))
+        rows += [
+            (f"– baseline: {label}", validation.networks, *_errors(errors))
+            for label, errors in validation.baselines.items()
+        ]
+    content = table(columns, rows)
+    for name, predictor in predictors.items():
+        floor, loaded = predictor.validation.noise_floor, predictor.validation.loaded
+        if floor is not None:
+            content += paragraph(
+                f"Noise floor ({name}): times differ by {floor:.1%} between two halves of their visits."
+            )
+        if loaded:
+            content += paragraph(
+                f"{loaded} networks ({name}) were timed while other processes used the processor.", note=True
+            )
+    return content
+
+
+def training(rows: Sequence[Mapping[str, float | int | None]]) -> str:
+    """The supernet's training curve."""
+    if not any("/" in name for row in rows for name in row):
+        raise MissingPartError("the supernet's training curve (metrics.jsonl); nas train writes it.")
+    steps = max(int(row["step"] or 0) for row in rows)
+    plot = plot_training(rows)
+    return picture(plot, alt="Losses over steps", caption=f"{steps:,} steps; losses smoothed, raw ones pale.")
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 10**7 else f"{number:.2g}"
+
+
+def _what_is_paid(results: Figures) -> str:
+    people, detector = results.get("people", 1), results.get("detector_ms") or 0
+    parts = ["network with decode, grouping"]
+    if people > 1:
+        parts.append(f"for {people} people, where the network looks at one person each time")
+    if detector:
+        parts.append(f"a person detector of {detector:.3g} ms")
+    return ", ".join(parts)
+
+
+def _compared(entry: Figures) -> tuple[object, ...]:
+    """Predicted, interval, measured, error, inside; dashes for what an older search did not keep."""
+    low, high, error = (entry.get(name) for name in ("low_ms", "high_ms", "error_percent"))
+    interval = None if low is None or high is None else f"{cell(low)} – {cell(high)}"
+    measured = entry.get("measured_ms")
+    if error is None and measured:
+        error = 100 * (entry["predicted_ms"] / measured - 1)
+    shown = None if error is None else f"{error:+.1f} %"
+    return entry["predicted_ms"], interval, measured, shown, entry.get("in_interval")
+
+
+def _parts_of_time(entries: Sequence[Figures]) -> str:
+    """What end-to-end times consist of."""
+    known = [entry for entry in entries if entry.get("network_ms") is not None]
+    if not known:
+        return ""
+    columns = ("measured", "network ms", "grouping ms", "people", "detector ms", "total ms")
+    names = ("name", "network_ms", "grouping_ms", "people", "detector_ms", "measured_ms")
+    return table(columns, ([entry[name] for name in names] for entry in known))
+
+
+def _remarks(entry: Figures) -> str:
+    remarks = [f"best within {budget:g} ms" for budget in entry.get("won_budgets_ms", [])]
+    remarks += ["in the fit"] if entry.get("in_fit") else []
+    remarks += ["timed under load"] if entry.get("loaded") else []
+    return ", ".join(remarks)
+
+
+def _refinement(results: Figures) -> str:
+    rounds = results.get("refinement", [])
+    if not rounds:
+        return ""
+    columns = (
+        "measured while searching",
+        "after",
+        "predicted ms",
+        "90 % interval",
+        "measured ms",
+        "error",
+        "inside",
+    )
+    rows = []
+    for done in rounds:
+        for tried in done["networks"]:
+            low, high, measured = tried["low_ms"], tried["high_ms"], tried["measured_ms"]
+            compared = {
+                **tried,
+                "error_percent": 100 * (tried["predicted_ms"] / measured - 1),
+                "in_interval": low <= measured <= high,
+            }
+            rows.append((tried["arch"], f"{done['scored']} networks", *_compared(compared)))
+    return table(columns, rows) + paragraph(
+        "One run of the network; predicted before it was measured. The predictor was refitted with these.",
+        note=True,
+    )
+
+
+def _held_out(predictors: Mapping[str, LatencyPredictor]) -> Iterator[tuple[float, float, float, float, str]]:
+    """Of the predictor as given: the refitted one has seen what was measured while searching."""
+    predictor = next(iter(predictors.values()), None)
+    if predictor is not None:
+        validation = predictor.validation
+        for predicted, measured in zip(validation.predicted, validation.measured, strict=True):
+            yield predicted, measured, float("nan"), float("nan"), "held out of the fit"
+
+
+def _refined(results: Figures | None) -> Iterator[tuple[float, float, float, float, str]]:
+    for done in (results or {}).get("refinement", []):
+        for tried in done["networks"]:
+            group = "measured while searching" + (", loaded" if tried["loaded"] else "")
+            yield tried["predicted_ms"], tried["measured_ms"], tried["low_ms"], tried["high_ms"], group
+
+
+def _finalists(results: Figures | None) -> Iterator[tuple[float, float, float, float, str]]:
+    for entry in (results or {}).get("measured", []):
+        if entry.get("network_ms") is not None:
+            group = (
+                "finalists"
+                + (", in the fit" if entry["in_fit"] else "")
+                + (", loaded" if entry["loaded"] else "")
+            )
+            bounds = entry["low_network_ms"], entry["high_network_ms"]
+            yield entry["predicted_network_ms"], entry["network_ms"], *bounds, group
+
+
+def _errors(errors: HeldOut) -> tuple[object, ...]:
+    shares = (errors.mape, errors.maximum, errors.within_5, errors.within_10)
+    return (*(f"{share:.1%}" for share in shares), errors.spearman)
