@@ -42,10 +42,7 @@ def export(
     if net.arch is None:
         raise UserError(f"{weights}: a supernet; take a subnet out of it first: nas transfer RUN ARCH.json")
     path = output or weights.with_suffix(".int8.onnx" if int8 else ".onnx")
-    if data is not None:
-        figures = _export_int8(net, path, data, images, samples)
-    else:
-        figures = _export_fp32(net, path)
+    figures = _export_int8(net, path, data, images, samples) if data else _export_fp32(net, path)
     if as_json:
         print_json(figures)
         return
@@ -71,9 +68,7 @@ def _export_fp32(net: "PoseNet", path: Path) -> dict[str, Any]:
     return {"onnx": str(path), **_size(net), "precision": "fp32", "bytes": path.stat().st_size}
 
 
-def _export_int8(
-    net: "PoseNet", path: Path, data: Path, images: Path | None, samples: int
-) -> dict[str, Any]:
+def _export_int8(net: "PoseNet", path: Path, data: Path, images: Path | None, samples: int) -> dict[str, Any]:
     """Write the int8 file and compare it with fp32 on the images that calibrate it."""
     from tempfile import TemporaryDirectory
 

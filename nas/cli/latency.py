@@ -1,7 +1,8 @@
 """`nas latency`: milliseconds of networks on this machine."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -13,7 +14,7 @@ from nas.cli.space import SkeletonOption
 from nas.errors import UserError
 
 if TYPE_CHECKING:
-    from nas.latency import LatencyPredictor, Network, Plan, Step, Timing
+    from nas.latency import LatencyPredictor, Network, Plan, Precision, Step, Timing
     from nas.space import SearchSpace
 
 app = typer.Typer()
@@ -22,6 +23,9 @@ app.command(name="import")(import_)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of onnxruntime.")]
+PrecisionOption = Annotated[
+    Literal["fp32", "int8"], typer.Option(help="What networks compute in; one table may hold both.")
+]
 VisitsOption = Annotated[int, typer.Option(min=1, help="Visits to every network.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of all random choices.")]
 
@@ -41,6 +45,7 @@ def measure(
         typer.Option(help="A shipped skeleton's name, or a YAML file; by default the run's, or coco17."),
     ] = None,
     threads: ThreadsOption = 1,
+    precision: PrecisionOption = "fp32",
     samples: Annotated[int, typer.Option(min=1, help="Networks to time.")] = 30,
     table: Annotated[Path | None, typer.Option(help="JSON lines; continued where it exists.")] = None,
     visits: VisitsOption = 5,
@@ -62,6 +67,7 @@ def measure(
                 samples=samples,
                 table=path,
                 threads=threads,
+                precision=precision,
                 seed=seed,
                 protocol=Protocol(visits=visits),
                 progress=display,
@@ -159,6 +165,10 @@ def time_(
     networks: Annotated[list[str], typer.Argument(help="Arch JSONs, shipped subnets' names, or ONNX files.")],
     skeleton: SkeletonOption = "coco17",
     threads: ThreadsOption = 1,
+    precision: Annotated[
+        Literal["fp32", "int8", "both"],
+        typer.Option(help="What architectures compute in (files as they are)."),
+    ] = "fp32",
     visits: VisitsOption = 5,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -166,10 +176,11 @@ def time_(
     """Time given networks side by side, interleaved."""
     from nas.latency import Protocol, describe_device, ratio, time_networks
 
+    precisions: Sequence[Precision] = ("fp32", "int8") if precision == "both" else (precision,)
     display = VisitDisplay()
     with display:
         timings = time_networks(
-            [_network(name, skeleton) for name in networks],
+            [network for name in networks for network in _networks(name, skeleton, precisions=precisions)],
             threads=threads,
             seed=seed,
             protocol=Protocol(visits=visits),
@@ -242,16 +253,17 @@ class VisitDisplay:
         self._bar.update(self._task, completed=self.taken, rate=rate, description=step.network.name)
 
 
-def _network(name: str, skeleton: str) -> "Network":
+def _networks(name: str, skeleton: str, *, precisions: "Sequence[Precision]") -> "list[Network]":
     from nas.latency import arch_network, file_network
     from nas.space import Arch
 
     if name.endswith(".onnx"):
-        return file_network(Path(name))
+        return [file_network(Path(name))]
     from nas.graph import Tracer
 
     arch = Arch.load(name)
-    return arch_network(arch, Tracer(arch, skeleton), name=Path(name).stem)
+    tracer = Tracer(arch, skeleton)
+    return [arch_network(arch, tracer, name=Path(name).stem, precision=precision) for precision in precisions]
 
 
 def _refuse_other_skeleton(predictor: "LatencyPredictor", skeleton: str) -> None:

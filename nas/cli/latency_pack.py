@@ -1,7 +1,7 @@
 """`nas latency pack` and `import`: milliseconds on another device."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -9,7 +9,7 @@ from nas.cli.console import out, print_json, remark
 from nas.errors import UserError
 
 if TYPE_CHECKING:
-    from nas.latency import Network
+    from nas.latency import Network, Precision
     from nas.latency.pack_import import Imported
     from nas.latency.table import Source
 
@@ -27,6 +27,9 @@ def pack(
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Networks to draw from the space.")] = 30,
     threads: Annotated[int, typer.Option(min=1, help="Threads of onnxruntime on the device.")] = 1,
+    precision: Annotated[
+        Literal["fp32", "int8"], typer.Option(help="What architectures compute in (files as they are).")
+    ] = "fp32",
     visits: Annotated[int, typer.Option(min=1, help="Visits to every network.")] = 5,
     output: Annotated[
         Path | None, typer.Option("--out", help="A new folder; by default under runs/latency/.")
@@ -42,8 +45,8 @@ def pack(
 
     if space is None and not networks:
         raise UserError("nothing to pack: give --space, or architectures or ONNX files")
-    chosen, sources = _drawn(space, skeleton, threads, samples, seed) if space else ([], [])
-    chosen += _given(networks or [], skeleton)
+    chosen, sources = _drawn(space, skeleton, threads, samples, seed, precision) if space else ([], [])
+    chosen += _given(networks or [], skeleton, precision)
     folder = output or USUAL_FOLDER / f"pack-{table_name(sources, threads)}"
     manifest = write_pack(
         folder, chosen, sources=sources, protocol=Protocol(visits=visits), threads=threads, seed=seed
@@ -93,7 +96,7 @@ def import_(
 
 
 def _drawn(
-    space: str, skeleton: str | None, threads: int, samples: int, seed: int
+    space: str, skeleton: str | None, threads: int, samples: int, seed: int, precision: "Precision"
 ) -> "tuple[list[Network], list[Source]]":
     """Networks of a space, the same as `nas latency measure` draws here, and what they come from."""
     import numpy as np
@@ -112,14 +115,19 @@ def _drawn(
         samples=samples,
         channel_block=detect_channel_block(),
         rng=np.random.default_rng(seed),
+        precision=precision,
     )
     return networks, [Source(loaded.to_json(), chosen.to_json())]
 
 
-def _given(networks: list[str], skeleton: str | None) -> "list[Network]":
-    from nas.cli.latency import _network
+def _given(networks: list[str], skeleton: str | None, precision: "Precision") -> "list[Network]":
+    from nas.cli.latency import _networks
 
-    return [_network(name, skeleton or "coco17") for name in networks]
+    return [
+        network
+        for name in networks
+        for network in _networks(name, skeleton or "coco17", precisions=[precision])
+    ]
 
 
 def _tell_gaps(imported: "Imported", *, compared: bool) -> None:
@@ -137,5 +145,6 @@ def _tell_gaps(imported: "Imported", *, compared: bool) -> None:
     if imported.ungrouped:
         remark(
             f"The grouping of joints into people was not timed on that device for {imported.ungrouped} "
-            "networks: their times, and a predictor of them, are those of the network alone."
+            "networks: these are times of the network alone. A search needs the grouping too: install what "
+            "the program asks for there, run it once more, and import its table again."
         )

@@ -1,8 +1,8 @@
-"""Writing QuantizeLinear / DequantizeLinear pairs into an ONNX graph: U8 activations, S8 weights per channel.
+"""Writing QuantizeLinear / DequantizeLinear pairs into an ONNX graph: U8 activations, S8 weights.
 
-The arithmetic is ONNX's: value = scale * (integer - zero point). Activations are asymmetric and always hold an
-exact zero (padding needs it); weights are symmetric, one scale per output channel; biases are 32-bit integers
-of scale (input scale * weight scale).
+The arithmetic is ONNX's: value = scale * (integer - zero point). Activations are asymmetric and always hold
+an exact zero (padding needs it); weights are symmetric, one scale per output channel; biases are 32-bit
+integers of scale (input scale * weight scale).
 """
 
 from collections.abc import Mapping, Sequence

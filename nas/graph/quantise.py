@@ -2,12 +2,12 @@
 
 Convolutions and linear layers of the network's body compute with U8 activations and S8 weights per channel
 (U8S8), written as QuantizeLinear / DequantizeLinear pairs that onnxruntime fuses. In fp32 stay transposed
-convolutions (there is no integer kernel for them), the convolutions whose results decode reads (their rounding
-would move keypoints most) and all of decode.
+convolutions (there is no integer kernel for them), the convolutions whose results decode reads (their
+rounding would move keypoints most) and all of decode.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from nas.layers import Statistics
 
 Image = NDArray[np.float32]
 
-# Operators of the graph that multiply by weights; what they give is summed and reshaped until decode reads it.
+# Operators of the graph that multiply by weights; behind the last of them results are summed and reshaped.
 _PRODUCTS = frozenset({"conv", "conv_transpose", "linear", "matmul"})
 _QUANTISED = frozenset({"Conv", "Gemm", "MatMul"})
 # onnxruntime fuses these into the convolution before them, if nothing lies between.
@@ -137,12 +137,13 @@ class _Plan:
             if not last:
                 tensors.add(lookup.settled(node))
         makers = {name: lookup.maker(name) for name in tensors}
+        activated = {name for name, node in makers.items() if node is not None and node.op_type in _FUSED}
         return cls(
             products=products,
             tensors=frozenset(tensors),
             names={name: f"{EDGE}0" if node is None else node.name for name, node in makers.items()},
             dropped=frozenset(dropped),
-            activated=frozenset(n for n, node in makers.items() if node is not None and node.op_type in _FUSED),
+            activated=frozenset(activated),
         )
 
     def arbitrary_ranges(self) -> Ranges:

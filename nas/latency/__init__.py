@@ -4,7 +4,7 @@ from nas.latency.device import DeviceDescription, describe_device
 from nas.latency.endtoend import EndToEnd
 from nas.latency.loop import Plan, Progress, measure_networks, time_networks, visit_networks
 from nas.latency.measure import measure_space
-from nas.latency.networks import arch_network, file_network
+from nas.latency.networks import Precision, arch_network, file_network
 from nas.latency.predictor import LatencyPredictor
 from nas.latency.protocol import Network, Protocol, Step, Visit
 from nas.latency.table import LatencyTable
@@ -17,6 +17,7 @@ __all__ = [
     "LatencyTable",
     "Network",
     "Plan",
+    "Precision",
     "Progress",
     "Protocol",
     "Ratio",

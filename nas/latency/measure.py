@@ -10,7 +10,7 @@ from nas.latency.channel_block import detect_channel_block
 from nas.latency.drawing import draw_archs
 from nas.latency.features import OperatorFeatures, network_features
 from nas.latency.loop import Progress, Silent, measure_networks
-from nas.latency.networks import arch_network
+from nas.latency.networks import Precision, arch_network
 from nas.latency.protocol import Network, Protocol
 from nas.latency.table import Source
 from nas.latency.timing import Timing
@@ -29,6 +29,7 @@ def measure_space(
     samples: int,
     table: Path,
     threads: int = 1,
+    precision: Precision = "fp32",
     seed: int = 0,
     protocol: Protocol | None = None,
     progress: Progress | None = None,
@@ -40,6 +41,7 @@ def measure_space(
     Args:
         table: JSON lines; continued where it exists.
         threads: of onnxruntime.
+        precision: a table may hold both.
 
     Returns:
         The timings of the networks drawn.
@@ -49,8 +51,11 @@ def measure_space(
     """
     block = detect_channel_block()
     rng = np.random.default_rng(seed)
+    networks = draw_networks(
+        space, skeleton, samples=samples, channel_block=block, rng=rng, precision=precision
+    )
     return measure_networks(
-        draw_networks(space, skeleton, samples=samples, channel_block=block, rng=rng),
+        networks,
         table=table,
         threads=threads,
         rng=rng,
@@ -62,7 +67,13 @@ def measure_space(
 
 
 def draw_networks(
-    space: SearchSpace, skeleton: Skeleton, *, samples: int, channel_block: int, rng: np.random.Generator
+    space: SearchSpace,
+    skeleton: Skeleton,
+    *,
+    samples: int,
+    channel_block: int,
+    rng: np.random.Generator,
+    precision: Precision = "fp32",
 ) -> list[Network]:
     """Networks of a space to time, spread over MACs, the smallest and the largest among them.
 
@@ -72,7 +83,7 @@ def draw_networks(
 
     tracer = Tracer(space, skeleton)
     archs = draw_archs(space, _describer(tracer, channel_block), samples=samples, rng=rng)
-    return [arch_network(arch, tracer) for arch in archs]
+    return [arch_network(arch, tracer, precision=precision) for arch in archs]
 
 
 def _describer(tracer: "Tracer", channel_block: int) -> Callable[[Arch], tuple[int, frozenset[str]]]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nas.errors import UserError
 from nas.latency.outside import grouping
@@ -18,26 +18,35 @@ if TYPE_CHECKING:
 
 ArchTracer = Callable[[Arch], "Graph"]
 
+Precision = Literal["fp32", "int8"]
+"""What a network computes in; int8 is that of `nas.graph.to_int8`."""
 
-def arch_network(arch: Arch, tracer: "Tracer", *, name: str | None = None) -> Network:
+
+def arch_network(
+    arch: Arch, tracer: "Tracer", *, name: str | None = None, precision: Precision = "fp32"
+) -> Network:
     """An architecture with arbitrary weights, as it would be exported: with decode, batch norm folded."""
 
     def model() -> bytes:
-        from nas.graph import to_onnx
+        from nas.graph import to_int8, to_onnx
 
-        serialised: bytes = to_onnx(tracer(arch)).SerializeToString()
+        graph = tracer(arch)
+        exported = to_onnx(graph) if precision == "fp32" else to_int8(graph)
+        serialised: bytes = exported.SerializeToString()
         return serialised
 
     graph = tracer(arch)
     skeleton = tracer.skeleton
+    suffix = "" if precision == "fp32" else f"-{precision}"
     return Network(
-        key=f"{arch.id}-{skeleton.name}",
-        name=name or arch.id,
+        key=f"{arch.id}-{skeleton.name}{suffix}",
+        name=f"{name or arch.id}{suffix}",
         model=model,
         outside=grouping(arch, skeleton),
         description=(
             ("arch", arch.to_json()),
             ("skeleton", skeleton.name),
+            ("precision", precision),
             ("macs", graph.macs),
             ("params", graph.params),
         ),
