@@ -81,7 +81,12 @@ def measure_networks(
         for source in sources:
             rows.add_source(source)
         for step in visit_networks(
-            networks, threads=threads, rng=rng, protocol=protocol, progress=progress, done=rows.visits
+            networks,
+            threads=threads,
+            rng=rng,
+            protocol=protocol,
+            progress=progress,
+            done=_done(networks, rows, ungrouped),
         ):
             unknown = step.network.key in ungrouped
             rows.add(step.network, replace(step.visit, outside_ms=math.nan) if unknown else step.visit)
@@ -149,6 +154,16 @@ def expected_seconds(
             return None
         total += _missing(network, protocol, done) * (_SECONDS_PER_VISIT + runs * macs / _MACS_PER_SECOND)
     return total
+
+
+def _done(networks: Sequence[Network], rows: LatencyTable, ungrouped: Collection[str]) -> dict[str, int]:
+    """The visits that need not be made, by key. A grouping that can be timed only now needs one more."""
+    done = rows.visits
+    for network in networks:
+        can_group = network.outside is not None and network.key not in ungrouped
+        if can_group and done.get(network.key) and math.isnan(rows.timing(network.key).outside_ms):
+            done[network.key] = min(done[network.key], rows.protocol.visits - 1)
+    return done
 
 
 def _plan(

@@ -133,7 +133,8 @@ def _ungrouped(manifest: Manifest, *, allowed: bool) -> frozenset[str]:
     if not allowed:
         raise UserError(
             f"grouping the joints of {len(missing)} networks into people needs {modules}, which is not "
-            "installed here; install it, or give --without-grouping: the timings then lack the grouping"
+            "installed here; install it, or give --without-grouping: the table then lacks it, and a search "
+            "under budgets cannot use it until this program was run once more with it"
         )
     _say(f"Not timed here: the grouping of joints into people of {len(missing)} networks (needs {modules}).")
     return frozenset(missing)

@@ -14,6 +14,7 @@ from nas.latency.manifest import PROGRAM, README, Manifest, PackedModel, PackedN
 from nas.latency.on_device import duration
 from nas.latency.outside import Grouping
 from nas.latency.pack_program import build_program
+from nas.latency.pack_program import needed_packages as packages_of
 from nas.latency.protocol import Network, Protocol
 from nas.latency.session import runtime_version
 from nas.latency.table import Source
@@ -69,9 +70,7 @@ def write_pack(
 
 def needed_packages(manifest: Manifest) -> tuple[str, ...]:
     """What has to be installed on the device besides Python."""
-    codecs = {network.grouping.codec for network in manifest.networks if network.grouping is not None}
-    scipy = ("scipy",) if any("associative_embedding" in codec for codec in codecs) else ()
-    return ("numpy", "onnxruntime", *scipy)
+    return packages_of(_codec_modules(manifest))
 
 
 def _pack(folder: Path, network: Network) -> PackedNetwork:
@@ -105,11 +104,13 @@ def _readme(manifest: Manifest, folder: str) -> str:
     long = "" if seconds is None else f" On a PC that takes about {duration(seconds)}."
     threads = "one thread" if manifest.threads == 1 else f"{manifest.threads} threads"
     grouping = ""
-    if "scipy" in packages:
-        grouping = (
-            "\nscipy is for timing how joints are grouped into people. Where it cannot be installed, run\n"
-            f"`python {PROGRAM} --without-grouping`: the table then holds the networks' own time alone.\n"
-        )
+    if more := [package for package in packages if package not in packages_of()]:
+        names = " and ".join(more)
+        grouping = f"""
+{names}: for timing how joints are grouped into people. Where it cannot be installed, run
+`python {PROGRAM} --without-grouping`: the table then holds the networks' own time alone, which a search under
+budgets cannot use. Installed later, run the program once more: it adds the grouping's time.
+"""
     return f"""# Timing networks on this device
 
 Made by pose-nas {_version()}, with onnxruntime {runtime_version()}: {len(manifest.networks)} networks,

@@ -6,6 +6,7 @@ the entry imports them. Packages' `__init__` files are left empty in it: theirs 
 
 import ast
 import io
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -55,6 +56,14 @@ def build_program(modules: Iterable[str] = ()) -> bytes:
         for path, text in sorted(_sources([ENTRY, *modules]).items()):
             add(path, text)
     return content.getvalue()
+
+
+def needed_packages(modules: Iterable[str] = ()) -> tuple[str, ...]:
+    """What has to be installed for the program with these modules, besides Python."""
+    sources = _sources([ENTRY, *modules]).values()
+    imported = {name.split(".")[0] for source in sources for name in _imports(source)}
+    # onnxruntime is imported only when a session opens.
+    return tuple(sorted((imported | {"onnxruntime"}) - sys.stdlib_module_names - {nas.__name__}))
 
 
 def _sources(roots: Iterable[str]) -> dict[str, str]:
