@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+EDGE = "edge_"
+"""What names of our own exported nodes begin with (`nas.graph.builder.EDGE`; that needs torch)."""
+
 _SUFFIX = "_kernel_time"
 _NUMBERED = re.compile(r"_token_\d+$")
 # Operators that only hold a sub-graph: its operators have events of their own.
@@ -49,7 +52,10 @@ def split_runs(events: list[dict[str, Any]]) -> list[tuple[OperatorTime, ...]]:
             if arguments["op_name"] in _CONTAINERS:
                 continue
             name, kind = event["name"].removesuffix(_SUFFIX), arguments["op_name"]
-            if name == kind or _NUMBERED.search(name):
+            # A fused operator is numbered too, but keeps the name that our own exporter gave it.
+            if name.startswith(EDGE):
+                name = _NUMBERED.sub("", name)
+            elif name == kind or _NUMBERED.search(name):
                 name = f"{kind} {_shape(arguments)}"
             key = (name, kind, arguments["node_index"])
             durations[key] = durations.get(key, 0) + event["dur"]

@@ -48,6 +48,13 @@ def test_operators_of_one_name_stay_apart_and_loop_bodies_add_up() -> None:
     )
 
 
+def test_fused_operators_keep_the_name_that_the_exporter_gave_and_inserted_ones_go_by_shape() -> None:
+    shaped = _node("Transpose_token_12", "Transpose", 5, 1)
+    shaped["args"]["output_type_shape"] = [{"uint8": [1, 4, 4, 8]}]
+    (run,) = split_runs([_node("edge_7.Conv.3_token_9", "QLinearConv", 30), shaped, RUN])
+    assert [operator.name for operator in run] == ["edge_7.Conv.3", "Transpose 1x4x4x8"]
+
+
 def test_a_profile_without_a_run_is_refused() -> None:
     with pytest.raises(ValueError, match="no complete run"):
         split_runs([LOADING])
