@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from nas.cli.console import err, out, print_json, print_table, remark
+from nas.cli.latency_fit import fit
 from nas.cli.latency_pack import import_, pack
 from nas.cli.space import SkeletonOption
 from nas.errors import UserError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from nas.space import SearchSpace
 
 app = typer.Typer()
+app.command()(fit)
 app.command()(pack)
 app.command(name="import")(import_)
 
@@ -94,33 +96,6 @@ def _what_to_measure(space: str, skeleton: str | None, threads: int) -> tuple["S
 
     loaded, skeleton = SearchSpace.load(space), skeleton or "coco17"
     return loaded, skeleton, Path("runs/latency") / f"{loaded.name}-{skeleton}-{threads}t.jsonl"
-
-
-@app.command()
-def fit(
-    table: Annotated[Path, typer.Argument(help="A table of `nas latency measure`.")],
-    output: Annotated[
-        Path | None, typer.Option("--out", help="The predictor's file; beside the table by default.")
-    ] = None,
-    skeleton: Annotated[str | None, typer.Option(help="Which networks, where the table has several.")] = None,
-    seed: SeedOption = 0,
-    as_json: JsonOption = False,
-) -> None:
-    """Fit a predictor on a table, and print its error on held-out networks."""
-    from nas.latency import LatencyPredictor, LatencyTable
-
-    predictor = LatencyPredictor.fit(LatencyTable.read(table), skeleton=skeleton, seed=seed)
-    path = output or table.with_name("predictor.json")
-    predictor.save(path)
-    validation = predictor.validation
-    if as_json:
-        print_json({"predictor": str(path), **validation.to_json()})
-        return
-    out.print(f"{validation.networks} networks on {predictor.device}")
-    if validation.loaded:
-        out.print(f"{validation.loaded} of them were timed while other processes used the processor.")
-    _print_validation(predictor)
-    out.print(f"\nThe predictor is in {path}.")
 
 
 @app.command()
@@ -295,25 +270,6 @@ def _print_timings(timings: "list[Timing]") -> None:
             for timing in timings
         ),
     )
-
-
-def _print_validation(predictor: "LatencyPredictor") -> None:
-    validation = predictor.validation
-    rows: list[tuple[Any, ...]] = []
-    for name, errors in (("predictor", validation.held_out), ("MACs, linear", validation.macs_baseline)):
-        shares = (
-            f"{value:.1%}" for value in (errors.mape, errors.maximum, errors.within_5, errors.within_10)
-        )
-        rows.append((name, *shares, errors.spearman))
-    print_table(
-        "Error on held-out networks",
-        ("", "mean", "largest", "within 5 %", "within 10 %", "Spearman"),
-        rows,
-    )
-    if validation.noise_floor is not None:
-        out.print(
-            f"The label itself differs by {validation.noise_floor:.1%} between two halves of its visits."
-        )
 
 
 def _duration(seconds: float) -> str:

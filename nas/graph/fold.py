@@ -1,14 +1,14 @@
 """Rewriting operators before they are emitted: batch norm folded away, dead operators dropped."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from nas.graph.constants import Constant
-from nas.graph.operator import Operator, Source
+from nas.graph.operator import Operator, Source, Step
 from nas.graph.symbols import TensorType
 
 CONVOLUTIONS = ("conv", "conv_transpose")
@@ -35,6 +35,30 @@ def fold_batch_norms(operators: Sequence[Operator], wanted: Iterable[int]) -> li
     return _Folder(operators, wanted).result()
 
 
+def convolutions_before(source: Source, maker: Callable[[Source], Step | None]) -> list[Step]:
+    """The convolutions whose (summed, interpolated) result an edge is: a batch norm of it folds into them.
+
+    Args:
+        source: the edge.
+        maker: what makes an edge, if that is an operator and nobody else reads the edge.
+
+    Returns:
+        None of them where anything else is on the way.
+    """
+    made = maker(source)
+    if made is None:
+        return []
+    operator = made.operator
+    if operator.kind in CONVOLUTIONS and isinstance(operator.inputs[1], Constant):
+        return [made]
+    if operator.kind == "interpolate":
+        return convolutions_before(made.inputs[0], maker)
+    if operator.kind == "add" and operator.input_types[0] == operator.input_types[1]:
+        sides = [convolutions_before(side, maker) for side in made.inputs]
+        return sides[0] + sides[1] if all(sides) else []
+    return []
+
+
 @dataclass(frozen=True)
 class _Affine:
     """scale * x + shift of a batch norm, by channel."""
@@ -56,34 +80,17 @@ class _Folder:
     def result(self) -> list[Operator]:
         for place, operator in enumerate(self._kept):
             if operator is not None and operator.kind == "batch_norm":
-                convolutions = self._before(operator.inputs[0])
+                convolutions = convolutions_before(operator.inputs[0], self._maker)
                 if convolutions:
-                    self._fold(operator, convolutions)
+                    self._fold(operator, [self._makers[step.outputs[0]] for step in convolutions])
                     self._kept[place] = None
         return [operator for operator in self._kept if operator is not None]
 
-    def _maker(self, source: Source) -> tuple[int, Operator] | None:
-        """The place and the operator that an edge comes from, if the edge is read once."""
+    def _maker(self, source: Source) -> Step | None:
         if not isinstance(source, int) or self._uses[source] != 1 or source not in self._makers:
             return None
-        place = self._makers[source]
-        operator = self._kept[place]
-        return None if operator is None else (place, operator)
-
-    def _before(self, source: Source) -> list[int]:
-        """Places of the convolutions whose (summed, interpolated) result an edge is; else none."""
-        made = self._maker(source)
-        if made is None:
-            return []
-        place, operator = made
-        if operator.kind in CONVOLUTIONS and isinstance(operator.inputs[1], Constant):
-            return [place]
-        if operator.kind == "interpolate":
-            return self._before(operator.inputs[0])
-        if operator.kind == "add" and operator.input_types[0] == operator.input_types[1]:
-            sides = [self._before(side) for side in operator.inputs]
-            return sides[0] + sides[1] if all(sides) else []
-        return []
+        operator = self._kept[self._makers[source]]
+        return None if operator is None else Step(operator, operator.inputs, operator.outputs)
 
     def _fold(self, norm: Operator, convolutions: Sequence[int]) -> None:
         """Scale the convolutions, and let what made the norm's input make its output."""
@@ -95,8 +102,8 @@ class _Folder:
             self._kept[place] = _scaled(operator, affine, shifted=position == 0)
         made = self._maker(norm.inputs[0])
         assert made is not None
-        place, last = made
-        self._kept[place] = replace(last, outputs=norm.outputs)
+        place = self._makers[made.outputs[0]]
+        self._kept[place] = replace(made.operator, outputs=norm.outputs)
         self._makers[norm.outputs[0]] = place
 
 

@@ -1,6 +1,6 @@
 """Fragments: what one module call does, recorded once and used wherever the same call occurs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from nas.graph.constants import Constant, ConstantPool
-from nas.graph.operator import Operator, Source
+from nas.graph.operator import Operator, Source, Step
 from nas.graph.registry import Binding, find
 from nas.graph.symbols import Symbol, TensorType, map_tree
 
@@ -101,6 +101,33 @@ class Fragment:
             self._totals[measure] = total
         result: T = self._totals[measure]
         return result
+
+    def flatten(self) -> tuple[list[Step], list[int]]:
+        """All operators in an order of execution, and the unique id of each of this fragment's own ids.
+
+        The unique ids count this fragment's inputs first, then what the operators give.
+        """
+        steps: list[Step] = []
+        next_id = self.inputs
+
+        def expand(inner: "Fragment", arguments: Iterable[int]) -> list[int]:
+            nonlocal next_id
+            ids = [*arguments, *([-1] * (inner.size - inner.inputs))]
+            for step in inner.steps:
+                if isinstance(step, Call):
+                    found = expand(step.fragment, [ids[i] for i in step.arguments])
+                    for place, output in enumerate(step.fragment.outputs, step.first):
+                        ids[place] = found[output]
+                else:
+                    outputs = tuple(range(next_id, next_id + len(step.outputs)))
+                    next_id += len(outputs)
+                    for local, output in zip(step.outputs, outputs, strict=True):
+                        ids[local] = output
+                    inputs = tuple([ids[s] if type(s) is int else s for s in step.inputs])
+                    steps.append(Step(step, inputs, outputs))
+            return ids
+
+        return steps, expand(self, range(self.inputs))
 
     def refill(self, values: list[Value]) -> Any:
         """What the module returned, with these values in it."""

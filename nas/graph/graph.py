@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import TypeVar
 
 from nas.graph.constants import Constant
-from nas.graph.fragments import Call, Fragment
-from nas.graph.operator import Operator, Source
+from nas.graph.fragments import Fragment
+from nas.graph.operator import Operator, Step
 from nas.graph.symbols import TensorType
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
@@ -45,34 +45,21 @@ class Graph:
         return sum(weight.numel() for weight in self.fragment.weights.values())
 
     @cached_property
-    def _flat(self) -> tuple[tuple[Operator, ...], tuple[int, ...]]:
-        operators: list[Operator] = []
-        next_id = 1
-
-        def expand(fragment: Fragment, arguments: tuple[int, ...]) -> list[int]:
-            nonlocal next_id
-            ids = [*arguments, *([-1] * (fragment.size - fragment.inputs))]
-            for step in fragment.steps:
-                if isinstance(step, Call):
-                    inner = expand(step.fragment, tuple(ids[i] for i in step.arguments))
-                    results = [inner[i] for i in step.fragment.outputs]
-                    ids[step.first : step.first + len(results)] = results
-                    continue
-                outputs = tuple(range(next_id, next_id + len(step.outputs)))
-                next_id += len(outputs)
-                for local, output in zip(step.outputs, outputs, strict=True):
-                    ids[local] = output
-                inputs: tuple[Source, ...] = tuple(ids[s] if isinstance(s, int) else s for s in step.inputs)
-                operators.append(replace(step, inputs=inputs, outputs=outputs))
-            return ids
-
-        ids = expand(self.fragment, (0,))
-        return tuple(operators), tuple(ids)
+    def _flat(self) -> tuple[tuple[Step, ...], tuple[int, ...]]:
+        steps, ids = self.fragment.flatten()
+        return tuple(steps), tuple(ids)
 
     @property
-    def operators(self) -> tuple[Operator, ...]:
-        """All operators in an order of execution; edge 0 is the images."""
+    def steps(self) -> tuple[Step, ...]:
+        """All operators at their places, in an order of execution; edge 0 is the images."""
         return self._flat[0]
+
+    @cached_property
+    def operators(self) -> tuple[Operator, ...]:
+        """The operators of all steps, with the unique ids in place of their own."""
+        return tuple(
+            replace(operator, inputs=inputs, outputs=outputs) for operator, inputs, outputs in self.steps
+        )
 
     @property
     def inputs(self) -> Mapping[str, int]:

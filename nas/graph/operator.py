@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nas.graph.constants import Constant
 from nas.graph.symbols import TensorType
@@ -53,3 +53,16 @@ class Operator:
     def shape(self) -> tuple[int, ...]:
         """The shape of its first output."""
         return self.output_types[0].shape
+
+
+class Step(NamedTuple):
+    """An operator at its place in a network.
+
+    Args:
+        operator: what is done; its own ids are those of the fragment that it was recorded in.
+        inputs, outputs: as the operator's, with ids that are unique in the network.
+    """
+
+    operator: Operator
+    inputs: tuple[Source, ...]
+    outputs: tuple[int, ...]

@@ -9,10 +9,10 @@ from nas.space.arch import Arch
 from nas.space.space import SearchSpace
 
 Describe = Callable[[Arch], tuple[int, frozenset[str]]]
-"""An arch's MACs, and the names of its latency features."""
+"""An arch's MACs, and the kinds of its kernels."""
 
 _POOL_PER_SAMPLE = 12
-_WANTED_PER_FEATURE = 3
+_WANTED_PER_KIND = 3
 
 
 def draw_archs(
@@ -21,17 +21,17 @@ def draw_archs(
     """Distinct archs of a space, its smallest and largest first; fewer where the space has fewer.
 
     The others are spread evenly over the logarithm of their MACs; within a range of MACs those are preferred
-    that bring features which few others have, so that a predictor gets to know them all.
+    that bring kinds of kernels which few others have, so that a predictor gets to know all kinds.
     """
     ends = list(dict.fromkeys((space.smallest(), space.largest())))[:samples]
     pool = _pool(space, ends, size=_POOL_PER_SAMPLE * samples, rng=rng)
     described = {arch: describe(arch) for arch in (*ends, *pool)}
     strata = _strata(pool, described, count=max(1, samples - len(ends)))
     drawn = list(ends)
-    seen = Counter(feature for arch in ends for feature in described[arch][1])
+    seen = Counter(kind for arch in ends for kind in described[arch][1])
 
     def news(arch: Arch) -> int:
-        return sum(seen[feature] < _WANTED_PER_FEATURE for feature in described[arch][1])
+        return sum(seen[kind] < _WANTED_PER_KIND for kind in described[arch][1])
 
     while len(drawn) < samples and any(strata):
         for stratum in strata:

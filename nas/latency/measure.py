@@ -8,7 +8,7 @@ import numpy as np
 
 from nas.latency.channel_block import detect_channel_block
 from nas.latency.drawing import draw_archs
-from nas.latency.features import OperatorFeatures, network_features
+from nas.latency.kernels import KernelMirror
 from nas.latency.loop import Progress, Silent, measure_networks
 from nas.latency.networks import Precision, arch_network
 from nas.latency.protocol import Network, Protocol
@@ -87,10 +87,10 @@ def draw_networks(
 
 
 def _describer(tracer: "Tracer", channel_block: int) -> Callable[[Arch], tuple[int, frozenset[str]]]:
-    extract = OperatorFeatures(channel_block)
+    mirror = KernelMirror(channel_block)
 
     def describe(arch: Arch) -> tuple[int, frozenset[str]]:
         graph = tracer(arch)
-        return graph.macs, frozenset(network_features(graph, extract))
+        return graph.macs, frozenset(placed.kernel.kind for placed in mirror(graph))
 
     return describe

@@ -1,32 +1,37 @@
-"""The latency predictor: ms of any network of the measured kind, from its traced operators."""
+"""The latency predictor: ms of any network of the measured kind, from its traced operators.
+
+Operators become onnxruntime's kernels in a mirror of its fusions; every kernel has a roofline estimate (NNLS)
+with a boosted residual; these are summed and scaled. Querying needs neither onnxruntime nor scikit-learn.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.errors import UserError
+from nas.latency.baselines import BASELINES, macs_line
 from nas.latency.device import DeviceDescription, describe_device
 from nas.latency.endtoend import EndToEnd
-from nas.latency.features import CONSTANT, OperatorFeatures, network_features
-from nas.latency.fitting import Floats, design, fit_weights
+from nas.latency.kernel_model import KernelModel
+from nas.latency.kernels import Kernel, KernelMirror
 from nas.latency.networks import ArchTracer
 from nas.latency.protocol import Protocol
+from nas.latency.samples import FP32, Samples, TracerOfSpaces, mirror_of
 from nas.latency.table import LatencyTable
-from nas.latency.timing import Timing
-from nas.latency.validation import Validation, validate
+from nas.latency.uncertainty import Novelty, Uncertainty
+from nas.latency.validation import Validation, cross_validate, mean_novelty, validation_of
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
-from nas.space.space import SearchSpace
 
-if TYPE_CHECKING:
-    from nas.graph import Operator, Tracer
+Floats = NDArray[np.float64]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MINIMUM_NETWORKS = 6
 
 
@@ -37,21 +42,30 @@ class LatencyPredictor:
     Args:
         device, protocol: of the table that it was fitted on.
         channel_block: of that device.
+        precision: of the networks, "fp32" or "int8".
         skeleton: the heads that it knows are sized by it.
         spaces: as JSON, what the measured networks were drawn from.
-        weights: ms per unit of every feature.
+        model: from kernels to ms.
+        novelty, uncertainty: how far a prediction can be trusted.
         outside_ms: by head type, the time outside the graph (grouping).
+        p95_ratio: the 95th percentile of whole runs over the label.
         validation: its error on held-out networks.
     """
 
     device: DeviceDescription
     protocol: Protocol
     channel_block: int
+    precision: str
     skeleton: Skeleton
     spaces: tuple[Mapping[str, Any], ...]
-    weights: Mapping[str, float]
+    model: KernelModel
+    novelty: Novelty
+    uncertainty: Uncertainty
     outside_ms: Mapping[str, float]
+    p95_ratio: float
     validation: Validation
+    _kernel_ms: dict[Kernel, float] = field(default_factory=dict, repr=False)
+    _kernel_novelty: dict[Kernel, float] = field(default_factory=dict, repr=False)
 
     @classmethod
     def fit(
@@ -59,7 +73,10 @@ class LatencyPredictor:
         table: LatencyTable,
         *,
         skeleton: str | None = None,
+        precision: str = FP32,
         tracer: ArchTracer | None = None,
+        boosted: bool = True,
+        baselines: bool = False,
         seed: int = 0,
     ) -> Self:
         """Fit on the networks of a table.
@@ -67,34 +84,42 @@ class LatencyPredictor:
         Args:
             table: of `measure_space`.
             skeleton: name of the skeleton whose networks are meant; needed where the table holds several.
+            precision: which of the table's networks, "fp32" or "int8".
             tracer: arch -> graph; None makes one from the space that the table names.
-            seed: of the folds.
+            boosted: fit the residual of the roofline too; needs scikit-learn.
+            baselines: validate all baselines beside it, not only MACs; takes longer.
+            seed: of the folds and the trees.
 
         Raises:
             UserError: fewer than six networks, or an ambiguous or unknown skeleton.
         """
-        chosen = _skeleton(table, skeleton)
-        spaces = tuple(source.space for source in table.sources if source.skeleton == chosen.to_json())
-        timings = [timing for timing in table.timings() if timing.description["skeleton"] == chosen.name]
-        if len(timings) < MINIMUM_NETWORKS:
+        samples = Samples.of(table, skeleton=skeleton, precision=precision, tracer=tracer)
+        networks = samples.networks
+        if len(networks) < MINIMUM_NETWORKS:
             raise UserError(
-                f"{table.path} holds {len(timings)} networks; a predictor needs {MINIMUM_NETWORKS} or more: "
-                "measure with a larger --samples"
+                f"{table.path} holds {len(networks)} networks in {precision}; a predictor needs "
+                f"{MINIMUM_NETWORKS} or more: measure with a larger --samples"
             )
-        archs = [Arch.from_json(timing.description["arch"]) for timing in timings]
-        trace = tracer or _TracerOfSpaces(spaces, chosen)
-        extract = OperatorFeatures(table.channel_block)
-        names, matrix = design([network_features(trace(arch), extract) for arch in archs])
-        measured = np.array([timing.measured_ms for timing in timings])
+        found = cross_validate(networks, boosted=boosted, seed=seed)
         return cls(
             device=table.device,
             protocol=table.protocol,
             channel_block=table.channel_block,
-            skeleton=chosen,
-            spaces=spaces,
-            weights=dict(zip(names, fit_weights(matrix, measured).tolist(), strict=True)),
-            outside_ms=_outside_by_head(archs, timings),
-            validation=validate(matrix, timings, seed=seed),
+            precision=precision,
+            skeleton=samples.skeleton,
+            spaces=samples.spaces,
+            model=KernelModel.fit(networks, boosted=boosted, seed=seed),
+            novelty=Novelty.of([kernel for network in networks for kernel in network.kernels]),
+            uncertainty=found.uncertainty(np.array([network.label_ms for network in networks])),
+            outside_ms=samples.outside_by_head(),
+            p95_ratio=samples.p95_ratio(),
+            validation=validation_of(
+                networks,
+                samples.timings,
+                found,
+                baselines=BASELINES if baselines else {"MACs, linear": macs_line},
+                seed=seed,
+            ),
         )
 
     def save(self, path: Path) -> None:
@@ -104,14 +129,20 @@ class LatencyPredictor:
             "device": self.device.to_json(),
             "protocol": self.protocol.to_json(),
             "channel_block": self.channel_block,
+            "precision": self.precision,
             "skeleton": self.skeleton.to_json(),
             "spaces": [dict(space) for space in self.spaces],
-            "weights": dict(self.weights),
+            "model": self.model.to_json(),
+            "novelty": self.novelty.to_json(),
+            "uncertainty": vars(self.uncertainty),
             "outside_ms": dict(self.outside_ms),
+            "p95_ratio": self.p95_ratio,
             "validation": self.validation.to_json(),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        partial = path.with_name(f"{path.name}.partial")
+        partial.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
+        partial.replace(path)
 
     @classmethod
     def load(
@@ -134,7 +165,7 @@ class LatencyPredictor:
             raise UserError(f"{path} is not a latency predictor of version {FORMAT_VERSION}; fit it again")
         try:
             predictor = cls._from_json(content, path)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{path} is not a complete latency predictor ({error!r}); fit it again") from None
         wanted = device or describe_device(threads=predictor.device.threads)
         if not allow_other_device and wanted.fingerprint != predictor.device.fingerprint:
@@ -146,14 +177,19 @@ class LatencyPredictor:
 
     @classmethod
     def _from_json(cls, content: Mapping[str, Any], path: Path) -> Self:
+        uncertainty = content["uncertainty"]
         return cls(
             device=DeviceDescription.from_json(content["device"]),
             protocol=Protocol.from_json(content["protocol"]),
             channel_block=content["channel_block"],
+            precision=content["precision"],
             skeleton=Skeleton.from_json(content["skeleton"], source=str(path)),
             spaces=tuple(content["spaces"]),
-            weights=content["weights"],
+            model=KernelModel.from_json(content["model"]),
+            novelty=Novelty.from_json(content["novelty"]),
+            uncertainty=Uncertainty(**{**uncertainty, "scores": tuple(uncertainty["scores"])}),
             outside_ms=content["outside_ms"],
+            p95_ratio=content["p95_ratio"],
             validation=Validation.from_json(content["validation"]),
         )
 
@@ -172,18 +208,27 @@ class LatencyPredictor:
         Raises:
             UserError: a network has operators that no measured network had.
         """
-        trace = tracer or self._trace
         if isinstance(archs, Arch):
-            return self._predict(archs, trace)
-        return np.array([self._predict(arch, trace) for arch in archs], np.float64)
+            return float(self._predict(self._kernels([archs], tracer))[0])
+        return self._predict(self._kernels(archs, tracer))
 
     def interval_ms(
         self, archs: Sequence[Arch], *, coverage: float = 0.9, tracer: ArchTracer | None = None
     ) -> Floats:
-        """Bounds [N, 2] of the measured time at about this probability, from held-out errors."""
-        low, high = (self.validation.residual((1 + side * coverage) / 2) for side in (-1, 1))
-        predicted = self.predict_ms(archs, tracer=tracer)
-        return np.stack([predicted / (1 + high), predicted / (1 + low)], axis=1)
+        """Bounds [N, 2] that hold the measured time with at least this probability."""
+        networks = self._kernels(archs, tracer)
+        predicted = self._predict(networks)
+        self._learn_novelty(networks)
+        novelty = [
+            mean_novelty(
+                np.array([self._kernel_novelty[kernel] for kernel in kernels]),
+                np.array([self._kernel_ms[kernel] for kernel in kernels]),
+            )
+            for kernels in networks
+        ]
+        error = self.uncertainty.relative(np.array(novelty), coverage=coverage)
+        # The error is of predicted over measured.
+        return np.stack([predicted / (1 + error), predicted / np.maximum(1 - error, 0.1)], axis=1)
 
     def total_ms(
         self,
@@ -202,78 +247,51 @@ class LatencyPredictor:
         )
         return np.fromiter(totals, np.float64, len(archs))
 
-    def operator_ms(self, operator: "Operator") -> float:
-        """The part of one operator in a prediction. Raises UserError where none like it was measured."""
-        total = 0.0
-        for name, amount in self._extract(operator).amounts.items():
-            try:
-                total += self.weights[name] * amount
-            except KeyError:
-                raise UserError(
-                    f"the latency predictor has seen no network with {name!r} (in {operator.scope!r}); "
-                    "measure networks that have it and fit again"
-                ) from None
-        return total
+    def kernel_ms(self, arch: Arch, *, tracer: ArchTracer | None = None) -> list[tuple[str, Kernel, float]]:
+        """Where the time of an arch goes: the module, kernel and ms of every kernel, in order of execution.
 
-    def _predict(self, arch: Arch, trace: ArchTracer) -> float:
-        return self.weights[CONSTANT] + trace(arch).total(self._operator_ms, 0.0)
+        They add up to `predict_ms`.
+        """
+        placed = self._mirror((tracer or self._trace)(arch))
+        ms = self.model.kernel_ms([found.kernel for found in placed])
+        ms *= self.model.of_sum(ms.sum()) / ms.sum()
+        return [(found.scope, found.kernel, value) for found, value in zip(placed, ms.tolist(), strict=True)]
+
+    def unknown_kinds(self, arch: Arch, *, tracer: ArchTracer | None = None) -> tuple[str, ...]:
+        """Kinds of an arch's kernels that no measured network had: their family stands in for them."""
+        (kernels,) = self._kernels([arch], tracer)
+        return tuple(sorted({kernel.kind for kernel in kernels if not self.model.roofline.knows(kernel)}))
+
+    def _kernels(self, archs: Sequence[Arch], tracer: ArchTracer | None) -> list[list[Kernel]]:
+        trace = tracer or self._trace
+        return [[placed.kernel for placed in self._mirror(trace(arch))] for arch in archs]
+
+    def _predict(self, networks: Sequence[Sequence[Kernel]]) -> Floats:
+        new = list(
+            {kernel: None for kernels in networks for kernel in kernels if kernel not in self._kernel_ms}
+        )
+        self._kernel_ms.update(zip(new, self.model.kernel_ms(new).tolist(), strict=True))
+        known = self._kernel_ms
+        sums = [sum([known[kernel] for kernel in kernels]) for kernels in networks]
+        return self.model.of_sum(np.array(sums, float))
+
+    def _learn_novelty(self, networks: Sequence[Sequence[Kernel]]) -> None:
+        new = [k for k in {k: None for kernels in networks for k in kernels} if k not in self._kernel_novelty]
+        self._kernel_novelty.update(zip(new, self.novelty(new).tolist(), strict=True))
 
     def _outside(self, arch: Arch) -> float:
-        try:
-            return self.outside_ms[arch.head.type]
-        except KeyError:
+        ms = self.outside_ms.get(arch.head.type)
+        if ms is None:
             raise UserError(
-                f"the latency predictor has seen no network with head {arch.head.type!r}; "
-                "measure some and fit again"
-            ) from None
+                f"the latency predictor has no time for the grouping of {arch.head.type!r}: no such network "
+                "was measured, or its device could not time it; measure some and fit again"
+            )
+        return ms
 
     @cached_property
-    def _operator_ms(self) -> Any:
-        # One object for all calls: by it the graphs find what they have summed before.
-        return self.operator_ms
-
-    @cached_property
-    def _extract(self) -> OperatorFeatures:
-        return OperatorFeatures(self.channel_block)
+    def _mirror(self) -> KernelMirror:
+        return mirror_of(self.channel_block, self.precision)
 
     @cached_property
     def _trace(self) -> ArchTracer:
-        return _TracerOfSpaces(self.spaces, self.skeleton)
-
-
-class _TracerOfSpaces:
-    """Traces with the first space that holds the arch, and with one of its own where none does."""
-
-    def __init__(self, spaces: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> None:
-        self._spaces = [SearchSpace.from_json(space) for space in spaces]
-        self._tracer = lru_cache(maxsize=8)(lambda space: _new_tracer(space, skeleton))
-
-    def __call__(self, arch: Arch) -> Any:
-        space = next((space for space in self._spaces if space.contains(arch)), None)
-        return self._tracer(space or arch)(arch)
-
-
-def _new_tracer(space: SearchSpace | Arch, skeleton: Skeleton) -> "Tracer":
-    from nas.graph import Tracer
-
-    return Tracer(space, skeleton)
-
-
-def _skeleton(table: LatencyTable, name: str | None) -> Skeleton:
-    known: dict[str, Skeleton] = {}
-    for source in table.sources:
-        skeleton = Skeleton.from_json(source.skeleton, source=str(table.path))
-        known[skeleton.name] = skeleton
-    if name is None and len(known) == 1:
-        return next(iter(known.values()))
-    if name not in known:
-        names = ", ".join(sorted(known)) or "none"
-        raise UserError(f"{table.path} has networks of the skeletons {names}; choose one with --skeleton")
-    return known[name]
-
-
-def _outside_by_head(archs: Sequence[Arch], timings: Sequence[Timing]) -> dict[str, float]:
-    by_head: dict[str, list[float]] = {}
-    for arch, timing in zip(archs, timings, strict=True):
-        by_head.setdefault(arch.head.type, []).append(timing.outside_ms)
-    return {head: float(np.median(values)) for head, values in by_head.items()}
+        return TracerOfSpaces(self.spaces, self.skeleton)

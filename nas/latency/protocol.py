@@ -1,9 +1,10 @@
 """How networks are timed: visits spread over time, operator minima, a gate against other load.
 
-The label in ms (`measured_ms` everywhere) is how long a network takes undisturbed: the shorter of its shortest
-whole run, which is timed without the profiler, and of the sum of every operator's minimum over all visits,
-divided by `SUM_OVER_WALL`. Disturbance lengthens every run of a large network but never the same operator of all
-runs; the profiler, which adds some 1.5 us to every operator, lengthens the sum of a small one.
+The label in ms (`measured_ms` everywhere) is how long a network takes undisturbed: the shorter of its
+shortest whole run, which is timed without the profiler, and of the sum of every operator's minimum over all
+visits, divided by `SUM_OVER_WALL`. Disturbance lengthens every run of a large network but never the same
+operator of all runs; the profiler, which adds some 1.5 us to every operator, lengthens the sum of a small
+one.
 """
 
 import hashlib

@@ -112,12 +112,13 @@ def ratio(timing: Timing, reference: Timing) -> Ratio:
 
 
 def noise_floor(timings: Sequence[Timing]) -> float | None:
-    """The mean disagreement of half the visits with the other half; None where no network has two visits.
+    """The error of the labels themselves: no predictor can be told from a better one below this figure.
 
-    No predictor can be told from a better one below about this figure over the square root of two.
+    It is the mean disagreement of half the visits with the other half, over the square root of two, since
+    both halves err; None where no network has two visits.
     """
     known = [value for timing in timings if (value := timing.disagreement) is not None]
-    return float(np.mean(known)) if known else None
+    return float(np.mean(known) / np.sqrt(2)) if known else None
 
 
 def _label(visits: Sequence[Visit]) -> float:

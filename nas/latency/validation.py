@@ -1,15 +1,61 @@
-"""What a predictor is worth: its errors on networks that were held out."""
+"""What a predictor is worth: its errors on networks that were held out, beside baselines and the noise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
-from nas.latency.fitting import Floats, HeldOut, predict_held_out
+from nas.latency.attribution import TimedKernels
+from nas.latency.baselines import Fitted
+from nas.latency.kernel_model import KernelModel
 from nas.latency.timing import Timing, noise_floor
+from nas.latency.uncertainty import Novelty, Uncertainty
 
-_QUANTILES = np.linspace(0, 1, 41)
+Floats = NDArray[np.float64]
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Errors on networks that were held out of the fit; relative to the measured time.
+
+    Args:
+        mape: mean absolute error.
+        maximum: largest absolute error.
+        within_5, within_10: share of predictions within 5 % and 10 %.
+        spearman: rank correlation of predicted and measured.
+    """
+
+    mape: float
+    maximum: float
+    within_5: float
+    within_10: float
+    spearman: float
+
+    @classmethod
+    def of(cls, predicted: Floats, measured: Floats) -> Self:
+        """The errors of predictions [N] of measured times [N]."""
+        errors = np.abs(predicted / measured - 1)
+        return cls(
+            mape=float(errors.mean()),
+            maximum=float(errors.max()),
+            within_5=float((errors <= 0.05).mean()),
+            within_10=float((errors <= 0.10).mean()),
+            spearman=float(spearmanr(predicted, measured).statistic),
+        )
+
+    def to_json(self) -> dict[str, float]:
+        """Plain values for a JSON file."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -19,30 +65,30 @@ class Validation:
     Args:
         networks: how many were measured.
         loaded: how many of them while others used the processor.
+        matched: share of the profiled time that the kernels of the mirror account for.
         held_out: errors of the predictor, by K-fold.
-        macs_baseline: errors of a line over MACs, on the same folds.
-        noise_floor: mean disagreement of the label between two halves of its visits; None with one visit.
-        residuals: quantiles (0, 1/40 ... 1) of predicted / measured - 1.
+        baselines: errors of other ways to predict, on the same folds.
+        noise_floor: the error of the labels themselves; None with one visit each.
+        predicted, measured: held-out predictions and labels in ms, network by network.
     """
 
     networks: int
     loaded: int
+    matched: float
     held_out: HeldOut
-    macs_baseline: HeldOut
+    baselines: Mapping[str, HeldOut]
     noise_floor: float | None
-    residuals: tuple[float, ...]
-
-    def residual(self, quantile: float) -> float:
-        """The error predicted / measured - 1 that this share of held-out networks stays below."""
-        return float(np.interp(quantile, _QUANTILES, self.residuals))
+    predicted: tuple[float, ...]
+    measured: tuple[float, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""
         return {
             **vars(self),
             "held_out": self.held_out.to_json(),
-            "macs_baseline": self.macs_baseline.to_json(),
-            "residuals": list(self.residuals),
+            "baselines": {name: errors.to_json() for name, errors in self.baselines.items()},
+            "predicted": list(self.predicted),
+            "measured": list(self.measured),
         }
 
     @classmethod
@@ -50,23 +96,82 @@ class Validation:
         """The inverse of `to_json`."""
         parsed = {
             "held_out": HeldOut.from_json(values["held_out"]),
-            "macs_baseline": HeldOut.from_json(values["macs_baseline"]),
-            "residuals": tuple(values["residuals"]),
+            "baselines": {name: HeldOut.from_json(found) for name, found in values["baselines"].items()},
+            "predicted": tuple(values["predicted"]),
+            "measured": tuple(values["measured"]),
         }
         return cls(**{**values, **parsed})
 
 
-def validate(matrix: Floats, timings: Sequence[Timing], *, seed: int) -> Validation:
-    """Fit and predict fold by fold; `matrix` [N, F] holds the features of the timed networks."""
-    measured = np.array([timing.measured_ms for timing in timings])
-    macs = np.array([timing.description["macs"] for timing in timings], float)
-    predicted, by_macs = predict_held_out(matrix, macs, measured, rng=np.random.default_rng(seed))
-    residuals = np.quantile(predicted / measured - 1, _QUANTILES)
+@dataclass(frozen=True)
+class CrossValidated:
+    """Held-out predictions [N] in ms, and how novel each network was to its fit [N]."""
+
+    predicted: Floats
+    novelty: Floats
+
+    def uncertainty(self, measured: Floats) -> Uncertainty:
+        """The uncertainty of a fit on all networks, from the errors of those on parts of them."""
+        return Uncertainty.of(self.predicted / measured - 1, self.novelty)
+
+
+def cross_validate(networks: Sequence[TimedKernels], *, boosted: bool, seed: int) -> CrossValidated:
+    """Predict every network by a fit on the other folds."""
+    predicted, novelty = np.empty((2, len(networks)))
+    for seen, held_out in folds(len(networks), seed=seed):
+        part = [networks[index] for index in seen]
+        model = KernelModel.fit(part, boosted=boosted, seed=seed)
+        strangeness = Novelty.of([kernel for network in part for kernel in network.kernels])
+        for index in held_out:
+            kernels = networks[index].kernels
+            ms = model.kernel_ms(kernels)
+            predicted[index] = model.of_sum(ms.sum())
+            novelty[index] = mean_novelty(strangeness(kernels), ms)
+    return CrossValidated(predicted, novelty)
+
+
+def cross_validate_baseline(
+    networks: Sequence[TimedKernels], fit: Callable[..., Fitted], *, seed: int
+) -> Floats:
+    """As `cross_validate`, of another way to predict, on the same folds."""
+    predicted = np.empty(len(networks))
+    for seen, held_out in folds(len(networks), seed=seed):
+        predicted[held_out] = fit([networks[i] for i in seen], seed=seed)([networks[i] for i in held_out])
+    return predicted
+
+
+def folds(count: int, *, seed: int) -> list[tuple[list[int], list[int]]]:
+    """Indices to fit on and to hold out, fold by fold."""
+    order = np.random.default_rng(seed).permutation(count)
+    parts = [sorted(part.tolist()) for part in np.array_split(order, min(FOLDS, count))]
+    return [([i for i in range(count) if i not in part], part) for part in parts]
+
+
+def mean_novelty(novelty: Floats, ms: Floats) -> float:
+    """The novelty of a network: of its kernels [N], weighted by their times [N]."""
+    return float(np.average(novelty, weights=np.maximum(ms, 1e-9)))
+
+
+def validation_of(
+    networks: Sequence[TimedKernels],
+    timings: Sequence[Timing],
+    found: CrossValidated,
+    *,
+    baselines: Mapping[str, Callable[..., Fitted]],
+    seed: int,
+) -> Validation:
+    """What cross-validation found, beside baselines on the same folds."""
+    measured = np.array([network.label_ms for network in networks])
     return Validation(
-        networks=len(timings),
+        networks=len(networks),
         loaded=sum(timing.loaded for timing in timings),
-        held_out=HeldOut.of(predicted, measured),
-        macs_baseline=HeldOut.of(by_macs, measured),
+        matched=float(np.mean([network.matched for network in networks])),
+        held_out=HeldOut.of(found.predicted, measured),
+        baselines={
+            name: HeldOut.of(cross_validate_baseline(networks, fit, seed=seed), measured)
+            for name, fit in baselines.items()
+        },
         noise_floor=noise_floor(timings),
-        residuals=tuple(np.round(residuals, 5).tolist()),
+        predicted=tuple(np.round(found.predicted, 5).tolist()),
+        measured=tuple(np.round(measured, 5).tolist()),
     )

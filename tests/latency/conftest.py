@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from latency_samples import BLOCK, DEVICE, true_ms, visit_of
+from latency_samples import BLOCK, DEVICE, true_visit
 
 from nas.graph import Tracer
 from nas.latency.networks import arch_network
-from nas.latency.protocol import SUM_OVER_WALL, Protocol
+from nas.latency.protocol import Protocol
 from nas.latency.table import LatencyTable, Source
 from nas.space import SearchSpace
 
@@ -31,6 +31,5 @@ def made_up_table(space: SearchSpace, tracer: Tracer, tmp_path_factory: pytest.T
     with LatencyTable.open(path, device=DEVICE, protocol=Protocol(), channel_block=BLOCK) as table:
         table.add_source(Source(space.to_json(), tracer.skeleton.to_json()))
         for arch in {space.sample(rng) for _ in range(60)}:
-            ms = true_ms(tracer(arch))
-            table.add(arch_network(arch, tracer), visit_of((ms * SUM_OVER_WALL,)))
+            table.add(arch_network(arch, tracer), true_visit(tracer(arch)))
     return path

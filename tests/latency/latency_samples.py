@@ -1,13 +1,15 @@
 """Small models, networks and visits that the latency tests share."""
 
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from nas.latency.device import DeviceDescription
-from nas.latency.features import OperatorFeatures, network_features
+from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel, KernelMirror
 from nas.latency.profile import OperatorTime
 from nas.latency.protocol import Network, Visit
 
@@ -63,8 +65,31 @@ def visit_of(times: Iterable[float] = (2.0, 1.0), *, wall: float = 4.0, loaded: 
     )
 
 
+def true_kernel_ms(kernel: Kernel) -> float:
+    """What a kernel takes on a made-up machine: computing, moving, starting."""
+    rate = 0.03 if "depthwise" in kernel.kind else 0.01
+    moved = kernel.read + kernel.written + kernel.weights
+    return 0.002 + rate * kernel.macs * 1e-6 + 0.2 * moved * 1e-6
+
+
 def true_ms(graph: "Graph") -> float:
-    """The latency of a made-up machine: features times rates."""
-    rates = {"MMAC": 0.01, "MB": 0.2, "products": 0.004, "other": 0.002, "constant": 0.3}
-    features = network_features(graph, OperatorFeatures(BLOCK))
-    return sum(rates[name.split()[0]] * amount for name, amount in features.items())
+    """The latency of a network on the made-up machine."""
+    return sum(true_kernel_ms(placed.kernel) for placed in KernelMirror(BLOCK)(graph))
+
+
+def true_visit(graph: "Graph", *, noise: float = 0.0, rng: np.random.Generator | None = None) -> Visit:
+    """A visit on the made-up machine: its profile names operators as onnxruntime does."""
+    names = {REORDER_IN: "ReorderInput", REORDER_OUT: "ReorderOutput"}
+    operators, seen = [], Counter[str]()
+    for placed in KernelMirror(BLOCK)(graph):
+        kernel = placed.kernel
+        reorder = names.get(kernel.kind)
+        name = f"edge_{placed.edges[-1]}_nchwc"
+        if reorder:
+            name = f"{reorder} 1x{kernel.outputs}x{kernel.height}x{kernel.width}"
+        seen[name] += 1
+        ms = true_kernel_ms(kernel) * (1 + noise * (rng.standard_normal() if rng else 0))
+        operators.append(OperatorTime(name if seen[name] == 1 else f"{name}#{seen[name]}", "Any", ms))
+    wall = sum(operator.ms for operator in operators)
+    visit = visit_of((), wall=wall)
+    return replace(visit, operators=tuple(operators))

@@ -1,0 +1,94 @@
+"""`nas latency fit`: a predictor from a table, and what it is worth."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas.cli.console import out, print_json, print_table, remark
+
+if TYPE_CHECKING:
+    from nas.latency import LatencyPredictor
+    from nas.latency.validation import HeldOut, Validation
+
+
+def fit(
+    table: Annotated[Path, typer.Argument(help="A table of `nas latency measure`.")],
+    output: Annotated[
+        Path | None, typer.Option("--out", help="The predictor's file; beside the table by default.")
+    ] = None,
+    skeleton: Annotated[str | None, typer.Option(help="Which networks, where the table has several.")] = None,
+    precision: Annotated[str, typer.Option(help="Which networks: fp32 or int8.")] = "fp32",
+    roofline: Annotated[
+        bool, typer.Option("--roofline", help="Leave the boosted residual out: NNLS alone, a smaller file.")
+    ] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw predicted against measured into this file.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Fit a predictor on a table, and print its error on held-out networks beside that of other ways."""
+    from nas.latency import LatencyPredictor, LatencyTable
+
+    can_boost = find_spec("sklearn") is not None
+    if not can_boost and not roofline:
+        remark("scikit-learn is not installed: the roofline alone is fitted (pip install scikit-learn).")
+    predictor = LatencyPredictor.fit(
+        LatencyTable.read(table),
+        skeleton=skeleton,
+        precision=precision,
+        boosted=can_boost and not roofline,
+        baselines=can_boost,
+        seed=seed,
+    )
+    path = output or table.with_name("predictor.json")
+    predictor.save(path)
+    validation = predictor.validation
+    if plot is not None:
+        _draw(predictor, plot)
+    if as_json:
+        print_json({"predictor": str(path), **validation.to_json()})
+        return
+    out.print(f"{validation.networks} networks on {predictor.device}")
+    if validation.loaded:
+        out.print(f"{validation.loaded} of them were timed while other processes used the processor.")
+    if validation.matched < 0.9:
+        out.print(
+            f"Only {validation.matched:.0%} of the profiled time could be assigned to operators (another "
+            "onnxruntime than this version knows?): whole networks were fitted instead."
+        )
+    _print_validation(validation)
+    out.print(f"\nThe predictor is in {path}.")
+
+
+def _print_validation(validation: "Validation") -> None:
+    rows: list[tuple[Any, ...]] = [("predictor", *_row(validation.held_out))]
+    rows += [(name, *_row(errors)) for name, errors in validation.baselines.items()]
+    print_table(
+        "Error on held-out networks (5 folds)",
+        ("", "mean", "largest", "within 5 %", "within 10 %", "Spearman"),
+        rows,
+    )
+    if validation.noise_floor is not None:
+        out.print(
+            f"Noise floor: {validation.noise_floor:.1%}, by which the labels themselves err (half of the "
+            "visits against the other half)."
+        )
+
+
+def _row(errors: "HeldOut") -> tuple[Any, ...]:
+    shares = (errors.mape, errors.maximum, errors.within_5, errors.within_10)
+    return (*(f"{share:.1%}" for share in shares), errors.spearman)
+
+
+def _draw(predictor: "LatencyPredictor", path: Path) -> None:
+    from nas.report.latency_plot import plot_predicted
+
+    validation = predictor.validation
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plot_predicted(
+        path,
+        predicted=validation.predicted,
+        measured=validation.measured,
+        title=f"{validation.networks} held-out networks: mean error {validation.held_out.mape:.1%}",
+    )

@@ -1,0 +1,114 @@
+"""The roofline model of kernels: per kind, what computing, moving and starting cost; fitted by NNLS."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from nas.latency.kernels import Kernel
+
+Floats = NDArray[np.float64]
+
+TERMS = ("MMAC", "MB", "MB beyond cache", "MB of columns", "kernels")
+_CACHE_BYTES = 750_000
+_MEGA = 1e-6
+_OTHER, _ANY = "other.*", "*"
+# Between absolute errors (0), which only see large kernels, and relative ones (1).
+_RELATIVE = 0.7
+
+
+def terms(kernel: Kernel) -> tuple[float, ...]:
+    """What a kernel's time is linear in, in the order of `TERMS`.
+
+    Transposed convolutions first compute columns: for every input cell the filter's reach in the output.
+    """
+    moved = kernel.read + kernel.written + kernel.weights
+    columns = 4 * kernel.macs / kernel.inputs if kernel.kind.startswith("conv_transpose") else 0
+    return (
+        kernel.macs * _MEGA,
+        moved * _MEGA,
+        max(0, moved - _CACHE_BYTES) * _MEGA,
+        columns * _MEGA,
+        1.0,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Roofline:
+    """Milliseconds of kernels as sums of non-negative costs.
+
+    Args:
+        weights: kind -> ms per unit of every term. A family ("conv.*" of "conv.depthwise7", "other.*" of what
+            does not multiply) stands in for kinds that no measured network had.
+    """
+
+    weights: Mapping[str, tuple[float, ...]]
+
+    @classmethod
+    def of_kernels(cls, kernels: Sequence[Kernel], ms: Floats, counts: Floats) -> Self:
+        """Fit to the times [N] of single kernels, kind by kind; `counts` [N] says how often each occurred."""
+        places: defaultdict[str, list[int]] = defaultdict(list)
+        for place, kernel in enumerate(kernels):
+            places[kernel.kind].append(place)
+            places[_family(kernel)].append(place)
+            places[_ANY].append(place)
+        weights = {}
+        for kind, own in sorted(places.items()):
+            matrix = np.array([terms(kernels[place]) for place in own])
+            weights[kind] = tuple(_fit(matrix, ms[own], counts=counts[own]).tolist())
+        return cls(weights)
+
+    @classmethod
+    def of_networks(cls, networks: Sequence[Sequence[Kernel]], ms: Floats) -> Self:
+        """Fit to the times [N] of whole networks, where those of their kernels are not known."""
+        kinds = sorted({kernel.kind for network in networks for kernel in network})
+        matrix = np.zeros((len(networks), len(kinds), len(TERMS)))
+        index = {kind: place for place, kind in enumerate(kinds)}
+        for row, network in enumerate(networks):
+            for kernel in network:
+                matrix[row, index[kernel.kind]] += terms(kernel)
+        found = _fit(matrix.reshape(len(networks), -1), ms, counts=np.ones(len(ms)), relative=1.0)
+        weights = dict(zip(kinds, map(tuple, found.reshape(len(kinds), -1).tolist()), strict=True))
+        pooled = [kernel for network in networks for kernel in network]
+        # Once more by kernels, for the families.
+        return cls.of_kernels(pooled, cls(weights).ms(pooled), np.ones(len(pooled)))
+
+    def knows(self, kernel: Kernel) -> bool:
+        """Whether a measured network had a kernel of this kind."""
+        return kernel.kind in self.weights
+
+    def ms(self, kernels: Iterable[Kernel]) -> Floats:
+        """The times [N] of kernels."""
+        return np.array([self._of(kernel) for kernel in kernels], float)
+
+    def _of(self, kernel: Kernel) -> float:
+        names = (kernel.kind, _family(kernel), _ANY)
+        weights = next(self.weights[name] for name in names if name in self.weights)
+        return sum(weight * term for weight, term in zip(weights, terms(kernel), strict=True))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a JSON file."""
+        return {kind: list(weights) for kind, weights in self.weights.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls({kind: tuple(weights) for kind, weights in values.items()})
+
+
+def _family(kernel: Kernel) -> str:
+    return f"{kernel.kind.partition('.')[0]}.*" if kernel.macs else _OTHER
+
+
+def _fit(matrix: Floats, ms: Floats, *, counts: Floats, relative: float = _RELATIVE) -> Floats:
+    """Non-negative weights [F] of matrix [N, F] for times [N]; columns are brought to one scale first."""
+    weight = np.sqrt(counts) / np.maximum(ms, 1e-4) ** relative
+    scaled = matrix * weight[:, None]
+    scale = np.abs(scaled).max(axis=0)
+    scale[scale == 0] = 1.0
+    found, _ = nnls(scaled / scale, ms * weight, maxiter=100 * matrix.shape[1])
+    return np.asarray(found / scale)

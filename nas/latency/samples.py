@@ -1,0 +1,125 @@
+"""Timed networks as samples to fit a predictor to: their archs traced, their profiles taken apart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from nas.errors import UserError
+from nas.latency.attribution import TimedKernels, take_apart
+from nas.latency.kernels import KernelMirror
+from nas.latency.networks import ArchTracer
+from nas.latency.table import LatencyTable
+from nas.latency.timing import Timing
+from nas.space.arch import Arch
+from nas.space.skeleton import Skeleton
+from nas.space.space import SearchSpace
+
+if TYPE_CHECKING:
+    from nas.graph import Tracer
+
+FP32 = "fp32"
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The networks of a table that one predictor is fitted to.
+
+    Args:
+        skeleton: the heads are sized by it.
+        spaces: as JSON, what the networks were drawn from.
+        timings, archs, networks: of the same networks, in the same order.
+    """
+
+    skeleton: Skeleton
+    spaces: tuple[Mapping[str, Any], ...]
+    timings: tuple[Timing, ...]
+    archs: tuple[Arch, ...]
+    networks: tuple[TimedKernels, ...]
+
+    @classmethod
+    def of(
+        cls,
+        table: LatencyTable,
+        *,
+        skeleton: str | None = None,
+        precision: str = FP32,
+        tracer: ArchTracer | None = None,
+    ) -> Self:
+        """The networks of one skeleton and precision.
+
+        Args:
+            table: of `measure_space`.
+            skeleton: its name; needed where the table holds several.
+            precision: "fp32" or "int8".
+            tracer: arch -> graph; None makes one from the spaces that the table names.
+
+        Raises:
+            UserError: an ambiguous or unknown skeleton.
+        """
+        chosen = _skeleton(table, skeleton)
+        spaces = tuple(source.space for source in table.sources if source.skeleton == chosen.to_json())
+        timings = tuple(
+            timing
+            for timing in table.timings()
+            if timing.description.get("skeleton") == chosen.name
+            and timing.description.get("precision", FP32) == precision
+        )
+        archs = tuple(Arch.from_json(timing.description["arch"]) for timing in timings)
+        trace, mirror = tracer or TracerOfSpaces(spaces, chosen), mirror_of(table.channel_block, precision)
+        networks = tuple(
+            take_apart(timing, mirror(trace(arch)), macs=timing.description["macs"])
+            for arch, timing in zip(archs, timings, strict=True)
+        )
+        return cls(chosen, spaces, timings, archs, networks)
+
+    def outside_by_head(self) -> dict[str, float]:
+        """By head type, the median time outside the graph (grouping) in ms; none for what was not timed."""
+        by_head: dict[str, list[float]] = {}
+        for arch, timing in zip(self.archs, self.timings, strict=True):
+            if not np.isnan(timing.outside_ms):
+                by_head.setdefault(arch.head.type, []).append(timing.outside_ms)
+        return {head: float(np.median(values)) for head, values in by_head.items()}
+
+    def p95_ratio(self) -> float:
+        """The median of the 95th percentile of whole runs over the label."""
+        return float(np.median([timing.p95_ms / timing.measured_ms for timing in self.timings]))
+
+
+def mirror_of(channel_block: int, precision: str) -> KernelMirror:
+    """The mirror for networks of a precision: onnxruntime's int8 kernels do not work on blocked channels."""
+    return KernelMirror(channel_block if precision == FP32 else 1)
+
+
+class TracerOfSpaces:
+    """Traces with the first space that holds the arch, and with one of its own where none does."""
+
+    def __init__(self, spaces: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> None:
+        self._spaces = [SearchSpace.from_json(space) for space in spaces]
+        self._tracer = lru_cache(maxsize=8)(lambda space: _new_tracer(space, skeleton))
+
+    def __call__(self, arch: Arch) -> Any:
+        """The graph of an arch."""
+        space = next((space for space in self._spaces if space.contains(arch)), None)
+        return self._tracer(space or arch)(arch)
+
+
+def _new_tracer(space: SearchSpace | Arch, skeleton: Skeleton) -> "Tracer":
+    from nas.graph import Tracer
+
+    return Tracer(space, skeleton)
+
+
+def _skeleton(table: LatencyTable, name: str | None) -> Skeleton:
+    known: dict[str, Skeleton] = {}
+    for source in table.sources:
+        skeleton = Skeleton.from_json(source.skeleton, source=str(table.path))
+        known[skeleton.name] = skeleton
+    if name is None and len(known) == 1:
+        return next(iter(known.values()))
+    if name not in known:
+        names = ", ".join(sorted(known)) or "none"
+        raise UserError(f"{table.path} has networks of the skeletons {names}; choose one with --skeleton")
+    return known[name]

@@ -1,0 +1,96 @@
+"""How far a prediction can be trusted: wider for networks unlike the measured ones, calibrated by conformal
+prediction (Vovk; Lei et al., "Distribution-free predictive inference") on held-out networks."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from nas.latency.kernels import Kernel
+
+Floats = NDArray[np.float64]
+
+# A kernel this far from any measured one (in powers of two of its numbers) is as strange as one can be.
+_FARTHEST = 4.0
+
+
+class Novelty:
+    """How unlike kernels are to the measured ones of their kind.
+
+    Args:
+        known: kind -> numbers [M, F] of the measured kernels.
+    """
+
+    def __init__(self, known: Mapping[str, Floats]) -> None:
+        self._known = known
+
+    @classmethod
+    def of(cls, kernels: Sequence[Kernel]) -> Self:
+        """Of the measured kernels."""
+        known: defaultdict[str, set[tuple[float, ...]]] = defaultdict(set)
+        for kernel in kernels:
+            known[kernel.kind].add(_numbers(kernel))
+        return cls({kind: np.array(sorted(numbers)) for kind, numbers in sorted(known.items())})
+
+    def __call__(self, kernels: Sequence[Kernel]) -> Floats:
+        """Distances [N] to the nearest measured kernel: the mean difference of log2 numbers, from 0 to 4."""
+        return np.array([self._of(kernel) for kernel in kernels])
+
+    def _of(self, kernel: Kernel) -> float:
+        known = self._known.get(kernel.kind)
+        if known is None:
+            return _FARTHEST
+        return min(_FARTHEST, float(np.abs(known - _numbers(kernel)).mean(axis=1).min()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a JSON file."""
+        return {kind: numbers.tolist() for kind, numbers in self._known.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        return cls({kind: np.array(numbers, float) for kind, numbers in values.items()})
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Relative errors to expect.
+
+    Args:
+        base, slope: the usual error of a network is base + slope * its novelty.
+        scores: sorted errors of held-out networks over their usual error.
+    """
+
+    base: float
+    slope: float
+    scores: tuple[float, ...]
+
+    @classmethod
+    def of(cls, errors: Floats, novelty: Floats) -> Self:
+        """From relative errors [N] of held-out networks, and how novel these were [N]."""
+        size = np.abs(errors)
+        matrix = np.stack([np.ones_like(novelty), novelty], axis=1)
+        (base, slope), _ = nnls(matrix, size)
+        base = max(float(base), 1e-4)
+        scores = np.sort(size / (base + slope * novelty))
+        return cls(base, float(slope), tuple(np.round(scores, 4).tolist()))
+
+    def relative(self, novelty: Floats, *, coverage: float) -> Floats:
+        """The error [N] that networks of this novelty [N] stay below with this probability.
+
+        Of n held-out networks the ceil((n + 1) * coverage)-th smallest score is taken, which makes the bound
+        hold for any distribution of errors; the largest where n is too small for that.
+        """
+        count = len(self.scores)
+        rank = min(count, int(np.ceil((count + 1) * coverage))) - 1
+        return np.asarray(self.scores[rank] * (self.base + self.slope * novelty))
+
+
+def _numbers(kernel: Kernel) -> tuple[float, ...]:
+    """What kernels of a kind are told apart by."""
+    shape = np.log2(1.0 + np.array(kernel[1:9], float))
+    return tuple(np.round([*shape, *kernel[9:]], 2).tolist())
