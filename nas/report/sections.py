@@ -15,6 +15,8 @@ from nas.train.run_folder import RunFolder
 NO_SEARCH = "results of a search (search/results.json); nas search makes them."
 NO_PREDICTOR = "a latency predictor that can be read; nas latency measure and nas latency fit make one."
 
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 class MissingPartError(Exception):
     """A part of the run is not there; says which, and what makes it."""
@@ -73,9 +75,9 @@ def subnets(results: Figures | None, finetuned: Mapping[str, float]) -> str:
         "interval. Inherited: with the supernet's weights, on training images kept apart for the search.",
         note=True,
     )
-    return (
-        content if finetuned else content + missing("accuracy after fine-tuning; nas finetune, nas validate.")
-    )
+    if not any(entry["name"] in finetuned for entry in results["subnets"]):
+        content += missing("accuracy after fine-tuning; nas finetune, nas validate.")
+    return content
 
 
 def comparison(results: Figures | None, predictors: Mapping[str, LatencyPredictor]) -> str:
@@ -171,7 +173,11 @@ def training(rows: Sequence[Mapping[str, float | int | None]]) -> str:
 
 
 def _count(number: int) -> str:
-    return f"{number:,}" if number < 10**7 else f"{number:.2g}"
+    """A whole number; a large one as a power of ten."""
+    if number < 10**7:
+        return f"{number:,}"
+    mantissa, exponent = f"{number:.1e}".split("e")
+    return f"{mantissa} · 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
 def _what_is_paid(results: Figures) -> str:

@@ -108,3 +108,29 @@ def test_a_search_ends_where_no_network_is_left(space: SearchSpace, tmp_path: Pa
     only = SearchSpace.of(space.smallest())
     history = search(only, tmp_path, (1e9,), FakeEvaluator(), trials=5)
     assert len(history) == 1
+
+
+def test_a_search_in_parts_is_the_whole_one(
+    space: SearchSpace, tmp_path: Path, budgets: tuple[float, float]
+) -> None:
+    evaluate = FakeEvaluator()
+    record = SearchRecord(
+        space, storage=f"sqlite:///{tmp_path / 'study.db'}", key="k", metric="AP", cost=fake_cost
+    )
+    reports: list[Progress] = []
+    for until in (5, 14):
+        history = score_networks(
+            Proposer(space, fake_cost, budgets_ms=budgets, seed=0),
+            evaluate,
+            record=record,
+            cache=EvaluationCache(tmp_path / "evaluations.jsonl"),
+            budgets_ms=budgets,
+            trials=14,
+            report=reports.append,
+            until=until,
+        )
+        assert len(history) == until
+    assert {report.total for report in reports} == {14}
+    (tmp_path / "whole").mkdir()
+    whole = search(space, tmp_path / "whole", budgets, FakeEvaluator())
+    assert [item.arch for item in history] == [item.arch for item in whole]

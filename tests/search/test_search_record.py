@@ -37,6 +37,20 @@ def test_times_come_from_the_present_predictor(space: SearchSpace, tmp_path: Pat
     assert item.predicted_ms == pytest.approx(3 * fake_cost(arch))
 
 
+def test_every_trial_says_whose_prediction_it_holds(space: SearchSpace, tmp_path: Path) -> None:
+    record = open_record(space, tmp_path)
+    record.use(fake_cost, predictor="first")
+    small, large = space.smallest(), space.largest()
+    record.add(Proposal(small, 9e9, fake_cost(small), "x"), {"AP": 0.2}, budgets_ms=[9e9])
+    record.use(lambda arch: 2 * fake_cost(arch), predictor="second")
+    record.add(Proposal(large, 9e9, 2 * fake_cost(large), "x"), {"AP": 0.3}, budgets_ms=[9e9])
+    study = optuna.load_study(study_name=record.name, storage=f"sqlite:///{tmp_path / 'study.db'}")
+    kept = [(trial.values[1], trial.user_attrs["predictor"]) for trial in study.trials]
+    assert kept == [(fake_cost(small), "first"), (2 * fake_cost(large), "second")]
+    # What was scored before is told by the present predictor.
+    assert [item.predicted_ms for item in record.history()] == [2 * fake_cost(small), 2 * fake_cost(large)]
+
+
 def test_trials_are_counted_by_budgets_and_shared_by_key(space: SearchSpace, tmp_path: Path) -> None:
     record = open_record(space, tmp_path)
     for arch, budgets in ((space.smallest(), [5.0]), (space.largest(), [9.0])):

@@ -1,17 +1,20 @@
 """Searching in a run folder, with a supernet that has learned nothing and really measured networks."""
 
 import json
+import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 
 from nas.errors import UserError
-from nas.graph import Tracer
-from nas.latency import LatencyPredictor, LatencyTable, Protocol, measure_space
-from nas.search.run import SearchSettings, load_predictor, predicted_cost, search_run
+from nas.graph import Tracer, to_onnx
+from nas.latency import LatencyPredictor, LatencyTable, Plan, Protocol, Step, measure_space
+from nas.search.run import Displays, SearchSettings, load_predictor, predicted_cost, search_run
 from nas.space import Arch, SearchSpace, Skeleton
 from nas.train import RunFolder, load_config
 
@@ -83,6 +86,118 @@ def foreign(run: RunFolder, tmp_path: Path) -> Path:
     return path
 
 
+class Interrupting:
+    """Progress of timing that is stopped after so many visits; counts them."""
+
+    def __init__(self, after: int | None = None) -> None:
+        self.visits = 0
+        self._after = after
+
+    def begin(self, plan: Plan) -> None:
+        pass
+
+    def step(self, step: Step) -> None:
+        if self.visits == self._after:
+            raise KeyboardInterrupt
+        self.visits += not step.discarded
+
+    def displays(self) -> Displays:
+        return Displays(timing=lambda: nullcontext(self))
+
+
+@pytest.fixture
+def copied(run: RunFolder, tmp_path: Path) -> RunFolder:
+    """The run, in a folder of its own, before any search."""
+    for name in ("config.yaml", "weights.safetensors", "search_split.json", "calibration.json", "latency"):
+        source = run.path / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / "run" / name)
+        elif source.is_file():
+            (tmp_path / "run").mkdir(exist_ok=True)
+            shutil.copy(source, tmp_path / "run" / name)
+    return RunFolder.open(tmp_path / "run")
+
+
+def test_a_refined_search_measures_each_network_once_and_says_whose_predictions_they_are(
+    copied: RunFolder, budgets: tuple[float, float]
+) -> None:
+    settings = replace(settings_for(budgets), refine=3)
+    given = copied.predictor_file.read_bytes()
+    table = copied.predictor_file.with_name("table.jsonl")
+    before, known = table.read_bytes(), LatencyTable.read(table).visits
+    with pytest.raises(KeyboardInterrupt):
+        search_run(copied, settings, displays=Interrupting(after=2).displays())
+    torn = table.read_bytes()
+    assert torn.startswith(before)
+    result = search_run(copied, settings)
+    assert table.read_bytes().startswith(torn)
+    assert copied.predictor_file.read_bytes() == given
+
+    rounds = result.facts["refinement"]
+    refined = [tried["arch"] for done in rounds for tried in done["networks"]]
+    assert len(refined) == len(set(refined)) == 3
+    visits = LatencyTable.read(table).visits
+    assert set(visits.values()) == {1}
+    assert {f"{arch}-coco17" for arch in refined} <= set(visits)
+    assert {f"{finalist.item.arch.id}-coco17" for finalist in result.measured} <= set(visits)
+
+    # Predictions are those of the refitted predictor, whose file is of its own.
+    digest = result.facts["refined_predictor_digest"]
+    cost = predicted_cost(
+        LatencyPredictor.load(copied.search_folder / f"predictor-{digest}.json"),
+        Tracer(copied.config().load_space(), "coco17"),
+    )
+    assert all(item.predicted_ms == pytest.approx(cost(item.arch)) for item in result.history)
+    study = optuna.load_study(
+        study_name=result.facts["study"], storage=f"sqlite:///{copied.search_folder / 'study.db'}"
+    )
+    digests = [trial.user_attrs["predictor"] for trial in study.trials]
+    wanted = [rounds[0]["before"]] * 2 + [rounds[1]["before"]] * 2 + [rounds[2]["before"]] * 2
+    assert digests == wanted
+    fitted = {key.removesuffix("-coco17") for key in known} | set(refined)
+    assert all(entry["in_fit"] == (entry["arch"] in fitted) for entry in result.finalists())
+
+    watch = Interrupting(after=0)
+    again = search_run(copied, settings, displays=watch.displays())
+    assert watch.visits == 0
+    assert again.to_json() == result.to_json()
+
+
+def test_a_predictor_that_cannot_be_refined_is_refused(
+    copied: RunFolder, budgets: tuple[float, float], foreign: Path
+) -> None:
+    refining = replace(settings_for(budgets), refine=2)
+    with pytest.raises(UserError, match="--refine measures on this machine"):
+        search_run(copied, replace(refining, predictor=foreign, allow_other_device=True))
+    alone = copied.path / "elsewhere" / "predictor.json"
+    alone.parent.mkdir()
+    shutil.copy(copied.predictor_file, alone)
+    with pytest.raises(UserError, match=r"no table\.jsonl lies beside it"):
+        search_run(copied, replace(refining, predictor=alone))
+
+
+def test_the_detector_is_paid_once_and_the_network_for_everybody(
+    copied: RunFolder, budgets: tuple[float, float], tmp_path: Path
+) -> None:
+    detector = tmp_path / "detector.onnx"
+    space, skeleton = copied.config().load_space(), "coco17"
+    detector.write_bytes(to_onnx(Tracer(space, skeleton)(space.largest())).SerializeToString())
+    settings = replace(settings_for((10 * budgets[1],)), people=2, detector=detector, finalists=1, trials=3)
+    result = search_run(copied, settings)
+    kept = json.loads((copied.search_folder / "detector.json").read_text())["detector_ms"]
+    assert kept > 0
+    predictor = LatencyPredictor.load(copied.predictor_file)
+    totals = predictor.total_ms([item.arch for item in result.history], people=2, detector_ms=kept)
+    assert [item.predicted_ms for item in result.history] == pytest.approx(totals.tolist())
+    for entry in result.finalists():
+        parts = entry["detector_ms"] + 2 * (entry["network_ms"] + entry["grouping_ms"])
+        assert entry["people"] == 2
+        assert entry["detector_ms"] > 0
+        assert entry["measured_ms"] == pytest.approx(parts)
+    again = search_run(copied, settings)
+    assert again.facts["detector_ms"] == kept
+
+
 def test_another_devices_predictor_is_refused_unless_allowed(
     run: RunFolder, budgets: tuple[float, float], foreign: Path
 ) -> None:
@@ -107,6 +222,9 @@ def test_people_multiply_the_time_of_a_network_on_crops(run: RunFolder, space: S
         (lambda s: replace(s, budgets_ms=[1e-6]), "cheapest network of demo takes"),
         (lambda s: replace(s, predictor=Path("nowhere.json")), "nowhere.json: no latency predictor"),
         (lambda s: replace(s, metric="nonsense", storage="sqlite://"), "--metric nonsense"),
+        (lambda s: replace(s, detector=Path("d.onnx"), detector_ms=3.0), "give one of them"),
+        (lambda s: replace(s, detector=Path("nowhere.onnx")), "cannot read nowhere.onnx"),
+        (lambda s: replace(s, detector_ms=1e3), "cheapest network of demo takes 1000"),
     ],
 )
 def test_a_users_mistake_is_named(

@@ -1,0 +1,96 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from nas.search.finalists import Finalist, Measured
+from nas.search.results import Predicted, SearchResult, Subnet
+from nas.search.values import Evaluated, Interval
+from nas.space import Arch, SearchSpace
+
+HERE = Measured(
+    ms=10.0,
+    network_ms=2.0,
+    grouping_ms=0.5,
+    median_ms=2.1,
+    p95_ms=2.4,
+    loaded=False,
+    people=3,
+    detector_ms=2.5,
+)
+
+
+def predicted(total: float, *, in_fit: bool = False) -> Predicted:
+    return Predicted(Interval(total, total - 1, total + 1), Interval(2.2, 2.0, 2.4), in_fit=in_fit)
+
+
+def result_of(archs: dict[float, Arch]) -> SearchResult:
+    items = {budget: Evaluated(arch, 9.5, 0.5, {"AP": 0.5}) for budget, arch in archs.items()}
+    return SearchResult(
+        subnets=tuple(Subnet(budget, item, HERE, predicted(9.5)) for budget, item in items.items()),
+        unmet_ms=(),
+        measured=tuple(Finalist(item, HERE) for item in items.values()),
+        history=tuple(items.values()),
+        facts={"metric": "AP"},
+        predicted={item.arch.id: predicted(9.5, in_fit=True) for item in items.values()},
+    )
+
+
+def test_figures_say_what_a_time_consists_of_and_how_far_it_was_off(space: SearchSpace) -> None:
+    figures = result_of({10.0: space.smallest()}).subnets[0].figures()
+    expected = {
+        "predicted_ms": 9.5, "low_ms": 8.5, "high_ms": 10.5, "measured_ms": 10.0, "network_ms": 2.0,
+        "grouping_ms": 0.5, "people": 3, "detector_ms": 2.5, "in_interval": True, "in_fit": False,
+        "predicted_network_ms": 2.2, "loaded": False,
+    }  # fmt: skip
+    assert {name: figures[name] for name in expected} == expected
+    assert figures["error_percent"] == pytest.approx(-5.0)
+    assert predicted(11.5).compared(HERE)["in_interval"] is False
+
+
+def test_without_a_measurement_there_is_no_error(space: SearchSpace) -> None:
+    figures = predicted(9.5).compared(None)
+    assert figures["predicted_ms"] == 9.5
+    names = ("measured_ms", "error_percent", "in_interval", "network_ms", "loaded")
+    assert [figures[name] for name in names] == [None] * 5
+
+
+def test_all_finalists_and_all_that_was_scored_are_kept(space: SearchSpace, tmp_path: Path) -> None:
+    result = result_of({10.0: space.smallest(), 20.0: space.largest()})
+    result.save(tmp_path / "results.json", tmp_path / "subnets")
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert [entry["won_budgets_ms"] for entry in written["measured"]] == [[10.0], [20.0]]
+    assert all(entry["in_fit"] for entry in written["measured"])
+    assert {entry["arch"] for entry in written["evaluated"]} == {space.smallest().id, space.largest().id}
+
+
+def test_a_new_result_removes_the_subnets_of_the_former_one(space: SearchSpace, tmp_path: Path) -> None:
+    file, subnets = tmp_path / "results.json", tmp_path / "subnets"
+    former = result_of({10.0: space.smallest(), 20.0: space.smallest(), 30.0: space.largest()})
+    former.save(file, subnets)
+    names = [subnet.name for subnet in former.subnets]
+    # Weights are others' work, and so is an architecture that somebody put in a subnet's place.
+    (subnets / f"{names[0]}.safetensors").write_text("weights")
+    space.largest().save(subnets / f"{names[1]}.json")
+    space.smallest().save(subnets / "mine.json")
+    result_of({30.0: space.largest(), 40.0: space.largest()}).save(file, subnets)
+    kept = {names[1], names[2], f"40ms-{space.largest().id[:6]}", "mine"}
+    assert {path.stem for path in subnets.glob("*.json")} == kept
+    assert (subnets / f"{names[0]}.safetensors").is_file()
+
+
+def test_a_former_result_cannot_name_files_elsewhere(space: SearchSpace, tmp_path: Path) -> None:
+    file, subnets = tmp_path / "results.json", tmp_path / "subnets"
+    outside = tmp_path / "outside.json"
+    space.smallest().save(outside)
+    file.write_text(json.dumps({"subnets": [{"name": "../outside", "arch": space.smallest().id}]}))
+    result_of({10.0: space.largest()}).save(file, subnets)
+    assert outside.is_file()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"subnets": [{}]}', '{"subnets": null}'])
+def test_a_broken_former_result_is_replaced(space: SearchSpace, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "results.json"
+    file.write_text(content)
+    result_of({10.0: space.smallest()}).save(file, tmp_path / "subnets")
+    assert json.loads(file.read_text())["metric"] == "AP"
