@@ -21,6 +21,8 @@ _DEPTH = 4
 _RATE = 0.08
 _SUBSAMPLE = 0.7
 _LEAST_MS = 1e-4
+# Features in steps of 1/256 are exact in scikit-learn's single precision, and short in a file.
+_STEPS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +80,7 @@ class BoostedResidual:
             threshold[row, inner] = tree.threshold[inner]
             left[row, inner], right[row, inner] = tree.children_left[inner], tree.children_right[inner]
             value[row, : tree.node_count] = _RATE * tree.value[:, 0, 0]
-        return cls(kinds, feature, np.round(threshold, 4), left, right, np.round(value, 6))
+        return cls(kinds, feature, threshold, left, right, np.round(value, 6))
 
     def factors(self, kernels: Sequence[Kernel], roofline_ms: Floats) -> Floats:
         """What the roofline's times [N] are to be multiplied by; 1 for kinds that were not fitted to."""
@@ -114,4 +116,5 @@ def _features(kernels: Sequence[Kernel], kinds: Sequence[str], roofline_ms: Floa
     sizes = np.array([kernel[1:9] for kernel in kernels], float)
     small = np.array([(index.get(kernel.kind, -1), *kernel[9:]) for kernel in kernels], float)
     work = np.log2(np.maximum(roofline_ms, _LEAST_MS))[:, None]
-    return np.round(np.concatenate([np.log2(1 + sizes), small, work], axis=1), 3)
+    numbers = np.concatenate([np.log2(1 + sizes), small, work], axis=1)
+    return np.round(numbers * _STEPS) / _STEPS

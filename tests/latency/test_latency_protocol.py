@@ -85,7 +85,13 @@ def _timing(*visits: object, key: str = "a") -> Timing:
     return Timing(key, key, {}, visits)  # type: ignore[arg-type]
 
 
-def test_the_label_is_the_sum_of_operator_minima() -> None:
+def test_the_label_is_the_shortest_run_where_the_profiler_weighs() -> None:
+    timing = _timing(visit_of((3.0, 2.0), wall=4.0), visit_of((2.5, 2.5), wall=4.5))
+    assert timing.measured_ms == 4.0
+    assert timing.visits[1].label_ms == 4.5
+
+
+def test_the_label_is_the_sum_of_operator_minima_where_runs_were_disturbed() -> None:
     timing = _timing(visit_of((2.0, 1.0)), visit_of((1.0, 5.0), wall=9.0))
     assert timing.measured_ms == pytest.approx((1.0 + 1.0) / 0.97)
     assert timing.minimum_ms == 4.0
@@ -101,13 +107,13 @@ def test_the_noise_floor_compares_halves_of_the_visits() -> None:
     # Even visits: 1 + 1, odd visits: 2 + 1.
     noisy = _timing(visit_of((1.0, 2.0)), visit_of((2.0, 1.0)), visit_of((3.0, 1.0)))
     assert noisy.disagreement == pytest.approx((3 - 2) / 2.5)
-    assert noise_floor([noisy, _timing(visit_of())]) == pytest.approx(0.4)
+    assert noise_floor([noisy, _timing(visit_of())]) == pytest.approx(0.4 / 2**0.5)
     assert noise_floor([_timing(visit_of())]) is None
 
 
 def test_ratios_pair_visits_of_one_round() -> None:
-    reference = _timing(*(visit_of((ms,)) for ms in (1.0, 2.0, 4.0)))
-    found = ratio(_timing(*(visit_of((ms,)) for ms in (2.0, 4.0, 12.0))), reference)
+    reference = _timing(*(visit_of((ms,), wall=99.0) for ms in (1.0, 2.0, 4.0)))
+    found = ratio(_timing(*(visit_of((ms,), wall=99.0) for ms in (2.0, 4.0, 12.0))), reference)
     assert (found.median, found.low, found.high) == pytest.approx((2.0, 2.0, 3.0))
 
 
