@@ -1,5 +1,6 @@
 """The load gate: others' share of the processor from counted time."""
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -68,3 +69,18 @@ def test_a_system_that_does_not_tell_the_load(tmp_path: Path) -> None:
     gate.mark()
     assert not gate.watching
     assert gate.foreign() is None
+
+
+@pytest.mark.parametrize("content", ["", "cpu  1 2 3\n"])
+def test_a_stat_that_names_no_core_tells_nothing(content: str, tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text(content)
+    assert read_cpu(tmp_path / "stat") is None
+
+
+def test_a_system_without_ticks_does_not_tell_the_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stat").write_text("cpu0 100 20 30 5000 40 5 6 7 50 0\n")
+    assert read_cpu(tmp_path / "stat") is not None
+    monkeypatch.delattr(os, "sysconf", raising=False)
+    assert read_cpu(tmp_path / "stat") is None

@@ -1,5 +1,7 @@
 """The work outside the graph."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from nas.latency.outside import grouping, random_candidates
@@ -21,3 +23,9 @@ def test_direct_heads_get_coordinates_within_the_input() -> None:
     assert {name: value.shape for name, value in candidates.items()} == shapes
     assert candidates["keypoints"][..., 1].max() > 32  # y reaches beyond the width
     assert candidates["keypoints"][..., 0].max() <= 32
+
+
+def test_the_module_that_a_codec_lacks_is_named() -> None:
+    work = grouping(SearchSpace.load("demo").smallest(), Skeleton.load("coco17"))
+    assert work.missing() is None
+    assert replace(work, codec="absent_package.codec:Codec").missing() == "absent_package"

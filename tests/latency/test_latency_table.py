@@ -1,9 +1,13 @@
 """The table: what is appended is read back, survives kills, and never mixes devices."""
 
+import errno
+import io
 import json
+import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from latency_samples import DEVICE, small_network, visit_of
 
 import nas
 from nas.errors import UserError
+from nas.latency.json_lines import append
 from nas.latency.protocol import Protocol
 from nas.latency.table import LatencyTable, Source
 
@@ -150,3 +155,110 @@ def test_a_killed_measurement_loses_no_finished_visit(tmp_path: Path) -> None:
     with LatencyTable.open(path, device=DEVICE, protocol=protocol, channel_block=8) as table:
         assert table.visits == visits
     assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_a_file_system_without_locks_is_written_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with _open(path) as table:
+        table.add(small_network("b"), visit_of((5.0, 4.0)))
+    assert LatencyTable.read(path).visits == {"a": 2, "b": 2}
+
+
+def _failing_fsync(number: int) -> Callable[[int], None]:
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_a_file_system_without_flushing_is_written_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", _failing_fsync(errno.EINVAL))
+    with _open(path) as table:
+        table.add(small_network("b"), visit_of((5.0, 4.0)))
+    assert LatencyTable.read(path).visits == {"a": 2, "b": 2}
+
+
+def test_a_disk_that_fails_is_no_such_file_system(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", _failing_fsync(errno.EIO))
+    with _open(path) as table, pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        table.add(small_network("b"), visit_of((5.0, 4.0)))
+
+
+def test_a_row_that_does_not_fit_is_taken_back(path: Path) -> None:
+    class FullDisk(io.FileIO):
+        def write(self, content: bytes) -> int:  # type: ignore[override]
+            return super().write(content[:25])
+
+    before = path.read_bytes()
+    with FullDisk(path, "a+") as file, pytest.raises(UserError, match="disk is full"):
+        append(file, {"row": "visit", "network": "a" * 100}, path)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write the latency table"):
+        _open(tmp_path / "file" / "table.jsonl")
+
+
+def test_a_grouping_that_was_not_timed_is_null(path: Path) -> None:
+    unknown = replace(visit_of((5.0, 4.0)), outside_ms=math.nan)
+    with _open(path) as table:
+        table.add(small_network("c"), unknown)
+    assert json.loads(path.read_text().splitlines()[-1])["outside_ms"] is None
+    timing = LatencyTable.read(path).timing("c")
+    assert math.isnan(timing.outside_ms)
+    with _open(path) as table:
+        table.add(small_network("c"), visit_of((5.0, 4.0)))
+    assert LatencyTable.read(path).timing("c").outside_ms == 0.25
+
+
+def test_tables_of_one_device_merge(path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    with _open(other) as table:
+        table.add_source(Source({"name": "second"}, {"name": "coco17"}))
+        table.add(small_network("a"), visit_of((2.0, 1.0)))
+        table.add(small_network("a"), visit_of((7.0, 7.0)))
+        table.add(small_network("c"), visit_of((8.0, 8.0)))
+    with _open(path) as table:
+        assert table.merge(LatencyTable.read(other)) == 2
+        assert table.merge(LatencyTable.read(other)) == 0
+    merged = LatencyTable.read(path)
+    assert merged.visits == {"a": 3, "b": 1, "c": 1}
+    assert [source.space["name"] for source in merged.sources] == ["space", "second"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"device": replace(DEVICE, cpu="Other CPU")}, "Other CPU"),
+        ({"protocol": Protocol(visits=9)}, "9 visits"),
+        ({"channel_block": 8}, "channel block of 8"),
+    ],
+)
+def test_tables_that_differ_do_not_merge(
+    path: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with _open(tmp_path / "other.jsonl", **changes) as table:
+        table.add(small_network("d"), visit_of((1.0, 1.0)))
+    before = path.read_bytes()
+    with _open(path) as table, pytest.raises(UserError, match=message):
+        table.merge(LatencyTable.read(tmp_path / "other.jsonl"))
+    assert path.read_bytes() == before
+
+
+def test_merging_finds_networks_that_changed(path: Path, tmp_path: Path) -> None:
+    with _open(tmp_path / "other.jsonl") as table:
+        table.add(small_network("a"), visit_of((1.0, 2.0, 3.0)))
+    with _open(path) as table, pytest.raises(UserError, match="other operators"):
+        table.merge(LatencyTable.read(tmp_path / "other.jsonl"))
