@@ -11,15 +11,16 @@ from rich.progress import Progress as Bar
 from nas.cli.console import err, out, print_json, print_table, remark
 from nas.cli.latency_fit import fit
 from nas.cli.latency_pack import import_, pack
+from nas.cli.latency_predict import predict
 from nas.cli.space import SkeletonOption
-from nas.errors import UserError
 
 if TYPE_CHECKING:
-    from nas.latency import LatencyPredictor, Network, Plan, Precision, Step, Timing
+    from nas.latency import Network, Plan, Precision, Step, Timing
     from nas.space import SearchSpace
 
 app = typer.Typer()
 app.command()(fit)
+app.command()(predict)
 app.command()(pack)
 app.command(name="import")(import_)
 
@@ -96,43 +97,6 @@ def _what_to_measure(space: str, skeleton: str | None, threads: int) -> tuple["S
 
     loaded, skeleton = SearchSpace.load(space), skeleton or "coco17"
     return loaded, skeleton, Path("runs/latency") / f"{loaded.name}-{skeleton}-{threads}t.jsonl"
-
-
-@app.command()
-def predict(
-    predictor: Annotated[Path, typer.Argument(help="A file of `nas latency fit`.")],
-    arch: Annotated[
-        str, typer.Argument(help="An arch JSON (ours or LitePose's), or a shipped subnet's name.")
-    ],
-    skeleton: SkeletonOption = "coco17",
-    people: Annotated[int, typer.Option(min=1, help="Expected people per image, for heads on crops.")] = 1,
-    allow_other_device: Annotated[
-        bool, typer.Option("--allow-other-device", help="Use a predictor of another device.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Predict the milliseconds of a network."""
-    from nas.latency import LatencyPredictor
-    from nas.space import Arch
-
-    fitted = LatencyPredictor.load(predictor, allow_other_device=allow_other_device)
-    _refuse_other_skeleton(fitted, skeleton)
-    loaded = Arch.load(arch)
-    ((low, high),) = fitted.interval_ms([loaded]).tolist()
-    figures = {
-        "id": loaded.id,
-        "predicted_ms": fitted.predict_ms(loaded),
-        "low_ms": low,
-        "high_ms": high,
-        "total_ms": float(fitted.total_ms([loaded], people=people)[0]),
-        "people": people,
-    }
-    if as_json:
-        print_json(figures | {"device": fitted.device.to_json()})
-        return
-    out.print(f"{loaded.id} on {fitted.device}")
-    out.print(f"predicted {figures['predicted_ms']:.2f} ms, 90 % between {low:.2f} and {high:.2f} ms")
-    out.print(f"with grouping, for {people} people: {figures['total_ms']:.2f} ms")
 
 
 @app.command(name="time")
@@ -239,17 +203,6 @@ def _networks(name: str, skeleton: str, *, precisions: "Sequence[Precision]") ->
     arch = Arch.load(name)
     tracer = Tracer(arch, skeleton)
     return [arch_network(arch, tracer, name=Path(name).stem, precision=precision) for precision in precisions]
-
-
-def _refuse_other_skeleton(predictor: "LatencyPredictor", skeleton: str) -> None:
-    from nas.space import Skeleton
-
-    known, wanted = predictor.skeleton, Skeleton.load(skeleton)
-    if len(wanted) != len(known):
-        raise UserError(
-            f"the predictor is of skeleton {known.name} ({len(known)} joints), not of {wanted.name} "
-            f"({len(wanted)}); give --skeleton {known.name} or fit another one"
-        )
 
 
 def _print_timings(timings: "list[Timing]") -> None:

@@ -154,7 +154,8 @@ def predictor_errors(predictors: Mapping[str, LatencyPredictor]) -> str:
         floor, loaded = predictor.validation.noise_floor, predictor.validation.loaded
         if floor is not None:
             content += paragraph(
-                f"Noise floor ({name}): times differ by {floor:.1%} between two halves of their visits."
+                f"Noise floor ({name}): the measured times themselves err by {floor:.1%}, by half of the "
+                "visits against the other half."
             )
         if loaded:
             content += paragraph(

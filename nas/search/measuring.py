@@ -14,6 +14,7 @@ from nas.latency import (
     LatencyPredictor,
     LatencyTable,
     Network,
+    Precision,
     Protocol,
     Timing,
     Visit,
@@ -37,7 +38,7 @@ class Bench:
 
     Args:
         space, tracer: of the architectures.
-        threads, protocol: of the predictor.
+        threads, protocol, precision: of the predictor.
         seed: of the order of visits.
         table: an existing latency table that visits are appended to; visits that it holds are not made again.
             None keeps nothing.
@@ -48,6 +49,7 @@ class Bench:
     tracer: Tracer
     threads: int
     protocol: Protocol
+    precision: Precision = "fp32"
     seed: int = 0
     table: Path | None = None
     display: TimingDisplay = nullcontext
@@ -58,7 +60,7 @@ class Bench:
         Raises:
             UserError: the table is of another device or protocol, or another process is writing it.
         """
-        networks = [arch_network(arch, self.tracer) for arch in archs]
+        networks = [self._network(arch) for arch in archs]
         with self.display() as progress:
             if self.table is not None:
                 return self._time_into(self.table, networks, alongside, progress or Silent())
@@ -75,11 +77,10 @@ class Bench:
         if self.table is None:
             return list(archs)
         visits = LatencyTable.read(self.table).visits
-        return [
-            arch
-            for arch in archs
-            if visits.get(arch_network(arch, self.tracer).key, 0) < self.protocol.visits
-        ]
+        return [arch for arch in archs if visits.get(self._network(arch).key, 0) < self.protocol.visits]
+
+    def _network(self, arch: Arch) -> Network:
+        return arch_network(arch, self.tracer, precision=self.precision)
 
     def _time_into(
         self, table: Path, networks: Sequence[Network], alongside: Sequence[Network], progress: TimingProgress
@@ -147,6 +148,10 @@ def fitted_networks(table: Path | None, predictor: LatencyPredictor) -> set[str]
         timings = LatencyTable.read(table).timings()
     except UserError:
         return set()
-    skeleton = predictor.skeleton.name
-    mine = [timing for timing in timings if timing.description.get("skeleton") == skeleton]
-    return {Arch.from_json(t.description["arch"]).id for t in mine[: predictor.validation.networks]}
+    wanted = (predictor.skeleton.name, predictor.precision)
+    mine = [
+        timing.description["arch"]
+        for timing in timings
+        if (timing.description.get("skeleton"), timing.description.get("precision", "fp32")) == wanted
+    ]
+    return {Arch.from_json(arch).id for arch in mine[: predictor.validation.networks]}

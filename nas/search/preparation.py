@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from nas.errors import UserError
@@ -62,7 +63,7 @@ class Search:
             budgets_ms=self.budgets,
             wanted=self.settings.refine,
             bench=bench,
-            refit=partial(_refit, bench.table, self.tracer.skeleton.name, self.settings.seed),
+            refit=partial(_refit, bench.table, self.base.predictor, seed=self.settings.seed),
         )
 
 
@@ -81,6 +82,7 @@ def prepare(run: RunFolder, settings: SearchSettings, displays: Displays) -> Sea
             tracer,
             threads=predictor.device.threads,
             protocol=predictor.protocol,
+            precision="int8" if predictor.precision == "int8" else "fp32",
             seed=settings.seed,
             table=_table_to_refine(table, path, predictor) if settings.refine else None,
             display=displays.timing,
@@ -171,5 +173,12 @@ def _table_to_refine(table: Path | None, predictor_file: Path, predictor: Latenc
     return table
 
 
-def _refit(table: Path, skeleton: str, seed: int) -> LatencyPredictor:
-    return LatencyPredictor.fit(LatencyTable.read(table), skeleton=skeleton, seed=seed)
+def _refit(table: Path, given: LatencyPredictor, *, seed: int) -> LatencyPredictor:
+    """A predictor of the same kind, on all that the table holds by now."""
+    return LatencyPredictor.fit(
+        LatencyTable.read(table),
+        skeleton=given.skeleton.name,
+        precision=given.precision,
+        boosted=given.model.residual is not None and find_spec("sklearn") is not None,
+        seed=seed,
+    )

@@ -1,0 +1,102 @@
+"""`nas latency predict`: what a network takes, and what a user pays with it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nas.cli.console import out, print_json
+from nas.cli.space import SkeletonOption
+from nas.errors import UserError
+
+if TYPE_CHECKING:
+    from nas.latency import LatencyPredictor
+
+
+def predict(
+    predictor: Annotated[Path, typer.Argument(help="A file of `nas latency fit`.")],
+    arch: Annotated[
+        str, typer.Argument(help="An arch JSON (ours or LitePose's), or a shipped subnet's name.")
+    ],
+    skeleton: SkeletonOption = "coco17",
+    people: Annotated[int, typer.Option(min=1, help="Expected people per image, for heads on crops.")] = 1,
+    detector_ms: Annotated[
+        float, typer.Option("--detector-ms", min=0, help="Time of the person detector that finds the crops.")
+    ] = 0.0,
+    detector: Annotated[
+        Path | None, typer.Option(help="The person detector's ONNX file, timed here instead.")
+    ] = None,
+    allow_other_device: Annotated[
+        bool, typer.Option("--allow-other-device", help="Use a predictor of another device.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Predict the milliseconds of a network, and what a user pays with it."""
+    from nas.latency import EndToEnd, LatencyPredictor
+    from nas.space import Arch
+
+    fitted = LatencyPredictor.load(predictor, allow_other_device=allow_other_device)
+    _refuse_other_skeleton(fitted, skeleton)
+    loaded = Arch.load(arch)
+    if detector is not None:
+        detector_ms = _time_detector(detector, fitted, instead_of=detector_ms)
+    ((low, high),) = fitted.interval_ms([loaded]).tolist()
+    network_ms = fitted.predict_ms(loaded)
+    total_ms = float(fitted.total_ms([loaded], people=people, detector_ms=detector_ms)[0])
+    # What is paid besides the runs of the network does not depend on how long one takes.
+    runs = EndToEnd(people, detector_ms).runs(loaded)
+    figures = {
+        "id": loaded.id,
+        "predicted_ms": network_ms,
+        "low_ms": low,
+        "high_ms": high,
+        "grouping_ms": (total_ms - detector_ms) / runs - network_ms,
+        "people": people,
+        "detector_ms": detector_ms,
+        "total_ms": total_ms,
+        "total_low_ms": total_ms + runs * (low - network_ms),
+        "total_high_ms": total_ms + runs * (high - network_ms),
+    }
+    if as_json:
+        print_json(figures | {"device": fitted.device.to_json()})
+        return
+    out.print(f"{loaded.id} on {fitted.device}")
+    out.print(f"predicted {network_ms:.2f} ms, 90 % between {low:.2f} and {high:.2f} ms")
+    with_detector = f" and {detector_ms:.2f} ms of a person detector" if detector_ms else ""
+    out.print(
+        f"with grouping, for {people} people{with_detector}: {total_ms:.2f} ms, 90 % between "
+        f"{figures['total_low_ms']:.2f} and {figures['total_high_ms']:.2f} ms"
+    )
+
+
+def _time_detector(model: Path, fitted: "LatencyPredictor", *, instead_of: float) -> float:
+    """The ms of a person detector on this machine, by the predictor's protocol."""
+    from nas.cli.latency import VisitDisplay
+    from nas.latency import describe_device, file_network, time_networks
+
+    if instead_of:
+        raise UserError("--detector times a model and --detector-ms names a time: give one of them")
+    if describe_device(threads=fitted.device.threads).fingerprint != fitted.device.fingerprint:
+        raise UserError(
+            "--detector is timed on this machine, and the predictor is of another one; give --detector-ms"
+        )
+    display = VisitDisplay()
+    with display:
+        (timing,) = time_networks(
+            [file_network(model)],
+            threads=fitted.device.threads,
+            protocol=fitted.protocol,
+            progress=display,
+        )
+    return timing.measured_ms + timing.outside_ms
+
+
+def _refuse_other_skeleton(predictor: "LatencyPredictor", skeleton: str) -> None:
+    from nas.space import Skeleton
+
+    known, wanted = predictor.skeleton, Skeleton.load(skeleton)
+    if len(wanted) != len(known):
+        raise UserError(
+            f"the predictor is of skeleton {known.name} ({len(known)} joints), not of {wanted.name} "
+            f"({len(wanted)}); give --skeleton {known.name} or fit another one"
+        )

@@ -1,0 +1,77 @@
+"""`nas latency predict` with what is paid besides the network."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from latency_samples import small_model
+from typer.testing import CliRunner
+
+from nas.cli.latency import app
+from nas.errors import UserError
+from nas.latency import LatencyPredictor, LatencyTable, describe_device
+from nas.space import SearchSpace
+
+
+@pytest.fixture(scope="module")
+def predictor(made_up_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the made-up machine."""
+    path = tmp_path_factory.mktemp("predict") / "predictor.json"
+    LatencyPredictor.fit(LatencyTable.read(made_up_table), boosted=False).save(path)
+    return path
+
+
+@pytest.fixture
+def here(predictor: Path, tmp_path: Path) -> Path:
+    """The same, as though it were of this machine."""
+    path = tmp_path / "here.json"
+    foreign = LatencyPredictor.load(predictor, allow_other_device=True)
+    replace(foreign, device=describe_device(threads=1)).save(path)
+    return path
+
+
+@pytest.fixture
+def arch(tmp_path: Path) -> Path:
+    path = tmp_path / "arch.json"
+    SearchSpace.load("demo").smallest().save(path)
+    return path
+
+
+def predicted(*arguments: object) -> dict[str, Any]:
+    options = [str(argument) for argument in ("predict", *arguments, "--json")]
+    result = CliRunner().invoke(app, options, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    figures: dict[str, Any] = json.loads(result.stdout)
+    return figures
+
+
+def test_a_total_is_the_sum_of_its_parts(predictor: Path, arch: Path) -> None:
+    foreign = "--allow-other-device"
+    found = predicted(predictor, arch, foreign, "--people", 3, "--detector-ms", 4.5)
+    once = found["predicted_ms"] + found["grouping_ms"]
+    assert found["grouping_ms"] == pytest.approx(0.25)
+    assert found["detector_ms"] == 4.5
+    assert found["total_ms"] == pytest.approx(4.5 + 3 * once)
+    assert found["total_low_ms"] == pytest.approx(4.5 + 3 * (found["low_ms"] + 0.25))
+    assert found["total_high_ms"] == pytest.approx(4.5 + 3 * (found["high_ms"] + 0.25))
+
+
+def test_a_detector_is_timed_here(here: Path, arch: Path, tmp_path: Path) -> None:
+    model = tmp_path / "detector.onnx"
+    model.write_bytes(small_model(64))
+    found = predicted(here, arch, "--detector", model)
+    assert found["detector_ms"] > 0
+    parts = found["detector_ms"] + found["predicted_ms"] + found["grouping_ms"]
+    assert found["total_ms"] == pytest.approx(parts)
+
+
+def test_a_detector_is_not_timed_for_another_device(predictor: Path, arch: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="give --detector-ms"):
+        predicted(predictor, arch, "--allow-other-device", "--detector", tmp_path / "detector.onnx")
+
+
+def test_one_detector_is_enough(here: Path, arch: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="give one of them"):
+        predicted(here, arch, "--detector", tmp_path / "d.onnx", "--detector-ms", 3)
