@@ -145,6 +145,10 @@ def print_comparison(result: "SearchResult") -> None:
             f"Refinement {number}, after {done['scored']} networks: {len(errors)} measured, before which the "
             f"predictor was off by {sum(errors) / len(errors):.1%} on average."
         )
+    if refitted := result.facts.get("refined_predictor"):
+        out.print(
+            f"The refitted predictor is in {refitted}; the one that was given is as it was.", markup=False
+        )
 
 
 def _comparison_remark(entry: Mapping[str, Any]) -> str:

@@ -1,0 +1,255 @@
+"""`nas report`: the page of a run folder, whole and with parts missing."""
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from nas.cli.main import app
+from nas.graph import Tracer
+from nas.latency import (
+    EndToEnd,
+    LatencyPredictor,
+    LatencyTable,
+    Protocol,
+    Visit,
+    arch_network,
+    describe_device,
+)
+from nas.latency.profile import OperatorTime
+from nas.latency.table import Source
+from nas.report.run_report import write_report
+from nas.search.estimate import Estimate
+from nas.search.finalists import Finalist, Measured
+from nas.search.results import Predicted, SearchResult, Subnet
+from nas.search.values import Evaluated
+from nas.space import Arch, SearchSpace
+from nas.train import RunFolder, load_config
+
+
+def made_up_visit(ms: float) -> Visit:
+    operators = (OperatorTime("op", "Conv", ms),)
+    return Visit(operators, wall_ms=(ms, ms), cpu_ms=(ms,), outside_ms=0.5, date="2030-01-01T00:00:00+00:00")
+
+
+@pytest.fixture(scope="module")
+def space() -> SearchSpace:
+    return SearchSpace.load("demo")
+
+
+@pytest.fixture(scope="module")
+def tracer(space: SearchSpace) -> Tracer:
+    return Tracer(space, "coco17")
+
+
+@pytest.fixture(scope="module")
+def archs(space: SearchSpace) -> list[Arch]:
+    rng = np.random.default_rng(0)
+    return list(dict.fromkeys(space.sample(rng) for _ in range(12)))
+
+
+@pytest.fixture(scope="module")
+def predictor(
+    archs: list[Arch], space: SearchSpace, tracer: Tracer, tmp_path_factory: pytest.TempPathFactory
+) -> LatencyPredictor:
+    """Fitted to made-up times, 1 ms per MMAC and some noise."""
+    path = tmp_path_factory.mktemp("latency") / "table.jsonl"
+    rng = np.random.default_rng(1)
+    device = describe_device(threads=1)
+    with LatencyTable.open(path, device=device, protocol=Protocol(), channel_block=16) as table:
+        table.add_source(Source(space.to_json(), tracer.skeleton.to_json()))
+        for arch in archs:
+            for _ in range(2):
+                ms = tracer(arch).macs / 1e6 * rng.uniform(0.98, 1.02)
+                table.add(arch_network(arch, tracer), made_up_visit(ms))
+    return LatencyPredictor.fit(LatencyTable.read(path), boosted=False)
+
+
+def search_result(
+    run: RunFolder, predictor: LatencyPredictor, archs: list[Arch], tracer: Tracer
+) -> SearchResult:
+    estimate = Estimate(predictor, tracer, end_to_end=EndToEnd(people=2, detector_ms=4.0))
+    history = [
+        Evaluated(arch, estimate(arch), number / 20, {"AP": number / 20})
+        for number, arch in enumerate(sorted(archs, key=estimate), start=1)
+    ]
+    best = history[-1]
+    measured = Measured(
+        ms=1.25 * best.predicted_ms, network_ms=7.0, grouping_ms=0.5, median_ms=7.0, p95_ms=8.0, loaded=True,
+        people=2, detector_ms=4.0,
+    )  # fmt: skip
+    predicted = Predicted(estimate.interval(best.arch), estimate.network_interval(best.arch))
+    tried = {
+        "arch": "abc",
+        "predicted_ms": 2.0,
+        "low_ms": 1.9,
+        "high_ms": 2.1,
+        "measured_ms": 2.5,
+        "loaded": False,
+    }
+    return SearchResult(
+        subnets=(Subnet(99.0, best, measured, predicted),),
+        unmet_ms=(1.5,),
+        measured=(Finalist(best, measured),),
+        history=tuple(history),
+        facts={
+            "metric": "AP", "budgets_ms": [1.5, 99.0], "people": 2, "detector_ms": 4.0,
+            "device": predictor.device.to_json(), "predictor": str(run.predictor_file),
+            "refined_predictor": None,
+            "refinement": [{"scored": 4, "wanted": 1, "before": "x", "after": "y", "networks": [tried]}],
+        },
+        predicted={best.arch.id: predicted},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> RunFolder:
+    return RunFolder.start(tmp_path / "<run>", load_config("demo"))
+
+
+@pytest.fixture
+def whole(empty: RunFolder, predictor: LatencyPredictor, archs: list[Arch], tracer: Tracer) -> RunFolder:
+    predictor.save(empty.predictor_file)
+    result = search_result(empty, predictor, archs, tracer)
+    result.save(empty.search_folder / "results.json", empty.subnets_folder)
+    lines = [{"step": step, "simcc/largest": 5 / step, "val/largest/AP": step / 50} for step in range(1, 30)]
+    empty.metrics_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    work = empty.work_folder(result.subnets[0].name)
+    work.mkdir(parents=True)
+    (work / "metrics.jsonl").write_text(
+        '{"step": 1, "val/subnet/AP": 0.1}\n{"step": 2, "val/subnet/AP": 0.4375}\n'
+    )
+    return empty
+
+
+class Page(HTMLParser):
+    """Cells, pictures and everything that points outside."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.pictures: list[bytes] = []
+        self.outside: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "srcset", "data") and value is not None:
+                if value.startswith("data:image/png;base64,"):
+                    self.pictures.append(base64.b64decode(value.partition(",")[2]))
+                else:
+                    self.outside.append(value)
+        if tag in ("script", "link", "iframe", "object"):
+            self.outside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and self.open[-1] != "style":
+            self.words.append(data.strip())
+
+
+def read(path: Path) -> Page:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"url\(|@import|https?:", text)
+    page = Page(text)
+    assert page.outside == page.open == []
+    return page
+
+
+def row(page: Page, first: str) -> list[str]:
+    """Some words from where a row begins."""
+    start = page.words.index(first)
+    return page.words[start : start + 12]
+
+
+def test_a_whole_run_is_told_in_one_file(whole: RunFolder) -> None:
+    report = write_report(whole)
+    assert report.missing == ()
+    assert [path.name for path in report.path.parent.iterdir()] == ["index.html"]
+    page = read(report.path)
+    assert len(page.pictures) == 3
+    for png in page.pictures:
+        assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR) is not None
+    results: dict[str, Any] = json.loads((whole.search_folder / "results.json").read_text())
+    subnet = results["subnets"][0]
+    found = row(page, subnet["name"])
+    assert found[1:3] == ["99", f"{subnet['predicted_ms']:.3f}"]
+    assert found[4:7] == [f"{subnet['measured_ms']:.3f}", "-20.0 %", "no"]
+    assert found[7:10] == ["0.600", "0.438", "timed under load"]
+    assert "No network was measured within 1.5 ms." in page.words
+    assert any("2 people" in word and "detector of 4 ms" in word for word in page.words)
+    assert row(page, "abc")[2:7] == ["2.000", "1.900 – 2.100", "2.500", "-20.0 %", "no"]
+    assert "– baseline: MACs, linear" in page.words
+    assert any(word.startswith("Noise floor (as given)") for word in page.words)
+    assert any(str(describe_device(threads=1).fingerprint) in word for word in page.words)
+    assert not any(word.startswith("Missing") for word in page.words)
+
+
+def test_what_is_missing_is_named(empty: RunFolder) -> None:
+    report = write_report(empty)
+    page = read(report.path)
+    assert page.pictures == []
+    told = [word for word in page.words if word.startswith("Missing: ")]
+    for part in ("results of a search", "latency predictor", "training curve", "predicted and measured"):
+        assert any(part in word for word in told), part
+        assert any(part in word for word in report.missing), part
+    assert any("demo: " in word for word in page.words)
+
+
+def test_a_search_for_another_device_has_no_measurements(
+    whole: RunFolder, predictor: LatencyPredictor, archs: list[Arch], tracer: Tracer
+) -> None:
+    former = search_result(whole, predictor, archs, tracer)
+    subnet = former.subnets[0]
+    foreign = SearchResult(
+        subnets=(Subnet(99.0, subnet.item, None, subnet.predicted),),
+        unmet_ms=(),
+        measured=(),
+        history=former.history,
+        facts={**former.facts, "refinement": []},
+    )
+    foreign.save(whole.search_folder / "results.json", whole.subnets_folder)
+    page = read(write_report(whole).path)
+    assert row(page, subnet.name)[4:7] == ["–", "–", "–"]
+    assert any("another device" in word for word in page.words)
+
+
+def test_results_of_an_older_version_still_make_a_page(whole: RunFolder) -> None:
+    file = whole.search_folder / "results.json"
+    results = json.loads(file.read_text())
+    del results["evaluated"], results["refinement"], results["people"], results["detector_ms"]
+    kept = ("name", "arch", "budget_ms", "predicted_ms", "measured_ms", "loaded", "inherited_ap", "inherited")
+    results["subnets"] = [{name: entry[name] for name in kept} for entry in results["subnets"]]
+    points = ("arch", "predicted_ms", "accuracy", "measured_ms", "loaded")
+    results["measured"] = [{name: entry[name] for name in points} for entry in results["measured"]]
+    file.write_text(json.dumps(results))
+    page = read(write_report(whole).path)
+    assert len(page.pictures) == 3
+    assert row(page, results["subnets"][0]["name"])[5] == "-20.0 %"
+
+
+def test_a_damaged_result_counts_as_missing(whole: RunFolder) -> None:
+    (whole.search_folder / "results.json").write_text("{")
+    report = write_report(whole)
+    assert any("results of a search" in part for part in report.missing)
+
+
+def test_the_command_says_where_the_page_is(whole: RunFolder, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["report", str(whole.path), "--json"], catch_exceptions=False)
+    assert result.exit_code == 0
+    printed = json.loads(result.stdout)
+    assert printed["missing"] == []
+    assert Path(printed["report"]) == whole.path / "report" / "index.html"
