@@ -76,7 +76,7 @@ def subnets(results: Figures | None, finetuned: Mapping[str, float]) -> str:
         note=True,
     )
     if not any(entry["name"] in finetuned for entry in results["subnets"]):
-        content += missing("accuracy after fine-tuning; nas finetune, nas validate.")
+        content += missing("accuracy after fine-tuning; nas finetune writes it where its recipe validates.")
     return content
 
 
@@ -102,7 +102,7 @@ def comparison(results: Figures | None, predictors: Mapping[str, LatencyPredicto
         stream.getvalue(),
         alt="Predicted over measured milliseconds",
         caption="Held out: networks of the predictor's own table, each predicted by fits that did not see "
-        "it. Bars: the predicted 90 % interval.",
+        "it. Networks measured while searching: as predicted before. Bars: the predicted 90 % interval.",
     )
     if results is None:
         return content + missing(NO_SEARCH)
@@ -258,22 +258,30 @@ def _held_out(predictors: Mapping[str, LatencyPredictor]) -> Iterator[tuple[floa
 
 
 def _refined(results: Figures | None) -> Iterator[tuple[float, float, float, float, str]]:
-    for done in (results or {}).get("refinement", []):
-        for tried in done["networks"]:
-            group = "measured while searching" + (", loaded" if tried["loaded"] else "")
-            yield tried["predicted_ms"], tried["measured_ms"], tried["low_ms"], tried["high_ms"], group
+    """As predicted before they were measured; those that became finalists are called so."""
+    finalists = {entry["arch"] for entry in (results or {}).get("measured", [])}
+    for tried in _tried(results):
+        group = "finalists" if tried["arch"] in finalists else "measured while searching"
+        bounds = tried["low_ms"], tried["high_ms"]
+        yield tried["predicted_ms"], tried["measured_ms"], *bounds, group + _loaded(tried)
 
 
 def _finalists(results: Figures | None) -> Iterator[tuple[float, float, float, float, str]]:
+    """Those that were not measured while searching."""
+    before = {tried["arch"] for tried in _tried(results)}
     for entry in (results or {}).get("measured", []):
-        if entry.get("network_ms") is not None:
-            group = (
-                "finalists"
-                + (", in the fit" if entry["in_fit"] else "")
-                + (", loaded" if entry["loaded"] else "")
-            )
+        if entry.get("network_ms") is not None and entry["arch"] not in before:
+            group = ("finalists, in the fit" if entry["in_fit"] else "finalists") + _loaded(entry)
             bounds = entry["low_network_ms"], entry["high_network_ms"]
             yield entry["predicted_network_ms"], entry["network_ms"], *bounds, group
+
+
+def _tried(results: Figures | None) -> list[Figures]:
+    return [tried for done in (results or {}).get("refinement", []) for tried in done["networks"]]
+
+
+def _loaded(entry: Figures) -> str:
+    return ", loaded" if entry["loaded"] else ""
 
 
 def _errors(errors: HeldOut) -> tuple[object, ...]:
