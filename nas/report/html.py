@@ -19,6 +19,7 @@ th, td { padding: .35rem .7rem; border-bottom: 1px solid #e6e6e6; text-align: ri
   white-space: nowrap; }
 th { border-bottom: 2px solid #bbb; white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
+td:last-child { white-space: normal; min-width: 3.5rem; }
 table.facts { table-layout: fixed; width: 100%; }
 table.facts th { width: 9rem; text-align: left; border-bottom: 1px solid #e6e6e6; font-weight: 600;
   vertical-align: top; }

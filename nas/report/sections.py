@@ -152,7 +152,9 @@ def predictor_errors(predictors: Mapping[str, LatencyPredictor]) -> str:
     content = table(columns, rows)
     for name, predictor in predictors.items():
         floor, loaded = predictor.validation.noise_floor, predictor.validation.loaded
-        if floor is not None:
+        if floor is None:
+            content += missing(f"noise floor ({name}); measure with two visits or more (--visits).")
+        else:
             content += paragraph(
                 f"Noise floor ({name}): the measured times themselves err by {floor:.1%}, by half of the "
                 "visits against the other half."
