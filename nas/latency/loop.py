@@ -10,6 +10,7 @@ import numpy as np
 
 from nas.latency.device import Pinning, describe_device, pinned
 from nas.latency.load import LoadGate
+from nas.latency.memory import measure_footprint
 from nas.latency.protocol import Network, Protocol, SessionVisitor, Step, Visit, visit_interleaved
 from nas.latency.table import LatencyTable, Source
 from nas.latency.timing import Timing
@@ -90,6 +91,9 @@ def measure_networks(
         ):
             unknown = step.network.key in ungrouped
             rows.add(step.network, replace(step.visit, outside_ms=math.nan) if unknown else step.visit)
+            if step.network.key not in rows.footprints:
+                measured = measure_footprint(step.network.model(), threads=threads)
+                rows.add_footprint(step.network.key, measured)
         return [rows.timing(network.key) for network in networks]
 
 

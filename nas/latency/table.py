@@ -1,8 +1,9 @@
 """The table of timings: append-only JSON lines of one device and one protocol.
 
 Row kinds, in the field "row": "table" (the first line: device, protocol, channel block), "source" (search
-space and skeleton that networks were drawn from), "network" (before its first visit) and "visit". Every row
-carries the fingerprint of device and protocol, so that rows put together by hand are found out.
+space and skeleton that networks were drawn from), "network" (before its first visit), "visit" and "footprint"
+(a network's size and memory; not in older tables). Every row carries the fingerprint of device and protocol,
+so that rows put together by hand are found out.
 """
 
 import io
@@ -16,6 +17,7 @@ from typing import Any, Self
 from nas.errors import UserError
 from nas.latency.device import DeviceDescription
 from nas.latency.json_lines import append, complete, lock, rows
+from nas.latency.memory import MeasuredFootprint
 from nas.latency.profile import OperatorTime, align
 from nas.latency.protocol import Network, Protocol, Visit
 from nas.latency.timing import Timing
@@ -54,6 +56,8 @@ class LatencyTable:
         self.protocol = protocol
         self.channel_block = channel_block
         self.sources: list[Source] = []
+        self.footprints: dict[str, MeasuredFootprint] = {}
+        """Size and memory by network key, as far as they were measured."""
         self._records: dict[str, _Record] = {}
         self._file: io.FileIO | None = None
 
@@ -174,6 +178,11 @@ class LatencyTable:
         """Append one visit. Raises UserError where the network has other operators than in earlier visits."""
         self._add(network.key, network.name, dict(network.description), visit)
 
+    def add_footprint(self, key: str, footprint: MeasuredFootprint) -> None:
+        """Append what a network takes besides time."""
+        self._append({"row": "footprint", "network": key, **footprint.to_json()})
+        self.footprints[key] = footprint
+
     def merge(self, other: "LatencyTable") -> int:
         """Append the sources and visits of another table of this device and protocol that are not here yet.
 
@@ -199,6 +208,9 @@ class LatencyTable:
                 if _visit_row(timing.key, visit) not in present:
                     self._add(timing.key, timing.name, timing.description, visit)
                     added += 1
+        for key, footprint in other.footprints.items():
+            if key not in self.footprints:
+                self.add_footprint(key, footprint)
         return added
 
     def _add(self, key: str, name: str, description: Mapping[str, Any], visit: Visit) -> None:
@@ -241,6 +253,8 @@ class LatencyTable:
                     self._records.setdefault(
                         row["network"], _Record(row["name"], row["description"], operators)
                     )
+                case "footprint":
+                    self.footprints[row["network"]] = MeasuredFootprint.from_json(row)
                 case "visit":
                     record = self._records[row["network"]]
                     record.visits.append(_visit(row, record.operators))
