@@ -23,6 +23,17 @@ def search(
     budget_ms: Annotated[
         list[float], typer.Option("--budget-ms", help="Most milliseconds a subnet may take; may be repeated.")
     ],
+    max_p95_ms: Annotated[
+        float | None,
+        typer.Option("--max-p95-ms", help="Most milliseconds that 95 % of a subnet's runs may take."),
+    ] = None,
+    max_memory_mb: Annotated[
+        float | None,
+        typer.Option("--max-memory-mb", help="Most memory that loading and running it may take."),
+    ] = None,
+    max_file_mb: Annotated[
+        float | None, typer.Option("--max-file-mb", help="Largest ONNX file that it may have.")
+    ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Networks to score for these budgets.")] = 200,
     metric: Annotated[str, typer.Option(help="The score to search for, e.g. AP or PCK_torso@0.2.")] = "AP",
     people: Annotated[
@@ -54,6 +65,7 @@ def search(
 ) -> None:
     """Find the most accurate subnet within each budget. The same command resumes an interrupted search."""
     from nas.cli.latency import VisitDisplay
+    from nas.search.limits import Limits
     from nas.search.run import Displays, SearchSettings, search_run
     from nas.train import RunFolder
 
@@ -71,6 +83,7 @@ def search(
         predictor=predictor,
         allow_other_device=allow_other_device,
         storage=storage,
+        limits=Limits(p95_ms=max_p95_ms, memory_mb=max_memory_mb, file_mb=max_file_mb),
     )
     result = search_run(folder, settings, displays=Displays(SearchDisplay, VisitDisplay))
     if as_json:
@@ -103,10 +116,11 @@ def print_subnets(result: "SearchResult") -> None:
             for figures in (subnet.figures() for subnet in result.subnets)
         ),
     )
+    also = " and the limits" if result.facts.get("limits") else ""
     for budget in result.unmet_ms:
         remark(
-            f"{budget:g} ms: no network was measured within it, though predicted to be; score more networks "
-            "(--trials), measure more for the predictor, or raise the budget."
+            f"{budget:g} ms: no network was measured within it{also}, though predicted to be; score more "
+            "networks (--trials), measure more for the predictor, or raise the budget."
         )
     if result.subnets and result.subnets[0].measured is None:
         remark("The predictor is of another device: nothing was measured here.")

@@ -6,6 +6,8 @@ from statistics import median
 from typing import Any, Self
 
 from nas.latency import EndToEnd, Timing
+from nas.latency.memory import MeasuredFootprint
+from nas.search.limits import Limits
 from nas.search.pareto import within
 from nas.search.values import Evaluated
 from nas.space import Arch
@@ -24,6 +26,9 @@ class Measured:
         median_ms, p95_ms: wall time of whole runs of the network.
         loaded: whether others used the processor meanwhile.
         people, detector_ms: what the end-to-end time was put together with.
+        total_p95_ms: as `ms`, of the network's 95th percentile.
+        file_bytes, peak_memory_bytes: of its ONNX file, and of loading and running it; None where that is
+            not known.
     """
 
     ms: float
@@ -34,9 +39,12 @@ class Measured:
     loaded: bool
     people: int = 1
     detector_ms: float = 0.0
+    total_p95_ms: float | None = None
+    file_bytes: int | None = None
+    peak_memory_bytes: int | None = None
 
     @classmethod
-    def of(cls, arch: Arch, timing: Timing, pays: EndToEnd) -> Self:
+    def of(cls, arch: Arch, timing: Timing, pays: EndToEnd, *, size: MeasuredFootprint | None = None) -> Self:
         """A timing as a part of what a user pays."""
         return cls(
             ms=pays.total_ms(arch, network_ms=timing.measured_ms, grouping_ms=timing.outside_ms),
@@ -47,6 +55,9 @@ class Measured:
             loaded=timing.loaded,
             people=pays.people,
             detector_ms=pays.detector_ms,
+            total_p95_ms=pays.total_ms(arch, network_ms=timing.p95_ms, grouping_ms=timing.outside_ms),
+            file_bytes=size.file_bytes if size else None,
+            peak_memory_bytes=size.peak_memory_bytes if size else None,
         )
 
     def figures(self) -> dict[str, Any]:
@@ -80,13 +91,24 @@ class Finals:
 
 
 def run_finals(
-    history: Sequence[Evaluated], budgets_ms: Sequence[float], measure: Measure, *, per_budget: int
+    history: Sequence[Evaluated],
+    budgets_ms: Sequence[float],
+    measure: Measure,
+    *,
+    per_budget: int,
+    limits: Limits | None = None,
 ) -> Finals:
     """Measure the best `per_budget` networks of each budget, and further ones while none of them fits.
 
     A predictor that is a few percent off would otherwise leave a budget empty: after the first round its
     scale is corrected by the median of measured over predicted time, and what is over by that is left out.
+    A winner keeps the limits as measured too.
     """
+    limits = limits or Limits()
+
+    def winner(budget: float) -> Finalist | None:
+        return _winner([f for f in known.values() if limits.keeps(f.measured)], budget)
+
     known: dict[str, Finalist] = {}
     open_budgets = list(budgets_ms)
     for _ in range(ROUNDS):
@@ -100,10 +122,10 @@ def run_finals(
             break
         times = measure([item.arch for item in chosen.values()])
         known.update((key, Finalist(item, times[key])) for key, item in chosen.items())
-        open_budgets = [budget for budget in open_budgets if _winner(known.values(), budget) is None]
+        open_budgets = [budget for budget in open_budgets if winner(budget) is None]
         if not open_budgets:
             break
-    return Finals({budget: _winner(known.values(), budget) for budget in budgets_ms}, tuple(known.values()))
+    return Finals({budget: winner(budget) for budget in budgets_ms}, tuple(known.values()))
 
 
 def _next(

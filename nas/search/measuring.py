@@ -25,6 +25,7 @@ from nas.latency import (
 )
 from nas.latency import Progress as TimingProgress
 from nas.latency.loop import Silent
+from nas.latency.memory import MeasuredFootprint, measure_footprint
 from nas.latency.table import Source
 from nas.space import Arch, SearchSpace
 from nas.train.run_folder import write_json
@@ -78,6 +79,18 @@ class Bench:
             return list(archs)
         visits = LatencyTable.read(self.table).visits
         return [arch for arch in archs if visits.get(self._network(arch).key, 0) < self.protocol.visits]
+
+    def footprints(self, archs: Sequence[Arch]) -> list[MeasuredFootprint]:
+        """Size of the file and peak of memory of each; those that the table holds are not measured again."""
+        networks = [self._network(arch) for arch in archs]
+        if self.table is None:
+            return [measure_footprint(network.model(), threads=self.threads) for network in networks]
+        with self._open(self.table) as rows:
+            for network in networks:
+                if network.key not in rows.footprints:
+                    measured = measure_footprint(network.model(), threads=self.threads)
+                    rows.add_footprint(network.key, measured)
+            return [rows.footprints[network.key] for network in networks]
 
     def _network(self, arch: Arch) -> Network:
         return arch_network(arch, self.tracer, precision=self.precision)

@@ -6,17 +6,18 @@ from nas.search.values import Evaluated
 
 
 def pareto_front(evaluated: Iterable[Evaluated]) -> list[Evaluated]:
-    """The networks that no other one beats in both accuracy and time, by rising time."""
+    """The networks within all limits that no other one beats in both accuracy and time, by rising time."""
     front: list[Evaluated] = []
-    for item in sorted(evaluated, key=lambda e: (e.predicted_ms, -e.accuracy)):
+    allowed = [item for item in evaluated if item.overrun == 0]
+    for item in sorted(allowed, key=lambda e: (e.predicted_ms, -e.accuracy)):
         if not front or item.accuracy > front[-1].accuracy:
             front.append(item)
     return front
 
 
 def within(evaluated: Iterable[Evaluated], budget_ms: float) -> list[Evaluated]:
-    """The networks within a budget, best first; of equally accurate ones the faster first."""
-    fitting = [item for item in evaluated if item.predicted_ms <= budget_ms]
+    """The networks within a budget and all limits, best first; of equally accurate ones the faster first."""
+    fitting = [item for item in evaluated if item.predicted_ms <= budget_ms and item.overrun == 0]
     return sorted(fitting, key=lambda e: (-e.accuracy, e.predicted_ms))
 
 

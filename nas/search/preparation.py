@@ -18,6 +18,7 @@ from nas.latency import (
 from nas.search.budgets import check_budgets
 from nas.search.estimate import Estimate
 from nas.search.evaluator import digest_files
+from nas.search.limits import Overrun, Requirements
 from nas.search.measuring import Bench, time_detector
 from nas.search.refinement import Refinement
 from nas.search.settings import Displays, SearchSettings
@@ -34,6 +35,7 @@ class Search:
         table: that the predictor was fitted on; None where it is not at hand.
         bench: measures on this machine; None where the predictor is of another one.
         detector: to be timed beside finalists.
+        requirements: limits besides the budgets.
     """
 
     run: RunFolder
@@ -45,6 +47,11 @@ class Search:
     table: Path | None
     bench: Bench | None
     detector: Network | None
+    requirements: Requirements
+
+    def overrun(self, estimate: Estimate) -> Overrun:
+        """Of the limits, as an estimate sees them."""
+        return self.requirements.overrun(estimate, p95_ratio=estimate.predictor.p95_ratio)
 
     @property
     def predictor_file(self) -> Path:
@@ -95,7 +102,9 @@ def prepare(run: RunFolder, settings: SearchSettings, displays: Displays) -> Sea
     detector, pays = _end_to_end(run, settings, space, bench)
     base = Estimate(predictor, tracer, end_to_end=pays, source=digest_files(path))
     budgets = check_budgets(settings.budgets_ms, space, base)
-    return Search(run, settings, space, tracer, base, budgets, table, bench, detector)
+    requirements = Requirements(settings.limits, tracer, precision=predictor.precision)
+    requirements.check(space, base, p95_ratio=predictor.p95_ratio, budgets_ms=budgets)
+    return Search(run, settings, space, tracer, base, budgets, table, bench, detector, requirements)
 
 
 def load_predictor(path: Path, skeleton: Skeleton, *, allow_other_device: bool = False) -> LatencyPredictor:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import optuna
 
+from nas.search.limits import Overrun, no_overrun
 from nas.search.pareto import within
 from nas.search.surrogate import Surrogate
 from nas.search.values import Cost, Evaluated
@@ -25,6 +26,9 @@ _PARENTS = 8
 _CANDIDATES = 40
 _ATTEMPTS = 50
 _STEPS = 400
+# With further limits, so many steps without progress say that the band is out of their reach.
+_PATIENCE = 40
+_INSIDE = (0.0, 0.0)
 
 Indices = dict[str, int]
 
@@ -61,16 +65,26 @@ class Proposer:
         budgets_ms: aimed at in turn.
         seed: of every draw.
         startup: so many proposals are random before any is modelled.
+        overrun: of further limits; a proposal keeps them.
     """
 
     def __init__(
-        self, space: SearchSpace, cost: Cost, *, budgets_ms: Sequence[float], seed: int, startup: int = 10
+        self,
+        space: SearchSpace,
+        cost: Cost,
+        *,
+        budgets_ms: Sequence[float],
+        seed: int,
+        startup: int = 10,
+        overrun: Overrun = no_overrun,
     ) -> None:
         self._space = space
         self._cost = cost
         self._budgets = tuple(budgets_ms)
         self._seed = seed
         self._startup = startup
+        self._overrun = overrun
+        self._patience = _STEPS if overrun is no_overrun else _PATIENCE
         self._sizes = {dimension.name: len(dimension.choices) for dimension in space.dimensions}
         self._open = tuple(name for name, size in self._sizes.items() if size > 1)
         self._distributions = index_distributions(space)
@@ -107,7 +121,8 @@ class Proposer:
         proposals = []
         for arch, name in named.items():
             predicted = self._cost(arch)
-            fitting = [budget for budget in self._budgets if predicted <= budget]
+            allowed = self._overrun(arch) == 0
+            fitting = [budget for budget in self._budgets if predicted <= budget and allowed]
             if fitting:
                 proposals.append(Proposal(arch, fitting[0], predicted, name))
         return proposals
@@ -152,13 +167,16 @@ class Proposer:
         return {name: int(index) for name, index in asked.items()}
 
     def _scored_trial(self, item: Evaluated, budget: float) -> optuna.trial.FrozenTrial:
-        """A scored network as a finished trial, infeasible by the milliseconds that it is over the budget."""
+        """A scored network as a finished trial, infeasible by what it is over the budget and the limits."""
         params = {name: i for name, i in self._space.encode(item.arch).items() if name in self._distributions}
         return optuna.create_trial(
             value=item.accuracy,
             params=params,
             distributions={name: self._distributions[name] for name in params},
-            constraints={"ms over budget": item.predicted_ms - budget},
+            constraints={
+                "ms over budget": item.predicted_ms - budget,
+                "share over limits": item.overrun,
+            },
         )
 
     def _move_into_band(
@@ -167,18 +185,20 @@ class Proposer:
         """Change one dimension at a time by one choice until the network is new and in the band."""
         indices = {**dict.fromkeys(self._sizes, 0), **indices}
         arch = self._space.decode(indices)
-        cost = self._cost(arch)
+        away, idle = self._away(arch, budget), 0
         for _ in range(_STEPS):
-            away = self._outside(cost, budget)
-            if away == 0 and arch.id not in seen:
+            usable = self._overrun(arch) == 0 and self._cost(arch) <= budget and arch.id not in seen
+            if usable and (away == _INSIDE or idle >= self._patience):
                 return arch
             moved = self._step(indices, rng)
             candidate = self._space.decode(moved)
-            changed = self._cost(candidate)
-            if away == 0 or self._outside(changed, budget) <= away:
-                indices, arch, cost = moved, candidate, changed
+            changed = self._away(candidate, budget)
+            idle = 0 if changed < away else idle + 1
+            if away == _INSIDE or changed <= away:
+                indices, arch, away = moved, candidate, changed
         # A space may hold nothing in the band: whatever fits the budget and is new is then good enough.
-        return arch if cost <= budget and arch.id not in seen else None
+        usable = self._overrun(arch) == 0 and self._cost(arch) <= budget and arch.id not in seen
+        return arch if usable else None
 
     def _step(self, indices: Indices, rng: np.random.Generator) -> Indices:
         if not self._open:
@@ -187,9 +207,13 @@ class Proposer:
         index = indices[name] + (1 if rng.random() < 0.5 else -1)
         return {**indices, name: min(max(index, 0), self._sizes[name] - 1)}
 
-    def _outside(self, cost: float, budget: float) -> float:
-        """How far a predicted time lies outside the band, in ms; 0 within."""
-        return max(cost - budget, self._lowest[budget] - cost, 0.0)
+    def _away(self, arch: Arch, budget: float) -> tuple[float, float]:
+        """How far a network is over the limits, and how far its predicted time lies outside the band, in ms.
+
+        The limits come first: what is cheap enough for them may lie below the band.
+        """
+        cost = self._cost(arch)
+        return self._overrun(arch), max(cost - budget, self._lowest[budget] - cost, 0.0)
 
     def _complete(self, arch: Arch, rng: np.random.Generator) -> Indices:
         """The arch's indices, and random ones for what it leaves inactive."""

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import optuna
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas.errors import UserError
+from nas.search.limits import Overrun, no_overrun
 from nas.search.proposal import Proposal, index_distributions
 from nas.search.values import Cost, Evaluated, Scores
 from nas.space import Arch, SearchSpace
@@ -65,17 +66,30 @@ class SearchRecord:
         key: digest of the weights and images that networks are scored with.
         metric: the score that is searched for.
         cost: predicted ms; applied afresh, since a predictor may have been refitted.
+        overrun: of the limits of this search, applied afresh as well.
+        limits: these limits by name.
         predictor: digest of what predicts; kept with every trial.
     """
 
     def __init__(
-        self, space: SearchSpace, *, storage: str, key: str, metric: str, cost: Cost, predictor: str = ""
+        self,
+        space: SearchSpace,
+        *,
+        storage: str,
+        key: str,
+        metric: str,
+        cost: Cost,
+        predictor: str = "",
+        overrun: Overrun = no_overrun,
+        limits: Mapping[str, float] | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
         self._metric = metric
         self._cost = cost
         self._predictor = predictor
+        self._overrun = overrun
+        self._limits = dict(limits or {})
         self._arch = cache(_parse_arch)
         self._distributions = index_distributions(space)
         try:
@@ -93,18 +107,23 @@ class SearchRecord:
         """The study's name in its storage."""
         return self._study.study_name
 
-    def use(self, cost: Cost, *, predictor: str) -> None:
+    def use(self, cost: Cost, *, predictor: str, overrun: Overrun = no_overrun) -> None:
         """From now on take times from another predictor; those of former trials too."""
         self._cost = cost
         self._predictor = predictor
+        self._overrun = overrun
 
     def history(self) -> list[Evaluated]:
         """Every network scored so far, in order, with times by the present predictor."""
         return [self._evaluated(trial) for trial in self._trials()]
 
     def count(self, budgets_ms: Sequence[float]) -> int:
-        """How many networks were scored by searches for exactly these budgets."""
-        return sum(trial.user_attrs.get("budgets_ms") == list(budgets_ms) for trial in self._trials())
+        """How many networks were scored by searches for exactly these budgets and this search's limits."""
+        wanted = list(budgets_ms), self._limits
+        return sum(
+            (trial.user_attrs.get("budgets_ms"), trial.user_attrs.get("limits", {})) == wanted
+            for trial in self._trials()
+        )
 
     def add(self, proposal: Proposal, scores: Scores, *, budgets_ms: Sequence[float]) -> Evaluated:
         """Keep one scored network; over the largest budget it counts as infeasible.
@@ -132,6 +151,7 @@ class SearchRecord:
                     "predictor": self._predictor,
                     "aimed_at_ms": proposal.budget_ms,
                     "budgets_ms": list(budgets_ms),
+                    "limits": self._limits,
                 },
                 constraints={"ms over the largest budget": item.predicted_ms - max(budgets_ms)},
             )
@@ -144,7 +164,7 @@ class SearchRecord:
     def _evaluated(self, trial: optuna.trial.FrozenTrial) -> Evaluated:
         arch = self._arch(trial.user_attrs["arch"])
         scores: dict[str, Any] = trial.user_attrs["scores"]
-        return Evaluated(arch, self._cost(arch), scores[self._metric], scores)
+        return Evaluated(arch, self._cost(arch), scores[self._metric], scores, self._overrun(arch))
 
 
 def _parse_arch(text: str) -> Arch:

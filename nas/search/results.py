@@ -46,6 +46,7 @@ class Predicted:
 
 _MEASURED = (
     "measured_ms", "network_ms", "grouping_ms", "median_ms", "p95_ms", "loaded", "people", "detector_ms",
+    "total_p95_ms", "file_bytes", "peak_memory_bytes",
 )  # fmt: skip
 
 

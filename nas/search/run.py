@@ -58,6 +58,8 @@ def search_run(
         metric=settings.metric,
         cost=search.base,
         predictor=search.base.source,
+        overrun=search.overrun(search.base),
+        limits=settings.limits.given,
     )
     refinement = search.refinement(record.name)
     estimate = _score(search, evaluator, record, refinement, displays)
@@ -97,10 +99,17 @@ def _score(
     cache = EvaluationCache(search.run.search_folder / "evaluations.jsonl")
     estimate = refinement.estimate() if refinement else search.base
     for milestone in refinement.milestones(settings.trials) if refinement else (settings.trials,):
-        record.use(estimate, predictor=estimate.source)
+        overrun = search.overrun(estimate)
+        record.use(estimate, predictor=estimate.source, overrun=overrun)
         with displays.scoring() as report:
             history = score_networks(
-                Proposer(search.space, estimate, budgets_ms=search.budgets, seed=settings.seed),
+                Proposer(
+                    search.space,
+                    estimate,
+                    budgets_ms=search.budgets,
+                    seed=settings.seed,
+                    overrun=overrun,
+                ),
                 evaluator,
                 record=record,
                 cache=cache,
@@ -111,7 +120,7 @@ def _score(
             )
         if refinement:
             estimate = refinement(history, scored=milestone, trials=settings.trials)
-    record.use(estimate, predictor=estimate.source)
+    record.use(estimate, predictor=estimate.source, overrun=search.overrun(estimate))
     return estimate
 
 
@@ -132,7 +141,13 @@ def _choose(
     def measure(archs: Sequence[Arch]) -> dict[str, Measured]:
         return _measure(search, bench, archs)
 
-    finals = run_finals(history, search.budgets, measure, per_budget=search.settings.finalists)
+    finals = run_finals(
+        history,
+        search.budgets,
+        measure,
+        per_budget=search.settings.finalists,
+        limits=search.settings.limits,
+    )
     predicted = {
         finalist.item.arch.id: _predicted(estimate, finalist.item.arch, fitted=fitted)
         for finalist in finals.measured
@@ -155,10 +170,14 @@ def _choose(
 def _measure(search: Search, bench: Bench, archs: Sequence[Arch]) -> dict[str, Measured]:
     """Time networks side by side, and the person detector among them: its time of the same minutes counts."""
     timings = bench(archs, alongside=[search.detector] if search.detector else [])
+    sizes = bench.footprints(archs)
     pays = search.base.end_to_end
     if search.detector:
         pays = replace(pays, detector_ms=paid_ms(timings[-1]))
-    return {arch.id: Measured.of(arch, found, pays) for arch, found in zip(archs, timings, strict=False)}
+    return {
+        arch.id: Measured.of(arch, found, pays, size=size)
+        for arch, found, size in zip(archs, timings, sizes, strict=False)
+    }
 
 
 def _predicted(estimate: Estimate, arch: Arch, *, fitted: Collection[str] = ()) -> Predicted:
@@ -176,6 +195,7 @@ def _facts(
         "study": record.name,
         "metric": settings.metric,
         "budgets_ms": list(search.budgets),
+        "limits": dict(settings.limits.given),
         "people": settings.people,
         "detector": str(settings.detector) if settings.detector else None,
         "detector_ms": search.base.end_to_end.detector_ms,

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nas.latency import Progress as TimingProgress
+from nas.search.limits import Limits
 from nas.search.loop import Report
 
 
@@ -26,6 +27,7 @@ class SearchSettings:
         predictor: None for the run folder's own.
         allow_other_device: search with a predictor of another device; nothing is measured then.
         storage: an Optuna storage URL; None for sqlite in the run folder.
+        limits: hard ones, besides the budgets.
     """
 
     budgets_ms: Sequence[float]
@@ -40,6 +42,7 @@ class SearchSettings:
     predictor: Path | None = None
     allow_other_device: bool = False
     storage: str | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,14 @@ class Evaluated:
         predicted_ms: of the current predictor.
         accuracy: the figure that is searched for; higher is better.
         scores: every figure of the evaluation.
+        overrun: by how much it is over the limits besides milliseconds, as shares of them.
     """
 
     arch: Arch
     predicted_ms: float
     accuracy: float
     scores: Scores = field(default_factory=dict, hash=False)
+    overrun: float = 0.0
 
 
 @dataclass(frozen=True)
