@@ -76,7 +76,7 @@ def main() -> None:
             summary[precision]["coefficients"] = fitted(of)
     print(json.dumps(summary, indent=1))
     if options.out:
-        options.out.write_text(json.dumps(summary | {"rows": rows}, indent=1) + "\n")
+        options.out.write_text(json.dumps(summary, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -66,6 +66,13 @@ class Constant(Symbol):
     def apply(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return self.pool.apply(function, args, kwargs)
 
+    @property
+    def stored_bytes(self) -> int:
+        """Of its entries, as a model stores them: one for all where they are known to be equal."""
+        if isinstance(self.source, Given) and _is_uniform(self.source.tensor):
+            return self.source.tensor.element_size()
+        return self.type.bytes
+
     def __repr__(self) -> str:
         return f"Constant({list(self.shape)}, {self.source})"
 
@@ -94,7 +101,7 @@ class ConstantPool:
                 "a tensor made in a module's __init__ is used in its forward: register it as a buffer"
             )
         tensor = tensor.detach()
-        uniform = tensor.numel() > 0 and all(stride == 0 for stride in tensor.stride())
+        uniform = _is_uniform(tensor)
         values = tensor.flatten()[:1] if uniform else tensor
         key = ("given", tensor.dtype, tensor.shape, uniform, values.cpu().contiguous().numpy().tobytes())
         given: Constant = self._intern(
@@ -167,6 +174,11 @@ class Evaluator:
 
     def _resolve(self, leaf: Any) -> Any:
         return self(leaf) if isinstance(leaf, Constant) else leaf
+
+
+def _is_uniform(tensor: Tensor) -> bool:
+    """Whether all entries are one."""
+    return tensor.numel() > 0 and all(stride == 0 for stride in tensor.stride())
 
 
 def leaves_of(constant: Constant) -> set[Leaf]:
