@@ -77,7 +77,7 @@ class Fragment:
     types: tuple[TensorType, ...]
     form: Any
     macs: int
-    _totals: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _memory: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def weights(self) -> dict[int, Constant]:
@@ -92,15 +92,31 @@ class Fragment:
 
     def total(self, measure: Callable[[Operator], T], zero: T) -> T:
         """The sum of a measure over all operators; remembered by every fragment."""
-        if measure not in self._totals:
+
+        def add() -> T:
             total: Any = zero
             for step in self.steps:
                 total = total + (
                     step.fragment.total(measure, zero) if isinstance(step, Call) else measure(step)
                 )
-            self._totals[measure] = total
-        result: T = self._totals[measure]
-        return result
+            result: T = total
+            return result
+
+        return self.remember(measure, add)
+
+    def remember(self, key: Any, make: Callable[[], T]) -> T:
+        """What `make` gives, from the second call with a key on without calling it."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        found: T = self._memory[key]
+        return found
+
+    @cached_property
+    def makes(self) -> int:
+        """How many edges the operators give, those of inner fragments included."""
+        return sum(
+            step.fragment.makes if isinstance(step, Call) else len(step.outputs) for step in self.steps
+        )
 
     def flatten(self) -> tuple[list[Step], list[int]]:
         """All operators in an order of execution, and the unique id of each of this fragment's own ids.

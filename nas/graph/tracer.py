@@ -68,7 +68,7 @@ class Tracer:
         images = TensorType(torch.Size((1, 3, *arch.resolution)), torch.float32)
         frame = Frame("", self._pool, [images])
         self._frames = [frame]
-        with _collector_paused():
+        with collector_paused():
             raw = self._net.run(frame.inputs[0], arch, self._run)
             decoded = self._net.decode(raw, arch)
         return Graph(
@@ -166,7 +166,7 @@ class _Memory:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """No garbage collection: tracing leaves no cycles, and what it keeps would be scanned again and again."""
     enabled = gc.isenabled()
     gc.disable()

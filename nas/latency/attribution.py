@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel, Placed
+from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel
+from nas.latency.mirror import Placed
 from nas.latency.timing import Timing
 
 Floats = NDArray[np.float64]

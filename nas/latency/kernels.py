@@ -1,25 +1,23 @@
-"""What onnxruntime makes of a network: the kernels that run after its fusions, in its layouts.
+"""What onnxruntime runs: kernels, and the rules by which operators become kernels.
 
-A mirror in Python of those of onnxruntime's graph optimisations that change what CPU time is spent on, so
-that a network's kernels are known without onnxruntime: batch norms are folded into convolutions, activations
-and sums are fused into them, and convolutions work on channels in blocks, which pads channels and needs
-reorders between blocked and plain tensors (rules: onnxruntime's ConvActivationFusion and NchwcTransformer).
+Convolutions work on channels in blocks, which pads channels; what else works on blocked tensors, and what is
+fused, follows onnxruntime's ConvActivationFusion and NchwcTransformer. `nas.latency.mirror` applies the rules
+to whole networks.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from nas.graph import Graph, Operator
-    from nas.graph.operator import Source, Step
+    from nas.graph import Operator
 
 REORDER_IN, REORDER_OUT = "reorder.in", "reorder.out"
 
-_CONVOLUTIONS = frozenset({"conv", "conv_transpose"})
 # Fused into the convolution before them; the second group also after a sum was fused.
-_ACTIVATIONS = ("relu", "sigmoid", "tanh", "relu6", "leaky_relu", "hardsigmoid")
-_ACTIVATIONS_AFTER_SUM = frozenset({"relu", "sigmoid", "tanh"})
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "relu6", "leaky_relu", "hardsigmoid")
+ACTIVATIONS_AFTER_SUM = frozenset({"relu", "sigmoid", "tanh"})
+
+_CONVOLUTIONS = frozenset({"conv", "conv_transpose"})
 _BLOCKED_POOLS = frozenset({"max_pool", "avg_pool"})
 _BYTES = 4
 
@@ -55,17 +53,8 @@ class Kernel(NamedTuple):
     summed: int = 0
 
 
-@dataclass(slots=True)
-class Placed:
-    """A kernel, the module that it belongs to, and the edges of the traced graph that it makes."""
-
-    kernel: Kernel
-    scope: str
-    edges: list[int]
-
-
-class KernelMirror:
-    """Gives the kernels of traced networks.
+class KernelRules:
+    """What onnxruntime makes of single operators.
 
     Args:
         channel_block: channels that convolutions compute at once; 1 for machines without blocked layouts.
@@ -73,17 +62,12 @@ class KernelMirror:
 
     def __init__(self, channel_block: int) -> None:
         self._block = channel_block
-        self._known: dict[int, tuple[Operator, Kernel]] = {}
-
-    def __call__(self, graph: "Graph") -> list[Placed]:
-        """The kernels of a network in an order of execution; reorders come last."""
-        return _Pass(self, graph).run()
 
     def pad(self, channels: int) -> int:
         """Channels after padding to whole blocks."""
         return -(-channels // self._block) * self._block
 
-    def is_blocked(self, operator: "Operator") -> bool:
+    def works_on_blocks(self, operator: "Operator") -> bool:
         """Whether a convolution or pooling works on blocked tensors."""
         if self._block == 1:
             return False
@@ -107,19 +91,23 @@ class KernelMirror:
         weight = operator.input_types[1]
         return weight is not None and weight.shape[1] < self._block
 
-    def plain_kernel(self, operator: "Operator") -> Kernel:
-        """The kernel of an operator on its own."""
-        key = id(operator)
-        if key not in self._known:
-            self._known[key] = (operator, self._describe(operator))
-        return self._known[key][1]
-
-    def blocked(self, kernel: Kernel) -> Kernel:
-        """An entry-by-entry kernel on blocked tensors, whose channels are padded."""
-        ratio = self.pad(kernel.outputs) / kernel.outputs if kernel.outputs else 1.0
+    def entrywise(self, operator: "Operator") -> Kernel:
+        """The kernel of an operator that works entry by entry on blocked tensors: channels are padded."""
+        kernel = self.kernel(operator)
+        ratio = self.pad(kernel.outputs) / kernel.outputs
         return kernel._replace(read=round(kernel.read * ratio), written=round(kernel.written * ratio))
 
-    def _describe(self, operator: "Operator") -> Kernel:
+    def reorder(self, kind: str, shape: Sequence[int]) -> Kernel:
+        """The kernel that brings a tensor of this shape into blocks, or out of them."""
+        _, channels, height, width = shape
+        padded, cells = self.pad(channels), height * width
+        read, written = (channels, padded) if kind == REORDER_IN else (padded, channels)
+        return Kernel(
+            kind, 0, read * cells * _BYTES, written * cells * _BYTES, 0, read, written, height, width
+        )
+
+    def kernel(self, operator: "Operator") -> Kernel:
+        """The kernel of an operator on its own."""
         from nas.graph import features
 
         found = features(operator)
@@ -139,7 +127,7 @@ class KernelMirror:
         assert source is not None
         assert weight is not None
         kernel = kernel._replace(size=max(weight.shape[2:]), stride=max(operator.attributes["strides"]))
-        if not self.is_blocked(operator):
+        if not self.works_on_blocks(operator):
             return kernel
         group = operator.attributes["group"]
         plain = self.reads_plain(operator)
@@ -156,161 +144,3 @@ class KernelMirror:
             inputs=inputs,
             outputs=outputs,
         )
-
-
-class _Pass:
-    """One network's way through the mirror."""
-
-    def __init__(self, mirror: KernelMirror, graph: "Graph") -> None:
-        self._mirror = mirror
-        wanted = [edge for edge in graph.outputs.values() if isinstance(edge, int)]
-        self._steps, self._uses = _needed(graph.steps, wanted)
-        self._makers: dict[int, Step] = {edge: step for step in self._steps for edge in step.outputs}
-        self._placed: list[Placed] = []
-        # Edge -> the kernel that leaves it; edge -> logical channels, for edges in blocks.
-        self._left: dict[int, Placed] = {}
-        self._blocked: dict[int, int] = {}
-        self._plain_reads: set[int] = set(wanted)
-        self._reordered: set[int] = set()
-        self._folded = self._foldable()
-
-    def run(self) -> list[Placed]:
-        for step in self._steps:
-            self._take(step)
-        return [*self._placed, *self._reorders()]
-
-    def _take(self, step: "Step") -> None:
-        operator, (output, *_) = step.operator, step.outputs
-        kind = operator.kind
-        if output in self._folded or self._fuses(step):
-            self._extend(_edges(step)[0], output)
-        elif self._mirror.is_blocked(operator):
-            self._read_blocked(step)
-            self._place(self._mirror.plain_kernel(operator), step, blocked=True)
-        elif kind == "add" and (summed := self._fused_sum(step)) is not None:
-            kernel = self._left[summed].kernel
-            self._left[summed].kernel = kernel._replace(summed=1, read=kernel.read + kernel.written)
-            self._extend(summed, output)
-        elif self._stays_blocked(step):
-            kernel = self._mirror.blocked(self._mirror.plain_kernel(operator))
-            self._place(kernel, step, blocked=True)
-        else:
-            self._plain_reads.update(_edges(step))
-            self._place(self._mirror.plain_kernel(operator), step, blocked=False)
-
-    def _place(self, kernel: Kernel, step: "Step", *, blocked: bool) -> None:
-        placed = Placed(kernel, step.operator.scope, list(step.outputs))
-        self._placed.append(placed)
-        for edge in step.outputs:
-            self._left[edge] = placed
-            if blocked:
-                self._blocked[edge] = step.operator.shape[1]
-
-    def _extend(self, edge: int, output: int) -> None:
-        """Let the kernel that leaves an edge leave the output in its place."""
-        placed = self._left[edge]
-        placed.edges.append(output)
-        self._left[output] = placed
-        if edge in self._blocked:
-            self._blocked[output] = self._blocked[edge]
-
-    def _foldable(self) -> set[int]:
-        """Outputs of the batch norms that are folded away."""
-        from nas.graph.fold import convolutions_before
-
-        def maker(edge: "Source") -> "Step | None":
-            return self._makers.get(edge) if isinstance(edge, int) and self._uses[edge] == 1 else None
-
-        folded = set()
-        for step in self._steps:
-            if step.operator.kind == "batch_norm" and convolutions_before(step.inputs[0], maker):
-                folded.add(step.outputs[0])
-        return folded
-
-    def _fuses(self, step: "Step") -> bool:
-        """Whether an activation disappears in the convolution before it; notes it there."""
-        kind = step.operator.kind
-        if kind not in _ACTIVATIONS:
-            return False
-        (edge,) = _edges(step)
-        if self._uses[edge] != 1 or edge not in self._left:
-            return False
-        placed = self._left[edge]
-        kernel = placed.kernel
-        if not kernel.kind.startswith("conv.") or kernel.activation:
-            return False
-        if kernel.summed and kind not in _ACTIVATIONS_AFTER_SUM:
-            return False
-        placed.kernel = kernel._replace(activation=1 + _ACTIVATIONS.index(kind))
-        return True
-
-    def _fused_sum(self, step: "Step") -> int | None:
-        """The input whose convolution takes the sum of two blocked tensors upon itself."""
-        if not self._stays_blocked(step):
-            return None
-        for edge in _edges(step):
-            kernel = self._left[edge].kernel
-            alone = self._uses[edge] == 1 and not kernel.activation and not kernel.summed
-            if alone and kernel.kind.startswith("conv."):
-                return edge
-        return None
-
-    def _stays_blocked(self, step: "Step") -> bool:
-        """Whether an operator that is no convolution works on blocked tensors as they are."""
-        operator, edges = step.operator, _edges(step)
-        if len(edges) != len(step.inputs) or not all(edge in self._blocked for edge in edges):
-            return False
-        match operator.kind:
-            case "add" | "mul":
-                return operator.input_types[0] == operator.input_types[1]
-            case "relu" | "sigmoid" | "tanh" | "silu":
-                return True
-            case "cat":
-                aligned = all(self._mirror.pad(self._blocked[edge]) == self._blocked[edge] for edge in edges)
-                return aligned and operator.attributes.get("axis") == 1
-            case "interpolate":
-                whole = all(scale == int(scale) for scale in operator.attributes["scales"])
-                return bool(operator.attributes["mode"] == "nearest" and whole)
-        return False
-
-    def _read_blocked(self, step: "Step") -> None:
-        """Note what a blocked kernel does to the layout of its input."""
-        edge = _edges(step)[0]
-        if self._mirror.reads_plain(step.operator):
-            self._plain_reads.add(edge)
-        elif edge not in self._blocked:
-            self._reordered.add(edge)
-
-    def _reorders(self) -> Iterator[Placed]:
-        for edge in sorted(self._reordered):
-            yield self._reorder(REORDER_IN, edge)
-        for edge in sorted(self._plain_reads & self._blocked.keys()):
-            yield self._reorder(REORDER_OUT, edge)
-
-    def _reorder(self, kind: str, edge: int) -> Placed:
-        step = self._makers[edge]
-        _, channels, height, width = step.operator.output_types[step.outputs.index(edge)].shape
-        padded = self._mirror.pad(channels)
-        read, written = (channels, padded) if kind == REORDER_IN else (padded, channels)
-        cells = height * width
-        kernel = Kernel(
-            kind, 0, read * cells * _BYTES, written * cells * _BYTES, 0, read, written, height, width
-        )
-        return Placed(kernel, step.operator.scope, [edge])
-
-
-def _edges(step: "Step") -> list[int]:
-    """The edges that an operator reads; its other inputs are constants."""
-    return [edge for edge in step.inputs if isinstance(edge, int)]
-
-
-def _needed(steps: Sequence["Step"], wanted: Sequence[int]) -> tuple[list["Step"], Mapping[int, int]]:
-    """The operators that the wanted edges depend on, and how often each edge is read."""
-    uses: dict[int, int] = dict.fromkeys(wanted, 1)
-    kept = []
-    for step in reversed(steps):
-        if any(edge in uses for edge in step.outputs):
-            kept.append(step)
-            for edge in _edges(step):
-                uses[edge] = uses.get(edge, 0) + 1
-    return kept[::-1], uses

@@ -8,8 +8,8 @@ import numpy as np
 
 from nas.latency.channel_block import detect_channel_block
 from nas.latency.drawing import draw_archs
-from nas.latency.kernels import KernelMirror
 from nas.latency.loop import Progress, Silent, measure_networks
+from nas.latency.mirror import KernelMirror
 from nas.latency.networks import Precision, arch_network
 from nas.latency.protocol import Network, Protocol
 from nas.latency.table import Source

@@ -19,7 +19,8 @@ from nas.latency.baselines import BASELINES, macs_line
 from nas.latency.device import DeviceDescription, describe_device
 from nas.latency.endtoend import EndToEnd
 from nas.latency.kernel_model import KernelModel
-from nas.latency.kernels import Kernel, KernelMirror
+from nas.latency.kernels import Kernel
+from nas.latency.mirror import KernelMirror
 from nas.latency.networks import ArchTracer
 from nas.latency.protocol import Protocol
 from nas.latency.samples import FP32, Samples, TracerOfSpaces, mirror_of
@@ -263,8 +264,11 @@ class LatencyPredictor:
         return tuple(sorted({kernel.kind for kernel in kernels if not self.model.roofline.knows(kernel)}))
 
     def _kernels(self, archs: Sequence[Arch], tracer: ArchTracer | None) -> list[list[Kernel]]:
+        from nas.graph.tracer import collector_paused
+
         trace = tracer or self._trace
-        return [[placed.kernel for placed in self._mirror(trace(arch))] for arch in archs]
+        with collector_paused():
+            return [[placed.kernel for placed in self._mirror(trace(arch))] for arch in archs]
 
     def _predict(self, networks: Sequence[Sequence[Kernel]]) -> Floats:
         new = list(

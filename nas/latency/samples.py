@@ -9,7 +9,7 @@ import numpy as np
 
 from nas.errors import UserError
 from nas.latency.attribution import TimedKernels, take_apart
-from nas.latency.kernels import KernelMirror
+from nas.latency.mirror import KernelMirror
 from nas.latency.networks import ArchTracer
 from nas.latency.table import LatencyTable
 from nas.latency.timing import Timing

@@ -9,7 +9,8 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from nas.latency.device import DeviceDescription
-from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel, KernelMirror
+from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel
+from nas.latency.mirror import KernelMirror
 from nas.latency.profile import OperatorTime
 from nas.latency.protocol import Network, Visit
 

@@ -10,7 +10,8 @@ from latency_samples import BLOCK
 
 from nas.graph import Graph, Tracer, to_onnx
 from nas.latency.channel_block import detect_channel_block
-from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel, KernelMirror, Placed
+from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel
+from nas.latency.mirror import KernelMirror, Placed
 from nas.latency.profile import OperatorTime, parse_profile
 from nas.latency.session import open_session, random_feed
 from nas.space import Arch, SearchSpace
@@ -96,3 +97,14 @@ def test_every_edge_is_made_by_one_kernel() -> None:
     fused = [placed.kernel for placed in own if len(placed.edges) > 1]
     assert any(kernel.summed for kernel in fused)
     assert any(kernel.activation for kernel in fused)
+
+
+@pytest.mark.parametrize("name", ["person-crop", "litepose"])
+def test_what_is_remembered_of_other_networks_changes_nothing(name: str) -> None:
+    space, mirror = SearchSpace.load(name), KernelMirror(BLOCK)
+    warm = Tracer(space, "coco17")
+    archs = _archs(space, 25)
+    remembered = [mirror(warm(arch)) for arch in archs]
+    for arch, placed in zip(archs, remembered, strict=True):
+        assert mirror(Tracer(arch, "coco17")(arch)) == placed
+        assert mirror(warm(arch)) == placed

@@ -12,7 +12,8 @@ from nas.latency.attribution import TimedKernels, take_apart
 from nas.latency.baselines import BASELINES, Fitted
 from nas.latency.boosting import BoostedResidual, _features
 from nas.latency.kernel_model import KernelModel
-from nas.latency.kernels import Kernel, KernelMirror
+from nas.latency.kernels import Kernel
+from nas.latency.mirror import KernelMirror
 from nas.latency.roofline import Roofline, terms
 from nas.latency.timing import Timing
 from nas.latency.uncertainty import Novelty, Uncertainty

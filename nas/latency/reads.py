@@ -1,0 +1,102 @@
+"""Who reads what in a traced fragment: the part of it that is needed, and how its edges are used."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from nas.graph.fragments import Call, Fragment
+    from nas.graph.operator import Step
+
+_OUTPUT = "output"
+# Calls that make fewer edges than this are not worth remembering what becomes of them.
+LARGE = 8
+
+Kinds = tuple[str, ...]
+Reads = Mapping[int, Kinds]
+"""Edge -> kinds of the operators that read it; an output counts as read."""
+
+
+class Needed(NamedTuple):
+    """The part of a fragment that some outputs depend on; ids are the fragment's own, or its unique ones.
+
+    Args:
+        steps: operators, and calls with those of their outputs that are needed; and how many edges the steps
+            before, needed or not, make.
+        outputs: the id of every output of the fragment.
+        reads: who reads an id, at any depth.
+    """
+
+    steps: tuple[tuple["Step | Call", tuple[int, ...], int], ...]
+    outputs: Sequence[int]
+    reads: Reads
+
+
+def needed_of(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
+    """What of a fragment the outputs of these indices depend on; remembered by the fragment."""
+    found: Needed = fragment.remember(("needed", outputs), lambda: _find(fragment, outputs))
+    return found
+
+
+def _find(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
+    from nas.graph.fragments import Call
+
+    steps, ids = _steps(fragment)
+    own_outputs = [ids[own] for own in fragment.outputs]
+    reads: dict[int, Kinds] = {own_outputs[index]: (_OUTPUT,) for index in outputs}
+    kept: list[tuple[Step | Call, tuple[int, ...], int]] = []
+
+    def read(own: int, kinds: Kinds) -> None:
+        reads[own] = (*reads[own], *kinds) if own in reads else kinds
+
+    for step, start in reversed(steps):
+        if not isinstance(step, Call):
+            if any(output in reads for output in step.outputs):
+                kept.append((step, (), start))
+                for own in edges_of(step):
+                    read(own, (step.operator.kind,))
+            continue
+        inner = tuple(index for index in range(len(step.fragment.outputs)) if step.first + index in reads)
+        if inner:
+            kept.append((step, inner, start))
+            deeper = needed_of(step.fragment, inner)
+            for position, argument in enumerate(step.arguments):
+                if kinds := inside(deeper.reads.get(position, ())):
+                    read(argument, kinds)
+            for index in inner:
+                # What is passed through is read by whoever reads it outside.
+                if deeper.outputs[index] < step.fragment.inputs:
+                    read(step.arguments[deeper.outputs[index]], reads[step.first + index])
+    return Needed(tuple(reversed(kept)), own_outputs, reads)
+
+
+def _steps(fragment: "Fragment") -> tuple[list[tuple["Step | Call", int]], Sequence[int]]:
+    """The steps with how many edges those before make, and the id that stands for each of the fragment's own.
+
+    A fragment without large calls is flattened: going into every single layer would take longer.
+    """
+    from nas.graph.fragments import Call
+    from nas.graph.operator import Step
+
+    if all(step.fragment.makes < LARGE for step in fragment.steps if isinstance(step, Call)):
+        flat, ids = fragment.flatten()
+        return [(step, step.outputs[0] - fragment.inputs) for step in flat], ids
+    steps: list[tuple[Step | Call, int]] = []
+    made = 0
+    for step in fragment.steps:
+        if isinstance(step, Call):
+            steps.append((step, made))
+            made += step.fragment.makes
+        else:
+            steps.append((Step(step, step.inputs, step.outputs), made))
+            made += len(step.outputs)
+    return steps, range(fragment.size)
+
+
+def inside(kinds: Kinds) -> Kinds:
+    """Readers without the world outside."""
+    return tuple(kind for kind in kinds if kind != _OUTPUT) if _OUTPUT in kinds else kinds
+
+
+def edges_of(step: "Step") -> list[int]:
+    """The edges that an operator reads; its other inputs are constants."""
+    return [edge for edge in step.inputs if isinstance(edge, int)]
