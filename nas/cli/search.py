@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nas.search.results import SearchResult
 
 _SECONDS_PER_LINE = 15.0
+_LIMITS = {"p95_ms": "95 % of runs, ms", "memory_mb": "memory, MB", "file_mb": "file, MB"}
 
 
 def search(
@@ -116,6 +117,18 @@ def print_subnets(result: "SearchResult") -> None:
             for figures in (subnet.figures() for subnet in result.subnets)
         ),
     )
+    if result.facts.get("limits"):
+        print_table(
+            "Limits, measured",
+            (
+                "subnet",
+                *(f"{_LIMITS[name]} (at most {limit:g})" for name, limit in result.facts["limits"].items()),
+            ),
+            (
+                (subnet.name, *(_limited(subnet.figures(), name) for name in result.facts["limits"]))
+                for subnet in result.subnets
+            ),
+        )
     also = " and the limits" if result.facts.get("limits") else ""
     for budget in result.unmet_ms:
         remark(
@@ -124,6 +137,15 @@ def print_subnets(result: "SearchResult") -> None:
         )
     if result.subnets and result.subnets[0].measured is None:
         remark("The predictor is of another device: nothing was measured here.")
+
+
+def _limited(figures: Mapping[str, Any], limit: str) -> float | None:
+    """What is held against a limit, in its unit."""
+    if limit == "p95_ms":
+        value: float | None = figures["total_p95_ms"]
+        return value
+    size = figures["peak_memory_bytes" if limit == "memory_mb" else "file_bytes"]
+    return None if size is None else size / 1e6
 
 
 def print_comparison(result: "SearchResult") -> None:

@@ -13,7 +13,16 @@ import pytest
 
 from nas.errors import UserError
 from nas.graph import Tracer, to_onnx
-from nas.latency import LatencyPredictor, LatencyTable, Plan, Protocol, Step, measure_space
+from nas.latency import (
+    LatencyPredictor,
+    LatencyTable,
+    Plan,
+    Protocol,
+    Step,
+    measure_space,
+    time_networks,
+)
+from nas.search.limits import Limits
 from nas.search.run import Displays, SearchSettings, load_predictor, predicted_cost, search_run
 from nas.space import Arch, SearchSpace, Skeleton
 from nas.train import RunFolder, load_config
@@ -248,3 +257,48 @@ def test_an_untrained_run_is_refused(tmp_path: Path) -> None:
     untrained = RunFolder.start(tmp_path / "new", load_config("demo"))
     with pytest.raises(UserError, match="no trained supernet"):
         search_run(untrained, settings_for((1.0,)))
+
+
+def test_two_threads_and_limits_hold_for_what_is_measured(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "two.jsonl"
+    protocol = Protocol(visits=1, warmups=1, runs=3, patience=0)
+    space, skeleton = run.config().load_space(), Skeleton.load("coco17")
+    measure_space(space, skeleton, samples=8, table=table, threads=2, protocol=protocol)
+    predictor = LatencyPredictor.fit(LatencyTable.read(table))
+    assert predictor.device.threads == 2
+    predictor.save(tmp_path / "predictor.json")
+
+    threads: list[int] = []
+
+    def noting(*args: object, **kwargs: object) -> object:
+        threads.append(kwargs["threads"])  # type: ignore[arg-type]
+        return time_networks(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("nas.search.measuring.time_networks", noting)
+    tracer = Tracer(space, "coco17")
+    cost = predicted_cost(predictor, tracer)
+    rng = np.random.default_rng(0)
+    archs = [space.sample(rng) for _ in range(30)]
+    file_mb = float(np.median([len(to_onnx(tracer(arch)).SerializeToString()) for arch in archs])) / 1e6
+    settings = SearchSettings(
+        budgets_ms=[max(map(cost, archs))],
+        trials=5,
+        metric="PCK_torso@0.5",
+        finalists=2,
+        predictor=tmp_path / "predictor.json",
+        limits=Limits(file_mb=file_mb, memory_mb=200.0),
+    )
+    result = search_run(run, settings)
+    assert set(threads) == {2}
+    assert result.facts["device"]["threads"] == 2
+    assert result.facts["limits"] == {"memory_mb": 200.0, "file_mb": file_mb}
+    assert len(result.measured) == 2
+    for finalist in result.measured:
+        exported = len(to_onnx(tracer(finalist.item.arch)).SerializeToString())
+        assert finalist.measured.file_bytes == exported <= 1.02e6 * file_mb
+        assert finalist.measured.total_p95_ms is not None
+        assert finalist.measured.total_p95_ms >= finalist.measured.median_ms
+    with pytest.raises(UserError, match="--max-file-mb"):
+        search_run(run, replace(settings, limits=Limits(file_mb=0.01)))
