@@ -51,13 +51,17 @@ def measure(
     precision: PrecisionOption = "fp32",
     samples: Annotated[int, typer.Option(min=1, help="Networks to time.")] = 30,
     table: Annotated[Path | None, typer.Option(help="JSON lines; continued where it exists.")] = None,
+    check: Annotated[
+        list[str] | None,
+        typer.Option(help="Arch JSON or shipped subnet that is timed along to check predictors on; repeat."),
+    ] = None,
     visits: VisitsOption = 5,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Time networks of a space on this machine into a table. Run again to continue after an interruption."""
     from nas.latency import Protocol, measure_space
-    from nas.space import Skeleton
+    from nas.space import Arch, Skeleton
 
     loaded, skeleton, usual = _what_to_measure(space, skeleton, threads)
     path = table or usual
@@ -71,6 +75,7 @@ def measure(
                 table=path,
                 threads=threads,
                 precision=precision,
+                checks={Path(name).stem: Arch.load(name) for name in check or ()},
                 seed=seed,
                 protocol=Protocol(visits=visits),
                 progress=display,

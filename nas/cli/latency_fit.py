@@ -10,6 +10,7 @@ from nas.cli.console import out, print_json, print_table, remark
 
 if TYPE_CHECKING:
     from nas.latency import LatencyPredictor
+    from nas.latency.predictor import Checked
     from nas.latency.validation import HeldOut, Validation
 
 
@@ -33,8 +34,9 @@ def fit(
     can_boost = find_spec("sklearn") is not None
     if not can_boost and not roofline:
         remark("scikit-learn is not installed: the roofline alone is fitted (pip install scikit-learn).")
+    timings = LatencyTable.read(table)
     predictor = LatencyPredictor.fit(
-        LatencyTable.read(table),
+        timings,
         skeleton=skeleton,
         precision=precision,
         boosted=can_boost and not roofline,
@@ -43,11 +45,12 @@ def fit(
     )
     path = output or table.with_name("predictor.json")
     predictor.save(path)
-    validation = predictor.validation
+    validation, checks = predictor.validation, predictor.check(timings)
     if plot is not None:
         _draw(predictor, plot)
     if as_json:
-        print_json({"predictor": str(path), **validation.to_json()})
+        found = [{**vars(checked), "error": checked.error} for checked in checks]
+        print_json({"predictor": str(path), **validation.to_json(), "checks": found})
         return
     out.print(f"{validation.networks} networks on {predictor.device}")
     if validation.loaded:
@@ -58,6 +61,8 @@ def fit(
             "onnxruntime than this version knows?): whole networks were fitted instead."
         )
     _print_validation(validation)
+    if checks:
+        _print_checks(checks)
     out.print(f"\nThe predictor is in {path}.")
 
 
@@ -74,6 +79,24 @@ def _print_validation(validation: "Validation") -> None:
             f"Noise floor: {validation.noise_floor:.1%}, by which the labels themselves err (half of the "
             "visits against the other half)."
         )
+
+
+def _print_checks(checks: "list[Checked]") -> None:
+    print_table(
+        "Networks that were timed along and not fitted to",
+        ("network", "measured ms", "predicted ms", "error", "90 % interval", ""),
+        (
+            (
+                checked.name,
+                checked.measured_ms,
+                checked.predicted_ms,
+                f"{checked.error:+.1%}",
+                f"{checked.low_ms:.3g} to {checked.high_ms:.3g}",
+                "timed under load" if checked.loaded else "",
+            )
+            for checked in checks
+        ),
+    )
 
 
 def _row(errors: "HeldOut") -> tuple[Any, ...]:

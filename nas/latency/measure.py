@@ -1,6 +1,6 @@
 """Measuring: networks of a space into a table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ def measure_space(
     table: Path,
     threads: int = 1,
     precision: Precision = "fp32",
+    checks: Mapping[str, Arch] | None = None,
     seed: int = 0,
     protocol: Protocol | None = None,
     progress: Progress | None = None,
@@ -42,9 +43,10 @@ def measure_space(
         table: JSON lines; continued where it exists.
         threads: of onnxruntime.
         precision: a table may hold both.
+        checks: by name, networks that are timed along, and that predictors are checked on, not fitted to.
 
     Returns:
-        The timings of the networks drawn.
+        The timings of the networks drawn, and of those to check on.
 
     Raises:
         UserError: the table is of another device or protocol.
@@ -54,6 +56,7 @@ def measure_space(
     networks = draw_networks(
         space, skeleton, samples=samples, channel_block=block, rng=rng, precision=precision
     )
+    networks += _check_networks(checks or {}, skeleton, networks, precision=precision)
     return measure_networks(
         networks,
         table=table,
@@ -84,6 +87,19 @@ def draw_networks(
     tracer = Tracer(space, skeleton)
     archs = draw_archs(space, _describer(tracer, channel_block), samples=samples, rng=rng)
     return [arch_network(arch, tracer, precision=precision) for arch in archs]
+
+
+def _check_networks(
+    checks: Mapping[str, Arch], skeleton: Skeleton, drawn: Sequence[Network], *, precision: Precision
+) -> list[Network]:
+    from nas.graph import Tracer
+
+    found = [
+        arch_network(arch, Tracer(arch, skeleton), name=name, precision=precision, check=True)
+        for name, arch in checks.items()
+    ]
+    known = {network.key for network in drawn}
+    return [network for network in found if network.key not in known]
 
 
 def _describer(tracer: "Tracer", channel_block: int) -> Callable[[Arch], tuple[int, frozenset[str]]]:

@@ -23,9 +23,17 @@ Precision = Literal["fp32", "int8"]
 
 
 def arch_network(
-    arch: Arch, tracer: "Tracer", *, name: str | None = None, precision: Precision = "fp32"
+    arch: Arch,
+    tracer: "Tracer",
+    *,
+    name: str | None = None,
+    precision: Precision = "fp32",
+    check: bool = False,
 ) -> Network:
-    """An architecture with arbitrary weights, as it would be exported: with decode, batch norm folded."""
+    """An architecture with arbitrary weights, as it would be exported: with decode, batch norm folded.
+
+    With `check` it is no network to fit to, but one to check predictors on.
+    """
 
     def model() -> bytes:
         from nas.graph import to_int8, to_onnx
@@ -49,6 +57,7 @@ def arch_network(
             ("precision", precision),
             ("macs", graph.macs),
             ("params", graph.params),
+            *((("check", True),) if check else ()),
         ),
     )
 

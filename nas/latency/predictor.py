@@ -36,6 +36,23 @@ FORMAT_VERSION = 2
 MINIMUM_NETWORKS = 6
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A network that was timed beside those of a fit: what was predicted for it, with a 90 % interval."""
+
+    name: str
+    measured_ms: float
+    predicted_ms: float
+    low_ms: float
+    high_ms: float
+    loaded: bool
+
+    @property
+    def error(self) -> float:
+        """Predicted over measured, minus one."""
+        return self.predicted_ms / self.measured_ms - 1
+
+
 @dataclass(frozen=True, eq=False)
 class LatencyPredictor:
     """Predicts the protocol's label (`measured_ms`) on one device.
@@ -122,6 +139,16 @@ class LatencyPredictor:
                 seed=seed,
             ),
         )
+
+    def check(self, table: LatencyTable) -> list["Checked"]:
+        """How this predictor does on the networks that a table was given to check it on."""
+        samples = Samples.of(table, skeleton=self.skeleton.name, precision=self.precision)
+        archs = [Arch.from_json(timing.description["arch"]) for timing in samples.checks]
+        bounds = self.interval_ms(archs).tolist() if archs else []
+        return [
+            Checked(timing.name, timing.measured_ms, self.predict_ms(arch), low, high, timing.loaded)
+            for arch, timing, (low, high) in zip(archs, samples.checks, bounds, strict=True)
+        ]
 
     def save(self, path: Path) -> None:
         """Write one JSON file that loads without the table."""

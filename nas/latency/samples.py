@@ -31,6 +31,7 @@ class Samples:
         skeleton: the heads are sized by it.
         spaces: as JSON, what the networks were drawn from.
         timings, archs, networks: of the same networks, in the same order.
+        checks: timings of networks that predictors are checked on, and not fitted to.
     """
 
     skeleton: Skeleton
@@ -38,6 +39,7 @@ class Samples:
     timings: tuple[Timing, ...]
     archs: tuple[Arch, ...]
     networks: tuple[TimedKernels, ...]
+    checks: tuple[Timing, ...]
 
     @classmethod
     def of(
@@ -61,19 +63,21 @@ class Samples:
         """
         chosen = _skeleton(table, skeleton)
         spaces = tuple(source.space for source in table.sources if source.skeleton == chosen.to_json())
-        timings = tuple(
+        meant = [
             timing
             for timing in table.timings()
             if timing.description.get("skeleton") == chosen.name
             and timing.description.get("precision", FP32) == precision
-        )
+        ]
+        checks = tuple(timing for timing in meant if timing.description.get("check"))
+        timings = tuple(timing for timing in meant if timing not in checks)
         archs = tuple(Arch.from_json(timing.description["arch"]) for timing in timings)
         trace, mirror = tracer or TracerOfSpaces(spaces, chosen), mirror_of(table.channel_block, precision)
         networks = tuple(
             take_apart(timing, mirror(trace(arch)), macs=timing.description["macs"])
             for arch, timing in zip(archs, timings, strict=True)
         )
-        return cls(chosen, spaces, timings, archs, networks)
+        return cls(chosen, spaces, timings, archs, networks, checks)
 
     def outside_by_head(self) -> dict[str, float]:
         """By head type, the median time outside the graph (grouping) in ms; none for what was not timed."""
