@@ -55,6 +55,9 @@ def measure(
         list[str] | None,
         typer.Option(help="Arch JSON or shipped subnet that is timed along to check predictors on; repeat."),
     ] = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Measure file sizes and peak memory too; takes longer.")
+    ] = False,
     visits: VisitsOption = 5,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -75,6 +78,7 @@ def measure(
                 table=path,
                 threads=threads,
                 precision=precision,
+                memory=memory,
                 checks={Path(name).stem: Arch.load(name) for name in check or ()},
                 seed=seed,
                 protocol=Protocol(visits=visits),

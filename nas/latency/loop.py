@@ -66,6 +66,7 @@ def measure_networks(
     protocol: Protocol,
     progress: Progress,
     ungrouped: Collection[str] = (),
+    memory: bool = False,
 ) -> list[Timing]:
     """Time given networks into a table; visits that it holds are not made again.
 
@@ -73,6 +74,7 @@ def measure_networks(
         table: JSON lines; continued where it exists.
         sources: what the networks were drawn from.
         ungrouped: keys of networks whose grouping cannot be timed here; their `outside_ms` is not a number.
+        memory: measure their footprints too, once for every network, in a process of its own.
 
     Raises:
         UserError: the table is of another device or protocol.
@@ -91,7 +93,7 @@ def measure_networks(
         ):
             unknown = step.network.key in ungrouped
             rows.add(step.network, replace(step.visit, outside_ms=math.nan) if unknown else step.visit)
-            if step.network.key not in rows.footprints:
+            if memory and step.network.key not in rows.footprints:
                 measured = measure_footprint(step.network.model(), threads=threads)
                 rows.add_footprint(step.network.key, measured)
         return [rows.timing(network.key) for network in networks]

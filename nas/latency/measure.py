@@ -31,6 +31,7 @@ def measure_space(
     threads: int = 1,
     precision: Precision = "fp32",
     checks: Mapping[str, Arch] | None = None,
+    memory: bool = False,
     seed: int = 0,
     protocol: Protocol | None = None,
     progress: Progress | None = None,
@@ -44,6 +45,7 @@ def measure_space(
         threads: of onnxruntime.
         precision: a table may hold both.
         checks: by name, networks that are timed along, and that predictors are checked on, not fitted to.
+        memory: measure file sizes and peak memory too; some seconds more for every network.
 
     Returns:
         The timings of the networks drawn, and of those to check on.
@@ -66,6 +68,7 @@ def measure_space(
         sources=[Source(space.to_json(), skeleton.to_json())],
         protocol=protocol or Protocol(),
         progress=progress or Silent(),
+        memory=memory,
     )
 
 
