@@ -1,7 +1,7 @@
 """`nas latency predict`: what a network takes, and what a user pays with it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -45,7 +45,7 @@ def predict(
     total_ms = float(fitted.total_ms([loaded], people=people, detector_ms=detector_ms)[0])
     # What is paid besides the runs of the network does not depend on how long one takes.
     runs = EndToEnd(people, detector_ms).runs(loaded)
-    figures = {
+    figures: dict[str, Any] = {
         "id": loaded.id,
         "predicted_ms": network_ms,
         "low_ms": low,
@@ -56,11 +56,17 @@ def predict(
         "total_ms": total_ms,
         "total_low_ms": total_ms + runs * (low - network_ms),
         "total_high_ms": total_ms + runs * (high - network_ms),
+        "unknown_kinds": list(fitted.unknown_kinds(loaded)),
     }
     if as_json:
         print_json(figures | {"device": fitted.device.to_json()})
         return
     out.print(f"{loaded.id} on {fitted.device}")
+    if figures["unknown_kinds"]:
+        out.print(
+            f"No measured network had {', '.join(figures['unknown_kinds'])}: such kernels are estimated by "
+            "their like; measure networks that have them and fit again."
+        )
     out.print(f"predicted {network_ms:.2f} ms, 90 % between {low:.2f} and {high:.2f} ms")
     with_detector = f" and {detector_ms:.2f} ms of a person detector" if detector_ms else ""
     out.print(

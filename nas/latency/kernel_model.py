@@ -1,7 +1,7 @@
 """From kernels to milliseconds of networks: roofline, boosted residual, sum, one scale.
 
 The same kernel takes some percent longer in a larger network, whose weights and maps leave less of the caches
-to it. Hence the scale is a power law of the sum, with an exponent a little above one.
+to it. Hence the scale depends on the sum.
 """
 
 from collections import defaultdict
@@ -21,24 +21,60 @@ Floats = NDArray[np.float64]
 
 # Below this share of profiled time that kernels were found for, times of single kernels are not relied on.
 _LEAST_MATCHED = 0.9
-# As many networks as far from the mean size as this would have to say that there is no power law.
-_RIDGE = 0.1
+# So many networks would have to say that the scale does not depend on the size.
+_RIDGE = 0.3
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What sums of kernels are multiplied by: the exponential of a parabola in the logarithm of the sum.
+
+    Beyond the sums that it was fitted to, it is that of the nearest of them.
+
+    Args:
+        level, slope, bend: of the parabola, over the logarithm less `middle`, in units of `width`.
+        least, most: logarithms of the sums that it was fitted to.
+    """
+
+    level: float = 0.0
+    slope: float = 0.0
+    bend: float = 0.0
+    middle: float = 0.0
+    width: float = 1.0
+    least: float = -50.0
+    most: float = 50.0
+
+    @classmethod
+    def of(cls, sums: Floats, labels: Floats) -> Self:
+        """Of least squared relative error; slope and bend are drawn towards nought."""
+        size, ratio = np.log(sums), np.log(labels / sums)
+        middle, width = float(size.mean()), float(size.std()) or 1.0
+        position = (size - middle) / width
+        matrix = np.stack([np.ones_like(position), position, position**2 - 1], axis=1)
+        ridge = np.diag([0.0, _RIDGE, _RIDGE])
+        level, slope, bend = np.linalg.solve(matrix.T @ matrix + ridge, matrix.T @ ratio).tolist()
+        return cls(level, slope, bend, middle, width, float(size.min()), float(size.max()))
+
+    def __call__(self, sums: Floats) -> Floats:
+        """The sums [N], scaled."""
+        position = (np.clip(np.log(sums), self.least, self.most) - self.middle) / self.width
+        parabola = self.level + self.slope * position + self.bend * (position**2 - 1)
+        return np.asarray(sums * np.exp(parabola))
 
 
 @dataclass(frozen=True, eq=False)
 class KernelModel:
-    """Predicts networks as scale * (sum of their kernels in ms) ** exponent.
+    """Predicts networks as the sum of their kernels, scaled by its size.
 
     Args:
         roofline: of every kernel.
         residual: factors on the roofline; None for the roofline alone.
-        scale, exponent: of whole networks.
+        scale: of sums.
     """
 
     roofline: Roofline
     residual: BoostedResidual | None
-    scale: float
-    exponent: float
+    scale: "Scale"
 
     @classmethod
     def fit(cls, networks: Sequence[TimedKernels], *, boosted: bool = True, seed: int = 0) -> Self:
@@ -54,15 +90,15 @@ class KernelModel:
         labels = np.array([network.label_ms for network in networks])
         if min(network.matched for network in networks) < _LEAST_MATCHED:
             own = [network.kernels for network in networks]
-            return cls(Roofline.of_networks(own, labels), None, 1.0, 1.0)
+            return cls(Roofline.of_networks(own, labels), None, Scale())
         kernels, ms, counts = _pool(networks)
         roofline = Roofline.of_kernels(kernels, ms, counts)
         residual = None
         if boosted:
             residual = BoostedResidual.fit(kernels, ms, roofline.ms(kernels), counts=counts, seed=seed)
-        unscaled = cls(roofline, residual, 1.0, 1.0)
-        scale, exponent = _power_law(unscaled.network_ms([network.kernels for network in networks]), labels)
-        return replace(unscaled, scale=scale, exponent=exponent)
+        unscaled = cls(roofline, residual, Scale())
+        sums = unscaled.network_ms([network.kernels for network in networks])
+        return replace(unscaled, scale=Scale.of(sums, labels))
 
     def kernel_ms(self, kernels: Sequence[Kernel]) -> Floats:
         """The times [N] of kernels by themselves, which `of_sum` turns into those of networks."""
@@ -73,7 +109,7 @@ class KernelModel:
 
     def of_sum(self, sums: Floats) -> Floats:
         """The times [N] of networks whose kernels add up to this [N]."""
-        return np.asarray(self.scale * sums**self.exponent)
+        return self.scale(sums)
 
     def network_ms(self, networks: Iterable[Sequence[Kernel]]) -> Floats:
         """The times [N] of networks."""
@@ -84,8 +120,7 @@ class KernelModel:
         return {
             "roofline": self.roofline.to_json(),
             "residual": None if self.residual is None else self.residual.to_json(),
-            "scale": self.scale,
-            "exponent": self.exponent,
+            "scale": vars(self.scale),
         }
 
     @classmethod
@@ -95,8 +130,7 @@ class KernelModel:
         return cls(
             roofline=Roofline.from_json(values["roofline"]),
             residual=None if residual is None else BoostedResidual.from_json(residual),
-            scale=values["scale"],
-            exponent=values["exponent"],
+            scale=Scale(**values["scale"]),
         )
 
 
@@ -108,11 +142,3 @@ def _pool(networks: Sequence[TimedKernels]) -> tuple[list[Kernel], Floats, Float
             times[kernel].append(ms)
     means = np.array([np.mean(values) for values in times.values()])
     return list(times), means, np.array([len(values) for values in times.values()], float)
-
-
-def _power_law(sums: Floats, labels: Floats) -> tuple[float, float]:
-    """Scale and exponent of least squared relative error; the exponent is drawn towards one."""
-    size, ratio = np.log(sums), np.log(labels / sums)
-    centred = size - size.mean()
-    slope = float(centred @ ratio / (centred @ centred + _RIDGE))
-    return float(np.exp(ratio.mean() - slope * size.mean())), 1.0 + slope

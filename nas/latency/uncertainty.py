@@ -16,6 +16,10 @@ Floats = NDArray[np.float64]
 
 # A kernel this far from any measured one (in powers of two of its numbers) is as strange as one can be.
 _FARTHEST = 4.0
+_LEAST_BASE = 1e-4
+# Held-out networks resemble the measured ones and say little of strangers: an error of 10 % for every factor
+# of two that kernels are apart is expected in any case.
+_LEAST_SLOPE = 0.1
 
 
 class Novelty:
@@ -75,9 +79,9 @@ class Uncertainty:
         size = np.abs(errors)
         matrix = np.stack([np.ones_like(novelty), novelty], axis=1)
         (base, slope), _ = nnls(matrix, size)
-        base = max(float(base), 1e-4)
+        base, slope = max(float(base), _LEAST_BASE), max(float(slope), _LEAST_SLOPE)
         scores = np.sort(size / (base + slope * novelty))
-        return cls(base, float(slope), tuple(np.round(scores, 4).tolist()))
+        return cls(base, slope, tuple(np.round(scores, 4).tolist()))
 
     def relative(self, novelty: Floats, *, coverage: float) -> Floats:
         """The error [N] that networks of this novelty [N] stay below with this probability.

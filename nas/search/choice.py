@@ -28,7 +28,7 @@ def choose_networks(
         unmeasured: keeps those that are still to be measured.
     """
     fresh = {arch.id for arch in unmeasured([item.arch for item in history])}
-    open_items = [item for item in history if item.arch.id in fresh]
+    open_items = [item for item in history if item.arch.id in fresh and item.overrun == 0]
     contenders = [_contenders(open_items, budget, interval) for budget in budgets_ms]
     finalists = _by_turns(contenders)
     interesting = chain.from_iterable(

@@ -125,7 +125,13 @@ def test_measuring_a_space_measures_every_footprint_once(space: SearchSpace, tmp
     for visits in (1, 2):
         protocol = Protocol(visits=2, runs=1, max_foreign_load=9.0)
         measure_space(
-            space, Skeleton.load("coco17"), samples=visits + 1, table=path, seed=visits, protocol=protocol
+            space,
+            Skeleton.load("coco17"),
+            samples=visits + 1,
+            table=path,
+            memory=True,
+            seed=visits,
+            protocol=protocol,
         )
     table = LatencyTable.read(path)
     assert table.footprints.keys() == table.visits.keys()

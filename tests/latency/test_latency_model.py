@@ -184,6 +184,13 @@ def test_bounds_hold_as_often_as_they_say() -> None:
     assert 0.85 < np.mean(covered) < 0.97
 
 
+def test_strangers_are_not_trusted_even_where_all_acquaintances_were_predicted_well() -> None:
+    found = Uncertainty.of(np.full(30, 0.01), np.full(30, 0.05))
+    known, strange = found.relative(np.array([0.05, 4.0]), coverage=0.9)
+    assert known == pytest.approx(0.01, rel=0.01)
+    assert strange > 0.2
+
+
 def test_folds_hold_every_network_out_once() -> None:
     parts = folds(17, seed=0)
     assert sorted(index for _, held_out in parts for index in held_out) == list(range(17))

@@ -1,6 +1,7 @@
 """Networks measured during a search, and the predictor refitted with them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,18 @@ def test_a_network_predicted_over_the_budget_is_of_interest_while_it_may_be_with
 
     assert choose(0.97)[0] == late
     assert choose(0.99)[0].predicted_ms <= budget / 0.99
+
+
+def test_a_network_beyond_another_limit_is_not_measured(
+    history: list[Evaluated], budgets: tuple[float, float]
+) -> None:
+    def choose(items: list[Evaluated]) -> list[str]:
+        chosen = choose_networks(items, budgets, count=4, interval=narrow, unmeasured=lambda archs: archs)
+        return [item.arch.id for item in chosen]
+
+    first = choose(history)[0]
+    limited = [replace(item, overrun=0.1) if item.arch.id == first else item for item in history]
+    assert first not in choose(limited)
 
 
 @pytest.fixture
