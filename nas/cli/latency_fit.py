@@ -47,7 +47,7 @@ def fit(
     predictor.save(path)
     validation, checks = predictor.validation, predictor.check(timings)
     if plot is not None:
-        _draw(predictor, plot)
+        _draw(predictor, checks, plot)
     if as_json:
         found = [{**vars(checked), "error": checked.error} for checked in checks]
         print_json({"predictor": str(path), **validation.to_json(), "checks": found})
@@ -104,14 +104,16 @@ def _row(errors: "HeldOut") -> tuple[Any, ...]:
     return (*(f"{share:.1%}" for share in shares), errors.spearman)
 
 
-def _draw(predictor: "LatencyPredictor", path: Path) -> None:
+def _draw(predictor: "LatencyPredictor", checks: "list[Checked]", path: Path) -> None:
     from nas.report.latency_plot import plot_predicted
 
     validation = predictor.validation
+    spaces = ", ".join(str(space["name"]) for space in predictor.spaces)
     path.parent.mkdir(parents=True, exist_ok=True)
     plot_predicted(
         path,
-        predicted=validation.predicted,
-        measured=validation.measured,
-        title=f"{validation.networks} held-out networks: mean error {validation.held_out.mape:.1%}",
+        predicted=[*validation.predicted, *(checked.predicted_ms for checked in checks)],
+        measured=[*validation.measured, *(checked.measured_ms for checked in checks)],
+        groups=["held out of its fold"] * validation.networks + ["timed along"] * len(checks),
+        title=f"{spaces}, {predictor.skeleton.name}: networks that the fit has not seen",
     )
