@@ -4,5 +4,16 @@
 class UserError(Exception):
     """A mistake of the user's making: one line that says what is wrong, where, and what to do.
 
-    The command line prints the message and exits with code 2; no traceback is shown.
+    The command line prints the message and exits with code 2; no traceback is shown. What cannot be printed
+    (names and values come from files) is escaped.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_one_line(message))
+
+
+def _one_line(message: str) -> str:
+    if message.isprintable():
+        return message
+    spaced = " ".join(message.split())
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in spaced)

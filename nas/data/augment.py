@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from nas.codecs.affine import BORDER_COLOUR
+from nas.documents import shown
 from nas.space.fields import AsTuple, StrictModel
 
 PART_ZOOM = 2.0
@@ -61,8 +62,8 @@ class AugmentConfig(StrictModel):
         if not isinstance(data, dict):
             return data
         name = data.get("preset", "none")
-        if name not in PRESETS:
-            raise ValueError(f"unknown preset {name!r}; known: {', '.join(PRESETS)}")
+        if not isinstance(name, str) or name not in PRESETS:
+            raise ValueError(f"unknown preset {shown(name)}; known: {', '.join(PRESETS)}")
         return {**PRESETS[name], **data}
 
     @model_validator(mode="after")

@@ -1,12 +1,12 @@
 """The versioned JSON format of architectures."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from nas.documents import read_json, shown
 from nas.errors import UserError
 from nas.shipped import locate
 from nas.space.arch import Arch, Block, Head, Neck, OptionValue, Stage, Stem, freeze_options
@@ -15,10 +15,11 @@ from nas.space.fields import (
     Activation,
     AsTuple,
     BlockType,
-    Count,
+    Expansion,
     Kernel,
     NeckType,
     Option,
+    Side,
     StemType,
     StrictModel,
     Stride,
@@ -35,7 +36,7 @@ FORMAT_VERSION = 1
 
 class _Block(StrictModel):
     kernel: Kernel
-    expansion: Count
+    expansion: Expansion
 
 
 class _Stem(StrictModel):
@@ -88,7 +89,7 @@ class _Head(StrictModel):
 
 class _Arch(StrictModel):
     version: int
-    resolution: Annotated[tuple[Count, Count], AsTuple]
+    resolution: Annotated[tuple[Side, Side], AsTuple]
     stem: _Stem
     stages: Annotated[tuple[_Stage, ...], AsTuple, Field(min_length=1)]
     neck: _Neck
@@ -132,7 +133,7 @@ def arch_from_json(data: Mapping[str, Any], *, source: str = "arch") -> Arch:
     """
     if isinstance(data, Mapping) and data.get("version", FORMAT_VERSION) != FORMAT_VERSION:
         raise UserError(
-            f"{source}: version: this package reads version {FORMAT_VERSION}, got {data['version']!r}"
+            f"{source}: version: this package reads version {FORMAT_VERSION}, got {shown(data['version'])}"
         )
     checked = _Arch.read(data, source)
     return Arch(
@@ -149,11 +150,7 @@ def arch_from_json(data: Mapping[str, Any], *, source: str = "arch") -> Arch:
 def load_arch(name_or_path: str | Path) -> Arch:
     """Read an arch file of either format. Raises UserError naming file and field."""
     path = locate("subnets", name_or_path, ".json")
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON: {error}") from None
-    return Arch.from_json(data, source=str(path))
+    return Arch.from_json(read_json(path), source=str(path))
 
 
 def _stage_to_json(stage: Stage) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
+from nas.documents import shown
 from nas.errors import UserError
 
 STEM_STRIDES: Mapping[str, int] = MappingProxyType({"separable": 2})
@@ -14,14 +15,18 @@ ACTIVATIONS = ("relu", "relu6", "silu", "hardswish")
 UPSAMPLERS = ("nearest_dw", "bilinear", "deconv2x2", "deconv4x4")
 NECK_TYPES = ("none", "fusion_deconv")
 CHANNEL_MULTIPLE = 8
+LARGEST_SIDE = 16_384
+"""Of an input, in pixels."""
 
 
-def integer(test: Callable[[int], bool], description: str) -> BeforeValidator:
-    """A validator for integers that pass a test; never coerces."""
+def integer(test: Callable[[int], bool], description: str, *, most: int | None = None) -> BeforeValidator:
+    """A validator for integers that pass a test, up to a largest one; never coerces."""
 
     def check(value: Any) -> int:
         if type(value) is not int or not test(value):
-            raise ValueError(f"expected {description}, got {value!r}")
+            raise ValueError(f"expected {description}, got {shown(value)}")
+        if most is not None and value > most:
+            raise ValueError(f"expected at most {most:,}, got {value:,}")
         return value
 
     return BeforeValidator(check)
@@ -31,16 +36,16 @@ def one_of(noun: str, names: Collection[str]) -> BeforeValidator:
     """A validator for a name out of a fixed vocabulary."""
 
     def check(value: Any) -> str:
-        if value not in names:
-            raise ValueError(f"unknown {noun} {value!r}; known: {', '.join(names)}")
-        return str(value)
+        if not isinstance(value, str) or value not in names:
+            raise ValueError(f"unknown {noun} {shown(value)}; known: {', '.join(names)}")
+        return value
 
     return BeforeValidator(check)
 
 
 def _option(value: Any) -> int | float | str | bool:
     if not isinstance(value, int | float | str | bool):
-        raise ValueError(f"expected a number, a string or a boolean, got {value!r}")
+        raise ValueError(f"expected a number, a string or a boolean, got {shown(value)}")
     return value
 
 
@@ -49,16 +54,27 @@ def _as_tuple(value: Any) -> Any:
         return tuple(value)
     if isinstance(value, tuple):
         return value
-    raise ValueError(f"expected a list, got {value!r}")
+    raise ValueError(f"expected a list, got {shown(value)}")
+
+
+def _positive(value: int) -> bool:
+    return value > 0
 
 
 def _widths(value: int) -> bool:
     return value > 0 and value % CHANNEL_MULTIPLE == 0
 
 
-Count = Annotated[int, integer(lambda value: value > 0, "a positive integer")]
-Width = Annotated[int, integer(_widths, f"a positive multiple of {CHANNEL_MULTIPLE}")]
-Kernel = Annotated[int, integer(lambda value: value > 0 and value % 2 == 1, "a positive odd integer")]
+def _odd(value: int) -> bool:
+    return value > 0 and value % 2 == 1
+
+
+Count = Annotated[int, integer(_positive, "a positive integer")]
+Width = Annotated[int, integer(_widths, f"a positive multiple of {CHANNEL_MULTIPLE}", most=65_536)]
+Side = Annotated[int, integer(_positive, "a positive integer", most=LARGEST_SIDE)]
+Kernel = Annotated[int, integer(_odd, "a positive odd integer", most=63)]
+Expansion = Annotated[int, integer(_positive, "a positive integer", most=64)]
+Depth = Annotated[int, integer(_positive, "a positive integer", most=256)]
 Stride = Annotated[int, integer(lambda value: value in (1, 2), "a stride of 1 or 2")]
 StemType = Annotated[str, one_of("stem type", STEM_STRIDES)]
 BlockType = Annotated[str, one_of("block type", BLOCK_OPTIONS)]
@@ -72,17 +88,17 @@ AsTuple = BeforeValidator(_as_tuple)
 class StrictModel(BaseModel):
     """A frozen, strict pydantic model that names unknown and missing keys together with the known ones."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
-            raise ValueError(f"expected a mapping, got {data!r}")
+            raise ValueError(f"expected a mapping, got {shown(data)}")
         known = {field.alias or name: field for name, field in cls.model_fields.items()}
         for key in data:
             if key not in known:
-                raise ValueError(f"unknown {cls._noun()} {key!r}; known: {', '.join(known)}")
+                raise ValueError(f"unknown {cls._noun()} {shown(key)}; known: {', '.join(known)}")
         for key, field in known.items():
             if field.is_required() and key not in data:
                 raise ValueError(f"{key!r} is missing")
@@ -105,8 +121,8 @@ def first_fault(error: ValidationError) -> str:
     """The first fault of a pydantic error as `field: what is wrong`."""
     faults = error.errors(include_url=False)
     fault = faults[0]
-    field = ".".join(str(part) for part in fault["loc"] if part != "[key]")
-    reason = str(fault.get("ctx", {}).get("error", "")) or f"{fault['msg']}, got {fault['input']!r}"
+    field = ".".join(str(part) for part in fault["loc"] if part != "[key]")[:200]
+    reason = str(fault.get("ctx", {}).get("error", "")) or f"{fault['msg']}, got {shown(fault['input'])}"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return f"{field}: {reason}{more}" if field else f"{reason}{more}"
 

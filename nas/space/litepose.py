@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from nas.errors import UserError
 from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
 from nas.space.arch_json import arch_from_json
-from nas.space.fields import AsTuple, Count, Kernel, StrictModel, Stride, Width
+from nas.space.fields import AsTuple, Count, Expansion, Kernel, Side, StrictModel, Stride, Width
 
 _ACTIVATION = "relu6"
 _STEM_TYPE = "separable"
@@ -26,7 +26,7 @@ class _LitePoseStage(StrictModel):
     num_blocks: Count
     stride: Stride
     channel: Width
-    block_setting: Annotated[tuple[Annotated[tuple[Count, Kernel], AsTuple], ...], AsTuple]
+    block_setting: Annotated[tuple[Annotated[tuple[Expansion, Kernel], AsTuple], ...], AsTuple]
 
     @model_validator(mode="after")
     def _counted(self) -> "_LitePoseStage":
@@ -38,7 +38,7 @@ class _LitePoseStage(StrictModel):
 
 
 class _LitePose(StrictModel):
-    img_size: Count
+    img_size: Side
     input_channel: Width
     deconv_setting: Annotated[tuple[Width, ...], AsTuple]
     backbone_setting: Annotated[tuple[_LitePoseStage, ...], AsTuple, Field(min_length=1)]

@@ -6,9 +6,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
+from nas.documents import read_yaml, shown
 from nas.errors import UserError
 from nas.space.fields import AsTuple, StrictModel
 
@@ -123,11 +123,7 @@ class Skeleton:
         if not path.is_file() or path == _ALIASES:
             known = ", ".join(skeleton_names())
             raise UserError(f"{str(name_or_path)!r} is neither a skeleton file nor a known name ({known})")
-        try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
-        return cls.from_json(data, source=str(path))
+        return cls.from_json(read_yaml(path), source=str(path))
 
     @cached_property
     def _positions(self) -> dict[str, int]:
@@ -141,7 +137,7 @@ def skeleton_names() -> tuple[str, ...]:
 
 @cache
 def _aliases() -> dict[str, str]:
-    groups = yaml.safe_load(_ALIASES.read_text(encoding="utf-8"))
+    groups = read_yaml(_ALIASES)
     return {name: group[0] for group in groups for name in group}
 
 
@@ -151,7 +147,7 @@ def _canonical(name: str) -> str:
 
 def _sigma(value: Any) -> float:
     if type(value) not in (int, float) or not 0 < value < 1:
-        raise ValueError(f"expected a number between 0 and 1, got {value!r}")
+        raise ValueError(f"expected a number between 0 and 1, got {shown(value)}")
     return float(value)
 
 

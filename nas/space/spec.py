@@ -6,17 +6,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
+from nas.documents import read_yaml, shown
 from nas.errors import UserError
 from nas.space.arch import Arch, Stage
 from nas.space.fields import (
     BLOCK_OPTIONS,
+    LARGEST_SIDE,
     Activation,
     AsTuple,
     BlockType,
-    Count,
+    Depth,
+    Expansion,
     Kernel,
     NeckType,
     Option,
@@ -39,7 +41,7 @@ def _choices(value: Any) -> tuple[Any, ...]:
         raise ValueError("at least one choice is needed")
     if all(type(choice) in (int, float) for choice in choices):
         if any(left >= right for left, right in pairwise(choices)):
-            raise ValueError(f"list the choices from small to large, each once; got {list(choices)}")
+            raise ValueError(f"list the choices from small to large, each once; got {shown(list(choices))}")
     elif any(choice in choices[:position] for position, choice in enumerate(choices)):
         raise ValueError(f"list each choice once; got {list(choices)}")
     return choices
@@ -50,17 +52,17 @@ def _resolutions(value: Any) -> tuple[tuple[Any, Any], ...]:
     entries = value if isinstance(value, list | tuple) else [value]
     pairs = []
     for entry in entries:
-        pair = (entry, entry) if isinstance(entry, int) else entry
+        pair = (entry, entry) if type(entry) is int else entry
         if (
             not isinstance(pair, list | tuple)
             or len(pair) != 2
-            or any(type(side) is not int for side in pair)
+            or any(type(side) is not int or not 0 < side <= LARGEST_SIDE for side in pair)
         ):
-            raise ValueError(f"expected a side or [height, width] in pixels, got {entry!r}")
+            raise ValueError(f"expected a side or [height, width] in pixels, got {shown(entry)}")
         pairs.append((pair[0], pair[1]))
     areas = [height * width for height, width in pairs]
     if not pairs or len(set(pairs)) != len(pairs) or areas != sorted(areas):
-        raise ValueError(f"list the input sizes from small to large, each once; got {value!r}")
+        raise ValueError(f"list the input sizes from small to large, each once; got {shown(value)}")
     return tuple(pairs)
 
 
@@ -85,7 +87,7 @@ class BlockSpec(_SpaceModel):
     """The choices of one block."""
 
     kernels: Annotated[tuple[Kernel, ...], _Listed] = Field(alias="kernel")
-    expansions: Annotated[tuple[Count, ...], _Listed] = Field(alias="expansion")
+    expansions: Annotated[tuple[Expansion, ...], _Listed] = Field(alias="expansion")
 
 
 class StageSpec(_SpaceModel):
@@ -95,9 +97,9 @@ class StageSpec(_SpaceModel):
     activations: Annotated[tuple[Activation, ...], _Listed] = Field(alias="activation")
     stride: Stride
     widths: Annotated[tuple[Width, ...], _Listed] = Field(alias="width")
-    depths: Annotated[tuple[Count, ...], _Listed] = Field(alias="depth")
+    depths: Annotated[tuple[Depth, ...], _Listed] = Field(alias="depth")
     kernels: Annotated[tuple[Kernel, ...], _Listed] | None = Field(alias="kernel", default=None)
-    expansions: Annotated[tuple[Count, ...], _Listed] | None = Field(alias="expansion", default=None)
+    expansions: Annotated[tuple[Expansion, ...], _Listed] | None = Field(alias="expansion", default=None)
     listed_blocks: Annotated[tuple[BlockSpec, ...], AsTuple] | None = Field(alias="blocks", default=None)
     options: dict[str, Annotated[tuple[Option, ...], _Listed]] = Field(default_factory=dict)
 
@@ -217,11 +219,7 @@ class SpaceSpec(_SpaceModel):
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a YAML file. Raises UserError naming file and field."""
-        try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
-        return cls.read(data, str(path))
+        return cls.read(read_yaml(path), str(path))
 
     @classmethod
     def of(cls, arch: Arch) -> Self:

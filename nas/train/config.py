@@ -6,10 +6,10 @@ from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, model_validator
 
 from nas.data import DataConfig
+from nas.documents import parse_yaml, read_yaml
 from nas.errors import UserError
 from nas.shipped import locate
 from nas.space import SearchSpace
@@ -240,8 +240,8 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
 
 def _parse_value(assignment: str, text: str) -> Any:
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = parse_yaml(text, "value")
+    except UserError:
         raise UserError(f"--set {assignment}: the value is not YAML") from None
     return _number(value)
 
@@ -252,11 +252,7 @@ def _number(value: Any) -> Any:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: cannot be read as YAML: {reason}") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected a mapping of fields, such as `space: person-crop`")
     copied: dict[str, Any] = _copy(values)

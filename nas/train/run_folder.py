@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from nas.documents import read_yaml
 from nas.errors import UserError
 from nas.train.config import SupernetConfig
 
@@ -108,11 +109,7 @@ class RunFolder:
 
     def config(self) -> SupernetConfig:
         """The configuration as resolved. Raises UserError where the file is damaged."""
-        try:
-            values = yaml.safe_load(self.config_file.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
-            raise UserError(f"{self.config_file}: cannot be read as YAML") from None
-        return SupernetConfig.read(values, str(self.config_file))
+        return SupernetConfig.read(read_yaml(self.config_file), str(self.config_file))
 
     def require_weights(self) -> Path:
         """The finished supernet's weights. Raises UserError where training has not ended."""
