@@ -19,7 +19,7 @@ Record = Mapping[str, Any]
 
 
 def load_annotations(
-    path: Path | str, images: Path | str | None, skeleton: Skeleton, *, complete: bool = True
+    path: Path | str, images: Path | str | None, skeleton: Skeleton | None, *, complete: bool = True
 ) -> Annotations:
     """Read a COCO keypoint file and map its joints, by name, onto a skeleton.
 
@@ -28,7 +28,7 @@ def load_annotations(
     Args:
         path: the annotation file.
         images: the folder that its file names start from; None where the images are not needed.
-        skeleton: the wanted keypoints.
+        skeleton: the wanted keypoints; None for the file's own, which have neither flip pairs nor sigmas.
         complete: see `Annotations`.
 
     Raises:
@@ -39,8 +39,8 @@ def load_annotations(
     folder = None if images is None else Path(images)
     if folder is not None and not folder.is_dir():
         raise UserError(f"{folder}: the image folder does not exist")
-    content = _read_json(path)
-    category, joints = _person_category(content["categories"], path)
+    content = read_coco(path)
+    category, joints = person_category(content["categories"], path)
     records = _images(content["images"], path)
     rows = [
         row
@@ -48,12 +48,15 @@ def load_annotations(
         if row.get("category_id") == category
     ]
     people = _people(rows, records, joint_count=len(joints), path=path)
-    mapped = _map_joints(people, joints, skeleton, path)
+    own = Skeleton(name=str(path), keypoints=tuple(joints), flip_pairs=(), sigmas=())
+    skeleton = own if skeleton is None else skeleton
+    mapped = _map_joints(people, own, skeleton, path)
     _check_labelled(mapped, skeleton, path)
     return Annotations(path, folder, skeleton, records, mapped, category, complete)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_coco(path: Path) -> dict[str, Any]:
+    """The content of a file that has COCO's lists, whatever they hold. Raises UserError for any other."""
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -72,8 +75,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _person_category(categories: Sequence[Any], path: Path) -> tuple[int, list[str]]:
-    """The id and joint names of the category that has keypoints; of several, the one named person."""
+def person_category(categories: Sequence[Any], path: Path) -> tuple[int, list[str]]:
+    """The id and joint names of the category that has keypoints; of several, the one named person.
+
+    Raises:
+        UserError: there is none, there are several, or a joint is named twice.
+    """
     found = [item for item in _records(categories, path, "categories") if item.get("keypoints")]
     named = [item for item in found if item.get("name") == "person"]
     chosen = found if len(found) == 1 else named
@@ -145,14 +152,13 @@ def _people(
     )
 
 
-def _map_joints(people: PersonTable, joints: Sequence[str], skeleton: Skeleton, path: Path) -> PersonTable:
-    own = Skeleton(name=str(path), keypoints=tuple(joints), flip_pairs=(), sigmas=())
+def _map_joints(people: PersonTable, own: Skeleton, skeleton: Skeleton, path: Path) -> PersonTable:
     source = np.array(skeleton.joints_of(own))
     known = source >= 0
     if not known.any():
         raise UserError(
-            f"{path}: its joints ({', '.join(joints)}) have none in common with skeleton {skeleton.name} "
-            f"({', '.join(skeleton.keypoints)})"
+            f"{path}: its joints ({', '.join(own.keypoints)}) have none in common with skeleton "
+            f"{skeleton.name} ({', '.join(skeleton.keypoints)})"
         )
     keypoints = np.zeros((len(people), len(skeleton), 3))
     keypoints[:, known] = people.keypoints[:, source[known]]
@@ -223,7 +229,8 @@ def _is_list(value: Any, length: int) -> bool:
 
 def _complaint(key: str, value: Any, length: int | None) -> str:
     if value is None:
-        return f"{key!r} is missing"
+        hint = " (nas data convert --from crowdpose adds areas)" if key == "area" else ""
+        return f"{key!r} is missing{hint}"
     if length is None:
         return f"{key!r} must be a number, got {value!r}"
     if not isinstance(value, list):

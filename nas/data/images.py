@@ -34,6 +34,10 @@ class UnreadableImageError(Exception):
         return f"{self.path}: {self.reason}"
 
 
+class WrongSizeError(UnreadableImageError):
+    """A sound image of another size than annotated."""
+
+
 def decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     """An RGB image [H, W, 3] of the annotated size (h, w).
 
@@ -61,9 +65,7 @@ def decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
         raise UnreadableImageError(path, "this is not an image that can be decoded")
     if image.shape[:2] != size:
         found, wanted = image.shape[1::-1], size[::-1]
-        raise UnreadableImageError(
-            path, f"is {found[0]} x {found[1]} px, annotated as {wanted[0]} x {wanted[1]}"
-        )
+        raise WrongSizeError(path, f"is {found[0]} x {found[1]} px, annotated as {wanted[0]} x {wanted[1]}")
     return image
 
 

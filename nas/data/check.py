@@ -1,0 +1,57 @@
+"""Whether a data set is sound: entries, boxes, joints, images, and leakage between splits."""
+
+from pathlib import Path
+
+from nas.data.check_annotations import check_annotations
+from nas.data.check_images import Progress, check_images
+from nas.data.check_layout import find_splits
+from nas.data.check_leakage import check_leakage
+from nas.data.check_report import CheckReport, Example, Findings, SplitSummary
+from nas.data.coco import load_annotations
+from nas.errors import UserError
+from nas.space.skeleton import Skeleton
+
+
+def check_dataset(
+    data: Path,
+    images: Path | None = None,
+    *,
+    skeleton: Skeleton | None = None,
+    progress: Progress | None = None,
+) -> CheckReport:
+    """Check a COCO keypoint file, or all splits of a folder.
+
+    Args:
+        data: an annotation file or the data set's folder.
+        images: the image folder; by default looked for around the annotations.
+        skeleton: the joints that the set should have; None where any will do.
+        progress: called with how many of how many images are done.
+
+    Raises:
+        UserError: nothing there, or nothing of it is a COCO keypoint file.
+    """
+    splits, skipped = find_splits(data, images)
+    findings = Findings()
+    for file in skipped:
+        findings.add("skipped", Example(file, ""))
+    files = [check_annotations(split, skeleton, findings) for split in splits]
+    for split in splits:
+        try:
+            load_annotations(split.path, None, skeleton)
+        except UserError as error:
+            findings.add("refused", Example(split.path, str(error).removeprefix(f"{split.path}: ")))
+        if split.folder is None:
+            findings.add("images_unseen", Example(split.path, ""))
+    prints = check_images(files, findings, progress)
+    check_leakage(files, prints, findings)
+    summaries = tuple(
+        SplitSummary(
+            checked.split.path,
+            checked.split.folder,
+            images=len(checked.split.content["images"]),
+            people=checked.people,
+            looked_at=sum(image.file in prints for image in checked.images),
+        )
+        for checked in files
+    )
+    return CheckReport(summaries, findings.findings())

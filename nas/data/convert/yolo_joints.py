@@ -1,0 +1,86 @@
+"""What the joints of a YOLO pose set are: names, order, and how many numbers each takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.errors import UserError
+from nas.space.skeleton import Skeleton
+
+_COCO_JOINTS = 17
+
+
+@dataclass(frozen=True)
+class YoloJoints:
+    """The joints in the order of the label files.
+
+    Args:
+        skeleton: their names.
+        values: numbers for each joint, 2 or 3; None where the set does not say.
+        remarks: what was assumed.
+    """
+
+    skeleton: Skeleton
+    values: int | None
+    remarks: tuple[str, ...] = ()
+
+
+def yolo_joints(facts: Mapping[str, Any], skeleton: Skeleton | None, source: Path) -> YoloJoints:
+    """The joints that `data.yaml` names (`kpt_names`), else those of the given skeleton, else COCO's 17.
+
+    Raises:
+        UserError: nothing says what the joints are; their number or `flip_idx` contradicts the skeleton.
+    """
+    count, values = _shape(facts, source)
+    names = _names(facts, source)
+    remarks: tuple[str, ...] = ()
+    if names is not None:
+        own = Skeleton(name=str(source), keypoints=names, flip_pairs=(), sigmas=())
+    elif skeleton is not None:
+        own = skeleton
+    elif count == _COCO_JOINTS:
+        own = Skeleton.load("coco17")
+        remarks = ("17 joints without names: taken as COCO's",)
+    else:
+        stated = "does not say how many joints" if count is None else f"has {count} joints without names"
+        raise UserError(f"{source}: it {stated}; say what they are with --skeleton")
+    if count is not None and count != len(own):
+        other = "'kpt_names'" if names else own.name
+        raise UserError(f"{source}: 'kpt_shape' states {count} joints, {other} has {len(own)}")
+    _check_flip(facts, own, source)
+    return YoloJoints(own, values, remarks)
+
+
+def _shape(facts: Mapping[str, Any], source: Path) -> tuple[int | None, int | None]:
+    shape = facts.get("kpt_shape")
+    if shape is None:
+        return None, None
+    good = isinstance(shape, list) and len(shape) == 2 and all(type(number) is int for number in shape)
+    if not good or shape[0] < 1 or shape[1] not in (2, 3):
+        raise UserError(f"{source}: 'kpt_shape' must be [number of joints, 2 or 3], got {shape!r}")
+    return shape[0], shape[1]
+
+
+def _names(facts: Mapping[str, Any], source: Path) -> tuple[str, ...] | None:
+    """The joints' names: a list, or one list for each class; with several classes the first that has any."""
+    names = facts.get("kpt_names")
+    if isinstance(names, dict):
+        names = next((value for value in names.values() if value), None)
+    if names is None:
+        return None
+    if not isinstance(names, list) or len(set(map(str, names))) != len(names):
+        raise UserError(f"{source}: 'kpt_names' must be a list of different names")
+    return tuple(map(str, names))
+
+
+def _check_flip(facts: Mapping[str, Any], own: Skeleton, source: Path) -> None:
+    """Mirrored joints that do not fit mean that the skeleton is another one, or in another order."""
+    flip = facts.get("flip_idx")
+    if flip is None or not own.flip_pairs:
+        return
+    if not isinstance(flip, list) or flip != list(own.flip_index):
+        raise UserError(
+            f"{source}: 'flip_idx' is {flip}, but the joints of {own.name} mirror as {list(own.flip_index)}: "
+            "another skeleton or another order of joints; say which with --skeleton"
+        )
