@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from nas.errors import UserError
 from nas.layers import ElasticBatchNorm2d
@@ -28,6 +28,9 @@ def save_weights(path: Path | str, net: PoseNet, *, notes: Mapping[str, Any] | N
         path: the safetensors file.
         net: a supernet, or a plain network with or without statistics.
         notes: anything JSON that says where the weights come from.
+
+    Raises:
+        OSError: the disk is full, or refuses; a former file stays as it was.
     """
     path = Path(path)
     metadata = {
@@ -39,8 +42,12 @@ def save_weights(path: Path | str, net: PoseNet, *, notes: Mapping[str, Any] | N
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, {METADATA_KEY: json.dumps(metadata)})
-    partial.replace(path)
+    try:
+        partial.write_bytes(save(tensors, {METADATA_KEY: json.dumps(metadata)}))
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def load_weights(path: Path | str) -> PoseNet:

@@ -1,25 +1,34 @@
 """Checkpoints: written whole or not at all, checked by digest, rotated."""
 
+import errno
 import hashlib
+import io
 import json
 import logging
 import os
 import pickle
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from nas.errors import UserError
+from nas.train.faults import writing
 
 FORMAT_VERSION = 1
 _MANIFEST = "manifest.json"
 _STATE = "state.pt"
+_DRAFT, _OLD = ".draft-", ".old-"
+_NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
+"""What file systems answer that cannot flush a folder."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -46,27 +55,25 @@ class CheckpointStore:
         self.keep = keep
 
     def save(self, checkpoint: Checkpoint) -> Path:
-        """Write a checkpoint so that a kill at any moment leaves it whole or absent; drop the oldest."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        target = self.folder / f"step-{checkpoint.step:08d}"
-        draft = self.folder / f".draft-{os.getpid()}"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir()
-        for name, tensors in checkpoint.weights.items():
-            save_file(
-                {key: tensor.detach().contiguous() for key, tensor in tensors.items()},
-                draft / f"{name}.safetensors",
-            )
-        torch.save(dict(checkpoint.state), draft / _STATE)
-        digests = {path.name: _digest(path) for path in sorted(draft.iterdir())}
-        manifest = {"version": FORMAT_VERSION, "step": checkpoint.step, "sha256": digests}
-        (draft / _MANIFEST).write_text(json.dumps(manifest, indent=2))
-        for path in (*draft.iterdir(), draft):
-            _sync(path)
-        shutil.rmtree(target, ignore_errors=True)
-        draft.rename(target)
-        _sync(self.folder)
-        self._rotate()
+        """Write a checkpoint so that a kill at any moment leaves it whole or absent; drop the oldest.
+
+        Raises:
+            UserError: the disk is full, or refuses; the checkpoints before it are still there.
+        """
+        draft = self.folder / f"{_DRAFT}{os.getpid()}"
+        with writing(self.folder, kept="the checkpoints before it are whole"):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            try:
+                draft.mkdir()
+                _fill(draft, checkpoint)
+                target = self._target(checkpoint.step)
+                draft.rename(target)
+                _sync(self.folder)
+            except OSError:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
+        self._rotate(target)
         return target
 
     def latest(self, *, device: torch.device | str = "cpu") -> Checkpoint | None:
@@ -91,15 +98,62 @@ class CheckpointStore:
         """The folders of all checkpoints, oldest first."""
         return sorted(self.folder.glob("step-*")) if self.folder.is_dir() else []
 
-    def _rotate(self) -> None:
-        for path in self.paths()[: -self.keep]:
-            shutil.rmtree(path, ignore_errors=True)
-        for stale in self.folder.glob(".draft-*"):
+    def size(self) -> int:
+        """Bytes of all checkpoints there are."""
+        return sum(file.stat().st_size for path in self.paths() for file in path.iterdir())
+
+    def _target(self, step: int) -> Path:
+        """A new name: one that exists is not touched before its successor is in place."""
+        name = f"step-{step:08d}"
+        taken = sorted(self.folder.glob(f"{name}*"))
+        if not taken:
+            return self.folder / name
+        _, _, number = taken[-1].name.removeprefix(name).rpartition("-")
+        return self.folder / f"{name}-{int(number or 0) + 1:03d}"
+
+    def _rotate(self, newest: Path) -> None:
+        """Keep the newest ones; what comes after or beside the newest was damaged, or rolled back."""
+        step = _step(newest)
+        former = [path for path in self.paths() if _step(path) < step]
+        kept = {newest, *former[max(0, len(former) - self.keep + 1) :]}
+        for path in self.paths():
+            if path not in kept:
+                # Renamed first, so that a kill leaves no half of a checkpoint under a checkpoint's name.
+                with suppress(OSError):
+                    path.rename(self.folder / f"{_OLD}{path.name}")
+        self._sweep()
+
+    def _sweep(self) -> None:
+        for stale in (*self.folder.glob(f"{_DRAFT}*"), *self.folder.glob(f"{_OLD}*")):
             shutil.rmtree(stale, ignore_errors=True)
 
 
 class _DamagedError(Exception):
     """A checkpoint whose files are not those that were written."""
+
+
+def _fill(draft: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint's files and have them put on the disk.
+
+    What they hold is made in memory: written by Python alone, they fail in one way where the disk is full.
+    """
+    for name, tensors in checkpoint.weights.items():
+        content = to_bytes({key: tensor.detach().contiguous() for key, tensor in tensors.items()})
+        (draft / f"{name}.safetensors").write_bytes(content)
+    buffer = io.BytesIO()
+    torch.save(dict(checkpoint.state), buffer)
+    (draft / _STATE).write_bytes(buffer.getbuffer())
+    digests = {path.name: _digest(path) for path in sorted(draft.iterdir())}
+    manifest = {"version": FORMAT_VERSION, "step": checkpoint.step, "sha256": digests}
+    (draft / _MANIFEST).write_text(json.dumps(manifest, indent=2))
+    for path in (*draft.iterdir(), draft):
+        _sync(path)
+
+
+def _step(path: Path) -> int:
+    """The step in a checkpoint's name; -1 for a name that is none."""
+    number = path.name.split("-")[1]
+    return int(number) if number.isdigit() else -1
 
 
 def _read(path: Path, *, device: torch.device | str) -> Checkpoint:
@@ -133,6 +187,8 @@ def _manifest(path: Path) -> dict[str, Any]:
         )
     if not complete:
         raise _DamagedError(f"{_MANIFEST} is incomplete")
+    if manifest["step"] != _step(path):
+        raise _DamagedError(f"{_MANIFEST} is of step {manifest['step']}")
     return manifest
 
 
@@ -145,5 +201,8 @@ def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
     finally:
         os.close(handle)

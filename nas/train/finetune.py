@@ -19,13 +19,14 @@ from nas.space import Arch, SearchSpace
 from nas.train.calibration import CalibrationImages
 from nas.train.config import FinetuneConfig, SupernetConfig, override
 from nas.train.datasets import RunData, open_data, samples_digest
+from nas.train.faults import memory_for, writing
 from nas.train.launch import launch
 from nas.train.loop import Job, fit
 from nas.train.plan import Planner, SingleDraw
 from nas.train.rules import PlainRule
 from nas.train.run_folder import RunFolder, write_json
 from nas.train.scoring import Scorer
-from nas.train.supernet import build_feed, load_supernet, on_first_process, open_calibration, place
+from nas.train.supernet import alone_in, build_feed, load_supernet, on_first_process, open_calibration, place
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ def transfer_subnet(folder: Path | str, arch: Arch, *, name: str | None = None) 
     data = open_data(config, supernet.space, run)
     subnet = transfer(supernet, arch, open_calibration(run, data).statistics(supernet, arch))
     path = run.subnets_folder / f"{name or arch.id}-inherited.safetensors"
-    save_weights(path, subnet, notes={"run": run.path.name, "training": "inherited from the supernet"})
+    with writing(path):
+        save_weights(path, subnet, notes={"run": run.path.name, "training": "inherited from the supernet"})
     return path
 
 
@@ -91,14 +93,28 @@ def finetune_subnet(
     run = RunFolder.open(folder)
     config = run.config()
     recipe = recipe or config.finetune
-    space = config.load_space()
-    _require_member(space, arch)
+    _require_member(config.load_space(), arch)
     if not scratch or recipe.distillation > 0:
         run.require_weights()
     fabric = launch(accelerator=config.accelerator, precision=recipe.precision, threads=config.threads)
-    data = on_first_process(fabric, partial(open_data, config, space, run))
-    calibration = on_first_process(fabric, partial(open_calibration, run, data))
     title = name or (f"{arch.id}-scratch" if scratch else arch.id)
+    with alone_in(run.work_folder(title), fabric), memory_for(recipe, device=fabric.device.type):
+        return _finetune(run, arch, recipe, fabric, title=title, scratch=scratch, console=console)
+
+
+def _finetune(
+    run: RunFolder,
+    arch: Arch,
+    recipe: FinetuneConfig,
+    fabric: Fabric,
+    *,
+    title: str,
+    scratch: bool,
+    console: Console | None,
+) -> Path:
+    config = run.config()
+    data = on_first_process(fabric, partial(open_data, config, config.load_space(), run))
+    calibration = on_first_process(fabric, partial(open_calibration, run, data))
     work = run.work_folder(title)
     path = run.subnets_folder / f"{title}.safetensors"
     on_first_process(fabric, partial(_require_same, work, arch, recipe, scratch=scratch))
@@ -185,11 +201,9 @@ def _save(
 ) -> None:
     averaged.float().embed(calibration.statistics(averaged))
     training = "from scratch" if scratch else "fine-tuned from the supernet"
-    save_weights(
-        path,
-        averaged,
-        notes={"run": run.path.name, "training": training, "recipe": recipe.model_dump(mode="json")},
-    )
+    notes = {"run": run.path.name, "training": training, "recipe": recipe.model_dump(mode="json")}
+    with writing(path, kept="the last checkpoint is whole"):
+        save_weights(path, averaged, notes=notes)
     _log.info("%s written to %s", training, path)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from lightning_fabric import Fabric
 from rich.console import Console
 
@@ -15,6 +14,7 @@ from nas.models import PoseNet
 from nas.train.checkpoint import CheckpointStore
 from nas.train.config import CheckpointConfig, Recipe
 from nas.train.ema import averaged
+from nas.train.estimate import memory_so_far, require_disk
 from nas.train.feed import Part
 from nas.train.gradients import agree
 from nas.train.interrupt import StopRequest
@@ -76,13 +76,13 @@ def fit(job: Job, fabric: Fabric, *, console: Console | None = None) -> PoseNet:
 
     Raises:
         KeyboardInterrupt: after SIGINT or SIGTERM; a checkpoint has been written.
-        UserError: the run diverges, or its folder belongs to another one.
+        UserError: the run diverges, its folder belongs to another one, or the disk is full.
     """
     return _Loop(job, fabric, console if fabric.is_global_zero else None).run()
 
 
 class _DivergingError(Exception):
-    """Too many steps in a row were not finite."""
+    """Too many steps in a row, or the weights themselves, are not finite."""
 
 
 class _Loop:
@@ -114,17 +114,22 @@ class _Loop:
         while self.state.counters.step < self.job.steps:
             try:
                 self._run_steps()
-            except _DivergingError:
-                self._roll_back()
-        self._check_finite()
+            except _DivergingError as reason:
+                self._roll_back(str(reason))
+        self._require_finite("training ended in weights that are not finite")
+        self._tell_skipped()
         return self._averaged()
 
     def _resume(self) -> None:
+        if self.fabric.is_global_zero:
+            require_disk(self.job.title, self.state, self.store)
         checkpoint = self.store.latest(device=self.fabric.device)
         if checkpoint is None:
+            self._require_finite("training starts from weights that are not finite; give other init.weights")
             self._save()
         else:
             self.state.restore(checkpoint)
+            self._require_finite(f"{self.store.folder}: the newest checkpoint holds broken weights")
             _log.info("%s: resuming after step %d of %d", self.job.title, checkpoint.step, self.job.steps)
 
     def _run_steps(self) -> None:
@@ -161,7 +166,7 @@ class _Loop:
             counters.step, ", ".join(broken), counters.skipped,
         )  # fmt: skip
         if counters.in_a_row >= self.job.recipe.guard.patience:
-            raise _DivergingError
+            raise _DivergingError(f"{counters.in_a_row} steps in a row were not finite")
 
     def _after_step(self, metrics: MetricsWriter, display: ProgressDisplay) -> None:
         """Metrics and validation come before the checkpoint: a resumed run writes again what is beyond it."""
@@ -176,6 +181,8 @@ class _Loop:
         if line:
             metrics.write(step, line)
         if step % job.checkpoint.every == 0 or last:
+            if broken := self.state.broken():
+                raise _DivergingError(f"{broken} is not finite after step {step}")
             self._save()
         self.rate.restart()
 
@@ -199,7 +206,7 @@ class _Loop:
         self.fabric.barrier()
         return scores
 
-    def _roll_back(self) -> None:
+    def _roll_back(self, reason: str) -> None:
         """Go on from the last checkpoint at a lower rate. Raises UserError after too many times."""
         guard, former = self.job.recipe.guard, self.state.counters
         if former.rollbacks >= guard.rollbacks:
@@ -210,19 +217,20 @@ class _Loop:
         checkpoint = self.store.latest(device=self.fabric.device)
         assert checkpoint is not None, "a run writes its first checkpoint before its first step"
         self.state.restore(checkpoint)
+        self._require_finite(f"{self.store.folder}: the newest checkpoint holds broken weights")
         counters = self.state.counters
         counters.rate = former.rate * guard.rate
         counters.rollbacks = former.rollbacks + 1
         counters.skipped, counters.in_a_row = former.skipped, 0
-        _log.warning(
-            "%d steps in a row were not finite: back to step %d at %g of the learning rate",
-            former.in_a_row, counters.step, counters.rate,
-        )  # fmt: skip
+        _log.warning("%s: back to step %d at %g of the learning rate", reason, counters.step, counters.rate)
         self._save()
 
     def _stop(self) -> None:
-        self._save()
         step, steps = self.state.counters.step, self.job.steps
+        if broken := self.state.broken():
+            _log.warning("stopped after step %d of %d, not saved: %s is not finite", step, steps, broken)
+            raise KeyboardInterrupt
+        self._save()
         _log.info("stopped after step %d of %d; the same command goes on from there", step, steps)
         raise KeyboardInterrupt
 
@@ -234,9 +242,9 @@ class _Loop:
     def _tell_length(self) -> None:
         left = self.job.steps - self.state.counters.step
         _log.info(
-            "%s: about %s for %d steps more at %.0f images/s (validation comes on top)",
+            "%s: about %s for %d steps more at %.0f images/s (validation comes on top); peak so far: %s",
             self.job.title, duration(left / self.rate.per_second), left,
-            self.rate.per_second * self.job.recipe.batch,
+            self.rate.per_second * self.job.recipe.batch, memory_so_far(self.fabric.device),
         )  # fmt: skip
 
     def _averaged(self) -> PoseNet:
@@ -244,7 +252,15 @@ class _Loop:
         assert isinstance(net, PoseNet)
         return net
 
-    def _check_finite(self) -> None:
-        for name, tensor in self._averaged().state_dict().items():
-            if not torch.isfinite(tensor).all():
-                raise UserError(f"training ended in weights that are not finite ({name})")
+    def _require_finite(self, otherwise: str) -> None:
+        if broken := self.state.broken():
+            raise UserError(f"{otherwise} ({broken})")
+
+    def _tell_skipped(self) -> None:
+        counters = self.state.counters
+        if counters.skipped:
+            _log.warning(
+                "%s: %d of %d steps were skipped because something was not finite; %d roll-backs, "
+                "learning rate at %g",
+                self.job.title, counters.skipped, self.job.steps, counters.rollbacks, counters.rate,
+            )  # fmt: skip

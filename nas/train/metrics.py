@@ -1,7 +1,9 @@
 """What a run measured, as JSON lines and for TensorBoard."""
 
+import io
 import json
 import math
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -9,9 +11,14 @@ from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
 
+from nas.errors import UserError
+from nas.train.faults import writing
+from nas.train.run_folder import write_text
+
 Value = float | int
 
 METRICS = "metrics.jsonl"
+_KEPT = "what was written before is whole"
 
 
 class MetricsWriter:
@@ -30,27 +37,62 @@ class MetricsWriter:
         self._path = folder / METRICS
         self._board: SummaryWriter | None = None
         if enabled:
-            truncate(self._path, step=step)
-            self._board = SummaryWriter(str(folder / "events"), purge_step=step + 1)
+            with writing(folder, kept=_KEPT):
+                truncate(self._path, step=step)
+                self._board = SummaryWriter(str(folder / "events"), purge_step=step + 1)
 
     def write(self, step: int, values: Mapping[str, Value]) -> None:
-        """Append one line: the number of finished steps and the values; non-finite ones become null."""
+        """Append one line: the number of finished steps and the values; non-finite ones become null.
+
+        Raises:
+            UserError: the disk is full, or refuses; no part of the line stays.
+        """
         if self._board is None:
             return
         line = {"step": step} | {key: _plain(value) for key, value in values.items()}
-        with self._path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        for key, value in values.items():
-            self._board.add_scalar(key, value, step)
+        with writing(self._path, kept=_KEPT):
+            append(self._path, json.dumps(line) + "\n")
+            for key, value in values.items():
+                self._board.add_scalar(key, value, step)
 
     def __enter__(self) -> Self:
+        self._former_hook = threading.excepthook
+        if self._board is not None:
+            threading.excepthook = self._quiet
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._board is not None:
-            self._board.close()
+        try:
+            if self._board is not None:
+                with writing(self._path.with_name("events"), kept=_KEPT):
+                    self._board.close()
+        except UserError:
+            # What ended the run, most likely for the same reason, is what is told.
+            if error is None:
+                raise
+        finally:
+            threading.excepthook = self._former_hook
+
+    def _quiet(self, arguments: threading.ExceptHookArgs) -> None:
+        """TensorBoard's thread prints a traceback where the disk is full; it raises the error here too."""
+        if not issubclass(arguments.exc_type, OSError):
+            self._former_hook(arguments)
+
+
+def append(path: Path, line: str) -> None:
+    """Append a line whole or not at all. Raises OSError."""
+    with path.open("ab", buffering=0) as file:
+        end = file.seek(0, io.SEEK_END)
+        content = line.encode()
+        try:
+            written = 0
+            while written < len(content):
+                written += file.write(content[written:])
+        except OSError:
+            file.truncate(end)
+            raise
 
 
 def read_metrics(path: Path) -> list[dict[str, Value | None]]:
@@ -65,9 +107,7 @@ def truncate(path: Path, *, step: int) -> None:
     if not path.is_file():
         return
     kept = [line for line in read_metrics(path) if isinstance(line["step"], int) and line["step"] <= step]
-    draft = path.with_suffix(".draft")
-    draft.write_text("".join(json.dumps(line) + "\n" for line in kept))
-    draft.replace(path)
+    write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def _parse(text: str) -> dict[str, Value | None] | None:

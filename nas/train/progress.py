@@ -28,7 +28,10 @@ def duration(seconds: float) -> str:
 
 
 class Rate:
-    """Steps per second over the last hundred; the first two, which warm caches up, do not count."""
+    """Steps per second over the last hundred; the first two, which warm caches up, do not count.
+
+    By a clock that only goes forward: setting the machine's time changes nothing.
+    """
 
     def __init__(self) -> None:
         self._seconds: deque[float] = deque(maxlen=100)
@@ -50,7 +53,8 @@ class Rate:
     @property
     def per_second(self) -> float:
         """Steps per second; 0 while there is nothing to tell it from."""
-        return len(self._seconds) / sum(self._seconds) if self._seconds else 0.0
+        seconds = sum(self._seconds)
+        return len(self._seconds) / seconds if seconds > 0 else 0.0
 
 
 class ProgressDisplay:

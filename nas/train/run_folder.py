@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +16,7 @@ import yaml
 from nas.documents import read_yaml
 from nas.errors import UserError
 from nas.train.config import SupernetConfig
+from nas.train.faults import writing
 
 _FREE = (
     "name", "data.root", "data.workers", "data.cache_mib", "data.bad_share", "threads",
@@ -150,11 +152,17 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a text file whole or not at all. Raises UserError where the disk is full, or refuses."""
     draft = path.with_name(f".{path.name}.draft-{os.getpid()}")
-    draft.write_text(text)
-    draft.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            draft.write_text(text)
+            draft.replace(path)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink()
+            raise
 
 
 def _differences(

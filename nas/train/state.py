@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
@@ -71,6 +72,14 @@ class TrainingState:
                 "identity": dict(self.identity),
             },
         )
+
+    def broken(self) -> str | None:
+        """The name of the first weight, of network or average, that is not finite; None where all are."""
+        for part, module in (("model", self.net), ("ema", self.ema)):
+            for name, tensor in module.state_dict().items():
+                if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                    return f"{part}.{name}"
+        return None
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Take everything from a checkpoint. Raises UserError where it drew from other data or networks."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -18,9 +19,11 @@ from nas.space import SearchSpace, Skeleton
 from nas.train.calibration import CalibrationImages, choose_images
 from nas.train.config import Recipe, SupernetConfig
 from nas.train.datasets import RunData, open_data, samples_digest
+from nas.train.faults import memory_for, writing
 from nas.train.feed import Feed
 from nas.train.initialise import initialise
 from nas.train.launch import launch
+from nas.train.lock import sole_process
 from nas.train.loop import Job, fit
 from nas.train.plan import Planner, SandwichDraw, calibration_rng, pool_rng
 from nas.train.pool import ArchPool, Costs
@@ -43,10 +46,16 @@ def train_supernet(
         console: where to show progress.
 
     Raises:
-        UserError: a mistake in recipe or data; a folder with a run of another recipe; a diverging run.
+        UserError: a mistake in recipe or data; a folder with a run of another recipe, or that another process
+            writes; a diverging run; a full disk; too little memory.
         KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
     """
     fabric = launch(accelerator=config.accelerator, precision=config.precision, threads=config.threads)
+    with alone_in(Path(folder), fabric), memory_for(config, device=fabric.device.type):
+        return _train(config, folder, fabric, console)
+
+
+def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: Console | None) -> RunFolder:
     space = config.load_space()
     run = on_first_process(fabric, partial(RunFolder.start, folder, config))
     data = on_first_process(fabric, partial(open_data, config, space, run))
@@ -92,7 +101,8 @@ def train_supernet(
     )
     if fabric.is_global_zero:
         notes = {"run": run.path.name, "recipe": config.name, "images": _images_seen(config, data)}
-        save_weights(run.weights_file, averaged.float(), notes=notes)
+        with writing(run.weights_file, kept="the last checkpoint is whole"):
+            save_weights(run.weights_file, averaged.float(), notes=notes)
         _log.info("supernet written to %s", run.weights_file)
     fabric.barrier()
     return run
@@ -164,6 +174,11 @@ def place(net: PoseNet, fabric: Fabric, recipe: Recipe) -> PoseNet:
 def dtype_of(recipe: Recipe) -> torch.dtype:
     """Of the weights."""
     return torch.float64 if recipe.precision == "64-true" else torch.float32
+
+
+def alone_in(folder: Path, fabric: Fabric) -> AbstractContextManager[None]:
+    """Keeps all other runs out of a folder; the first process of this one does so for all of them."""
+    return sole_process(folder) if fabric.is_global_zero else nullcontext()
 
 
 def on_first_process(fabric: Fabric, action: Callable[[], _T]) -> _T:
