@@ -6,7 +6,7 @@ to whole networks.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from nas.graph import Operator
@@ -62,6 +62,7 @@ class KernelRules:
 
     def __init__(self, channel_block: int) -> None:
         self._block = channel_block
+        self._convolutions: dict[tuple[Any, ...], tuple[Operator, Kernel]] = {}
 
     def pad(self, channels: int) -> int:
         """Channels after padding to whole blocks."""
@@ -108,6 +109,17 @@ class KernelRules:
 
     def kernel(self, operator: "Operator") -> Kernel:
         """The kernel of an operator on its own."""
+        if operator.kind not in _CONVOLUTIONS:
+            return self._describe(operator)
+        # The traced types of equal shapes are the same objects; the operator that is kept keeps them alive.
+        types = (id(operator.input_types), id(operator.output_types))
+        key = (operator.kind, *types, operator.attributes["group"], operator.attributes["strides"])
+        if key not in self._convolutions:
+            kernel = self._describe_convolution(operator, self._describe(operator))
+            self._convolutions[key] = (operator, kernel)
+        return self._convolutions[key][1]
+
+    def _describe(self, operator: "Operator") -> Kernel:
         from nas.graph import features
 
         found = features(operator)
@@ -118,8 +130,6 @@ class KernelRules:
         source = operator.input_types[0]
         if source is not None and len(source.shape) == 4:
             kernel = kernel._replace(inputs=source.shape[1])
-        if operator.kind in _CONVOLUTIONS:
-            return self._describe_convolution(operator, kernel)
         return kernel
 
     def _describe_convolution(self, operator: "Operator", kernel: Kernel) -> Kernel:

@@ -134,8 +134,12 @@ class _Pass:
         self._inputs = fragment.inputs
         needed = needed_of(fragment, outputs)
         self._reads.update((edge, needed.reads.get(edge, ())) for edge in range(fragment.inputs))
-        ids = self._expand(needed, range(fragment.inputs), {}, made=0)
-        self._outputs = {index: ids[needed.outputs[index]] for index in outputs}
+        self._outputs = {index: needed.outputs[index] for index in outputs}
+        if needed.flat:
+            self._take_all(needed)
+        else:
+            ids = self._expand(needed, range(fragment.inputs), {}, made=0)
+            self._outputs = {index: ids[own] for index, own in self._outputs.items()}
 
     def whole(self, images: Sequence[int]) -> tuple[Placed, ...]:
         """The kernels of a whole network on images of this shape; its outputs are plain."""
@@ -155,6 +159,15 @@ class _Pass:
             plain=border & self._plain,
             blocked=border & self._blocked,
         )
+
+    def _take_all(self, needed: Needed) -> None:
+        """Take the operators of a fragment whose ids are this pass's edges."""
+        for step, _, _ in needed.steps:
+            assert isinstance(step, tuple)
+            for edge, type_ in zip(step.outputs, step.operator.output_types, strict=True):
+                self._reads[edge] = needed.reads.get(edge, ())
+                self._shapes[edge] = type_.shape
+            self._take(step)
 
     def _expand(
         self, needed: Needed, arguments: Sequence[int], outside: Reads, *, made: int

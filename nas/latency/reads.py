@@ -24,11 +24,13 @@ class Needed(NamedTuple):
             before, needed or not, make.
         outputs: the id of every output of the fragment.
         reads: who reads an id, at any depth.
+        flat: whether the ids are the unique ones: all steps are operators then.
     """
 
     steps: tuple[tuple["Step | Call", tuple[int, ...], int], ...]
     outputs: Sequence[int]
     reads: Reads
+    flat: bool
 
 
 def needed_of(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
@@ -38,17 +40,18 @@ def needed_of(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
 
 
 def _find(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
+    """A fragment without large calls is flattened: going into every single layer would take longer."""
     from nas.graph.fragments import Call
 
-    steps, ids = _steps(fragment)
-    own_outputs = [ids[own] for own in fragment.outputs]
-    reads: dict[int, Kinds] = {own_outputs[index]: (_OUTPUT,) for index in outputs}
+    if all(step.fragment.makes < LARGE for step in fragment.steps if isinstance(step, Call)):
+        return _find_flat(fragment, outputs)
+    reads: dict[int, Kinds] = {fragment.outputs[index]: (_OUTPUT,) for index in outputs}
     kept: list[tuple[Step | Call, tuple[int, ...], int]] = []
 
     def read(own: int, kinds: Kinds) -> None:
         reads[own] = (*reads[own], *kinds) if own in reads else kinds
 
-    for step, start in reversed(steps):
+    for step, start in reversed(_steps(fragment)):
         if not isinstance(step, Call):
             if any(output in reads for output in step.outputs):
                 kept.append((step, (), start))
@@ -66,20 +69,29 @@ def _find(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
                 # What is passed through is read by whoever reads it outside.
                 if deeper.outputs[index] < step.fragment.inputs:
                     read(step.arguments[deeper.outputs[index]], reads[step.first + index])
-    return Needed(tuple(reversed(kept)), own_outputs, reads)
+    return Needed(tuple(reversed(kept)), fragment.outputs, reads, flat=False)
 
 
-def _steps(fragment: "Fragment") -> tuple[list[tuple["Step | Call", int]], Sequence[int]]:
-    """The steps with how many edges those before make, and the id that stands for each of the fragment's own.
+def _find_flat(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
+    steps, ids = fragment.flatten()
+    own_outputs = [ids[own] for own in fragment.outputs]
+    reads: dict[int, Kinds] = {own_outputs[index]: (_OUTPUT,) for index in outputs}
+    kept: list[tuple[Step | Call, tuple[int, ...], int]] = []
+    for step in reversed(steps):
+        if not reads.keys().isdisjoint(step.outputs):
+            kept.append((step, (), step.outputs[0] - fragment.inputs))
+            kind = step.operator.kind
+            for source in step.inputs:
+                if isinstance(source, int):
+                    reads[source] = (*reads[source], kind) if source in reads else (kind,)
+    return Needed(tuple(reversed(kept)), own_outputs, reads, flat=True)
 
-    A fragment without large calls is flattened: going into every single layer would take longer.
-    """
+
+def _steps(fragment: "Fragment") -> list[tuple["Step | Call", int]]:
+    """The steps, and how many edges those before make."""
     from nas.graph.fragments import Call
     from nas.graph.operator import Step
 
-    if all(step.fragment.makes < LARGE for step in fragment.steps if isinstance(step, Call)):
-        flat, ids = fragment.flatten()
-        return [(step, step.outputs[0] - fragment.inputs) for step in flat], ids
     steps: list[tuple[Step | Call, int]] = []
     made = 0
     for step in fragment.steps:
@@ -89,7 +101,7 @@ def _steps(fragment: "Fragment") -> tuple[list[tuple["Step | Call", int]], Seque
         else:
             steps.append((Step(step, step.inputs, step.outputs), made))
             made += len(step.outputs)
-    return steps, range(fragment.size)
+    return steps
 
 
 def inside(kinds: Kinds) -> Kinds:
