@@ -108,3 +108,4 @@ def test_what_is_remembered_of_other_networks_changes_nothing(name: str) -> None
     for arch, placed in zip(archs, remembered, strict=True):
         assert mirror(Tracer(arch, "coco17")(arch)) == placed
         assert mirror(warm(arch)) == placed
+        assert mirror.kernels(warm(arch)) == [found.kernel for found in placed]
