@@ -1,0 +1,266 @@
+"""What the machine refuses: one line, and everything that was there before stays whole."""
+
+import errno
+import io
+import json
+import logging
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+import torch
+import yaml
+from test_train_resume import same_run
+from tiny_training import RecipeMaker
+
+from nas.cli.main import run as run_command
+from nas.errors import UserError
+from nas.latency import json_lines
+from nas.train import read_metrics, train_supernet
+from nas.train.checkpoint import Checkpoint, CheckpointStore
+from nas.train.config import Recipe
+from nas.train.estimate import size
+from nas.train.faults import is_out_of_memory, memory_for
+from nas.train.metrics import append
+from nas.train.progress import Rate
+from nas.train.rules import SandwichRule
+from nas.train.run_folder import write_text
+
+
+def checkpoint(step: int) -> Checkpoint:
+    weights = {"model": {"w": torch.full((300, 2), float(step))}}
+    return Checkpoint(step=step, weights=weights, state={"step": step})
+
+
+def full(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("call", ["write_bytes", "write_text", "mkdir", "rename", "fsync"])
+def test_a_full_disk_leaves_former_checkpoints_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    store = CheckpointStore(tmp_path / "checkpoints", keep=1)
+    store.save(checkpoint(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(os if call == "fsync" else Path, call, full)
+        with pytest.raises(UserError, match=r"checkpoints: the disk is full; .*Free some space"):
+            store.save(checkpoint(2))
+    assert [path.name for path in store.folder.iterdir()] == ["step-00000001"]
+    found = store.latest()
+    assert found is not None
+    assert found.step == 1
+    store.save(checkpoint(2))
+    assert [path.name for path in store.folder.iterdir()] == ["step-00000002"]
+
+
+def test_the_only_checkpoint_is_not_touched_before_its_successor_is_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CheckpointStore(tmp_path, keep=1)
+    store.save(checkpoint(4))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", full)
+        with pytest.raises(UserError):
+            store.save(checkpoint(4))
+    found = store.latest()
+    assert found is not None
+    assert found.step == 4
+    for _ in range(3):
+        store.save(checkpoint(4))
+    assert len(store.paths()) == 1
+    assert store.latest() is not None
+
+
+def test_a_damaged_checkpoint_is_not_counted_among_those_kept(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, keep=2)
+    for step in (3, 6, 9):
+        path = store.save(checkpoint(step))
+    (path / "state.pt").write_bytes(b"")
+    found = store.latest()
+    assert found is not None
+    assert found.step == 6
+    store.save(checkpoint(7))
+    assert [path.name for path in store.paths()] == ["step-00000006", "step-00000007"]
+
+
+def test_a_step_that_is_not_its_names_is_damage(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, keep=2)
+    store.save(checkpoint(3))
+    manifest = store.save(checkpoint(5)) / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"step": 55}))
+    found = store.latest()
+    assert found is not None
+    assert found.step == 3
+
+
+class ShortFile(io.FileIO):
+    """A file on a disk with room for so many bytes more: the last write is cut, the next one fails."""
+
+    def __init__(self, path: Path, room: int) -> None:
+        super().__init__(path, "ab")
+        self._room = room
+
+    def write(self, content: Any) -> int:
+        if not self._room:
+            full()
+        taken = super().write(content[: self._room])
+        self._room -= taken
+        return taken
+
+
+@pytest.mark.parametrize("room", [0, 5])
+def test_no_part_of_a_line_stays_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    path = tmp_path / "metrics.jsonl"
+    append(path, '{"step": 1}\n')
+    original = Path.open
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            Path, "open", lambda self, *a, **k: ShortFile(self, room) if a == ("ab",) else original(self)
+        )
+        with pytest.raises(OSError, match="No space left"):
+            append(path, '{"step": 2, "loss": 0.5}\n')
+    assert path.read_text() == '{"step": 1}\n'
+    append(path, '{"step": 2}\n')
+    assert [line["step"] for line in read_metrics(path)] == [1, 2]
+
+
+@pytest.mark.parametrize("room", [0, 5])
+def test_no_part_of_a_timing_stays_where_the_disk_is_full(tmp_path: Path, room: int) -> None:
+    path = tmp_path / "table.jsonl"
+    with path.open("ab", buffering=0) as file:
+        json_lines.append(file, {"ms": 1.0}, path)
+    before = path.read_bytes()
+    with ShortFile(path, room) as file, pytest.raises(UserError, match=r"table\.jsonl: ([Nn]o space|.*full)"):
+        json_lines.append(file, {"ms": 2.0}, path)
+    assert path.read_bytes() == before
+
+
+def test_a_text_file_that_does_not_fit_leaves_the_former(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_text(tmp_path / "a.json", "former")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(UserError, match=r"a\.json: the disk is full"):
+            write_text(tmp_path / "a.json", "latter")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "former")]
+
+
+def test_a_run_that_filled_the_disk_goes_on_once_there_is_room(
+    make_config: RecipeMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config()
+    straight = train_supernet(config, tmp_path / "straight")
+    saved = CheckpointStore._target
+
+    def filling(store: CheckpointStore, step: int) -> Path:
+        return full() if step == 6 else saved(store, step)  # type: ignore[no-any-return]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckpointStore, "_target", filling)
+        with pytest.raises(UserError, match="the disk is full; the checkpoints before it are whole"):
+            train_supernet(config, tmp_path / "full")
+    same_run(straight, train_supernet(config, tmp_path / "full"))
+
+
+def test_too_little_disk_is_refused_before_the_first_step(
+    make_config: RecipeMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2**16))
+    with pytest.raises(UserError, match=r"0\.1 MiB are free, but the run needs .* checkpoint\.keep"):
+        train_supernet(make_config(), tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_what_a_run_takes_is_told(
+    make_config: RecipeMaker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        run = train_supernet(make_config(), tmp_path / "run")
+    told = [line for line in caplog.messages if line.startswith("tiny: checkpoints take up to")]
+    assert len(told) == 1
+    taken = sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())
+    said = float(told[0].split("up to ")[1].split(" MiB")[0]) * 2**20
+    assert taken < said < taken + 18 * 2**20
+    assert any("peak so far: " in line and "of memory" in line for line in caplog.messages)
+
+
+def test_sizes_are_said_as_people_do() -> None:
+    assert [size(n) for n in (0, 2**19, 30 * 2**20, 5 * 2**30)] == ["0.0 MiB", "0.5 MiB", "30 MiB", "5.0 GiB"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. "),
+        cv2.error("OpenCV(4.9) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 9 bytes"),
+    ],
+)
+def test_out_of_memory_names_what_to_lower(error: Exception) -> None:
+    with pytest.raises(UserError) as caught, memory_for(Recipe(steps=1, batch=7)):
+        raise error
+    assert re.search(r"out of memory.*batch \(7 now\).*resolutions", str(caught.value))
+    assert "data.workers" in str(caught.value)
+    assert "data.cache_mib" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shapes do not match"), OSError(errno.ENOENT, "no"), ValueError("out of memory")]
+)
+def test_other_errors_are_not_taken_for_it(error: Exception) -> None:
+    assert not is_out_of_memory(error)
+    with pytest.raises(type(error)), memory_for(Recipe(steps=1)):
+        raise error
+
+
+def test_a_real_allocation_that_fails_is_one_line(
+    make_config: RecipeMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(make_config().model_dump(mode="json")))
+
+    def greedy(*_: Any, **__: Any) -> Any:
+        return torch.empty(2**60, dtype=torch.uint8)
+
+    monkeypatch.setattr(SandwichRule, "__call__", greedy)
+    assert run_command(["train", str(recipe), "--runs", str(tmp_path / "runs")]) == 2
+    last = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Error")]
+    assert len(last) == 1
+    assert "out of memory" in last[0]
+    assert "batch (4 now)" in last[0]
+
+
+def test_a_clock_that_is_set_back_changes_no_rate(
+    make_config: RecipeMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(10**9, 0, -3600))
+    monkeypatch.setattr(time, "time", lambda: float(next(clock)))
+    run = train_supernet(make_config(), tmp_path / "run")
+    rates = [line["images_per_second"] for line in read_metrics(run.metrics_file)]
+    assert len(rates) == 4
+    assert all(rate is not None and rate > 0 for rate in rates[1:])
+
+
+def test_a_clock_that_stands_still_gives_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "perf_counter", lambda: 5.0)
+    rate = Rate()
+    for _ in range(4):
+        rate.step()
+    assert rate.per_second == 0.0
