@@ -53,6 +53,7 @@ def _register() -> None:
         ("space", "Search spaces."),
         ("arch", "Single architectures."),
         ("latency", "Milliseconds on this machine: measure, fit, predict."),
+        ("data", "Data sets: check, statistics, other formats."),
     ):
         app.add_typer(import_module(f"nas.cli.{name}").app, name=name, help=help_text)
     for module, names in (

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from nas.data.check_layout import SplitFile
 from nas.data.check_report import Example, Findings, Picture
@@ -173,7 +173,7 @@ class _Rows:
 
     def _add(self, kind: str, row: Mapping[str, Any], what: str, *, joints: tuple[int, ...] = ()) -> None:
         image = self._image(row)
-        pictures = ()
+        pictures: tuple[Picture, ...] = ()
         if image is not None and image.file is not None:
             pictures = (Picture(image.file, (row,), joints),)
         name = None if image is None else image.name
@@ -262,7 +262,7 @@ class _Rows:
             self._people[key] = row.get("id")
 
 
-def _is_integer(value: Any) -> bool:
+def _is_integer(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -43,9 +43,11 @@ def find_splits(data: Path, images: Path | None) -> tuple[tuple[SplitFile, ...],
     if not data.is_dir():
         content = read_coco(data)
         return (SplitFile(data, images or _image_folder(data, content, data.parent), content),), ()
-    folders = (data / name for name in _ANNOTATION_FOLDERS)
-    files = next((found for folder in folders if (found := sorted(folder.glob("*.json")))), [])
-    splits, skipped, reason = [], [], ""
+    listings = (sorted((data / name).glob("*.json")) for name in _ANNOTATION_FOLDERS)
+    files = next((listing for listing in listings if listing), [])
+    splits: list[SplitFile] = []
+    skipped: list[Path] = []
+    reason = ""
     for file in files:
         try:
             content = read_coco(file)
@@ -75,7 +77,8 @@ def _image_folder(file: Path, content: Mapping[str, Any], base: Path) -> Path | 
         for folder in (place / "images" / split, place / split, place / "images", place)
         if folder.is_dir()
     ]
-    hits = [sum((folder / name).is_file() for name in names) for folder in folders]
-    if hits and max(hits):
-        return folders[hits.index(max(hits))]
+    hits = {folder: sum((folder / name).is_file() for name in names) for folder in folders}
+    best = max(folders, key=hits.__getitem__, default=None)
+    if best is not None and hits[best]:
+        return best
     return next((folder for folder in folders if folder.name == "images"), None)

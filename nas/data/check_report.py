@@ -62,7 +62,7 @@ KINDS: dict[str, Kind] = _kinds(
 ) | _kinds(
     False,
     ("unlabelled", "People without labelled joints", "They are masked out of the loss of whole-image tasks."),
-    ("off_box", "People whose joints all lie outside their box", "A crop by this box may show somebody else."),
+    ("off_box", "People whose joints all lie outside their box", "Its crop may show somebody else."),
     ("crowd_box", "Crowd regions without a segmentation", "Their whole box is masked out."),
     ("box_over_edge", "Boxes that reach beyond their image", "What lies outside is padding in a crop."),
     ("other_category", "Annotations of other categories", "They are ignored."),

@@ -1,0 +1,241 @@
+"""`nas data`: whether a data set is sound, what it holds, and other formats as COCO keypoint files."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from nas.cli.console import out, print_json, print_table, remark
+from nas.errors import UserError
+
+if TYPE_CHECKING:
+    from nas.data.check_report import CheckReport
+    from nas.data.stats import SplitStats
+    from nas.space import Skeleton
+
+app = typer.Typer()
+
+_SECONDS_PER_LINE = 5.0
+_SHOWN_EXAMPLES = 3
+
+DataArgument = Annotated[
+    Path, typer.Argument(metavar="D", help="A COCO keypoint file, or a folder with annotations/ and images/.")
+]
+_JSON_HELP = "Print one JSON document."
+
+
+@app.callback()
+def _data() -> None:
+    """Data sets."""
+
+
+@app.command()
+def check(
+    data: DataArgument,
+    images: Annotated[
+        Path | None, typer.Option(help="The image folder; by default looked for around the annotations.")
+    ] = None,
+    skeleton: Annotated[
+        str | None, typer.Option(help="The joints that the set should have: a name or a YAML file.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with pictures of examples.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,
+) -> None:
+    """Images, boxes, joints, ids, and leakage between splits. Exit code 1 where there are problems."""
+    from nas.data.check import check_dataset
+    from nas.data.check_html import check_page
+
+    lines = ProgressLines("images decoded")
+    report = check_dataset(data, images, skeleton=_skeleton(skeleton), progress=lines)
+    if html is not None:
+        _write(html, check_page(f"Data set {data}", report))
+    if as_json:
+        print_json({"data": str(data)} | report.to_json())
+    else:
+        _print_report(report)
+        if html is not None:
+            out.print(f"\nPictures of examples: {html}", markup=False)
+    if report.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def stats(
+    data: DataArgument,
+    skeleton: Annotated[
+        str | None, typer.Option(help="Count the joints of this skeleton instead of the file's own.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,
+) -> None:
+    """Images, people, joints, crowds and sizes of each split."""
+    from nas.data.stats import dataset_stats
+
+    splits = dataset_stats(data, skeleton=_skeleton(skeleton))
+    if as_json:
+        print_json({"data": str(data), "splits": [split.to_json() for split in splits]})
+        return
+    for number, split in enumerate(splits):
+        if number:
+            out.print()
+        _print_stats(split)
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="An annotation file; for yolo also a folder or data.yaml.")
+    ],
+    from_: Annotated[
+        Literal["mpii", "crowdpose", "yolo", "cvat"], typer.Option("--from", help="What the source is.")
+    ],
+    output: Annotated[Path, typer.Option("--out", help="The COCO keypoint file to write.")],
+    skeleton: Annotated[
+        str | None,
+        typer.Option(help="The wanted joints, matched by name; for sources without names what they are."),
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="mpii: the image folder, for sizes.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="yolo: train, val or test of data.yaml; by default train.")
+    ] = None,
+    category: Annotated[
+        str | None, typer.Option(help="yolo, cvat: the class or label that is people; by default person.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,
+) -> None:
+    """Annotations of another format as a COCO keypoint file, checked by the loader before it is kept."""
+    from nas.data.convert import convert as run_convert
+    from nas.data.convert import write_coco
+
+    if output.exists() and source.exists() and output.samefile(source):
+        raise UserError(f"--out {output}: this is the source; nothing is written over it")
+    converted = run_convert(
+        source,
+        format_=from_,
+        images=images,
+        skeleton=_skeleton(skeleton),
+        split=split,
+        category=category,
+        progress=ProgressLines("images decoded"),
+    )
+    annotations = write_coco(converted, output)
+    people = annotations.people
+    figures = {
+        "file": str(output),
+        "images": len(annotations.images),
+        "people": len(people),
+        "labelled_people": int(people.labelled.sum()),
+        "joints": len(annotations.skeleton),
+        "images_folder": None if converted.images is None else str(converted.images),
+        "remarks": list(converted.remarks),
+    }
+    if as_json:
+        print_json(figures)
+        return
+    for line in converted.remarks:
+        remark(f"{source}: {line}")
+    out.print(
+        f"{output}: {figures['images']:,} images, {figures['people']:,} people "
+        f"({figures['labelled_people']:,} with labelled joints), {figures['joints']} joints",
+        markup=False,
+    )
+    if converted.images is not None:
+        out.print(f"File names start from {converted.images}", markup=False)
+
+
+class ProgressLines:
+    """Says on stderr now and then how far it is."""
+
+    def __init__(self, noun: str) -> None:
+        self._noun = noun
+        self._started = self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last > _SECONDS_PER_LINE and done < total:
+            self._last = now
+            rate = done / (now - self._started)
+            remark(f"{done:,}/{total:,} {self._noun}, {rate:.0f}/s, {(total - done) / rate:.0f} s left")
+
+
+def _skeleton(name: str | None) -> "Skeleton | None":
+    from nas.space import Skeleton
+
+    return None if name is None else Skeleton.load(name)
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _print_report(report: "CheckReport") -> None:
+    from nas.data.check_html import verdict
+
+    for split in report.splits:
+        folder = "images not found" if split.folder is None else f"images in {split.folder}"
+        out.print(f"{split.file}: {split.images:,} images, {split.people:,} people, {folder}", markup=False)
+    if report.findings:
+        out.print()
+        print_table(
+            None,
+            ("class", "severity", "count"),
+            ((finding.kind.title, finding.kind.severity, finding.count) for finding in report.findings),
+            text_columns=2,
+        )
+    for finding in report.findings:
+        out.print(f"\n{finding.kind.title}. {finding.kind.advice}", markup=False, style="bold")
+        for example in finding.examples[:_SHOWN_EXAMPLES]:
+            out.print(f"  {example}", markup=False)
+        more = finding.count - min(_SHOWN_EXAMPLES, len(finding.examples))
+        if more:
+            out.print(f"  and {more:,} more")
+    out.print(f"\n{verdict(report)}", markup=False)
+
+
+def _print_stats(split: "SplitStats") -> None:
+    from nas.data.stats import QUANTILES
+
+    out.print(f"[bold]{split.file}[/bold]\n")
+    people_per_image = sum(n * images for n, images in enumerate(split.per_image)) / max(split.images, 1)
+    small, medium, large = split.by_area
+    print_table(
+        None,
+        ("", "count"),
+        (
+            ("images", split.images),
+            ("images with labelled people", split.labelled_images),
+            ("people", split.people),
+            ("people with labelled joints", split.labelled),
+            ("crowd regions", split.crowds),
+            ("people per image, mean", people_per_image),
+            ("people per image, most", len(split.per_image) - 1),
+            ("labelled joints per labelled person, mean", split.joints_per_person),
+            ("small people (area below 32 x 32 px)", small),
+            ("medium people", medium),
+            ("large people (area from 96 x 96 px)", large),
+        ),
+    )
+    out.print()
+    spreads = {
+        "image height, px": split.image_height,
+        "image width, px": split.image_width,
+        "box height, px": split.box_height,
+        "box width, px": split.box_width,
+        "area, px²": split.area,
+    }
+    titles = [f"{quantile:.0%}" for quantile in QUANTILES]
+    rows = ((name, *(round(value) for value in spread)) for name, spread in spreads.items())
+    print_table("Spread (boxes and areas of labelled people)", ("", *titles), rows)
+    out.print()
+    print_table(
+        "Joints of labelled people",
+        ("joint", "labelled", "share", "of these occluded"),
+        (
+            (name, labelled, f"{labelled / max(split.labelled, 1):.1%}", f"{occluded / max(labelled, 1):.1%}")
+            for name, (labelled, occluded) in split.joints.items()
+        ),
+    )
