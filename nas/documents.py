@@ -93,6 +93,14 @@ class Fields:
         """A mapping."""
         return Fields(self.get(name), f"{self.place}.{name}")
 
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """A mapping, as it is."""
+        value = self.get(name)
+        if not isinstance(value, Mapping):
+            self._refuse(name, "a mapping", value)
+        found: Mapping[str, Any] = value
+        return found
+
     def text(self, name: str) -> str:
         """A text."""
         value = self.get(name)
@@ -106,8 +114,9 @@ class Fields:
     def integer(self, name: str, *, least: int = 0) -> int:
         """An integer from `least` on."""
         value = self.get(name)
-        good = type(value) is int and value >= least
-        return value if good else self._refuse(name, f"an integer from {least} on", value)
+        if type(value) is not int or value < least:
+            self._refuse(name, f"an integer from {least} on", value)
+        return int(value)
 
     def number(self, name: str, *, least: float = -math.inf) -> float:
         """A finite number from `least` on."""
@@ -121,7 +130,7 @@ class Fields:
     def numbers(self, name: str, *, least: float = -math.inf, count: int | None = None) -> tuple[float, ...]:
         """A list of so many finite numbers from `least` on; of one or more where no count is given."""
         values = self.get(name)
-        size = "a list" if count is None else f"a list of {count}"
+        size = "a list of" if count is None else f"a list of {count}"
         wanted = f"{size} numbers" if least == -math.inf else f"{size} numbers from {least:g} on"
         if not isinstance(values, list | tuple) or (not values and count is None):
             self._refuse(name, wanted, values)
@@ -136,6 +145,11 @@ class Fields:
         if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
             self._refuse(name, "a list of texts", values)
         return tuple(values)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all fields."""
+        return tuple(self._values)
 
     def known(self, names: Iterable[str]) -> None:
         """Refuse fields of other names."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data.annotations import Annotations, ImageRecord, PersonTable
+from nas.documents import shown
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
@@ -69,6 +71,8 @@ def read_coco(path: Path) -> dict[str, Any]:
         ) from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: this is not a JSON text file") from None
+    except (ValueError, RecursionError):
+        raise UserError(f"{path}: broken JSON: a number or a nesting without measure") from None
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise UserError(f"{path}: not a COCO keypoint file, it has no list {key!r}")
@@ -87,9 +91,11 @@ def person_category(categories: Sequence[Any], path: Path) -> tuple[int, list[st
     if len(chosen) != 1:
         problem = "several categories name 'keypoints'" if found else "no category names its 'keypoints'"
         raise UserError(f"{path}: not a COCO keypoint file of people, {problem}")
-    joints = [str(name) for name in chosen[0]["keypoints"]]
+    joints = chosen[0]["keypoints"]
+    if not isinstance(joints, list) or not all(isinstance(name, str) for name in joints):
+        raise UserError(f"{path}: the category's 'keypoints' must be a list of names, got {shown(joints)}")
     if len(set(joints)) != len(joints):
-        raise UserError(f"{path}: the category names a keypoint twice: {', '.join(joints)}")
+        raise UserError(f"{path}: the category names a keypoint twice: {shown(joints)}")
     return _integer(chosen[0], "id", f"{path}: category"), joints
 
 
@@ -102,7 +108,7 @@ def _images(images: Sequence[Any], path: Path) -> tuple[ImageRecord, ...]:
 
 
 def _image(item: Record, path: Path) -> ImageRecord:
-    where = f"{path}: image {item.get('id')!r}"
+    where = f"{path}: image {shown(item.get('id'))}"
     name = item.get("file_name")
     if not isinstance(name, str) or not name:
         raise UserError(f"{where} has no 'file_name'")
@@ -110,6 +116,8 @@ def _image(item: Record, path: Path) -> ImageRecord:
     if min(size) < 1:
         raise UserError(f"{where} has the impossible size {size[0]} x {size[1]}")
     crowd_index = item.get("crowdIndex")
+    if crowd_index is not None and not _is_number(crowd_index):
+        raise UserError(f"{where}: 'crowdIndex' must be a number, got {shown(crowd_index)}")
     return ImageRecord(
         _integer(item, "id", where), name, size, None if crowd_index is None else float(crowd_index)
     )
@@ -121,9 +129,10 @@ def _people(
     """The file's people with the file's joints."""
     position = {image.id: index for index, image in enumerate(images)}
     for row in rows:
-        if row.get("image_id") not in position:
+        number = row.get("image_id")
+        if type(number) is not int or number not in position:
             raise UserError(
-                f"{path}: annotation {row.get('id')!r} belongs to image {row.get('image_id')!r}, "
+                f"{path}: annotation {shown(row.get('id'))} belongs to image {shown(number)}, "
                 "which is not listed"
             )
     rows = sorted(rows, key=lambda row: position[row["image_id"]])
@@ -200,7 +209,9 @@ def _records(items: Sequence[Any], path: Path, key: str) -> list[Record]:
 def _integer(item: Record, key: str, where: str) -> int:
     value = item.get(key)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise UserError(f"{where}: {key!r} must be an integer, got {value!r}")
+        raise UserError(f"{where}: {key!r} must be an integer, got {shown(value)}")
+    if not -(2**63) <= value < 2**63:
+        raise UserError(f"{where}: {key!r} is an integer of more than 64 bits")
     return value
 
 
@@ -212,15 +223,21 @@ def _column(
     for row, value in zip(rows, values, strict=True):
         good = isinstance(value, int | float) if length is None else _is_list(value, length)
         if not good:
-            raise UserError(f"{path}: annotation {row.get('id')!r}: {_complaint(key, value, length)}")
+            raise UserError(f"{path}: annotation {shown(row.get('id'))}: {_complaint(key, value, length)}")
     try:
         column = np.array(values, np.float64).reshape(len(rows), *(() if length is None else (length,)))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"{path}: some annotation's {key!r} holds something that is no number") from None
     finite = np.isfinite(column).reshape(len(rows), length or 1).all(1)
     if not finite.all():
-        raise UserError(f"{path}: annotation {rows[int(finite.argmin())].get('id')!r}: {key!r} is not finite")
+        raise UserError(
+            f"{path}: annotation {shown(rows[int(finite.argmin())].get('id'))}: {key!r} is not finite"
+        )
     return column
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < math.inf
 
 
 def _is_list(value: Any, length: int) -> bool:
@@ -232,7 +249,7 @@ def _complaint(key: str, value: Any, length: int | None) -> str:
         hint = " (nas data convert --from crowdpose adds areas)" if key == "area" else ""
         return f"{key!r} is missing{hint}"
     if length is None:
-        return f"{key!r} must be a number, got {value!r}"
+        return f"{key!r} must be a number, got {shown(value)}"
     if not isinstance(value, list):
         return f"{key!r} must be a list of {length} numbers"
     hint = f" (3 for each of its category's {length // 3} joints)" if key == "keypoints" else ""

@@ -11,6 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.documents import Fields
+from nas.errors import UserError
 from nas.latency.kernels import Kernel
 
 Floats = NDArray[np.float64]
@@ -100,14 +102,37 @@ class BoostedResidual:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        arrays: dict[str, Any] = {name: np.array(values[name], kind) for name, kind in _ARRAYS.items()}
-        return cls(kinds=tuple(values["kinds"]), **arrays)
+        """The inverse of `to_json`. Raises UserError for what are no trees."""
+        fields = Fields(values, "model.residual")
+        arrays: dict[str, Any] = {name: _array(fields, name, kind) for name, kind in _ARRAYS.items()}
+        shape = arrays["feature"].shape
+        # Every node's question is one of the features, and its children are nodes.
+        ends = {"feature": len(Kernel._fields) + 1, "left": shape[-1], "right": shape[-1]}
+        for name, array in arrays.items():
+            if len(shape) != 2 or array.shape != shape or 0 in shape:
+                raise UserError(
+                    f"{fields.place}.{name}: expected [trees, nodes] as the others, got {array.shape}"
+                )
+            if name in ends and not ((array >= 0) & (array < ends[name])).all():
+                raise UserError(f"{fields.place}.{name}: expected integers from 0 to {ends[name] - 1}")
+        return cls(kinds=fields.texts("kinds"), **arrays)
 
 
 _ARRAYS: Mapping[str, type] = {
     "feature": np.int64, "threshold": np.float64, "left": np.int64, "right": np.int64, "value": np.float64
 }  # fmt: skip
+
+
+def _array(fields: Fields, name: str, kind: type) -> NDArray[Any]:
+    try:
+        array = np.array(fields.get(name))
+    except (ValueError, OverflowError):
+        raise UserError(f"{fields.place}.{name}: expected numbers in rows of one length") from None
+    if array.dtype.kind not in ("i" if kind is np.int64 else "if") or not np.isfinite(array).all():
+        raise UserError(
+            f"{fields.place}.{name}: expected rows of {'integers' if kind is np.int64 else 'numbers'}"
+        )
+    return array.astype(kind)
 
 
 def _features(kernels: Sequence[Kernel], kinds: Sequence[str], roofline_ms: Floats) -> Floats:

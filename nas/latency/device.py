@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from nas.documents import Fields
 from nas.latency.session import SESSION_OPTIONS, runtime_version
 
 # The instruction sets that onnxruntime's kernels are chosen by; other flags do not change timings.
@@ -61,16 +62,18 @@ class DeviceDescription:
         }
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
+    def from_json(cls, values: Mapping[str, Any], place: str = "device") -> Self:
+        """The inverse of `to_json`. Raises UserError `place.field: what is wrong`."""
+        fields = Fields(values, place)
+        options = fields.fields("session_options")
         return cls(
-            cpu=values["cpu"],
-            instruction_set=tuple(values["instruction_set"]),
-            cores=values["cores"],
-            system=values["system"],
-            runtime=values["runtime"],
-            session_options=tuple(sorted(values["session_options"].items())),
-            threads=values["threads"],
+            cpu=fields.text("cpu"),
+            instruction_set=fields.texts("instruction_set"),
+            cores=fields.integer("cores", least=1),
+            system=fields.text("system"),
+            runtime=fields.text("runtime"),
+            session_options=tuple((name, options.text(name)) for name in sorted(options.names)),
+            threads=fields.integer("threads", least=1),
         )
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,12 +25,21 @@ def rows(content: bytes, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Number (from 1) and content of every line. Raises UserError for a line that is no JSON object."""
     for number, line in enumerate(content.splitlines(), start=1):
         try:
-            row = json.loads(line)
-        except ValueError:
+            row = json.loads(line, parse_constant=_refuse, parse_float=_finite)
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             raise UserError(f"{path}, line {number}: not a row of a latency table; remove the line")
         yield number, row
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is not a number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
 
 
 def lock(file: io.FileIO, path: Path) -> None:
@@ -65,4 +75,5 @@ def append(file: io.FileIO, row: dict[str, Any], path: Path) -> None:
         os.fsync(file.fileno())
     except OSError as error:
         if error.errno not in _NOT_OFFERED:
-            raise
+            file.truncate(end)
+            raise UserError(f"cannot write {path}: {error.strerror}") from None

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.documents import Fields
 from nas.latency.attribution import TimedKernels
 from nas.latency.boosting import BoostedResidual
 from nas.latency.kernels import Kernel
@@ -125,12 +126,14 @@ class KernelModel:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        residual = values["residual"]
+        """The inverse of `to_json`. Raises UserError `model.field: what is wrong`."""
+        fields = Fields(values, "model")
+        residual, scale = fields.get("residual"), fields.fields("scale")
+        scale.known(vars(Scale()))
         return cls(
-            roofline=Roofline.from_json(values["roofline"]),
+            roofline=Roofline.from_json(fields.mapping("roofline")),
             residual=None if residual is None else BoostedResidual.from_json(residual),
-            scale=Scale(**values["scale"]),
+            scale=Scale(**{name: scale.number(name) for name in vars(Scale())}),
         )
 
 

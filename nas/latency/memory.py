@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from nas.documents import Fields
 from nas.latency.session import open_session, random_feed
 
 RUNS = 3
@@ -47,9 +48,11 @@ class MeasuredFootprint:
         return {"file_bytes": self.file_bytes, "peak_memory_bytes": self.peak_memory_bytes}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls(values["file_bytes"], values["peak_memory_bytes"])
+    def from_json(cls, values: Mapping[str, Any], place: str = "footprint") -> Self:
+        """The inverse of `to_json`. Raises UserError `place.field: what is wrong`."""
+        fields = Fields(values, place)
+        unknown = fields.get("peak_memory_bytes") is None
+        return cls(fields.integer("file_bytes"), None if unknown else fields.integer("peak_memory_bytes"))
 
 
 def measure_footprint(model: bytes, *, threads: int) -> MeasuredFootprint:

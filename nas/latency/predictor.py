@@ -14,6 +14,7 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.documents import Fields, read_json
 from nas.errors import UserError
 from nas.latency.baselines import BASELINES, macs_line
 from nas.latency.device import DeviceDescription, describe_device
@@ -29,6 +30,7 @@ from nas.latency.uncertainty import Novelty, Uncertainty
 from nas.latency.validation import Validation, cross_validate, mean_novelty, validation_of
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
+from nas.space.space import SearchSpace
 
 Floats = NDArray[np.float64]
 
@@ -186,15 +188,15 @@ class LatencyPredictor:
             UserError: unreadable, of another version, or of another device.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"cannot read the latency predictor {path}: {error}") from None
+            content = read_json(path)
+        except UserError as error:
+            raise UserError(f"cannot read the latency predictor {error}") from None
         if not isinstance(content, dict) or content.get("version") != FORMAT_VERSION:
             raise UserError(f"{path} is not a latency predictor of version {FORMAT_VERSION}; fit it again")
         try:
-            predictor = cls._from_json(content, path)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{path} is not a complete latency predictor ({error!r}); fit it again") from None
+            predictor = cls._from_json(content)
+        except UserError as error:
+            raise UserError(f"{path} is not a complete latency predictor ({error}); fit it again") from None
         wanted = device or describe_device(threads=predictor.device.threads)
         if not allow_other_device and wanted.fingerprint != predictor.device.fingerprint:
             raise UserError(
@@ -204,21 +206,27 @@ class LatencyPredictor:
         return predictor
 
     @classmethod
-    def _from_json(cls, content: Mapping[str, Any], path: Path) -> Self:
-        uncertainty = content["uncertainty"]
+    def _from_json(cls, content: Mapping[str, Any]) -> Self:
+        fields = Fields(content, "predictor")
+        outside = fields.fields("outside_ms")
+        spaces = fields.get("spaces")
+        if not isinstance(spaces, list):
+            raise UserError(f"{fields.place}.spaces: expected a list")
+        for space in spaces:
+            SearchSpace.from_json(space, source="spaces")
         return cls(
-            device=DeviceDescription.from_json(content["device"]),
-            protocol=Protocol.from_json(content["protocol"]),
-            channel_block=content["channel_block"],
-            precision=content["precision"],
-            skeleton=Skeleton.from_json(content["skeleton"], source=str(path)),
-            spaces=tuple(content["spaces"]),
-            model=KernelModel.from_json(content["model"]),
-            novelty=Novelty.from_json(content["novelty"]),
-            uncertainty=Uncertainty(**{**uncertainty, "scores": tuple(uncertainty["scores"])}),
-            outside_ms=content["outside_ms"],
-            p95_ratio=content["p95_ratio"],
-            validation=Validation.from_json(content["validation"]),
+            device=DeviceDescription.from_json(fields.get("device")),
+            protocol=Protocol.from_json(fields.get("protocol")),
+            channel_block=fields.integer("channel_block", least=1),
+            precision=fields.text("precision"),
+            skeleton=Skeleton.from_json(fields.get("skeleton")),
+            spaces=tuple(spaces),
+            model=KernelModel.from_json(fields.mapping("model")),
+            novelty=Novelty.from_json(fields.mapping("novelty")),
+            uncertainty=Uncertainty.from_json(fields.mapping("uncertainty")),
+            outside_ms={head: outside.number(head, least=0) for head in outside.names},
+            p95_ratio=fields.number("p95_ratio", least=0),
+            validation=Validation.from_json(fields.mapping("validation")),
         )
 
     @overload
@@ -295,7 +303,7 @@ class LatencyPredictor:
 
         trace = tracer or self._trace
         with collector_paused():
-            return [[placed.kernel for placed in self._mirror(trace(arch))] for arch in archs]
+            return [self._mirror.kernels(trace(arch)) for arch in archs]
 
     def _predict(self, networks: Sequence[Sequence[Kernel]]) -> Floats:
         new = list(

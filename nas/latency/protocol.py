@@ -21,6 +21,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.documents import Fields
 from nas.latency.load import LoadGate
 from nas.latency.profile import OperatorTime, minima, parse_profile
 from nas.latency.session import open_session, random_feed
@@ -63,9 +64,17 @@ class Protocol:
         return {**asdict(self), "label": LABEL}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls(**{key: value for key, value in values.items() if key != "label"})
+    def from_json(cls, values: Mapping[str, Any], place: str = "protocol") -> Self:
+        """The inverse of `to_json`. Raises UserError `place.field: what is wrong`."""
+        fields = Fields(values, place)
+        fields.known((*cls().to_json(),))
+        return cls(
+            visits=fields.integer("visits", least=1),
+            warmups=fields.integer("warmups", least=1),
+            runs=fields.integer("runs", least=1),
+            max_foreign_load=fields.number("max_foreign_load", least=0),
+            patience=fields.integer("patience"),
+        )
 
     def __str__(self) -> str:
         return (

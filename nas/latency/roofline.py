@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from nas.documents import Fields
 from nas.latency.kernels import Kernel
 
 Floats = NDArray[np.float64]
@@ -96,8 +97,9 @@ class Roofline:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls({kind: tuple(weights) for kind, weights in values.items()})
+        """The inverse of `to_json`. Raises UserError for what are no costs of kinds, `*` among them."""
+        fields = Fields(values, "model.roofline")
+        return cls({kind: fields.numbers(kind, least=0, count=len(TERMS)) for kind in (*fields.names, _ANY)})
 
 
 def _family(kernel: Kernel) -> str:

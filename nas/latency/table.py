@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from nas.documents import Fields
 from nas.errors import UserError
 from nas.latency.device import DeviceDescription
 from nas.latency.json_lines import append, complete, lock, rows
@@ -79,17 +80,13 @@ class LatencyTable:
             raise UserError(
                 f"{path}, line {number}: not the first line of a latency table of version {FORMAT_VERSION}"
             )
-        try:
-            table = cls(
-                path,
-                device=DeviceDescription.from_json(header["device"]),
-                protocol=Protocol.from_json(header["protocol"]),
-                channel_block=header["channel_block"],
-            )
-        except (KeyError, TypeError) as error:
-            raise UserError(
-                f"{path}, line {number}: the device or protocol is incomplete ({error})"
-            ) from None
+        fields = Fields(header, f"{path}, line {number}")
+        table = cls(
+            path,
+            device=DeviceDescription.from_json(fields.get("device"), f"{fields.place}: device"),
+            protocol=Protocol.from_json(fields.get("protocol"), f"{fields.place}: protocol"),
+            channel_block=fields.integer("channel_block", least=1),
+        )
         for number, row in found:
             table._take(row, number)
         return table
@@ -244,22 +241,23 @@ class LatencyTable:
                 f"{where}: fingerprint {row.get('fingerprint')} in a table of {self.fingerprint}; timings of "
                 "different devices, runtimes or protocols do not mix: keep them in tables of their own"
             )
-        try:
-            match row["row"]:
-                case "source":
-                    self.sources.append(Source(row["space"], row["skeleton"]))
-                case "network":
-                    operators = [(name, kind) for name, kind in row["operators"]]
-                    self._records.setdefault(
-                        row["network"], _Record(row["name"], row["description"], operators)
+        fields = Fields(row, where)
+        match fields.text("row"):
+            case "source":
+                self.sources.append(Source(fields.mapping("space"), fields.mapping("skeleton")))
+            case "network":
+                record = _Record(fields.text("name"), fields.mapping("description"), _operators(fields))
+                self._records.setdefault(fields.text("network"), record)
+            case "footprint":
+                self.footprints[fields.text("network")] = MeasuredFootprint.from_json(row, where)
+            case "visit":
+                known = self._records.get(fields.text("network"))
+                if known is None:
+                    raise UserError(
+                        f"{where}: a visit of a network not named before; remove the line"
                     )
-                case "footprint":
-                    self.footprints[row["network"]] = MeasuredFootprint.from_json(row)
-                case "visit":
-                    record = self._records[row["network"]]
-                    record.visits.append(_visit(row, record.operators))
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{where}: incomplete row ({error!r}); remove the line") from None
+                _check_visit(fields, len(known.operators))
+                known.visits.append(_visit(row, known.operators))
 
     def _refuse_other(self, device: DeviceDescription, protocol: Protocol) -> None:
         if device.fingerprint != self.device.fingerprint:
@@ -298,3 +296,25 @@ def _visit(row: Mapping[str, Any], operators: list[tuple[str, str]]) -> Visit:
         foreign_load=row["foreign_load"],
         loaded=row["loaded"],
     )
+
+
+def _check_visit(fields: Fields, operators: int) -> None:
+    """Raise UserError for a visit row that holds no times, or something else than times."""
+    fields.numbers("operators", least=0, count=operators)
+    fields.numbers("wall_ms", least=0)
+    fields.numbers("cpu_ms", least=0)
+    for name in ("outside_ms", "foreign_load"):
+        if fields.get(name) is not None:
+            fields.number(name)
+    fields.text("date")
+    fields.flag("loaded")
+
+
+def _operators(fields: Fields) -> list[tuple[str, str]]:
+    found = fields.get("operators")
+    if not isinstance(found, list) or not all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
+        for pair in found
+    ):
+        raise UserError(f"{fields.place}.operators: expected a list of pairs of name and kind")
+    return [(name, kind) for name, kind in found]

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from nas.documents import Fields
+from nas.errors import UserError
 from nas.latency.kernels import Kernel
 
 Floats = NDArray[np.float64]
@@ -56,8 +58,9 @@ class Novelty:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls({kind: np.array(numbers, float) for kind, numbers in values.items()})
+        """The inverse of `to_json`. Raises UserError for what are no kernels' numbers."""
+        fields = Fields(values, "novelty")
+        return cls({kind: _rows(fields, kind) for kind in fields.names})
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,14 @@ class Uncertainty:
     base: float
     slope: float
     scores: tuple[float, ...]
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Of `vars`. Raises UserError `uncertainty.field: what is wrong`."""
+        fields = Fields(values, "uncertainty")
+        fields.known(("base", "slope", "scores"))
+        base, slope = fields.number("base", least=0), fields.number("slope", least=0)
+        return cls(base, slope, fields.numbers("scores", least=0))
 
     @classmethod
     def of(cls, errors: Floats, novelty: Floats) -> Self:
@@ -92,6 +103,14 @@ class Uncertainty:
         count = len(self.scores)
         rank = min(count, int(np.ceil((count + 1) * coverage))) - 1
         return np.asarray(self.scores[rank] * (self.base + self.slope * novelty))
+
+
+def _rows(fields: Fields, kind: str) -> Floats:
+    rows, width = fields.get(kind), len(Kernel._fields) - 1
+    if not isinstance(rows, list) or not rows:
+        raise UserError(f"{fields.place}.{kind}: expected rows of {width} numbers")
+    numbers = [Fields({"row": row}, f"{fields.place}.{kind}").numbers("row", count=width) for row in rows]
+    return np.array(numbers, float)
 
 
 def _numbers(kernel: Kernel) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """What a predictor is worth: its errors on networks that were held out, beside baselines and the noise."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from nas.documents import Fields
 from nas.latency.attribution import TimedKernels
 from nas.latency.baselines import Fitted
 from nas.latency.kernel_model import KernelModel
@@ -45,7 +47,8 @@ class HeldOut:
             maximum=float(errors.max()),
             within_5=float((errors <= 0.05).mean()),
             within_10=float((errors <= 0.10).mean()),
-            spearman=float(spearmanr(predicted, measured).statistic),
+            # Where all are equal there is no ranking to speak of.
+            spearman=float(np.nan_to_num(spearmanr(predicted, measured).statistic)),
         )
 
     def to_json(self) -> dict[str, float]:
@@ -53,9 +56,12 @@ class HeldOut:
         return dict(vars(self))
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls(**values)
+    def from_json(cls, values: Any, place: str = "held_out") -> Self:
+        """The inverse of `to_json`. Raises UserError `place.field: what is wrong`."""
+        fields = Fields(values, place)
+        names = tuple(field.name for field in dataclasses.fields(cls))
+        fields.known(names)
+        return cls(**{name: fields.number(name) for name in names})
 
 
 @dataclass(frozen=True)
@@ -93,14 +99,24 @@ class Validation:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        parsed = {
-            "held_out": HeldOut.from_json(values["held_out"]),
-            "baselines": {name: HeldOut.from_json(found) for name, found in values["baselines"].items()},
-            "predicted": tuple(values["predicted"]),
-            "measured": tuple(values["measured"]),
-        }
-        return cls(**{**values, **parsed})
+        """The inverse of `to_json`. Raises UserError `validation.field: what is wrong`."""
+        fields = Fields(values, "validation")
+        fields.known(field.name for field in dataclasses.fields(cls))
+        baselines = fields.fields("baselines")
+        measured = fields.numbers("measured", least=0)
+        return cls(
+            networks=fields.integer("networks"),
+            loaded=fields.integer("loaded"),
+            matched=fields.number("matched"),
+            held_out=HeldOut.from_json(fields.get("held_out"), "validation.held_out"),
+            baselines={
+                name: HeldOut.from_json(baselines.get(name), f"{baselines.place}.{name}")
+                for name in baselines.names
+            },
+            noise_floor=None if fields.get("noise_floor") is None else fields.number("noise_floor"),
+            predicted=fields.numbers("predicted", least=0, count=len(measured)),
+            measured=measured,
+        )
 
 
 @dataclass(frozen=True)

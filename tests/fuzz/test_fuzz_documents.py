@@ -1,0 +1,202 @@
+"""Whatever a document holds, it is loaded, or refused in one line; nothing else happens."""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from fuzzing import FEW, MANY, loads_or_refuses
+from hypothesis import given
+from hypothesis import strategies as st
+from mutations import Raw, raw_json, raw_yaml, spoilt
+
+from nas.data import load_annotations
+from nas.latency import LatencyPredictor, LatencyTable
+from nas.space import Arch, SearchSpace, Skeleton
+from nas.space.litepose import arch_to_litepose
+from nas.space.skeleton import skeleton_names
+from nas.train import load_config
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = ROOT / "results" / "latency" / "person-crop-coco17.jsonl"
+
+
+def load_arch(path: Path) -> None:
+    arch = Arch.load(path)
+    assert Arch.from_json(arch.to_json()) == arch
+
+
+def load_space(path: Path) -> None:
+    space = SearchSpace.load(path)
+    assert space.size >= 1
+    assert space.contains(space.sample(np.random.default_rng(0)))
+    assert SearchSpace.from_json(space.to_json()) == space
+
+
+def load_recipe(path: Path) -> None:
+    config = load_config(path)
+    assert type(config).read(config.model_dump(mode="json"), "again") == config
+
+
+def load_skeleton(path: Path) -> None:
+    skeleton = Skeleton.load(path)
+    assert sorted(skeleton.flip_index) == list(range(len(skeleton)))
+    assert Skeleton.from_json(skeleton.to_json()) == skeleton
+
+
+def load_people(path: Path) -> None:
+    annotations = load_annotations(path, None, Skeleton.load("coco17"))
+    assert annotations.people.labelled.any()
+    json.dumps(annotations.to_coco())
+
+
+def load_table(path: Path) -> None:
+    table = LatencyTable.read(path)
+    for timing in table.timings():
+        assert timing.measured_ms >= 0
+        assert timing.p95_ms >= 0
+
+
+def load_predictor(path: Path) -> None:
+    predictor = LatencyPredictor.load(path, allow_other_device=True)
+    assert str(predictor.device)
+    arch = SearchSpace.load("person-crop").smallest()
+    assert predictor.predict_ms(arch, tracer=_tracer()) >= 0
+    assert predictor.interval_ms([arch], tracer=_tracer()).shape == (1, 2)
+
+
+@cache
+def _tracer() -> Any:
+    from nas.graph import Tracer
+
+    return Tracer(SearchSpace.load("person-crop"), "coco17")
+
+
+@cache
+def documents(kind: str) -> Sequence[Any]:
+    """Valid documents."""
+    match kind:
+        case "arch":
+            archs = [Arch.load(f"litepose-auto-{size}") for size in ("xs", "l")]
+            crop = SearchSpace.load("person-crop").smallest()
+            return [archs[0].to_json(), crop.to_json(), *(arch_to_litepose(arch) for arch in archs)]
+        case "space":
+            return _yaml(ROOT / "search_spaces")
+        case "recipe":
+            return _yaml(ROOT / "supernets")
+        case "skeleton":
+            return [Skeleton.load(name).to_json() for name in skeleton_names()]
+        case "people":
+            return [_people()]
+        case "table":
+            return [_table()[:6]]
+        case _:
+            return [_predictor()]
+
+
+def _table() -> list[Any]:
+    return [json.loads(line) for line in TABLE.read_text().splitlines()]
+
+
+def _yaml(folder: Path) -> list[Any]:
+    return [yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yaml"))]
+
+
+def _people() -> dict[str, Any]:
+    joints = list(Skeleton.load("coco17").keypoints)
+    keypoints = [[10.0 + n, 20.5, n % 3] for n in range(len(joints))]
+    person = {"category_id": 1, "iscrowd": 0, "area": 500.0, "bbox": [6, 6, 28, 28.5], "num_keypoints": 11}
+    person["keypoints"] = [number for joint in keypoints for number in joint]
+    crowd = {**person, "iscrowd": 1, "segmentation": {"counts": [5, 1595], "size": [40, 40]}}
+    return {
+        "images": [
+            {"id": n, "file_name": f"{n}.jpg", "height": 40, "width": 40, "crowdIndex": 0.5} for n in (1, 2)
+        ],
+        "annotations": [
+            {**person, "id": 7, "image_id": 1, "segmentation": [[1, 1, 9, 1, 9, 9]]},
+            {**crowd, "id": 8, "image_id": 2},
+        ],
+        "categories": [{"id": 1, "name": "person", "keypoints": joints, "skeleton": [[1, 2]]}],
+    }
+
+
+def _predictor() -> Any:
+    rows = _table()
+    networks = [row["network"] for row in rows if row["row"] == "network"][:8]
+    kept = [row for row in rows if row["row"] in ("table", "source") or row.get("network") in networks]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "table.jsonl"
+        path.write_bytes(_lines(json.dumps(kept).encode()))
+        LatencyPredictor.fit(LatencyTable.read(path)).save(path)
+        content = json.loads(path.read_text())
+    # A few trees and kernels do as well as all.
+    residual = content["model"]["residual"]
+    for name in ("feature", "threshold", "left", "right", "value"):
+        residual[name] = residual[name][:2]
+    content["novelty"] = {kind: numbers[:2] for kind, numbers in content["novelty"].items()}
+    return content
+
+
+def _lines(content: bytes) -> bytes:
+    """A spoilt list of rows as JSON lines; where it is no list any more, as it is."""
+    try:
+        rows = json.loads(content)
+    except (ValueError, RecursionError):
+        return content.replace(b"}, {", b"}\n{").strip(b"[]") + b"\n"
+    if not isinstance(rows, list):
+        return content + b"\n"
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+KINDS: dict[str, tuple[Callable[[Path], None], bool]] = {
+    "arch": (load_arch, False),
+    "space": (load_space, True),
+    "recipe": (load_recipe, True),
+    "skeleton": (load_skeleton, True),
+    "people": (load_people, False),
+    "table": (load_table, False),
+    "predictor": (load_predictor, False),
+}
+
+
+def fuzz(kind: str, folder: Path, data: st.DataObject) -> None:
+    load, is_yaml = KINDS[kind]
+    sentinel = folder / "code-was-run"
+    raw: Raw = raw_yaml(str(sentinel)) if is_yaml else raw_json()
+    content = data.draw(spoilt(documents(kind), raw))
+    path = folder / f"document.{'yaml' if is_yaml else 'json'}"
+    path.write_bytes(_lines(content) if kind == "table" else content)
+    loads_or_refuses(lambda: load(path))
+    assert not sentinel.exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_valid_documents_load(kind: str, tmp_path: Path) -> None:
+    load, _ = KINDS[kind]
+    for document in documents(kind):
+        path = tmp_path / "document"
+        text = json.dumps(document)
+        path.write_bytes(_lines(text.encode()) if kind == "table" else text.encode())
+        assert loads_or_refuses(lambda path=path: load(path))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@FEW
+@given(data=st.data())
+def test_spoilt_documents(kind: str, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    fuzz(kind, tmp_path_factory.getbasetemp(), data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@MANY
+@given(data=st.data())
+def test_many_spoilt_documents(
+    kind: str, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    fuzz(kind, tmp_path_factory.getbasetemp(), data)
