@@ -5,81 +5,42 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lock_holder import Holder
 from tiny_training import RecipeMaker
 
 from nas.errors import UserError
 from nas.train import train_supernet
 from nas.train.lock import is_alive, sole_process
 
-HOLD = """
-import sys
-from pathlib import Path
-{before}
-from nas.train.lock import sole_process
-with sole_process(Path(sys.argv[1])):
-    {within}
-    print("in", flush=True)
-    sys.stdin.read()
-"""
-
-NO_FCNTL = "sys.modules['fcntl'] = None"
-CHILD = "import os; child = os.fork()\n    if child == 0:\n        sys.stdin.read(); os._exit(0)"
-
-
-class Holder:
-    """A process that holds a folder until it is let go or killed."""
-
-    def __init__(self, folder: Path, before: str = "", within: str = "pass") -> None:
-        script = HOLD.format(before=before, within=within)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", script, str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "in\n"
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def let_go(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
-
 
 @pytest.fixture(params=["by system", "by pid"])
-def without_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """What a holder has to run first so that it has the same locks as this process."""
+def fcntl(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether there are locks of the system, for this process too."""
     if request.param == "by system":
         pytest.importorskip("fcntl")
-        yield ""
-    else:
-        monkeypatch.setitem(sys.modules, "fcntl", None)
-        yield NO_FCNTL
+        return True
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    return False
 
 
-def test_a_second_process_is_refused_in_one_line(tmp_path: Path, without_locks: str) -> None:
-    holder = Holder(tmp_path, without_locks)
+def test_a_second_process_is_refused_in_one_line(tmp_path: Path, fcntl: bool) -> None:
+    holder = Holder(tmp_path, fcntl=fcntl)
     with pytest.raises(UserError) as caught, sole_process(tmp_path):
         pass
-    assert f"is being written by process {holder.process.pid} on" in str(caught.value)
+    assert f"is being written by process {holder.pid} on" in str(caught.value)
     assert "\n" not in str(caught.value)
     holder.let_go()
     with sole_process(tmp_path):
         pass
 
 
-def test_a_killed_process_holds_nothing(tmp_path: Path, without_locks: str) -> None:
-    holder = Holder(tmp_path, without_locks)
+def test_a_killed_process_holds_nothing(tmp_path: Path, fcntl: bool) -> None:
+    holder = Holder(tmp_path, fcntl=fcntl)
     holder.kill()
-    assert json.loads((tmp_path / ".lock").read_text())["pid"] == holder.process.pid
+    assert json.loads((tmp_path / ".lock").read_text())["pid"] == holder.pid
     with sole_process(tmp_path):
         pass
 
@@ -87,7 +48,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path, without_locks: str) -> N
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_workers_that_outlive_a_killed_process_do_not_hold_its_lock(tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
-    holder = Holder(tmp_path, within=CHILD)
+    holder = Holder(tmp_path, child=True)
     holder.kill()
     with sole_process(tmp_path):
         pass
@@ -98,15 +59,7 @@ def test_the_same_process_is_refused_too_and_keeps_its_lock(tmp_path: Path) -> N
     with sole_process(tmp_path):
         with pytest.raises(UserError, match=f"process {os.getpid()}"), sole_process(tmp_path):
             pass
-        script = HOLD.format(before="", within="pass")
-        second = subprocess.run(
-            [sys.executable, "-c", script, str(tmp_path)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "is being written by process" in second.stderr
+        assert f"is being written by process {os.getpid()}" in Holder(tmp_path).answer
     with sole_process(tmp_path):
         pass
 
