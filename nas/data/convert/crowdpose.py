@@ -49,7 +49,7 @@ def _read(source: Path) -> dict[str, Any]:
         content = json.loads(source.read_bytes())
     except OSError as error:
         raise UserError(f"{source}: cannot be read ({error.strerror})") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{source}: this is not JSON") from None
     if not isinstance(content, dict):
         raise UserError(f"{source}: not a CrowdPose file, it is no object of 'images' and 'annotations'")

@@ -182,7 +182,7 @@ def _json_people(source: Path) -> Iterator[_Person]:
         rows = json.loads(source.read_bytes())
     except OSError as error:
         raise UserError(f"{source}: cannot be read ({error.strerror})") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{source}: neither MPII's .mat file nor JSON") from None
     if not isinstance(rows, list):
         raise UserError(f"{source}: expected a list of people with 'image', 'joints', 'joints_vis'")

@@ -107,7 +107,7 @@ def _facts(source: Path) -> tuple[Mapping[str, Any], Path]:
         facts = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror})") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{file}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(facts, dict):
         raise UserError(f"{file}: expected fields such as 'train' and 'kpt_shape'")

@@ -1,0 +1,161 @@
+"""CrowdPose files as COCO files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas.cli.main import run
+from nas.data import load_annotations
+from nas.data.convert import convert, write_coco
+from nas.errors import UserError
+from nas.space.skeleton import Skeleton
+
+CROWDPOSE = Skeleton.load("crowdpose14")
+
+
+def crowdpose(folder: Path, **changes: Any) -> Path:
+    """Two people on two images, without areas, and joints named as CrowdPose names them."""
+    rng = np.random.default_rng(0)
+    people = []
+    for id_, image in ((5, 100), (6, 101)):
+        keypoints = np.column_stack([rng.integers(10, 90, (14, 2)), rng.integers(0, 3, 14)])
+        people.append(
+            {
+                "id": id_,
+                "image_id": image,
+                "category_id": 1,
+                "iscrowd": 0,
+                "keypoints": keypoints.ravel().tolist(),
+                "num_keypoints": int((keypoints[:, 2] > 0).sum()),
+                "bbox": [10, 10, 40 + id_, 80],
+            }
+        )
+    names = [*CROWDPOSE.keypoints[:12], "head", "neck"]
+    content = {
+        "images": [
+            {"id": id_, "file_name": f"{id_}.jpg", "height": 100, "width": 120, "crowdIndex": 0.5}
+            for id_ in (100, 101)
+        ],
+        "annotations": people,
+        "categories": [{"id": 1, "name": "person", "keypoints": names, "skeleton": []}],
+    } | changes
+    path = folder / "crowdpose_val.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_areas_are_added_and_all_else_stays(tmp_path: Path) -> None:
+    source = crowdpose(tmp_path)
+    with pytest.raises(UserError, match="nas data convert"):
+        load_annotations(source, None, CROWDPOSE)
+    converted = convert(source, format_="crowdpose")
+    before = json.loads(source.read_text())
+    assert converted.remarks == ("area added as 0.53 of the box (2)",)
+    assert [row.pop("area") for row in converted.content["annotations"]] == pytest.approx(
+        [0.53 * 45 * 80, 0.53 * 46 * 80]
+    )
+    assert converted.content == before
+    converted = convert(source, format_="crowdpose")
+    loaded = write_coco(converted, tmp_path / "new" / "out.json")
+    assert loaded.images[0].crowd_index == 0.5
+    assert not list(tmp_path.rglob("*.part"))
+    mapped = load_annotations(tmp_path / "new" / "out.json", None, CROWDPOSE)
+    stated = np.array(before["annotations"][1]["keypoints"]).reshape(14, 3)
+    np.testing.assert_array_equal(mapped.people.keypoints[1], stated)
+
+
+def test_stated_areas_stay(tmp_path: Path) -> None:
+    source = crowdpose(tmp_path)
+    content = json.loads(source.read_text())
+    content["annotations"][0]["area"] = 7.5
+    source.write_text(json.dumps(content))
+    areas = [row["area"] for row in convert(source, format_="crowdpose").content["annotations"]]
+    assert areas == [7.5, pytest.approx(0.53 * 46 * 80)]
+
+
+def test_missing_names_and_counts(tmp_path: Path) -> None:
+    source = crowdpose(tmp_path, categories=[])
+    content = json.loads(source.read_text())
+    stated = [row.pop("num_keypoints") for row in content["annotations"]]
+    source.write_text(json.dumps(content))
+    converted = convert(source, format_="crowdpose")
+    assert converted.content["categories"][0]["keypoints"] == list(CROWDPOSE.keypoints)
+    assert [row["num_keypoints"] for row in converted.content["annotations"]] == stated
+
+
+def test_another_skeleton(tmp_path: Path) -> None:
+    source = crowdpose(tmp_path)
+    coco = Skeleton.load("coco17")
+    before = load_annotations(write_coco_of(source, tmp_path), None, coco)
+    converted = convert(source, format_="crowdpose", skeleton=coco)
+    after = write_coco(converted, tmp_path / "coco.json")
+    assert after.skeleton.keypoints == coco.keypoints
+    np.testing.assert_array_equal(after.people.keypoints[..., 2], before.people.keypoints[..., 2])
+    labelled = after.people.keypoints[..., 2] > 0
+    np.testing.assert_array_equal(after.people.keypoints[labelled], before.people.keypoints[labelled])
+    assert after.people.num_keypoints.tolist() == labelled.sum(1).tolist()
+
+
+def write_coco_of(source: Path, folder: Path) -> Path:
+    write_coco(convert(source, format_="crowdpose"), folder / "plain.json")
+    return folder / "plain.json"
+
+
+def test_real_annotations_without_areas_come_back(shared_data: Path, tmp_path: Path) -> None:
+    path = shared_data / "lspet" / "annotations" / "crowdpose14_val.json"
+    content = json.loads(path.read_text())
+    for row in content["annotations"]:
+        del row["area"]
+    (tmp_path / "bare.json").write_text(json.dumps(content))
+    write_coco(convert(tmp_path / "bare.json", format_="crowdpose"), tmp_path / "out.json")
+    wanted = load_annotations(path, None, CROWDPOSE).people
+    got = load_annotations(tmp_path / "out.json", None, CROWDPOSE).people
+    np.testing.assert_array_equal(got.keypoints, wanted.keypoints)
+    # Its own areas are 0.53 of its boxes as well, rounded.
+    np.testing.assert_allclose(got.areas, wanted.areas, rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"annotations": 3}, "no list of objects 'annotations'"),
+        ({"images": [1]}, "no list of objects 'images'"),
+        ({"annotations": [{"id": 5, "image_id": 100}]}, "annotation 5 has neither 'area' nor a 'bbox'"),
+        (
+            {"annotations": [{"id": 5, "bbox": [0, 0, 1, 1], "keypoints": [1, 2]}]},
+            "'keypoints' is no list of 42 numbers",
+        ),
+        ({"categories": [{"keypoints": "all"}]}, "no list of names"),
+        ({"images": []}, "nothing was written"),
+    ],
+)
+def test_other_content(
+    changes: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = crowdpose(tmp_path, **changes)
+    output = tmp_path / "out.json"
+    assert run(["data", "convert", "--from", "crowdpose", str(source), "--out", str(output)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert said in line
+    assert not output.exists()
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output = crowdpose(tmp_path), tmp_path / "out.json"
+    arguments = ["data", "convert", "--from", "crowdpose", str(source), "--out"]
+    assert run([*arguments, str(output)]) == 0
+    said = capsys.readouterr()
+    assert "2 images, 2 people (2 with labelled joints), 14 joints" in said.out
+    assert "area added" in said.err
+    assert run([*arguments, str(output), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["joints"] == 14
+    for rest, reason in (
+        ([str(source)], "this is the source"),
+        ([str(output), "--split", "val"], "--split means nothing"),
+        ([str(output), "--skeleton", "nobody"], "nobody"),
+    ):
+        assert run([*arguments, *rest]) == 2
+        assert reason in capsys.readouterr().err
