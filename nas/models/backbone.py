@@ -1,6 +1,7 @@
 """The elastic backbone: a stem and stages of blocks."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from torch import Tensor, nn
 
@@ -42,7 +43,7 @@ class ElasticStage(nn.Module):
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
         blocks = self.types[stage.type]
         assert isinstance(blocks, nn.ModuleList)
-        for module, block in zip(blocks[: stage.depth], stage.blocks, strict=True):
+        for module, block in zip(islice(blocks, stage.depth), stage.blocks, strict=True):
             x = module(x, stage.width, block, stage.activation, run)
         return x
 
