@@ -45,6 +45,20 @@ class Result:
         return {**self.figures, "flip": self.flip, "images": self.images, "people": self.people}
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a model finds in a set.
+
+    Args:
+        detections: COCO keypoint results, in image px, image by image.
+        answers: [N, K, 3] the pose that answers each row of the set's people, NaN where there is none; None
+            of a model for whole images.
+    """
+
+    detections: Sequence[Detection]
+    answers: NDArray[np.float64] | None
+
+
 def validate(
     model: PoseModel,
     annotations: Annotations,
@@ -74,6 +88,29 @@ def validate(
     Raises:
         UserError: the model's skeleton is not the set's, or an image cannot be read.
     """
+    found = find(
+        model,
+        annotations,
+        batch_size=batch_size,
+        padding=padding,
+        store=store,
+        workers=workers,
+        progress=progress,
+    )
+    return score(found.detections, annotations, flip=model.flip, backend=backend, answers=found.answers)
+
+
+def find(
+    model: PoseModel,
+    annotations: Annotations,
+    *,
+    batch_size: int = 32,
+    padding: float = 1.25,
+    store: ImageStore | None = None,
+    workers: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> Found:
+    """Run a model over a set, or a part of one; for arguments and errors see `validate`."""
     if model.skeleton.keypoints != annotations.skeleton.keypoints:
         raise UserError(
             f"{annotations.path}: loaded with skeleton {annotations.skeleton.name!r}, but the model finds "
@@ -99,13 +136,7 @@ def validate(
         done += len(batch)
         if progress is not None:
             progress(done, len(source))
-    return score(
-        detections,
-        annotations,
-        flip=model.flip,
-        backend=backend,
-        answers=answers if model.task == "crop" else None,
-    )
+    return Found(detections, answers if model.task == "crop" else None)
 
 
 def score(

@@ -17,7 +17,7 @@ from nas.heads.base import (
     mirror_maps,
     quarter_shift,
 )
-from nas.layers import Run
+from nas.layers import Run, widened
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue
 from nas.space.skeleton import Skeleton
@@ -67,22 +67,22 @@ class AssociativeEmbeddingHead(Head):
         """
         terms = {}
         for stride in (4, 2):
-            error = (outputs[f"heatmaps_{stride}"].float() - targets[f"heatmaps_{stride}"]).square()
+            error = (widened(outputs[f"heatmaps_{stride}"]) - targets[f"heatmaps_{stride}"]).square()
             terms[f"heatmap_{stride}"] = (error * targets[f"mask_{stride}"].unsqueeze(1)).mean()
-        pull, push = tag_loss(outputs["tags"].float()[..., 0], targets["joints"])
+        pull, push = tag_loss(widened(outputs["tags"])[..., 0], targets["joints"])
         return {**terms, "pull": PULL_WEIGHT * pull, "push": PUSH_WEIGHT * push}
 
     def distill(self, student: Outputs, teacher: Outputs) -> Tensor:
         """Mean squared error to the teacher's heatmaps and, where it sees joints, to its tags."""
         loss = sum(
             (
-                F.mse_loss(student[name].float(), teacher[name].float())
+                F.mse_loss(widened(student[name]), widened(teacher[name]))
                 for name in ("heatmaps_4", "heatmaps_2")
             ),
             start=student["tags"].new_zeros(()),
         )
-        seen = teacher["heatmaps_4"].float().clamp(0, 1).unsqueeze(4)
-        tags = ((student["tags"].float() - teacher["tags"].float()).square() * seen).sum()
+        seen = widened(teacher["heatmaps_4"]).clamp(0, 1).unsqueeze(4)
+        tags = ((widened(student["tags"]) - widened(teacher["tags"])).square() * seen).sum()
         return loss + PULL_WEIGHT * tags / seen.sum().clamp(min=1)
 
     def merge_flip(self, outputs: Outputs, mirrored: Outputs, flip_index: Sequence[int]) -> Outputs:

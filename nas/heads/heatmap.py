@@ -18,7 +18,7 @@ from nas.heads.base import (
     mirror_maps,
     quarter_shift,
 )
-from nas.layers import Run
+from nas.layers import Run, widened
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue
 from nas.space.skeleton import Skeleton
@@ -43,13 +43,13 @@ class HeatmapHead(Head):
 
     def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Mean squared error over the labelled joints (weights [B, K]); maps [B, K, h, w]."""
-        error = (outputs["heatmaps"].float() - targets["heatmaps"]).square().mean(dim=(2, 3))
+        error = (widened(outputs["heatmaps"]) - targets["heatmaps"]).square().mean(dim=(2, 3))
         weights = targets["weights"]
         return {"heatmap": SCALE * (error * weights).sum() / weights.sum().clamp(min=1)}
 
     def distill(self, student: Outputs, teacher: Outputs) -> Tensor:
         """Mean squared error to the teacher's maps."""
-        return SCALE * F.mse_loss(student["heatmaps"].float(), teacher["heatmaps"].float())
+        return SCALE * F.mse_loss(widened(student["heatmaps"]), widened(teacher["heatmaps"]))
 
     def merge_flip(self, outputs: Outputs, mirrored: Outputs, flip_index: Sequence[int]) -> Outputs:
         return {"heatmaps": (outputs["heatmaps"] + mirror_maps(mirrored["heatmaps"], flip_index)) / 2}

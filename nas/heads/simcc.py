@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.heads.base import Head, Level, LevelFeatures, Outputs, SeparableOutput, cells_to_pixels
-from nas.layers import ResampledLinear, Run
+from nas.layers import ResampledLinear, Run, widened
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue
 from nas.space.skeleton import Skeleton
@@ -57,7 +57,7 @@ class SimCCHead(Head):
     def distill(self, student: Outputs, teacher: Outputs) -> Tensor:
         """Kullback-Leibler divergence to the teacher's distributions, summed over the axes."""
         return sum(
-            (_divergence(student[axis], teacher[axis].float().softmax(dim=2)).mean() for axis in ("x", "y")),
+            (_divergence(student[axis], widened(teacher[axis]).softmax(dim=2)).mean() for axis in ("x", "y")),
             start=student["x"].new_zeros(()),
         )
 
@@ -85,7 +85,7 @@ def _normalised(target: Tensor) -> Tensor:
 
 def _divergence(logits: Tensor, target: Tensor) -> Tensor:
     """KL(target || softmax(logits)) [B, K] of distributions [B, K, bins]."""
-    log_probability = F.log_softmax(logits.float(), dim=2)
+    log_probability = F.log_softmax(widened(logits), dim=2)
     return F.kl_div(log_probability, target, reduction="none").sum(dim=2)
 
 

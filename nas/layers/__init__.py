@@ -2,7 +2,7 @@
 
 from nas.layers.conv import ElasticConv2d, ElasticConvTranspose2d, ElasticDepthwiseConv2d
 from nas.layers.elastic import ElasticLayer, Segments, first
-from nas.layers.functional import ACTIVATIONS, activate
+from nas.layers.functional import ACTIVATIONS, activate, widened
 from nas.layers.linear import ResampledLinear, interpolation_matrix
 from nas.layers.norm import ElasticBatchNorm2d
 from nas.layers.run import Run, Statistics, StatisticsMissingError
@@ -22,4 +22,5 @@ __all__ = [
     "activate",
     "first",
     "interpolation_matrix",
+    "widened",
 ]

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from nas.data import KeypointDataset, SampleRequest
 from nas.errors import UserError
-from nas.models import PoseNet, Statistics, calibrate, to_input
+from nas.models import PoseNet, Statistics, to_input
+from nas.models.calibrate import Moments, moments, pooled
 from nas.space import Arch
 from nas.train.run_folder import write_json
+from nas.train.spread import spread
 
 
 class CalibrationImages:
@@ -34,14 +37,27 @@ class CalibrationImages:
         self._dataset = dataset
         self._batch = batch
         self._source = source
-        self._pixels: dict[tuple[int, int], list[Tensor]] = {}
+        self._pixels: dict[tuple[tuple[int, int], int], Tensor] = {}
 
-    def statistics(self, net: PoseNet, arch: Arch | None = None) -> Statistics:
-        """Batch-norm statistics of one architecture; the network is not changed."""
+    def statistics(
+        self, net: PoseNet, arch: Arch | None = None, *, fabric: Fabric | None = None
+    ) -> Statistics:
+        """Batch-norm statistics of one architecture; the network is not changed.
+
+        With a fabric, every process runs a part of the batches, and all of them have to call this; what
+        they get is the same, bit for bit, as one process gets.
+        """
         arch = net.resolve(arch)
         reference = next(net.parameters())
-        batches = self.batches(arch.resolution, device=reference.device, dtype=reference.dtype)
-        return calibrate(net, arch, batches, source=self._source)
+
+        def of_batch(number: int) -> Moments:
+            images = to_input(
+                self._batch_of(arch.resolution, number), reference.device, dtype=reference.dtype
+            )
+            found = moments(net, arch, images)
+            return found if fabric is None else found.cpu()
+
+        return pooled(net, arch, spread(fabric, range(self._count), of_batch), source=self._source)
 
     def batches(
         self,
@@ -51,15 +67,19 @@ class CalibrationImages:
         dtype: torch.dtype = torch.float32,
     ) -> Iterator[Tensor]:
         """Normalised images [B, 3, H, W] at one resolution."""
-        if resolution not in self._pixels:
-            self._pixels[resolution] = self._read(resolution)
-        for pixels in self._pixels[resolution]:
-            yield to_input(pixels, device, dtype=dtype)
+        for number in range(self._count):
+            yield to_input(self._batch_of(resolution, number), device, dtype=dtype)
 
-    def _read(self, resolution: tuple[int, int]) -> list[Tensor]:
-        requests = [SampleRequest(index, (index,), resolution, augment=False) for index in self.indices]
-        parts = [requests[start : start + self._batch] for start in range(0, len(requests), self._batch)]
-        return [self._dataset.batch(part).images for part in parts]
+    @property
+    def _count(self) -> int:
+        return -(-len(self.indices) // self._batch)
+
+    def _batch_of(self, resolution: tuple[int, int], number: int) -> Tensor:
+        if (resolution, number) not in self._pixels:
+            indices = self.indices[number * self._batch : (number + 1) * self._batch]
+            requests = [SampleRequest(index, (index,), resolution, augment=False) for index in indices]
+            self._pixels[resolution, number] = self._dataset.batch(requests).images
+        return self._pixels[resolution, number]
 
 
 def choose_images(

@@ -119,7 +119,7 @@ def _finetune(
     path = run.subnets_folder / f"{title}.safetensors"
     on_first_process(fabric, partial(_require_same, work, arch, recipe, scratch=scratch))
 
-    net = _start(run, config, arch, calibration, scratch=scratch)
+    net = _start(run, config, arch, calibration, fabric, scratch=scratch)
     dataset = data.training_and_search if recipe.search_split else data.training
     planner = Planner(seed=config.seed, order=dataset.order, batch=recipe.batch, draw=SingleDraw(arch))
     teacher = _teacher(run, arch, calibration, fabric) if recipe.distillation > 0 else None
@@ -137,14 +137,15 @@ def _finetune(
             log_every=config.log_every,
             seed=config.seed,
             identity={"training images": samples_digest(dataset)},
-            validate=_validation(config, data, calibration, arch),
+            validate=_validation(config, data, calibration, arch, fabric),
             validate_every=config.validation.every,
         ),
         fabric,
         console=console,
     )
+    averaged.float().embed(calibration.statistics(averaged, fabric=fabric))
     if fabric.is_global_zero:
-        _save(path, averaged, calibration, run=run, scratch=scratch, recipe=recipe)
+        _save(path, averaged, run=run, scratch=scratch, recipe=recipe)
     fabric.barrier()
     return path
 
@@ -155,13 +156,19 @@ def _require_member(space: SearchSpace, arch: Arch) -> None:
 
 
 def _start(
-    run: RunFolder, config: SupernetConfig, arch: Arch, calibration: CalibrationImages, *, scratch: bool
+    run: RunFolder,
+    config: SupernetConfig,
+    arch: Arch,
+    calibration: CalibrationImages,
+    fabric: Fabric,
+    *,
+    scratch: bool,
 ) -> PoseNet:
     torch.manual_seed(config.seed)
     if scratch:
         return PoseNet(arch, config.skeleton)
     supernet = load_supernet(run)
-    net = transfer(supernet, arch, calibration.statistics(supernet, arch))
+    net = transfer(supernet, arch, calibration.statistics(supernet, arch, fabric=fabric))
     net.forget_statistics()
     return net
 
@@ -172,12 +179,12 @@ def _teacher(
     """The supernet's largest network of the same resolution and head, with averaged weights."""
     supernet = load_supernet(run).to(fabric.device)
     largest = replace(supernet.space.largest(head=arch.head.type, resolution=arch.resolution), head=arch.head)
-    plain = transfer(supernet, largest, calibration.statistics(supernet, largest))
+    plain = transfer(supernet, largest, calibration.statistics(supernet, largest, fabric=fabric))
     return lambda images: plain(images)
 
 
 def _validation(
-    config: SupernetConfig, data: RunData, calibration: CalibrationImages, arch: Arch
+    config: SupernetConfig, data: RunData, calibration: CalibrationImages, arch: Arch, fabric: Fabric
 ) -> Callable[[PoseNet], dict[str, float]] | None:
     if not config.data.val:
         return None
@@ -186,6 +193,7 @@ def _validation(
         images=config.validation.images,
         calibration=calibration,
         padding=config.data.padding,
+        fabric=fabric,
     )
     return lambda net: scorer(net, {"subnet": arch})
 
@@ -193,13 +201,11 @@ def _validation(
 def _save(
     path: Path,
     averaged: PoseNet,
-    calibration: CalibrationImages,
     *,
     run: RunFolder,
     scratch: bool,
     recipe: FinetuneConfig,
 ) -> None:
-    averaged.float().embed(calibration.statistics(averaged))
     training = "from scratch" if scratch else "fine-tuned from the supernet"
     notes = {"run": run.path.name, "training": training, "recipe": recipe.model_dump(mode="json")}
     with writing(path, kept="the last checkpoint is whole"):

@@ -50,7 +50,8 @@ class Job:
         log_every: steps per line of the metrics.
         seed: of all that is random inside the network.
         identity: digests of what plans are drawn from.
-        validate: scores the averaged network, every `validate_every` steps and at the end.
+        validate: scores the averaged network, every `validate_every` steps and at the end; called on all
+            processes, which share the work.
     """
 
     title: str
@@ -198,9 +199,8 @@ class _Loop:
 
     def _validate(self) -> dict[str, float]:
         assert self.job.validate is not None
-        scores: dict[str, float] = {}
+        scores = dict(self.job.validate(self._averaged()))
         if self.fabric.is_global_zero:
-            scores = dict(self.job.validate(self._averaged()))
             shown = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
             _log.info("%s: validation after step %d: %s", self.job.title, self.state.counters.step, shown)
         self.fabric.barrier()

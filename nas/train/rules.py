@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nas.heads import Outputs
+from nas.layers import widened
 from nas.models import PoseNet
 from nas.space import Arch
 from nas.train.plan import StepPlan
@@ -139,10 +140,7 @@ def _forward(net: PoseNet, arch: Arch, images: Tensor, autocast: Autocast) -> Ou
 
 def _wide(outputs: Mapping[str, Tensor]) -> Outputs:
     """Outputs of half precision in fp32, as losses need them."""
-    return {
-        name: tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
-        for name, tensor in outputs.items()
-    }
+    return {name: widened(tensor) for name, tensor in outputs.items()}
 
 
 def _label_loss(net: PoseNet, arch: Arch, outputs: Outputs, targets: Mapping[str, Tensor]) -> Tensor:

@@ -1,13 +1,18 @@
 """Scores of networks during training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+import numpy as np
+from lightning_fabric import Fabric
 
 from nas.data import Annotations
-from nas.evaluate import validate
 from nas.evaluate.torch_model import TorchModel
+from nas.evaluate.validate import Found, Result, find, score
 from nas.models import PoseNet
 from nas.space import Arch, SearchSpace
 from nas.train.calibration import CalibrationImages
+from nas.train.spread import gather, my_part
 
 _FIGURES = ("AP", "PCK_torso@0.2")
 """Shown in the metrics, of those that a set has."""
@@ -16,28 +21,50 @@ _FIGURES = ("AP", "PCK_torso@0.2")
 class Scorer:
     """Scores calibrated architectures on the first images of a set.
 
+    Calibration and images are shared out over the processes, all of which have to ask for the same scores.
+
     Args:
         annotations: the set.
         images: how many of its images.
         calibration: gives their batch-norm statistics.
         padding: of person crops.
+        fabric: of the processes.
     """
 
     def __init__(
-        self, annotations: Annotations, *, images: int, calibration: CalibrationImages, padding: float
+        self,
+        annotations: Annotations,
+        *,
+        images: int,
+        calibration: CalibrationImages,
+        padding: float,
+        fabric: Fabric | None = None,
     ) -> None:
         self._annotations = annotations.first(images)
         self._calibration = calibration
         self._padding = padding
+        self._fabric = fabric
+        own = my_part(fabric, len(self._annotations.images))
+        self._mine = self._annotations.select(self._annotations.images[index].id for index in own)
 
     def __call__(self, net: PoseNet, archs: Mapping[str, Arch]) -> dict[str, float]:
         """`val/NAME/FIGURE` of each architecture."""
         scores: dict[str, float] = {}
         for name, arch in archs.items():
-            model = TorchModel(net, arch, self._calibration.statistics(net, arch))
-            result = validate(model, self._annotations, padding=self._padding)
+            statistics = self._calibration.statistics(net, arch, fabric=self._fabric)
+            found = find(TorchModel(net, arch, statistics), self._mine, padding=self._padding)
+            result = self._score(gather(self._fabric, found))
             scores |= {f"val/{name}/{f}": float(result[f]) for f in _FIGURES if f in result.figures}
         return scores
+
+    def _score(self, parts: Sequence[Found]) -> Result:
+        """The score of what all processes found, in the order of the images."""
+        answers = [part.answers for part in parts if part.answers is not None]
+        return score(
+            list(chain.from_iterable(part.detections for part in parts)),
+            self._annotations,
+            answers=np.concatenate(answers) if answers else None,
+        )
 
 
 def ends(space: SearchSpace) -> dict[str, Arch]:

@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from rich.console import Console
 
 from nas.data import DataConfig, KeypointDataset, Loader
+from nas.errors import UserError
 from nas.graph import Tracer
 from nas.latency import LatencyPredictor
 from nas.models import PoseNet, load_weights, save_weights
@@ -75,7 +76,7 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
         batch=config.batch,
         draw=SandwichDraw(space, random=config.sandwich.random, pool=pool),
     )
-    score = on_first_process(fabric, partial(_scorer, config, data, run))
+    score = on_first_process(fabric, partial(_scorer, config, data, run, fabric))
     averaged = fit(
         Job(
             title=config.name,
@@ -182,16 +183,26 @@ def alone_in(folder: Path, fabric: Fabric) -> AbstractContextManager[None]:
 
 
 def on_first_process(fabric: Fabric, action: Callable[[], _T]) -> _T:
-    """Run an action on the first process, then, with its files in place, on the others."""
+    """Run an action on the first process, then, with its files in place, on the others.
+
+    Raises UserError on all of them where the action raises it on the first.
+    """
+    mistake: str | None = None
     if fabric.is_global_zero:
-        result = action()
-    fabric.barrier()
+        try:
+            result = action()
+        except UserError as error:
+            mistake = str(error)
+    # What went wrong there ends all processes alike, instead of leaving them waiting for it.
+    mistake = fabric.broadcast(mistake)
+    if mistake is not None:
+        raise UserError(mistake)
     if not fabric.is_global_zero:
         result = action()
     return result
 
 
-def _scorer(config: SupernetConfig, data: RunData, run: RunFolder) -> Scorer | None:
+def _scorer(config: SupernetConfig, data: RunData, run: RunFolder, fabric: Fabric) -> Scorer | None:
     if not config.data.val:
         return None
     return Scorer(
@@ -199,6 +210,7 @@ def _scorer(config: SupernetConfig, data: RunData, run: RunFolder) -> Scorer | N
         images=config.validation.images,
         calibration=open_calibration(run, data),
         padding=config.data.padding,
+        fabric=fabric,
     )
 
 

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -165,7 +167,7 @@ def _changed(draw: st.DrawFn, tree: Any, place: Path, change: str, places: Seque
     elif change == "raw":
         new = draw(st.sampled_from(raw.marks()))
     else:
-        new = draw(st.sampled_from(_VALUES))
+        new = deepcopy(draw(st.sampled_from(_VALUES)))
     if not place:
         return new
     parent, last = _value(tree, place[:-1]), place[-1]
