@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from nas.data.check_layout import SplitFile
 from nas.data.check_report import Example, Findings, Picture
 from nas.data.coco import person_category
+from nas.documents import shown
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
@@ -57,7 +58,7 @@ def check_annotations(split: SplitFile, skeleton: Skeleton | None, findings: Fin
         if not isinstance(row, dict):
             findings.add("malformed", Example(split.path, f"annotations[{index}] is not an object"))
         elif row.get("category_id") != category:
-            what = f"category {row.get('category_id')!r}"
+            what = f"category {shown(row.get('category_id'))}"
             findings.add("other_category", Example(split.path, what, annotation=row.get("id")))
         else:
             people += 1
@@ -102,12 +103,12 @@ def _image_fault(item: Any) -> str | None:
     if not isinstance(item, dict):
         return "is not an object"
     if not _is_integer(item.get("id")):
-        return f"has no whole number as 'id', but {item.get('id')!r}"
+        return f"has no whole number as 'id', but {shown(item.get('id'))}"
     if not isinstance(item.get("file_name"), str) or not item["file_name"] or "\0" in item["file_name"]:
         return "has no 'file_name'"
     for side in ("height", "width"):
         if not _is_integer(item.get(side)) or item[side] < 1:
-            return f"has the impossible {side} {item.get(side)!r}"
+            return f"has the impossible {side} {shown(item.get(side))}"
     return None
 
 
@@ -140,14 +141,14 @@ class _Rows:
         """Check one annotation of a person."""
         id_, crowd = row.get("id"), bool(row.get("iscrowd", 0))
         if not _is_integer(id_):
-            self._add("malformed", row, f"the 'id' is no whole number, but {id_!r}")
+            self._add("malformed", row, f"the 'id' is no whole number, but {shown(id_)}")
         elif id_ in self._ids:
             self._add("duplicate_annotation_id", row, "")
         else:
             self._ids.add(id_)
         image = self._image(row)
         if image is None:
-            self._add("unknown_image", row, f"image {row.get('image_id')!r} is not listed")
+            self._add("unknown_image", row, f"image {shown(row.get('image_id'))} is not listed")
         keypoints = self._keypoints(row)
         box = _numbers(row.get("bbox"), 4)
         if box is None:
@@ -177,9 +178,7 @@ class _Rows:
         if image is not None and image.file is not None:
             pictures = (Picture(image.file, (row,), joints),)
         name = None if image is None else image.name
-        example = Example(
-            self._split.path, what, row.get("image_id"), row.get("id", "without an id"), name, pictures
-        )
+        example = Example(self._split.path, what, row.get("image_id"), row.get("id"), name, pictures)
         self._findings.add(kind, example)
 
     def _keypoints(self, row: Mapping[str, Any]) -> list[tuple[float, float, float]] | None:
@@ -199,7 +198,7 @@ class _Rows:
         if "area" not in row:
             self._add("no_area", row, "")
         elif _numbers([row["area"]], 1) is None:
-            self._add("malformed", row, f"the 'area' is no number, but {row['area']!r}")
+            self._add("malformed", row, f"the 'area' is no number, but {shown(row['area'])}")
 
     def _check_visibility(
         self, row: Mapping[str, Any], keypoints: Sequence[tuple[float, float, float]]
@@ -212,7 +211,7 @@ class _Rows:
     def _check_count(self, row: Mapping[str, Any], labelled: int) -> None:
         stated = row.get("num_keypoints", labelled)
         if not _is_integer(stated):
-            self._add("malformed", row, f"'num_keypoints' is no whole number, but {stated!r}")
+            self._add("malformed", row, f"'num_keypoints' is no whole number, but {shown(stated)}")
         elif stated != labelled:
             self._add("stated_count", row, f"{stated} stated, {labelled} labelled")
 

@@ -18,13 +18,14 @@ a { color: inherit; }
 .verdict { font-size: 1.05rem; padding: .5rem .8rem; border-left: 4px solid #3c9a4a; background: #eef8f0; }
 .verdict.bad { border-color: #c33; background: #fdf0ef; }
 .tag { display: inline-block; font-size: .75rem; font-weight: 600; padding: .05rem .5rem; border-radius: 1rem;
-  background: #e8eef7; color: #274b7a; vertical-align: .1em; }
+  white-space: nowrap; background: #e8eef7; color: #274b7a; vertical-align: .1em; }
 .tag.problem { background: #fbe3e1; color: #a11d14; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .8rem 0; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid #e6e6e6; text-align: left;
   vertical-align: top; overflow-wrap: anywhere; }
-th { border-bottom: 2px solid #bbb; }
+th { border-bottom: 2px solid #bbb; white-space: nowrap; }
+td { min-width: 4rem; }
 td.figure, th.figure { text-align: right; white-space: nowrap; }
 .examples { display: flex; flex-wrap: wrap; gap: 1rem; margin: .8rem 0; padding: 0; list-style: none; }
 .examples li { width: 260px; font-size: .82rem; line-height: 1.4; overflow-wrap: anywhere; }
@@ -122,7 +123,7 @@ def _section(finding: Finding) -> str:
 def _example(example: Example) -> str:
     drawn = [jpeg for picture in example.pictures if (jpeg := draw(picture)) is not None]
     pictures = "".join(
-        f'<img alt="{escape(example.name or "")}" src="data:image/jpeg;base64,'
+        f'<img alt="{escape(example.label)}" src="data:image/jpeg;base64,'
         f'{base64.b64encode(jpeg).decode("ascii")}">'
         for jpeg in drawn
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.documents import shown
+
 EXAMPLES = 6
 """So many examples of a class are kept."""
 
@@ -109,17 +111,28 @@ class Example:
     name: str | None = None
     pictures: tuple[Picture, ...] = ()
 
+    @property
+    def label(self) -> str:
+        """The image's file name, as it can be printed."""
+        return (self.name or "").encode("utf-8", "backslashreplace").decode("utf-8")
+
     def __str__(self) -> str:
-        where = [] if self.annotation is None else [f"annotation {self.annotation}"]
+        where = [] if self.annotation is None else [f"annotation {shown(self.annotation)}"]
         if self.image is not None or self.name is not None:
-            where.append(" ".join(str(part) for part in ("image", self.image, self.name) if part is not None))
+            id_ = "" if self.image is None else shown(self.image)
+            where.append(" ".join(part for part in ("image", id_, self.label) if part))
         place = f"{self.file.name}: {', '.join(where)}" if where else self.file.name
-        return f"{place}: {self.what}" if self.what else place
+        text = f"{place}: {self.what}" if self.what else place
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, without pictures."""
         fields = {"image": self.image, "annotation": self.annotation, "image_file": self.name}
-        given = {name: value for name, value in fields.items() if value is not None}
+        given = {
+            name: value if isinstance(value, int | str) else shown(value)
+            for name, value in fields.items()
+            if value is not None
+        }
         return {"file": str(self.file), "what": self.what} | given
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nas.data.convert.coco_file import AREA_OF_BOX, Converted, check_shared, map_joints, person_category
+from nas.documents import shown
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
@@ -77,7 +78,7 @@ def _box_area(row: dict[str, Any], source: Path) -> float:
         _, _, width, height = (float(value) for value in row["bbox"])
     except (KeyError, TypeError, ValueError):
         raise UserError(
-            f"{source}: annotation {row.get('id')!r} has neither 'area' nor a 'bbox' of 4 numbers"
+            f"{source}: annotation {shown(row.get('id'))} has neither 'area' nor a 'bbox' of 4 numbers"
         ) from None
     return max(width, 0.0) * max(height, 0.0)
 
@@ -90,7 +91,7 @@ def _mapped(row: dict[str, Any], own: Skeleton, wanted: Skeleton, source: Path) 
         keypoints = np.array(row["keypoints"], np.float64).reshape(len(own), 3)
     except (TypeError, ValueError):
         raise UserError(
-            f"{source}: annotation {row.get('id')!r}: 'keypoints' is no list of {3 * len(own)} numbers"
+            f"{source}: annotation {shown(row.get('id'))}: 'keypoints' is no list of {3 * len(own)} numbers"
         ) from None
     count = {"num_keypoints": int((keypoints[:, 2] > 0).sum())}
     if own.keypoints == wanted.keypoints:

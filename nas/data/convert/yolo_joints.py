@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.documents import shown
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
@@ -58,7 +59,7 @@ def _shape(facts: Mapping[str, Any], source: Path) -> tuple[int | None, int | No
         return None, None
     good = isinstance(shape, list) and len(shape) == 2 and all(type(number) is int for number in shape)
     if not good or shape[0] < 1 or shape[1] not in (2, 3):
-        raise UserError(f"{source}: 'kpt_shape' must be [number of joints, 2 or 3], got {shape!r}")
+        raise UserError(f"{source}: 'kpt_shape' must be [number of joints, 2 or 3], got {shown(shape)}")
     return shape[0], shape[1]
 
 
@@ -81,6 +82,6 @@ def _check_flip(facts: Mapping[str, Any], own: Skeleton, source: Path) -> None:
         return
     if not isinstance(flip, list) or flip != list(own.flip_index):
         raise UserError(
-            f"{source}: 'flip_idx' is {flip}, but the joints of {own.name} mirror as {list(own.flip_index)}: "
-            "another skeleton or another order of joints; say which with --skeleton"
+            f"{source}: 'flip_idx' is {shown(flip)}, but the joints of {own.name} mirror as "
+            f"{list(own.flip_index)}: another skeleton or another order of joints; say which with --skeleton"
         )
