@@ -1,6 +1,8 @@
 """Weights files: one safetensors file that is enough by itself."""
 
+import errno
 import json
+import os
 from collections.abc import Mapping
 from operator import le
 from pathlib import Path
@@ -43,11 +45,22 @@ def save_weights(path: Path | str, net: PoseNet, *, notes: Mapping[str, Any] | N
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_bytes(save(tensors, {METADATA_KEY: json.dumps(metadata)}))
+        with partial.open("wb") as file:
+            file.write(save(tensors, {METADATA_KEY: json.dumps(metadata)}))
+            file.flush()
+            _flush(file.fileno())
         partial.replace(path)
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+
+
+def _flush(handle: int) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # not every file system can
+            raise
 
 
 def load_weights(path: Path | str) -> PoseNet:

@@ -198,6 +198,8 @@ def _digest(path: Path) -> str:
 
 
 def _sync(path: Path) -> None:
+    if os.name == "nt":  # neither folders nor files opened for reading can be flushed there
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -52,7 +52,9 @@ def memory_so_far(device: torch.device) -> str:
     workers = [worker.pid for worker in multiprocessing.active_children() if worker.pid is not None]
     told = [f"{size(_own_peak())} of memory"] if _own_peak() else []
     if theirs := sum(_peak_of(pid) for pid in workers):
-        told.append(f"{size(theirs)} in {len(workers)} workers (what they share is counted in each)")
+        told.append(
+            f"{size(theirs)} of its {len(workers)} worker process(es), what they share counted in each"
+        )
     if device.type == "cuda":
         told.append(f"{size(torch.cuda.max_memory_allocated(device))} on {device}")
     return ", ".join(told) or "memory unknown"

@@ -56,6 +56,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory ran out, on the device or in a worker."""
     if isinstance(error, MemoryError):
         return True
+    # The loader says that a worker "exited unexpectedly", and why only in what it was raised from.
+    if error.__cause__ is not None and is_out_of_memory(error.__cause__):
+        return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     # torch.OutOfMemoryError, of other devices than the CPU, is a RuntimeError too.

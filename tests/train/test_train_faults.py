@@ -218,6 +218,13 @@ def test_out_of_memory_names_what_to_lower(error: Exception) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_the_reason_of_a_loaders_error_counts() -> None:
+    error = RuntimeError("DataLoader worker (pid(s) 12) exited unexpectedly")
+    assert not is_out_of_memory(error)
+    error.__cause__ = RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. ")
+    assert is_out_of_memory(error)
+
+
 @pytest.mark.parametrize(
     "error", [RuntimeError("shapes do not match"), OSError(errno.ENOENT, "no"), ValueError("out of memory")]
 )
