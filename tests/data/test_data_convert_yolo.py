@@ -154,6 +154,9 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "split": ({"train": None, "val": "images/train"}, "", "no split 'train'; it has val"),
     "folder": ({"train": "pictures"}, "", "which does not exist"),
     "names": ({"kpt_names": ["a"] * 17}, "", "'kpt_names' must be"),
+    "joint": ({"kpt_names": [3] * 17}, "", "'kpt_names' must be"),
+    "path": ({"path": [1]}, "", "'path' must be a folder"),
+    "place": ({"train": [{"a": 1}]}, "", "'train' must be a folder"),
     "classes": ({"names": 7}, "", "'names' is neither"),
     "other classes": ({"names": ["dog", "cat"]}, "", "--category: dog, cat"),
 }

@@ -69,8 +69,8 @@ def person_entry(
         area: px^2; by default the share of the box that people fill.
     """
     labelled = keypoints[:, 2] > 0
-    rounded = np.where(labelled[:, None], np.round(keypoints, 3), 0.0)
-    flat = [value for x, y, v in rounded.tolist() for value in (x, y, int(v))]
+    known = np.where(labelled[:, None], keypoints, 0.0).tolist()
+    flat = [value for x, y, v in known for value in (round(x, 3), round(y, 3), int(v))]
     width, height = float(bbox[2]), float(bbox[3])
     return {
         "id": id_,

@@ -26,6 +26,7 @@ from nas.data.convert.coco_file import (
 )
 from nas.data.convert.image_sizes import IMAGE_SUFFIXES, image_sizes
 from nas.data.convert.yolo_joints import YoloJoints, yolo_joints
+from nas.documents import shown
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
@@ -111,7 +112,10 @@ def _facts(source: Path) -> tuple[Mapping[str, Any], Path]:
         raise UserError(f"{file}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(facts, dict):
         raise UserError(f"{file}: expected fields such as 'train' and 'kpt_shape'")
-    stated = file.parent / str(facts.get("path") or "")
+    place = facts.get("path") or ""
+    if not isinstance(place, str):
+        raise UserError(f"{file}: 'path' must be a folder, got {shown(place)}")
+    stated = file.parent / place
     # A path that was true on the machine that wrote it means nothing here.
     return facts, stated if stated.is_dir() else file.parent
 
@@ -123,7 +127,9 @@ def _images(facts: Mapping[str, Any], root: Path, split: str, source: Path) -> l
         raise UserError(f"{source}: it has no split {split!r}; it has {', '.join(known) or 'none'}")
     files: list[Path] = []
     for place in stated if isinstance(stated, list) else [stated]:
-        folder = root / str(place)
+        if not isinstance(place, str):
+            raise UserError(f"{source}: {split!r} must be a folder or a list of folders, got {shown(place)}")
+        folder = root / place
         if folder.is_file() and folder.suffix == ".txt":
             listed = [line.strip() for line in _lines(folder) if line.strip()]
             # A leading ./ means "beside the list".
@@ -152,7 +158,7 @@ def _class(facts: Mapping[str, Any], category: str | None, source: Path) -> int 
         return int(found[0])
     if category is None and len(named) < 2:
         return None
-    known = ", ".join(map(str, named.values()))
+    known = ", ".join(map(shown, named.values())).replace("'", "")
     raise UserError(f"{source}: no class is called {wanted!r}; name one with --category: {known}")
 
 

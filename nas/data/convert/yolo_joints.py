@@ -70,9 +70,10 @@ def _names(facts: Mapping[str, Any], source: Path) -> tuple[str, ...] | None:
         names = next((value for value in names.values() if value), None)
     if names is None:
         return None
-    if not isinstance(names, list) or len(set(map(str, names))) != len(names):
+    named = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not named or len(set(names)) != len(names):
         raise UserError(f"{source}: 'kpt_names' must be a list of different names")
-    return tuple(map(str, names))
+    return tuple(names)
 
 
 def _check_flip(facts: Mapping[str, Any], own: Skeleton, source: Path) -> None:
