@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -19,7 +20,10 @@ _FILE_WIDTH = 140
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _FILE_WIDTH
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+    # Of the processes that torchrun or srun start, the first one prints results.
+    others = any(os.environ.get(name, "0") != "0" for name in ("RANK", "SLURM_PROCID"))
+    quiet = others and not stderr
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width, quiet=quiet)
 
 
 out = _console(stderr=False)

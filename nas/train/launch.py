@@ -1,6 +1,8 @@
 """Devices, processes and threads."""
 
+import logging
 import os
+from collections.abc import Mapping
 
 import torch
 from lightning_fabric import Fabric
@@ -23,15 +25,23 @@ def launch(*, accelerator: str, precision: str, threads: int | None = None) -> F
             accelerator=accelerator, strategy="ddp", devices=local, num_nodes=nodes, precision=precision
         )
     elif SLURMEnvironment.detect():
-        local = int(os.environ.get("SLURM_NTASKS_PER_NODE", "1"))
-        nodes = int(os.environ.get("SLURM_NNODES", "1"))
+        local, nodes = slurm_tasks(os.environ)
         fabric = Fabric(
             accelerator=accelerator, strategy="ddp", devices=local, num_nodes=nodes, precision=precision
         )
     else:
         fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
     fabric.launch()
+    if not fabric.is_global_zero:
+        logging.getLogger("nas").setLevel(logging.WARNING)
     return fabric
+
+
+def slurm_tasks(environment: Mapping[str, str]) -> tuple[int, int]:
+    """Processes per node and nodes that srun started, of which SLURM names the first only where asked to."""
+    nodes = int(environment.get("SLURM_NNODES", "1"))
+    per_node = environment.get("SLURM_NTASKS_PER_NODE")
+    return int(per_node) if per_node else max(1, int(environment.get("SLURM_NTASKS", "1")) // nodes), nodes
 
 
 def _default_threads() -> int:

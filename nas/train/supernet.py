@@ -185,7 +185,7 @@ def alone_in(folder: Path, fabric: Fabric) -> AbstractContextManager[None]:
 def on_first_process(fabric: Fabric, action: Callable[[], _T]) -> _T:
     """Run an action on the first process, then, with its files in place, on the others.
 
-    Raises UserError on all of them where the action raises it on the first.
+    Where the action raises UserError on the first, the others end quietly with it.
     """
     mistake: str | None = None
     if fabric.is_global_zero:
@@ -195,8 +195,10 @@ def on_first_process(fabric: Fabric, action: Callable[[], _T]) -> _T:
             mistake = str(error)
     # What went wrong there ends all processes alike, instead of leaving them waiting for it.
     mistake = fabric.broadcast(mistake)
-    if mistake is not None:
+    if mistake is not None and fabric.is_global_zero:
         raise UserError(mistake)
+    if mistake is not None:
+        raise SystemExit(2)  # the first process says it
     if not fabric.is_global_zero:
         result = action()
     return result

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st

@@ -1,52 +1,13 @@
-"""Several processes learn what one learns."""
-
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""Averages over processes, and how many there are."""
 
 import pytest
 import torch
 from lightning_fabric import Fabric
-from tiny_training import RecipeMaker
 from torch import nn
 
-import nas.train
-from nas.models import read_weights
-from nas.train import read_metrics, train_supernet
-from nas.train.gradients import average, clip
-
-
-@pytest.mark.slow
-def test_two_processes_equal_one_that_accumulates(make_config: RecipeMaker, tmp_path: Path) -> None:
-    changes = {"precision": "64-true", "steps": 8, "optimizer": {"lr": 1e-3, "weight_decay": 0.01}}
-    one = train_supernet(make_config(**changes, accumulate=2), tmp_path / "one")
-
-    recipe = tmp_path / "recipe.json"
-    recipe.write_text(json.dumps(make_config(**changes).model_dump(mode="json")))
-    script = Path(__file__).with_name("train_recipe.py")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = os.environ | {"PYTHONPATH": str(Path(nas.train.__file__).parents[2])}
-    done = subprocess.run(
-        [*command, str(script), str(recipe), str(tmp_path / "two")],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-    expected = read_weights(one.weights_file)[1]
-    found = read_weights(tmp_path / "two" / "weights.safetensors")[1]
-    for name, tensor in expected.items():
-        assert torch.allclose(tensor, found[name], rtol=0, atol=1e-6), name
-    lines = [read_metrics(tmp_path / name / "metrics.jsonl") for name in ("one", "two")]
-    for left, right in zip(*lines, strict=True):
-        assert left.keys() == right.keys()
-        for key in left.keys() - {"images_per_second"}:
-            assert left[key] == pytest.approx(right[key], rel=1e-6), key
+from nas.train.gradients import agree, average, clip
+from nas.train.launch import slurm_tasks
+from nas.train.spread import my_part, spread
 
 
 def test_one_process_averages_nothing() -> None:
@@ -67,3 +28,45 @@ def test_clipping_scales_the_whole_gradient() -> None:
     assert parameters[2].grad is None
     assert clip(parameters, None).item() == pytest.approx(1.0)
     assert clip(parameters, 2.0).item() == pytest.approx(1.0)
+
+
+class OfTwo:
+    """Stands for the first of two processes, the other of which planned what it is told."""
+
+    world_size = 2
+    device = torch.device("cpu")
+
+    def __init__(self, rank: int = 0, *, other: tuple[int, int] = (7, 0)) -> None:
+        self.global_rank = rank
+        self._other = other
+
+    def all_gather(self, mine: torch.Tensor) -> torch.Tensor:
+        return torch.stack([mine, torch.tensor(self._other)])
+
+
+def test_other_plans_are_refused_and_a_stop_of_any_process_stops_all() -> None:
+    assert not agree(OfTwo(), 7, stop=False)  # type: ignore[arg-type]
+    assert agree(OfTwo(other=(7, 1)), 7, stop=False)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="different plans"):
+        agree(OfTwo(other=(8, 0)), 7, stop=False)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+def test_parts_are_disjoint_and_make_up_the_whole(count: int) -> None:
+    parts = [list(my_part(OfTwo(rank), count)) for rank in (0, 1)]  # type: ignore[arg-type]
+    assert [*parts[0], *parts[1]] == list(range(count))
+    assert abs(len(parts[0]) - len(parts[1])) <= 1
+    assert spread(None, range(count), lambda n: 2 * n) == [2 * n for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"SLURM_NTASKS": "1"}, (1, 1)),
+        ({"SLURM_NTASKS": "4"}, (4, 1)),
+        ({"SLURM_NTASKS": "8", "SLURM_NNODES": "2"}, (4, 2)),
+        ({"SLURM_NTASKS": "8", "SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "4"}, (4, 2)),
+    ],
+)
+def test_slurm_says_how_many_processes(environment: dict[str, str], expected: tuple[int, int]) -> None:
+    assert slurm_tasks(environment) == expected
