@@ -1,6 +1,7 @@
 """Checks of one annotation file: ids, joints, boxes, crowds."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,12 +105,21 @@ def _image_fault(item: Any) -> str | None:
         return "is not an object"
     if not _is_integer(item.get("id")):
         return f"has no whole number as 'id', but {shown(item.get('id'))}"
-    if not isinstance(item.get("file_name"), str) or not item["file_name"] or "\0" in item["file_name"]:
-        return "has no 'file_name'"
+    name = item.get("file_name")
+    if not isinstance(name, str) or not name or "\0" in name or not _can_be_encoded(name):
+        return "has no usable 'file_name'"
     for side in ("height", "width"):
         if not _is_integer(item.get(side)) or item[side] < 1:
             return f"has the impossible {side} {shown(item.get(side))}"
     return None
+
+
+def _can_be_encoded(name: str) -> bool:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell
+        return False
+    return True
 
 
 def _check_skeleton(split: SplitFile, joints: Sequence[str], skeleton: Skeleton, findings: Findings) -> None:

@@ -109,6 +109,10 @@ CASES: dict[str, tuple[Change, dict[str, int]]] = {
         lambda c: c["images"][2].update(height=0),
         {"refused": 1, "malformed": 1, "unknown_image": 1},
     ),
+    "no name that a file can have": (
+        lambda c: (c["images"][2].update(file_name="\ud800.jpg"), c["annotations"].pop()),
+        {"malformed": 1},
+    ),
     "no category": (lambda c: c["categories"][0].pop("keypoints"), {"refused": 1, "categories": 1}),
     "not finite": (first_person(bbox=[0, 0, 10, float("nan")]), {"refused": 1, "malformed": 1}),
     "odd id": (first_person(id=[1]), {"refused": 1, "malformed": 1}),

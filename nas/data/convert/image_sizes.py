@@ -33,6 +33,6 @@ def image_size(path: Path) -> tuple[int, int] | None:
     try:
         content = path.read_bytes()
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE) if content else None
-    except (OSError, cv2.error):
+    except (OSError, ValueError, cv2.error):
         return None
     return None if image is None else (int(image.shape[0]), int(image.shape[1]))
