@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from nas.train.config import Recipe
 from nas.train.feed import Part
@@ -63,8 +63,13 @@ class Updater:
         return self.recipe.optimizer.lr * self.state.counters.rate * self.schedule.factor(step)
 
     def _backward(self, plan: StepPlan, parts: Sequence[Part]) -> dict[str, Tensor]:
-        """Add up the gradients of all parts; returns the means of their losses."""
+        """Add up the gradients of all parts; returns the means of their losses.
+
+        Each part's gradient is summed by itself first, as a process of its own would: rounding is the same.
+        """
         share = 1 / len(parts)
+        parameters = [p for p in self.state.net.parameters() if p.requires_grad]
+        before: list[Tensor | None] = [None] * len(parameters)
         losses: dict[str, Tensor] = {}
         for images, targets in parts:
             part = self.rule(
@@ -77,7 +82,21 @@ class Updater:
             )
             for name, value in part.items():
                 losses[name] = share * value + losses.get(name, torch.zeros_like(value))
+            if len(parts) > 1:
+                before = _added(parameters, before)
+        if len(parts) > 1:
+            for parameter, gradient in zip(parameters, before, strict=True):
+                parameter.grad = gradient
         return losses
+
+
+def _added(parameters: Sequence[nn.Parameter], before: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Take the gradients off their parameters and add them to those from before."""
+    sums: list[Tensor | None] = []
+    for parameter, former in zip(parameters, before, strict=True):
+        gradient, parameter.grad = parameter.grad, None
+        sums.append(gradient if former is None else former if gradient is None else former.add_(gradient))
+    return sums
 
 
 def _seed(seed: int, step: int, rank: int) -> int:
