@@ -25,10 +25,11 @@ _BOMB = "[&a0 [x,x,x,x,x,x,x,x,x],{}]".format(
     ",".join(f"&a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))
 )
 
+RUNS_CODE = "!!python/object/apply:os.mkdir [SENTINEL]"
+
 _RAW_YAML = (
-    "!!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [SENTINEL]]",
-    "!!python/object/new:os.system ['touch SENTINEL']", "!!python/name:os.system", "!!python/tuple [1, 2]",
-    "!x 1", "!!int x", "!!float x", "!!bool x", "!!timestamp x", "!!binary '@'", "!!binary aGk=",
+    RUNS_CODE, "!!python/object/new:os.system ['touch SENTINEL']", "!!python/name:os.system",
+    "!!python/tuple [1, 2]", "!x 1", "!!int x", "!!float x", "!!bool x", "!!timestamp x", "!!binary '@'", "!!binary aGk=",
     "!!set {a, b}", "!!omap [a: 1]", "!!pairs [a: 1]", "2001-99-99", "2001-01-01", "2001-01-01 10:00:00",
     ".nan", ".inf", "-.inf", "1e999", "0x" + "f" * 5000, "9" * 5000, "12:30:45", "1_000", "&a [*a]",
     "&a {x: *a}", "*nowhere", _BOMB, "{<<: 1}", "{<<: [1]}", "{<<: {x: 1}}", "{? [1]: 2}", "{? {a: 1}: 2}",

@@ -13,9 +13,11 @@ import yaml
 from fuzzing import FEW, MANY, loads_or_refuses
 from hypothesis import given
 from hypothesis import strategies as st
-from mutations import Raw, raw_json, raw_yaml, spoilt
+from mutations import RUNS_CODE, Raw, raw_json, raw_yaml, spoilt
 
 from nas.data import load_annotations
+from nas.documents import parse_json, parse_yaml
+from nas.errors import UserError
 from nas.latency import LatencyPredictor, LatencyTable
 from nas.space import Arch, SearchSpace, Skeleton
 from nas.space.litepose import arch_to_litepose
@@ -173,6 +175,27 @@ def fuzz(kind: str, folder: Path, data: st.DataObject) -> None:
     path.write_bytes(_lines(content) if kind == "table" else content)
     loads_or_refuses(lambda: load(path))
     assert not sentinel.exists()
+
+
+def test_the_tag_that_is_tried_runs_code_where_it_may(tmp_path: Path) -> None:
+    text = RUNS_CODE.replace("SENTINEL", str(tmp_path / "ran"))
+    path = tmp_path / "document.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match="could not determine a constructor"):
+        Skeleton.load(path)
+    assert not (tmp_path / "ran").exists()
+    yaml.unsafe_load(text)
+    assert (tmp_path / "ran").exists()
+
+
+def test_fields_may_be_merged_but_not_repeated() -> None:
+    merged = "base: &base {a: 1, b: 2}\nown: {<<: *base, b: 3}\nagain: {<<: *base}\n"
+    found = parse_yaml(merged, "text")
+    assert (found["own"], found["again"]) == ({"a": 1, "b": 3}, {"a": 1, "b": 2})
+    with pytest.raises(UserError, match="'b' is given twice"):
+        parse_yaml("own: {b: 1, a: 2, b: 3}", "text")
+    with pytest.raises(UserError, match="'b' is given twice"):
+        parse_json('{"b": 1, "b": 1}', "text")
 
 
 @pytest.mark.parametrize("kind", KINDS)
