@@ -29,7 +29,8 @@ RUNS_CODE = "!!python/object/apply:os.mkdir [SENTINEL]"
 
 _RAW_YAML = (
     RUNS_CODE, "!!python/object/new:os.system ['touch SENTINEL']", "!!python/name:os.system",
-    "!!python/tuple [1, 2]", "!x 1", "!!int x", "!!float x", "!!bool x", "!!timestamp x", "!!binary '@'", "!!binary aGk=",
+    "!!python/tuple [1, 2]", "!x 1", "!!int x", "!!float x", "!!bool x", "!!timestamp x",
+    "!!binary '@'", "!!binary aGk=",
     "!!set {a, b}", "!!omap [a: 1]", "!!pairs [a: 1]", "2001-99-99", "2001-01-01", "2001-01-01 10:00:00",
     ".nan", ".inf", "-.inf", "1e999", "0x" + "f" * 5000, "9" * 5000, "12:30:45", "1_000", "&a [*a]",
     "&a {x: *a}", "*nowhere", _BOMB, "{<<: 1}", "{<<: [1]}", "{<<: {x: 1}}", "{? [1]: 2}", "{? {a: 1}: 2}",
