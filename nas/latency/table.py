@@ -253,9 +253,7 @@ class LatencyTable:
             case "visit":
                 known = self._records.get(fields.text("network"))
                 if known is None:
-                    raise UserError(
-                        f"{where}: a visit of a network not named before; remove the line"
-                    )
+                    raise UserError(f"{where}: a visit of a network not named before; remove the line")
                 _check_visit(fields, len(known.operators))
                 known.visits.append(_visit(row, known.operators))
 

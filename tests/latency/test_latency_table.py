@@ -190,7 +190,7 @@ def test_a_file_system_without_flushing_is_written_all_the_same(
 
 def test_a_disk_that_fails_is_no_such_file_system(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", _failing_fsync(errno.EIO))
-    with _open(path) as table, pytest.raises(OSError, match=os.strerror(errno.EIO)):
+    with _open(path) as table, pytest.raises(UserError, match=os.strerror(errno.EIO)):
         table.add(small_network("b"), visit_of((5.0, 4.0)))
 
 
