@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 _OUTPUT = "output"
 # Calls that make fewer edges than this are not worth remembering what becomes of them.
-LARGE = 8
+LARGE = 4
 
 Kinds = tuple[str, ...]
 Reads = Mapping[int, Kinds]
@@ -24,12 +24,16 @@ class Needed(NamedTuple):
             before, needed or not, make.
         outputs: the id of every output of the fragment.
         reads: who reads an id, at any depth.
+        inputs: who in the fragment reads each of its inputs.
+        passed: outputs (index) that are inputs (index).
         flat: whether the ids are the unique ones: all steps are operators then.
     """
 
     steps: tuple[tuple["Step | Call", tuple[int, ...], int], ...]
     outputs: Sequence[int]
     reads: Reads
+    inputs: tuple[Kinds, ...]
+    passed: tuple[tuple[int, int], ...]
     flat: bool
 
 
@@ -47,29 +51,50 @@ def _find(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
         return _find_flat(fragment, outputs)
     reads: dict[int, Kinds] = {fragment.outputs[index]: (_OUTPUT,) for index in outputs}
     kept: list[tuple[Step | Call, tuple[int, ...], int]] = []
-
-    def read(own: int, kinds: Kinds) -> None:
-        reads[own] = (*reads[own], *kinds) if own in reads else kinds
-
     for step, start in reversed(_steps(fragment)):
         if not isinstance(step, Call):
-            if any(output in reads for output in step.outputs):
+            if not reads.keys().isdisjoint(step.outputs):
                 kept.append((step, (), start))
-                for own in edges_of(step):
-                    read(own, (step.operator.kind,))
+                _read(reads, edges_of(step), (step.operator.kind,))
             continue
-        inner = tuple(index for index in range(len(step.fragment.outputs)) if step.first + index in reads)
+        first = step.first
+        inner = tuple([index for index in range(len(step.fragment.outputs)) if first + index in reads])
         if inner:
             kept.append((step, inner, start))
             deeper = needed_of(step.fragment, inner)
-            for position, argument in enumerate(step.arguments):
-                if kinds := inside(deeper.reads.get(position, ())):
-                    read(argument, kinds)
-            for index in inner:
+            for argument, kinds in zip(step.arguments, deeper.inputs, strict=True):
+                if kinds:
+                    reads[argument] = (*reads[argument], *kinds) if argument in reads else kinds
+            for index, position in deeper.passed:
                 # What is passed through is read by whoever reads it outside.
-                if deeper.outputs[index] < step.fragment.inputs:
-                    read(step.arguments[deeper.outputs[index]], reads[step.first + index])
-    return Needed(tuple(reversed(kept)), fragment.outputs, reads, flat=False)
+                _read(reads, [step.arguments[position]], reads[first + index])
+    return _needed(fragment, outputs, kept, fragment.outputs, reads, flat=False)
+
+
+def _needed(
+    fragment: "Fragment",
+    outputs: tuple[int, ...],
+    kept: Sequence[tuple["Step | Call", tuple[int, ...], int]],
+    own_outputs: Sequence[int],
+    reads: Reads,
+    *,
+    flat: bool,
+) -> Needed:
+    return Needed(
+        steps=tuple(reversed(kept)),
+        outputs=own_outputs,
+        reads=reads,
+        inputs=tuple([inside(reads.get(own, ())) for own in range(fragment.inputs)]),
+        passed=tuple(
+            [(index, own_outputs[index]) for index in outputs if own_outputs[index] < fragment.inputs]
+        ),
+        flat=flat,
+    )
+
+
+def _read(reads: dict[int, Kinds], owns: Sequence[int], kinds: Kinds) -> None:
+    for own in owns:
+        reads[own] = (*reads[own], *kinds) if own in reads else kinds
 
 
 def _find_flat(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
@@ -80,11 +105,8 @@ def _find_flat(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
     for step in reversed(steps):
         if not reads.keys().isdisjoint(step.outputs):
             kept.append((step, (), step.outputs[0] - fragment.inputs))
-            kind = step.operator.kind
-            for source in step.inputs:
-                if isinstance(source, int):
-                    reads[source] = (*reads[source], kind) if source in reads else (kind,)
-    return Needed(tuple(reversed(kept)), own_outputs, reads, flat=True)
+            _read(reads, edges_of(step), (step.operator.kind,))
+    return _needed(fragment, outputs, kept, own_outputs, reads, flat=True)
 
 
 def _steps(fragment: "Fragment") -> list[tuple["Step | Call", int]]:
