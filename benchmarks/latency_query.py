@@ -1,6 +1,6 @@
 """How long it takes to ask a latency predictor about many architectures, tracing included, in one thread.
 
-    OMP_NUM_THREADS=1 python benchmarks/latency_query.py results/latency/litepose-coco17-predictor.json
+OMP_NUM_THREADS=1 python benchmarks/latency_query.py results/latency/litepose-coco17-predictor.json
 """
 
 import argparse
