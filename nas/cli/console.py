@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
+
+_SECONDS_PER_LINE = 5.0
 
 _FILE_WIDTH = 140
 """Where output goes into a file or a pipe, which has no width of its own."""
@@ -94,3 +97,18 @@ def _without_nan(data: Any) -> Any:
     if hasattr(data, "item"):  # numpy scalars
         return _without_nan(data.item())
     return data
+
+
+class ProgressLines:
+    """Says on stderr now and then how far it is."""
+
+    def __init__(self, noun: str) -> None:
+        self._noun = noun
+        self._started = self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last > _SECONDS_PER_LINE and done < total:
+            self._last = now
+            rate = done / (now - self._started)
+            remark(f"{done:,}/{total:,} {self._noun}, {rate:.0f}/s, {(total - done) / rate:.0f} s left")

@@ -1,12 +1,11 @@
 """`nas data`: whether a data set is sound, what it holds, and other formats as COCO keypoint files."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nas.cli.console import out, print_json, print_table, remark
+from nas.cli.console import ProgressLines, out, print_json, print_table, remark
 from nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-_SECONDS_PER_LINE = 5.0
 _SHOWN_EXAMPLES = 3
 
 DataArgument = Annotated[
@@ -141,21 +139,6 @@ def convert(
     )
     if converted.images is not None:
         out.print(f"File names start from {converted.images}", markup=False)
-
-
-class ProgressLines:
-    """Says on stderr now and then how far it is."""
-
-    def __init__(self, noun: str) -> None:
-        self._noun = noun
-        self._started = self._last = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self._last > _SECONDS_PER_LINE and done < total:
-            self._last = now
-            rate = done / (now - self._started)
-            remark(f"{done:,}/{total:,} {self._noun}, {rate:.0f}/s, {(total - done) / rate:.0f} s left")
 
 
 def _skeleton(name: str | None) -> "Skeleton | None":

@@ -1,20 +1,17 @@
 """`nas validate`: what a network scores on annotated images."""
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nas.cli.console import err, out, print_json, print_table, remark
+from nas.cli.console import ProgressLines, out, print_json, print_table, remark
 from nas.errors import UserError
 
 if TYPE_CHECKING:
     from nas.evaluate import PoseModel, Result
     from nas.space import Skeleton
-
-_SECONDS_PER_LINE = 15.0
 
 
 def validate(
@@ -45,7 +42,7 @@ def validate(
     network = load_model(model, flip=flip, threads=threads)
     _check_joints(data, network.skeleton, accept=other_joints)
     annotations = load_annotations(data, images, network.skeleton)
-    lines = _Lines("images" if network.task == "image" else "people")
+    lines = ProgressLines("images" if network.task == "image" else "people")
     result = run_validation(network, annotations, batch_size=batch, backend=backend, progress=lines)
     if results is not None:
         write_results(results, result.detections)
@@ -127,18 +124,3 @@ def _by_joint(figures: Any) -> dict[str, dict[str, float]]:
         if slash:
             table.setdefault(joint, {})[metric] = float(value)
     return table
-
-
-class _Lines:
-    """Says on stderr now and then how far it is."""
-
-    def __init__(self, noun: str) -> None:
-        self._noun = noun
-        self._started = self._last = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self._last > _SECONDS_PER_LINE and done < total:
-            self._last = now
-            rate = done / (now - self._started)
-            err.print(f"{done}/{total} {self._noun}, {rate:.0f}/s, {(total - done) / rate:.0f} s left")
