@@ -258,8 +258,9 @@ class _Pass:
                     self._layouts[result] = part.layouts[edge]
                 if edge in part.leaves:
                     self._left[result] = place + part.leaves[edge]
-        self._plain.update(map(outer, part.plain))
-        self._blocked.update(map(outer, part.blocked))
+        if part.plain or part.blocked:
+            self._plain.update(map(outer, part.plain))
+            self._blocked.update(map(outer, part.blocked))
 
     def _go_into(
         self,
@@ -282,7 +283,9 @@ class _Pass:
 
     def _is_open(self, edge: int) -> bool:
         """Whether what reads an edge may be fused with the kernel that leaves it."""
-        return edge in self._left and _may_fuse(self._placed[self._left[edge]].kernel, self._reads[edge])
+        if edge not in self._left or len(self._reads[edge]) != 1:
+            return False
+        return _may_fuse(self._placed[self._left[edge]].kernel, self._reads[edge])
 
     def _take(self, step: "Step") -> None:
         operator, (output, *_) = step.operator, step.outputs

@@ -110,7 +110,14 @@ def _running(
 ) -> "Iterator[tuple[subprocess.Popen[bytes], int]]":
     """A program at a terminal of its own, and the terminal's other end."""
     ours, its = pty.openpty()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=its, env=environment)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=its,
+        env=environment,
+        # Whoever starts the tests in the background has Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     os.close(its)
     try:
         yield process, ours
