@@ -240,13 +240,13 @@ class LatencyPredictor:
 
         Args:
             tracer: arch -> graph with this predictor's skeleton; None traces in the spaces it was fitted on.
-
-        Raises:
-            UserError: a network has operators that no measured network had.
         """
-        if isinstance(archs, Arch):
-            return float(self._predict(self._kernels([archs], tracer))[0])
-        return self._predict(self._kernels(archs, tracer))
+        from nas.graph.tracer import collector_paused
+
+        with collector_paused():
+            if isinstance(archs, Arch):
+                return float(self._predict(self._kernels([archs], tracer))[0])
+            return self._predict(self._kernels(archs, tracer))
 
     def interval_ms(
         self, archs: Sequence[Arch], *, coverage: float = 0.9, tracer: ArchTracer | None = None
@@ -299,11 +299,8 @@ class LatencyPredictor:
         return tuple(sorted({kernel.kind for kernel in kernels if not self.model.roofline.knows(kernel)}))
 
     def _kernels(self, archs: Sequence[Arch], tracer: ArchTracer | None) -> list[list[Kernel]]:
-        from nas.graph.tracer import collector_paused
-
         trace = tracer or self._trace
-        with collector_paused():
-            return [self._mirror.kernels(trace(arch)) for arch in archs]
+        return [self._mirror.kernels(trace(arch)) for arch in archs]
 
     def _predict(self, networks: Sequence[Sequence[Kernel]]) -> Floats:
         known = self._kernel_ms
