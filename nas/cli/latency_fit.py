@@ -30,6 +30,7 @@ def fit(
 ) -> None:
     """Fit a predictor on a table, and print its error on held-out networks beside that of other ways."""
     from nas.latency import LatencyPredictor, LatencyTable
+    from nas.latency.kernel_model import LEAST_MATCHED
 
     can_boost = find_spec("sklearn") is not None
     if not can_boost and not roofline:
@@ -55,9 +56,9 @@ def fit(
     out.print(f"{validation.networks} networks on {predictor.device}")
     if validation.loaded:
         out.print(f"{validation.loaded} of them were timed while other processes used the processor.")
-    if validation.matched < 0.9:
+    if validation.matched < LEAST_MATCHED:
         out.print(
-            f"Only {validation.matched:.0%} of the profiled time could be assigned to operators (another "
+            f"Of a network only {validation.matched:.0%} of the time could be assigned to operators (another "
             "onnxruntime than this version knows?): whole networks were fitted instead."
         )
     _print_validation(validation)

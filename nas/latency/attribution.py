@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.latency.arrays import Floats
 from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel
 from nas.latency.mirror import Placed
 from nas.latency.timing import Timing
-
-Floats = NDArray[np.float64]
 
 # Exported nodes are named after the edge that their operator gives; inserted reorders by kind and shape.
 _EDGE = re.compile(r"edge_(\d+)")

@@ -5,12 +5,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.latency.arrays import Floats
 from nas.latency.attribution import TimedKernels
 from nas.latency.kernels import Kernel
 
-Floats = NDArray[np.float64]
 Fitted = Callable[[Sequence[TimedKernels]], Floats]
 """Predicts networks [N] from their kernels, scopes and MACs; their times are not looked at."""
 

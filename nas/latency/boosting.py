@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from nas.documents import Fields
 from nas.errors import UserError
+from nas.latency.arrays import Floats
 from nas.latency.kernels import Kernel
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _TREES = 150

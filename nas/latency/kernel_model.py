@@ -10,18 +10,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.documents import Fields
+from nas.latency.arrays import Floats
 from nas.latency.attribution import TimedKernels
 from nas.latency.boosting import BoostedResidual
 from nas.latency.kernels import Kernel
 from nas.latency.roofline import Roofline
 
-Floats = NDArray[np.float64]
+LEAST_MATCHED = 0.9
+"""Where kernels were found for a smaller share of the profiled time, single kernels are not relied on."""
 
-# Below this share of profiled time that kernels were found for, times of single kernels are not relied on.
-_LEAST_MATCHED = 0.9
 # So many networks would have to say that the scale does not depend on the size.
 _RIDGE = 0.3
 
@@ -89,7 +88,7 @@ class KernelModel:
             seed: of the trees.
         """
         labels = np.array([network.label_ms for network in networks])
-        if min(network.matched for network in networks) < _LEAST_MATCHED:
+        if min(network.matched for network in networks) < LEAST_MATCHED:
             own = [network.kernels for network in networks]
             return cls(Roofline.of_networks(own, labels), None, Scale())
         kernels, ms, counts = _pool(networks)

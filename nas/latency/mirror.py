@@ -186,8 +186,10 @@ class _Pass:
 
     def _take_all(self, needed: Needed) -> None:
         """Take the operators of a fragment whose ids are this pass's edges."""
+        from nas.graph.fragments import Call
+
         for step, _, _ in needed.steps:
-            assert isinstance(step, tuple)
+            assert not isinstance(step, Call)
             for edge, type_ in zip(step.outputs, step.operator.output_types, strict=True):
                 self._reads[edge] = needed.reads.get(edge, ())
                 self._shapes[edge] = type_.shape

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Self, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.documents import Fields, read_json
 from nas.errors import UserError
+from nas.latency.arrays import Floats
 from nas.latency.baselines import BASELINES, macs_line
 from nas.latency.device import DeviceDescription, describe_device
 from nas.latency.endtoend import EndToEnd
@@ -31,8 +31,6 @@ from nas.latency.validation import Validation, cross_validate, mean_novelty, val
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
-
-Floats = NDArray[np.float64]
 
 FORMAT_VERSION = 2
 MINIMUM_NETWORKS = 6

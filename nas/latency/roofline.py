@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from nas.documents import Fields
+from nas.latency.arrays import Floats
 from nas.latency.kernels import Kernel
-
-Floats = NDArray[np.float64]
 
 TERMS = ("MMAC", "MB", "MB beyond cache", "MB of columns", "kernels")
 _CACHE_BYTES = 750_000

@@ -70,7 +70,7 @@ class Samples:
             and timing.description.get("precision", FP32) == precision
         ]
         checks = tuple(timing for timing in meant if timing.description.get("check"))
-        timings = tuple(timing for timing in meant if timing not in checks)
+        timings = tuple(timing for timing in meant if not timing.description.get("check"))
         archs = tuple(Arch.from_json(timing.description["arch"]) for timing in timings)
         trace, mirror = tracer or TracerOfSpaces(spaces, chosen), mirror_of(table.channel_block, precision)
         networks = tuple(

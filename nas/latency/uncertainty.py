@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from nas.documents import Fields
 from nas.errors import UserError
+from nas.latency.arrays import Floats
 from nas.latency.kernels import Kernel
-
-Floats = NDArray[np.float64]
 
 # A kernel this far from any measured one (in powers of two of its numbers) is as strange as one can be.
 _FARTHEST = 4.0

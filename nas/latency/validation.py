@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from nas.documents import Fields
+from nas.latency.arrays import Floats
 from nas.latency.attribution import TimedKernels
 from nas.latency.baselines import Fitted
 from nas.latency.kernel_model import KernelModel
 from nas.latency.timing import Timing, noise_floor
 from nas.latency.uncertainty import Novelty, Uncertainty
-
-Floats = NDArray[np.float64]
 
 FOLDS = 5
 
@@ -71,7 +69,7 @@ class Validation:
     Args:
         networks: how many were measured.
         loaded: how many of them while others used the processor.
-        matched: share of the profiled time that the kernels of the mirror account for.
+        matched: least share of a network's profiled time that the kernels of the mirror account for.
         held_out: errors of the predictor, by K-fold.
         baselines: errors of other ways to predict, on the same folds.
         noise_floor: the error of the labels themselves; None with one visit each.
@@ -181,7 +179,7 @@ def validation_of(
     return Validation(
         networks=len(networks),
         loaded=sum(timing.loaded for timing in timings),
-        matched=float(np.mean([network.matched for network in networks])),
+        matched=min(network.matched for network in networks),
         held_out=HeldOut.of(found.predicted, measured),
         baselines={
             name: HeldOut.of(cross_validate_baseline(networks, fit, seed=seed), measured)
