@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from nas.heads import Head, Outputs
 from nas.layers import ElasticBatchNorm2d, ElasticLayer, Run, Statistics
 from nas.models.backbone import build_stages
-from nas.models.blocks import STEMS
-from nas.models.necks import build_neck
+from nas.models.necks import NECKS
+from nas.models.stems import STEMS
 from nas.space.arch import Arch
 from nas.space.heads import head_spec
 from nas.space.skeleton import Skeleton
@@ -53,7 +53,7 @@ class PoseNet(nn.Module):
         self.necks = nn.ModuleDict()
         self.heads = nn.ModuleDict()
         for neck_name, neck in spec.necks.items():
-            module = build_neck(neck_name, features, neck)
+            module = NECKS[neck_name](features, neck)
             self.necks[neck_name] = module
             self.heads[neck_name] = nn.ModuleDict(
                 {

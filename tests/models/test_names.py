@@ -1,13 +1,15 @@
 """Search spaces may name just what networks can build."""
 
 from nas.layers import ACTIVATIONS
-from nas.models.blocks import BLOCKS, STEMS
-from nas.models.necks import UPSAMPLERS
+from nas.models.blocks import STAGES
+from nas.models.necks import NECKS, UPSAMPLERS
+from nas.models.stems import STEMS
 from nas.space import fields
 
 
 def test_every_name_of_a_search_space_can_be_built_and_the_other_way_round() -> None:
-    assert set(fields.BLOCK_OPTIONS) == set(BLOCKS)
+    assert set(fields.BLOCK_OPTIONS) == set(STAGES)
     assert {name: stem.stride for name, stem in STEMS.items()} == dict(fields.STEM_STRIDES)
+    assert set(fields.NECK_TYPES) == set(NECKS)
     assert set(fields.UPSAMPLERS) == set(UPSAMPLERS)
     assert set(fields.ACTIVATIONS) == set(ACTIVATIONS)

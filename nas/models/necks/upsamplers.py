@@ -1,11 +1,8 @@
-"""Necks: what joins the stages' features, and the up-samplers that they choose from."""
-
-from collections.abc import Sequence
+"""Up-samplers: from one scale to the next finer one."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.heads.base import Level, LevelFeatures
 from nas.layers import (
     ElasticBatchNorm2d,
     ElasticConv2d,
@@ -14,8 +11,6 @@ from nas.layers import (
     Run,
     activate,
 )
-from nas.space.arch import Neck
-from nas.space.spec import NeckSpec
 
 NECK_ACTIVATION = "relu"
 
@@ -100,68 +95,3 @@ UPSAMPLERS: dict[str, type[_Deconv] | type[_Resize]] = {
     "nearest_dw": NearestDepthwise,
     "bilinear": Bilinear,
 }
-
-
-class FusionDeconv(nn.Module):
-    """LitePose's neck: every level doubles the resolution and adds the backbone's features of its scale.
-
-    Args:
-        features: channels and stride of stem and stages, finest first.
-        upsamplers: the up-samplers to choose from.
-        widths: the largest width of each level.
-    """
-
-    def __init__(
-        self, features: Sequence[tuple[int, int]], upsamplers: Sequence[str], widths: Sequence[int]
-    ) -> None:
-        super().__init__()
-        channels, stride = features[-1]
-        raws = list(features[:-1])
-        self.raw_indices: list[int | None] = []
-        self.levels: tuple[Level, ...] = ()
-        self.upsample = nn.ModuleList()
-        for width in (*widths, None):
-            index = max((i for i, (_, s) in enumerate(raws) if s == stride), default=None)
-            raw = None if index is None else raws[index][0]
-            self.raw_indices.append(index)
-            self.levels = (*self.levels, Level(channels, raw, stride))
-            if width is None:
-                break
-            self.upsample.append(
-                nn.ModuleDict({name: UPSAMPLERS[name](channels, raw, width) for name in upsamplers})
-            )
-            channels, stride = width, stride // 2
-        self.levels = self.levels[1:]
-
-    def forward(self, features: tuple[Tensor, ...], neck: Neck, run: Run) -> tuple[LevelFeatures, ...]:
-        """Features of stem and stages -> (refined, raw) of each level, coarsest first."""
-        x = features[-1]
-        levels = []
-        for step, (upsample, width) in enumerate(zip(self.upsample, neck.widths, strict=True)):
-            assert isinstance(upsample, nn.ModuleDict)
-            x = upsample[str(neck.upsampler)](x, self._raw(features, step), width, run)
-            levels.append((x, self._raw(features, step + 1)))
-        return tuple(levels)
-
-    def _raw(self, features: tuple[Tensor, ...], step: int) -> Tensor | None:
-        index = self.raw_indices[step]
-        return None if index is None else features[index]
-
-
-class NoNeck(nn.Module):
-    """The last stage's features as they are."""
-
-    def __init__(self, features: Sequence[tuple[int, int]]) -> None:
-        super().__init__()
-        channels, stride = features[-1]
-        self.levels = (Level(channels, None, stride),)
-
-    def forward(self, features: tuple[Tensor, ...], neck: Neck, run: Run) -> tuple[LevelFeatures, ...]:
-        return ((features[-1], None),)
-
-
-def build_neck(name: str, features: Sequence[tuple[int, int]], spec: NeckSpec) -> FusionDeconv | NoNeck:
-    """The neck of that type at its largest widths."""
-    if name == "none":
-        return NoNeck(features)
-    return FusionDeconv(features, spec.upsamplers, [max(widths) for widths in spec.widths])

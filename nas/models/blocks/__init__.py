@@ -1,0 +1,23 @@
+"""What stages are made of, one file per type that an architecture can name."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+
+from torch import nn
+
+from nas.models.blocks.mbconv import MBConv
+from nas.models.blocks.run import BlockRun
+from nas.space.spec import StageSpec
+
+STAGES: Mapping[str, Callable[[int, StageSpec], nn.Module]] = MappingProxyType(
+    {
+        "mbconv": partial(BlockRun, MBConv),
+    }
+)
+"""By type, what builds a stage from the largest width of its input and its choices.
+
+The module is called as `module(x, stage, run)`.
+"""
+
+__all__ = ["STAGES", "BlockRun", "MBConv"]

@@ -1,0 +1,48 @@
+"""Inverted residual blocks (MobileNetV2, Sandler et al. 2018)."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
+from nas.space.arch import Block, Stage
+
+
+class MBConv(nn.Module):
+    """Inverted residual (MobileNetV2): 1x1 to expansion times the input, depthwise, 1x1 to the width.
+
+    Args:
+        in_width, out_width: the largest widths.
+        stride: of the depthwise convolution.
+        kernels, expansions: the choices of this block.
+        residual: whether the input is added; it depends on the block's position alone.
+    """
+
+    def __init__(
+        self,
+        in_width: int,
+        out_width: int,
+        *,
+        stride: int,
+        kernels: Sequence[int],
+        expansions: Sequence[int],
+        residual: bool,
+    ) -> None:
+        super().__init__()
+        hidden = in_width * max(expansions)
+        self.residual = residual
+        self.expand = ElasticConv2d(in_width, hidden, 1, bias=False)
+        self.expand_norm = ElasticBatchNorm2d(hidden)
+        self.depthwise = ElasticDepthwiseConv2d(hidden, kernels, stride=stride)
+        self.depthwise_norm = ElasticBatchNorm2d(hidden)
+        self.project = ElasticConv2d(hidden, out_width, 1, bias=False)
+        self.project_norm = ElasticBatchNorm2d(out_width)
+
+    def forward(self, x: Tensor, stage: Stage, block: Block, run: Run) -> Tensor:
+        """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
+        hidden = self.expand(x, x.shape[1] * block.expansion, run)
+        hidden = activate(self.expand_norm(hidden, run), stage.activation)
+        hidden = self.depthwise(hidden, block.kernel, run)
+        hidden = activate(self.depthwise_norm(hidden, run), stage.activation)
+        out: Tensor = self.project_norm(self.project(hidden, stage.width, run), run)
+        return x + out if self.residual else out

@@ -1,0 +1,22 @@
+"""No neck."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from nas.heads.base import Level, LevelFeatures
+from nas.layers import Run
+from nas.space.arch import Neck
+from nas.space.spec import NeckSpec
+
+
+class NoNeck(nn.Module):
+    """The last stage's features as they are."""
+
+    def __init__(self, features: Sequence[tuple[int, int]], spec: NeckSpec) -> None:
+        super().__init__()
+        channels, stride = features[-1]
+        self.levels = (Level(channels, None, stride),)
+
+    def forward(self, features: tuple[Tensor, ...], neck: Neck, run: Run) -> tuple[LevelFeatures, ...]:
+        return ((features[-1], None),)

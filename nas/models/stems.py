@@ -1,0 +1,33 @@
+"""Stems: the layers before the first stage, one class per type that an architecture can name."""
+
+from torch import Tensor, nn
+
+from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
+from nas.space.arch import Stem
+
+STEM_CHANNELS = 32
+
+
+class SeparableStem(nn.Module):
+    """LitePose's stem: 3x3 convolution of stride 2, 3x3 depthwise, 1x1 to the stem's width."""
+
+    stride = 2
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = ElasticConv2d(3, STEM_CHANNELS, 3, stride=2, padding=1, bias=False)
+        self.conv_norm = ElasticBatchNorm2d(STEM_CHANNELS)
+        self.depthwise = ElasticDepthwiseConv2d(STEM_CHANNELS, (3,))
+        self.depthwise_norm = ElasticBatchNorm2d(STEM_CHANNELS)
+        self.project = ElasticConv2d(STEM_CHANNELS, width, 1, bias=False)
+        self.project_norm = ElasticBatchNorm2d(width)
+
+    def forward(self, x: Tensor, stem: Stem, run: Run) -> Tensor:
+        """[B, 3, H, W] -> [B, stem.width, H / 2, W / 2]."""
+        x = activate(self.conv_norm(self.conv(x, STEM_CHANNELS, run), run), stem.activation)
+        x = activate(self.depthwise_norm(self.depthwise(x, 3, run), run), stem.activation)
+        out: Tensor = self.project_norm(self.project(x, stem.width, run), run)
+        return out
+
+
+STEMS: dict[str, type[SeparableStem]] = {"separable": SeparableStem}
