@@ -1,6 +1,7 @@
 """Stages that are a run of equal blocks, one after the other."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -51,6 +52,8 @@ class BlockRun(nn.ModuleList):
 
     def forward(self, x: Tensor, stage: Stage, run: Run) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
+        # A block is told nothing of the others: what depends on its own settings alone is traced once.
+        common = replace(stage, blocks=())
         for module, block in zip(islice(self, stage.depth), stage.blocks, strict=True):
-            x = module(x, stage, block, run)
+            x = module(x, common, block, run)
         return x
