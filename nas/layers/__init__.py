@@ -1,6 +1,7 @@
 """Layers that slice themselves to the widths, kernels and grids of one architecture."""
 
 from nas.layers.conv import ElasticConv2d, ElasticConvTranspose2d, ElasticDepthwiseConv2d
+from nas.layers.conv_norm import ConvNorm
 from nas.layers.elastic import ElasticLayer, Segments, first
 from nas.layers.functional import ACTIVATIONS, activate, widened
 from nas.layers.linear import ResampledLinear, interpolation_matrix
@@ -9,6 +10,7 @@ from nas.layers.run import Run, Statistics, StatisticsMissingError
 
 __all__ = [
     "ACTIVATIONS",
+    "ConvNorm",
     "ElasticBatchNorm2d",
     "ElasticConv2d",
     "ElasticConvTranspose2d",

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.layers.elastic import ElasticLayer, Segments, first
+from nas.layers.elastic import ElasticLayer, Segments, first, joined
 from nas.layers.run import Run
 
 
@@ -15,19 +15,18 @@ class ElasticConv2d(ElasticLayer, nn.Conv2d):
     """A dense convolution with elastic input and output channels.
 
     The active weight is the first `out_channels` filters over the channels that the input holds: the first
-    ones, or the given segments where the input was joined from several sliced parts.
+    ones, or the given segments where the input was joined from several sliced parts. The filters, too, may be
+    segments, where the output stands beside such an input.
     """
 
     def forward(  # type: ignore[override]
-        self, x: Tensor, out_channels: int, run: Run, *, segments: Segments | None = None
+        self, x: Tensor, out_channels: int | Segments, run: Run, *, segments: Segments | None = None
     ) -> Tensor:
-        """[B, C, H, W] -> [B, out_channels, H', W']."""
-        weight = first(self.weight, out_channels)
-        if segments is None:
-            weight = first(weight, x.shape[1], dim=1)
-        else:
-            weight = torch.cat([weight.narrow(1, start, length) for start, length in segments], dim=1)
-        bias = None if self.bias is None else first(self.bias, out_channels)
+        """[B, C, H, W] -> [B, out_channels (or those of the segments), H', W']."""
+        filters = ((0, out_channels),) if isinstance(out_channels, int) else out_channels
+        weight = joined(self.weight, filters)
+        weight = joined(weight, segments or ((0, x.shape[1]),), dim=1)
+        bias = None if self.bias is None else joined(self.bias, filters)
         if run.capture is not None:
             run.capture(self.key, {"weight": weight, "bias": bias})
         return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation)

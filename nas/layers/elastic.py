@@ -1,5 +1,6 @@
 """What all elastic layers share: a name in the network, and slices that cost nothing when they are whole."""
 
+import torch
 from torch import Tensor
 
 Segments = tuple[tuple[int, int], ...]
@@ -18,3 +19,15 @@ def first(tensor: Tensor, count: int, dim: int = 0) -> Tensor:
     if tensor.shape[dim] == count:
         return tensor
     return tensor.narrow(dim, 0, count)
+
+
+def joined(tensor: Tensor, segments: Segments, dim: int = 0) -> Tensor:
+    """The entries of the segments along `dim`, in order; the tensor itself where they are all of it."""
+    end = 0
+    for start, length in segments:
+        if start != end:
+            break
+        end += length
+    else:
+        return first(tensor, end, dim)
+    return torch.cat([tensor.narrow(dim, start, length) for start, length in segments], dim=dim)

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
+from nas.layers import ConvNorm, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
 from nas.space.arch import Stem
 
 STEM_CHANNELS = 32
@@ -30,4 +30,30 @@ class SeparableStem(nn.Module):
         return out
 
 
-STEMS: dict[str, type[SeparableStem]] = {"separable": SeparableStem}
+class TripleStem(nn.Module):
+    """RTMPose's stem: three 3x3 convolutions, the first of stride 2, the first two of half the width."""
+
+    stride = 2
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            [
+                ConvNorm(3, width // 2, 3, stride=2),
+                ConvNorm(width // 2, width // 2, 3),
+                ConvNorm(width // 2, width, 3),
+            ]
+        )
+
+    def forward(self, x: Tensor, stem: Stem, run: Run) -> Tensor:
+        """[B, 3, H, W] -> [B, stem.width, H / 2, W / 2]."""
+        half = stem.width // 2
+        for conv, width in zip(self.convs, (half, half, stem.width), strict=True):
+            x = conv(x, width, stem.activation, run)
+        return x
+
+
+STEMS: dict[str, type[SeparableStem] | type[TripleStem]] = {
+    "separable": SeparableStem,
+    "triple": TripleStem,
+}

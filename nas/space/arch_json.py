@@ -11,7 +11,6 @@ from nas.errors import UserError
 from nas.shipped import locate
 from nas.space.arch import Arch, Block, Head, Neck, OptionValue, Stage, Stem, freeze_options
 from nas.space.fields import (
-    BLOCK_OPTIONS,
     Activation,
     AsTuple,
     BlockType,
@@ -26,6 +25,7 @@ from nas.space.fields import (
     Upsampler,
     Width,
     neck_fault,
+    options_fault,
     resolution_fault,
     total_stride,
 )
@@ -55,9 +55,8 @@ class _Stage(StrictModel):
 
     @model_validator(mode="after")
     def _complete(self) -> "_Stage":
-        if set(self.options) != set(BLOCK_OPTIONS[self.type]):
-            known = ", ".join(BLOCK_OPTIONS[self.type]) or "none"
-            raise ValueError(f"block type {self.type!r} has the options {known}, got {sorted(self.options)}")
+        if fault := options_fault((self.type,), {name: (value,) for name, value in self.options.items()}):
+            raise ValueError(fault)
         return self
 
 

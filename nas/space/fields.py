@@ -1,6 +1,6 @@
 """Field types that search spaces and arch files share, and their one-line error messages."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
@@ -9,8 +9,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 from nas.documents import shown
 from nas.errors import UserError
 
-STEM_STRIDES: Mapping[str, int] = MappingProxyType({"separable": 2})
-BLOCK_OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType({"mbconv": ()})
+STEM_STRIDES: Mapping[str, int] = MappingProxyType({"separable": 2, "triple": 2})
+BLOCK_OPTIONS: Mapping[str, Mapping[str, type]] = MappingProxyType(
+    {
+        "mbconv": {},
+        "cspnext": {"attention": bool, "residual": bool, "spp": bool},
+    }
+)
+"""By block type, its options and what they are."""
 ACTIVATIONS = ("relu", "relu6", "silu", "hardswish")
 UPSAMPLERS = ("nearest_dw", "bilinear", "deconv2x2", "deconv4x4")
 NECK_TYPES = ("none", "fusion_deconv")
@@ -125,6 +131,21 @@ def first_fault(error: ValidationError) -> str:
     reason = str(fault.get("ctx", {}).get("error", "")) or f"{fault['msg']}, got {shown(fault['input'])}"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return f"{field}: {reason}{more}" if field else f"{reason}{more}"
+
+
+def options_fault(types: Sequence[str], options: Mapping[str, Sequence[Any]]) -> str | None:
+    """Why these choices of options are not those that stages of the types have; None where they are."""
+    known = {name: kind for block_type in types for name, kind in BLOCK_OPTIONS[block_type].items()}
+    if set(options) != set(known):
+        return (
+            f"options: block type {' or '.join(types)} has the options "
+            f"{', '.join(sorted(known)) or 'none'}, got {', '.join(sorted(options)) or 'none'}"
+        )
+    for name, choices in options.items():
+        for choice in choices:
+            if type(choice) is not known[name]:
+                return f"options.{name}: expected {known[name].__name__}, got {shown(choice)}"
+    return None
 
 
 def total_stride(stem_type: str, strides: Collection[int]) -> int:

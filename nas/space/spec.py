@@ -12,7 +12,6 @@ from nas.documents import read_yaml, shown
 from nas.errors import UserError
 from nas.space.arch import Arch, Stage
 from nas.space.fields import (
-    BLOCK_OPTIONS,
     LARGEST_SIDE,
     Activation,
     AsTuple,
@@ -28,6 +27,7 @@ from nas.space.fields import (
     Upsampler,
     Width,
     neck_fault,
+    options_fault,
     resolution_fault,
     total_stride,
 )
@@ -123,12 +123,8 @@ class StageSpec(_SpaceModel):
 
     @model_validator(mode="after")
     def _known_options(self) -> Self:
-        needed = {option for block_type in self.types for option in BLOCK_OPTIONS[block_type]}
-        if set(self.options) != needed:
-            raise ValueError(
-                f"options: block types {', '.join(self.types)} have the options "
-                f"{', '.join(sorted(needed)) or 'none'}, got {', '.join(sorted(self.options)) or 'none'}"
-            )
+        if fault := options_fault(self.types, self.options):
+            raise ValueError(fault)
         return self
 
 

@@ -1,5 +1,7 @@
 """Sorting channels: the largest networks stay the same, narrow ones keep what matters."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +10,8 @@ from nas.graph import sort_channels
 from nas.layers import ElasticBatchNorm2d
 from nas.models import PoseNet, calibrate
 from nas.space.space import SearchSpace
+
+OWN_SPACES = Path(__file__).parents[1] / "spaces"
 
 
 def random_net(space: SearchSpace) -> PoseNet:
@@ -35,7 +39,9 @@ def scored(net: PoseNet, arch):
         return net(x, arch, calibrate(net, arch, [x]))
 
 
-@pytest.mark.parametrize("name", ["demo", "person-crop", "litepose-published"])
+@pytest.mark.parametrize(
+    "name", ["demo", "person-crop", "litepose-published", str(OWN_SPACES / "cspnext.yaml")]
+)
 def test_largest_networks_of_every_kind_are_unchanged(name) -> None:
     space = SearchSpace.load(name)
     net = random_net(space)

@@ -18,6 +18,7 @@ from nas.layers import (
     StatisticsMissingError,
     interpolation_matrix,
 )
+from nas.layers.elastic import joined
 
 Call = Callable[[Any, Tensor, Run], Tensor]
 
@@ -33,6 +34,12 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Call, tuple[int, ...], tuple[int
         lambda layer, x, run: layer(x, 8, run, segments=((0, 3), (8, 5))),
         (2, 8, 6, 5),
         (2, 8, 6, 5),
+    ),
+    "conv to segments": (
+        lambda: ElasticConv2d(16, 32, 1, bias=True),
+        lambda layer, x, run: layer(x, ((0, 4), (16, 3)), run, segments=((0, 3), (8, 5))),
+        (2, 8, 6, 5),
+        (2, 7, 6, 5),
     ),
     "transposed conv": (
         lambda: ElasticConvTranspose2d(16, 32, 4, stride=2, padding=1, bias=True),
@@ -133,6 +140,22 @@ def test_segments_pick_the_matching_columns() -> None:
     x = torch.randn(1, 5, 2, 2)
     columns = layer.weight[:, [2, 3, 10, 11, 12]]
     torch.testing.assert_close(layer(x, 4, Run(), segments=((2, 2), (10, 3))), F.conv2d(x, columns))
+
+
+def test_segments_pick_the_matching_filters() -> None:
+    layer = ElasticConv2d(4, 16, 1)
+    assert layer.bias is not None
+    x, rows = torch.randn(1, 4, 2, 2), [2, 3, 10, 11, 12]
+    found = layer(x, ((2, 2), (10, 3)), Run())
+    torch.testing.assert_close(found, F.conv2d(x, layer.weight[rows], layer.bias[rows]))
+
+
+def test_segments_that_are_all_of_a_tensor_copy_nothing() -> None:
+    weight = torch.randn(6, 4)
+    assert joined(weight, ((0, 2), (2, 4))) is weight
+    assert joined(weight, ((0, 2), (2, 2)), dim=1) is weight
+    assert joined(weight, ((0, 1), (1, 2)))._base is weight
+    assert torch.equal(joined(weight, ((4, 2), (0, 1))), weight[[4, 5, 0]])
 
 
 def test_batch_norm_keeps_no_statistics_and_refuses_to_score() -> None:

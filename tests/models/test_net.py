@@ -21,13 +21,14 @@ from nas.models import (
 from nas.space.arch import Arch
 from nas.space.space import SearchSpace
 
+OWN_SPACES = Path(__file__).parents[1] / "spaces"
 PUBLISHED = {
     "litepose-auto-xs": (1_675_552, 1_675_912),
     "litepose-auto-s": (2_731_240, 2_731_624),
     "litepose-auto-m": (3_533_808, 3_534_336),
     "litepose-auto-l": (5_738_120, 5_738_672),
 }
-SPACES = ["litepose", "litepose-published", "person-crop", "demo"]
+SPACES = ["litepose", "litepose-published", "person-crop", "demo", str(OWN_SPACES / "cspnext.yaml")]
 
 
 def randomised(net: PoseNet, seed: int = 0) -> PoseNet:

@@ -107,7 +107,7 @@ def test_left_out_head_options_take_their_defaults(data: dict[str, Any]) -> None
         (
             "stages.0.options",
             {"ratio": 2},
-            "stages.0: block type 'mbconv' has the options none, got ['ratio']",
+            "stages.0: options: block type mbconv has the options none, got ratio",
         ),
         ("stages.0.blocks", [], "stages.0.blocks: "),
         ("stem.activation", "gelu", "stem.activation: unknown activation 'gelu'"),

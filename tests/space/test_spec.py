@@ -40,6 +40,17 @@ def test_blocks_may_be_listed_one_by_one(tiny_data: dict[str, Any]) -> None:
     assert SearchSpace.from_json(space.to_json()) == space
 
 
+def test_options_are_what_the_type_says(tiny_data: dict[str, Any]) -> None:
+    options: dict[str, Any] = {"attention": [False, True], "residual": True, "spp": False}
+    tiny_data["stages"][0] |= {"type": ["mbconv", "cspnext"], "options": options}
+    stage = SpaceSpec.read(tiny_data, "tiny.yaml").stages[0]
+    assert stage.options == {"attention": (False, True), "residual": (True,), "spp": (False,)}
+    for value in (1, "yes", [False, 3]):
+        options["spp"] = value
+        with pytest.raises(UserError, match=r"stages\.0: options\.spp: expected bool, got"):
+            SpaceSpec.read(tiny_data, "tiny.yaml")
+
+
 @pytest.mark.parametrize("name", shipped_names("search_spaces", ".yaml"))
 def test_shipped_spaces_load_and_round_trip(name: str) -> None:
     space = SearchSpace.load(name)
@@ -63,6 +74,16 @@ def test_shipped_spaces_load_and_round_trip(name: str) -> None:
         ("stages.0.kernel", ..., "stages.0: give kernel and expansion, or blocks instead of both"),
         ("stages.0.depth", [0, 1], "stages.0.depth.0: expected a positive integer, got 0"),
         ("stages.0.type", "resnet", "stages.0.type.0: unknown block type 'resnet'"),
+        (
+            "stages.0.options",
+            {"ratio": 2},
+            "stages.0: options: block type mbconv has the options none, got ratio",
+        ),
+        (
+            "stages.0.type",
+            ["mbconv", "cspnext"],
+            "stages.0: options: block type mbconv or cspnext has the options attention, residual, spp, got",
+        ),
         ("stages", 3, "stages: expected a list, got 3"),
         ("resolution", [[100, 64]], "resolution: 100x64 is not divisible by the network's total stride 8"),
         ("resolution", [96, 64], "resolution: list the input sizes from small to large"),

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from torch import nn
 
+from nas.models.blocks.csp import CSPNeXtBlock, CSPStage
 from nas.models.blocks.mbconv import MBConv
 from nas.models.blocks.run import BlockRun
 from nas.space.spec import StageSpec
@@ -13,6 +14,7 @@ from nas.space.spec import StageSpec
 STAGES: Mapping[str, Callable[[int, StageSpec], nn.Module]] = MappingProxyType(
     {
         "mbconv": partial(BlockRun, MBConv),
+        "cspnext": partial(CSPStage, CSPNeXtBlock),
     }
 )
 """By type, what builds a stage from the largest width of its input and its choices.
@@ -20,4 +22,4 @@ STAGES: Mapping[str, Callable[[int, StageSpec], nn.Module]] = MappingProxyType(
 The module is called as `module(x, stage, run)`.
 """
 
-__all__ = ["STAGES", "BlockRun", "MBConv"]
+__all__ = ["STAGES", "BlockRun", "CSPNeXtBlock", "CSPStage", "MBConv"]
