@@ -135,3 +135,14 @@ register_head(
         options={"split": 2, "label": "gaussian"},
     )
 )
+register_head(
+    HeadSpec(
+        name="dense",
+        task="image",
+        module="nas.heads.dense:DenseHead",
+        codec="nas.codecs.dense:DenseCodec",
+        necks=("fusion_deconv",),
+        options={"decode": "nms", "people": 30},
+        strides=(8,),
+    )
+)
