@@ -35,6 +35,8 @@ class SimCCCodec(Codec):
     """
 
     task: ClassVar[Task] = "crop"
+    sharpness: ClassVar[float] = 1.0
+    """What vectors are multiplied by before softmax."""
 
     @property
     def split(self) -> int:
@@ -81,7 +83,8 @@ class SimCCCodec(Codec):
 
         x, y = outputs["x"], outputs["y"]
         bins = np.stack([x.argmax(1), y.argmax(1)], axis=1)
-        values = np.sqrt(softmax(x, axis=1).max(1) * softmax(y, axis=1).max(1)).astype(np.float64)
+        likely = [softmax(vector * self.sharpness, axis=1).max(1) for vector in (x, y)]
+        values = np.sqrt(likely[0] * likely[1]).astype(np.float64)
         keypoints = np.column_stack([to_pixels(bins, 1 / self.split), values])
         return {"keypoints": keypoints[None], "scores": values.mean(keepdims=True)}
 

@@ -1,7 +1,8 @@
 """A mirror in Python of onnxruntime's graph optimisations: the kernels of a network, without onnxruntime.
 
 Mirrored is what changes where CPU time goes: batch norms are folded into convolutions, activations and sums
-are fused into them, and tensors are reordered between blocked and plain layouts where kernels of both meet.
+are fused into them, matrix products read matrices turned, and tensors are reordered between blocked and plain
+layouts where kernels of both meet.
 
 Networks are made of the same module calls again and again. Hence a traced fragment is worked on as a whole,
 and what comes out is remembered by it, unless something could be fused across its border.
@@ -125,6 +126,8 @@ def _may_fuse(kernel: Kernel, readers: Kinds) -> bool:
     (reader,) = readers
     if reader in ("batch_norm", "interpolate"):
         return kernel.kind.startswith(("conv", "add", "interpolate")) and not kernel.activation
+    if reader == "matmul":
+        return kernel.kind == "transpose"
     if not kernel.kind.startswith("conv") or kernel.activation:
         return False
     if reader in ACTIVATIONS:
@@ -296,6 +299,8 @@ class _Pass:
             self._extend(edges_of(step)[0], output)
         elif operator.kind in ACTIVATIONS and (fused := self._fused_activation(step)) is not None:
             self._extend(edges_of(step)[0], output, fused)
+        elif self._is_read_turned(step):
+            self._plain.update(edges_of(step))
         elif self._rules.works_on_blocks(operator):
             self._read_blocked(step)
             self._place(self._rules.kernel(operator), step, blocked=True)
@@ -331,6 +336,14 @@ class _Pass:
             return self._makers.get(edge) if isinstance(edge, int) and len(self._reads[edge]) == 1 else None
 
         return bool(convolutions_before(norm.inputs[0], maker))
+
+    def _is_read_turned(self, step: "Step") -> bool:
+        """Whether a transpose disappears in the matrix product that reads it."""
+        operator, (output, *_) = step.operator, step.outputs
+        if operator.kind != "transpose" or self._reads[output] != ("matmul",):
+            return False
+        *rest, last = operator.attributes["perm"]
+        return bool(last == len(rest) - 1)
 
     def _fused_activation(self, step: "Step") -> Kernel | None:
         """The convolution before an activation with that in it."""

@@ -1,23 +1,27 @@
 """Layers that slice themselves to the widths, kernels and grids of one architecture."""
 
+from nas.layers.attention import GatedAttention
 from nas.layers.conv import ElasticConv2d, ElasticConvTranspose2d, ElasticDepthwiseConv2d
 from nas.layers.conv_norm import ConvNorm
 from nas.layers.elastic import ElasticLayer, Segments, first
 from nas.layers.functional import ACTIVATIONS, activate, widened
-from nas.layers.linear import ResampledLinear, interpolation_matrix
-from nas.layers.norm import ElasticBatchNorm2d
+from nas.layers.linear import Axis, ResampledLinear, interpolation_matrix
+from nas.layers.norm import ElasticBatchNorm2d, ScaleNorm
 from nas.layers.run import Run, Statistics, StatisticsMissingError
 
 __all__ = [
     "ACTIVATIONS",
+    "Axis",
     "ConvNorm",
     "ElasticBatchNorm2d",
     "ElasticConv2d",
     "ElasticConvTranspose2d",
     "ElasticDepthwiseConv2d",
     "ElasticLayer",
+    "GatedAttention",
     "ResampledLinear",
     "Run",
+    "ScaleNorm",
     "Segments",
     "Statistics",
     "StatisticsMissingError",

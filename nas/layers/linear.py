@@ -1,13 +1,15 @@
 """Linear layers over grids, resampled where the grid is elastic."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.layers.elastic import ElasticLayer
+from nas.layers.elastic import ElasticLayer, first
 from nas.layers.run import Run
 
 
@@ -24,56 +26,80 @@ def interpolation_matrix(size: int, source: int) -> Tensor:
     return torch.from_numpy(matrix.astype(np.float32))
 
 
-class ResampledLinear(ElasticLayer, nn.Module):
-    """A linear layer from a grid [h, w] to bins, stored for the largest grid and resampled to the active one.
-
-    As FlexiViT (Beyer et al. 2023) does for patch embeddings: fixed linear interpolation along each axis,
-    the input sides scaled by largest / active size so that sums over the grid keep their size.
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a linear layer's weight.
 
     Args:
-        grids: every input grid (h, w) to choose from.
-        bins: every number of outputs to choose from.
+        sizes: to choose from, ascending.
+        sampled: whether its entries are samples of something continuous (cells, bins), of which another
+            number is interpolated; or else channels, of which the first ones are used.
     """
 
-    def __init__(self, grids: Iterable[tuple[int, int]], bins: Iterable[int]) -> None:
-        super().__init__()
-        heights, widths = (sorted(set(sides)) for sides in zip(*grids, strict=True))
-        outputs = sorted(set(bins))
-        self.largest = (outputs[-1], heights[-1], widths[-1])
-        self.weight = nn.Parameter(torch.empty(self.largest))
-        self.bias = nn.Parameter(torch.zeros(outputs[-1]))
-        nn.init.normal_(self.weight, std=0.01)
-        for axis, sizes in (("bins", outputs), ("height", heights), ("width", widths)):
-            for size in sizes[:-1]:
-                self.register_buffer(
-                    f"{axis}_{size}", interpolation_matrix(size, sizes[-1]), persistent=False
-                )
+    sizes: tuple[int, ...]
+    sampled: bool
 
-    def forward(self, x: Tensor, bins: int, run: Run) -> Tensor:
-        """[B, K, h, w] -> [B, K, bins]."""
-        height, width = x.shape[2], x.shape[3]
-        weight, bias = self.active_parameters(bins, height, width)
+    @classmethod
+    def samples(cls, sizes: Iterable[int]) -> Self:
+        """Cells or bins of a fixed extent."""
+        return cls(tuple(sorted(set(sizes))), sampled=True)
+
+    @classmethod
+    def channels(cls, sizes: Iterable[int]) -> Self:
+        return cls(tuple(sorted(set(sizes))), sampled=False)
+
+    @property
+    def largest(self) -> int:
+        return self.sizes[-1]
+
+
+class ResampledLinear(ElasticLayer, nn.Module):
+    """A linear layer whose input or output is an elastic grid, stored for the largest one.
+
+    As FlexiViT (Beyer et al. 2023) does for patch embeddings: fixed linear interpolation along each sampled
+    axis, those of the input scaled by largest / active size so that sums over the grid keep their size.
+
+    Args:
+        inputs: the axes of the input, such as height and width.
+        outputs: the axis of the output.
+        bias: whether there is one.
+    """
+
+    def __init__(self, inputs: Sequence[Axis], outputs: Axis, *, bias: bool = True) -> None:
+        super().__init__()
+        self.axes = (outputs, *inputs)
+        self.weight = nn.Parameter(torch.empty([axis.largest for axis in self.axes]))
+        self.bias = nn.Parameter(torch.zeros(outputs.largest)) if bias else None
+        nn.init.normal_(self.weight, std=0.01)
+        for place, axis in enumerate(self.axes):
+            for size in axis.sizes[:-1] if axis.sampled else ():
+                matrix = interpolation_matrix(size, axis.largest)
+                self.register_buffer(f"matrix_{place}_{size}", matrix, persistent=False)
+
+    def forward(self, x: Tensor, outputs: int, run: Run) -> Tensor:
+        """[B, K, *inputs] -> [B, K, outputs]."""
+        weight, bias = self.active_parameters(outputs, *x.shape[2:])
         if run.capture is not None:
             run.capture(self.key, {"weight": weight, "bias": bias})
         return F.linear(x.flatten(2), weight.flatten(1), bias)
 
-    def active_parameters(self, bins: int, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Weight [bins, height, width] and bias [bins] for one grid, in fp32."""
+    def active_parameters(self, *sizes: int) -> tuple[Tensor, Tensor | None]:
+        """Weight [outputs, *inputs] and bias [outputs] for these sizes, in fp32."""
         weight: Tensor = self.weight
-        bias: Tensor = self.bias
         with torch.autocast(weight.device.type, enabled=False):
-            if width != self.largest[2]:
-                scale = self.largest[2] / width
-                weight = torch.matmul(weight, self._matrix("width", width).t() * scale)
-            if height != self.largest[1]:
-                scale = self.largest[1] / height
-                weight = torch.matmul(self._matrix("height", height) * scale, weight)
-            if bins != self.largest[0]:
-                matrix = self._matrix("bins", bins)
-                weight = torch.matmul(matrix, weight.flatten(1)).reshape(bins, height, width)
-                bias = torch.matmul(matrix, bias)
-        return weight, bias
+            for place in reversed(range(len(sizes))):
+                scale = self.axes[place].largest / sizes[place] if place else 1.0
+                weight = self._active(weight, place, sizes[place], dim=place, scale=scale)
+            bias = None if self.bias is None else self._active(self.bias, 0, sizes[0], dim=0)
+        return weight.contiguous(), bias
 
-    def _matrix(self, axis: str, size: int) -> Tensor:
-        matrix: Tensor = getattr(self, f"{axis}_{size}")
-        return matrix
+    def _active(self, tensor: Tensor, place: int, size: int, *, dim: int, scale: float = 1.0) -> Tensor:
+        """A tensor with one dimension, which is the axis at `place` in the weight, brought to a size."""
+        axis = self.axes[place]
+        if size == axis.largest:
+            return tensor
+        if not axis.sampled:
+            return first(tensor, size, dim=dim)
+        matrix: Tensor = getattr(self, f"matrix_{place}_{size}")
+        resampled: Tensor = torch.tensordot(tensor, matrix * scale, dims=([dim], [1]))
+        return resampled.movedim(-1, dim)

@@ -1,9 +1,13 @@
-"""Elastic batch normalisation."""
+"""Elastic normalisation."""
 
+from math import sqrt
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.layers.elastic import ElasticLayer, first
+from nas.layers.functional import widened
 from nas.layers.run import Run, StatisticsMissingError
 
 
@@ -44,3 +48,27 @@ class ElasticBatchNorm2d(ElasticLayer, nn.BatchNorm2d):
                 f"no batch-norm statistics for {self.key}: calibrate this architecture before scoring it"
             )
         return self.running_mean, self.running_var
+
+
+class ScaleNorm(ElasticLayer, nn.Module):
+    """Every token brought to one learned length (Nguyen & Salazar 2019): root mean square `weight`.
+
+    The active number of entries counts, so that a token of a smaller grid or of fewer channels is as large
+    entry by entry. A token of zeros stays one.
+    """
+
+    eps = 1e-5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        """[B, K, ...], all axes but the first two make up the token -> the same shape, at least fp32."""
+        if run.capture is not None:
+            run.capture(self.key, {"weight": self.weight})
+        x = widened(x)
+        root = sqrt(x.shape[2:].numel())
+        length: Tensor = torch.linalg.vector_norm(x, dim=tuple(range(2, x.dim())), keepdim=True)
+        # The factor is one number a token: exported, the token itself is multiplied once.
+        return x * (self.weight * root / length.clamp(min=self.eps * root))

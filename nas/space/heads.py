@@ -146,3 +146,13 @@ register_head(
         strides=(8,),
     )
 )
+register_head(
+    HeadSpec(
+        name="rtmcc",
+        task="crop",
+        module="nas.heads.rtmcc:RTMCCHead",
+        codec="nas.codecs.rtmcc:RTMCCCodec",
+        necks=("none", "fusion_deconv"),
+        options={"split": 2, "hidden": 256},
+    )
+)

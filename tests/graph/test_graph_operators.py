@@ -177,7 +177,10 @@ CASES = {
     "amax": [(lambda x: x.amax(dim=(2, 3)), MAPS), (lambda x: torch.amax(x, -1, keepdim=True), MAPS)],
     "amin": [(lambda x: x.amin(dim=1), MAPS)],
     "norm": [(lambda x: x.norm(dim=-1, keepdim=True), MAPS), (lambda x: torch.norm(x, dim=1), MAPS)],
-    "vector_norm": [(lambda x: torch.linalg.vector_norm(x, dim=-1), MAPS)],
+    "vector_norm": [
+        (lambda x: torch.linalg.vector_norm(x, dim=-1), MAPS),
+        (lambda x: torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True), MAPS),
+    ],
     "argmax": [
         (lambda x: distinct(x).argmax(2), MAPS),
         (lambda x: torch.argmax(distinct(x).flatten(2), dim=2, keepdim=True), MAPS),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from latency_samples import BLOCK
+from torch import Tensor, nn
 
 from nas.graph import Graph, Tracer, to_onnx
 from nas.latency.channel_block import detect_channel_block
@@ -14,7 +15,8 @@ from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel
 from nas.latency.mirror import KernelMirror, Placed
 from nas.latency.profile import OperatorTime, parse_profile
 from nas.latency.session import open_session, random_feed
-from nas.space import Arch, SearchSpace
+from nas.layers import Run
+from nas.space import Arch, SearchSpace, Skeleton
 
 # onnxruntime merges two slices of one tensor into one split, drops products with one, and so on.
 _OPTIMISED_AWAY = {"slice", "mul", "reshape", "view", "flatten", "unsqueeze"}
@@ -60,6 +62,62 @@ def test_the_kernels_are_those_that_onnxruntime_runs(name: str, tmp_path: Path) 
         assert _reorders_of(profile) == expected
 
 
+def _attentive() -> SearchSpace:
+    """The demo's bodies under the head with products of two values."""
+    data = SearchSpace.load("demo").to_json()
+    choices = {"neck": ["none", "fusion_deconv"], "options": {"hidden": [64, 128]}}
+    return SearchSpace.from_json({**data, "name": "attentive", "heads": {"rtmcc": choices}})
+
+
+def test_every_kernel_of_attention_is_one_that_onnxruntime_runs(tmp_path: Path) -> None:
+    """None is optimised away that the mirror has, none is run that it has not."""
+    space = _attentive()
+    tracer, mirror = Tracer(space, "coco17"), KernelMirror(detect_channel_block())
+    for arch in _archs(space, 4):
+        graph = tracer(arch)
+        placed = mirror(graph)
+        profile = _profile(graph, tmp_path)
+        own = [found for found in placed if found.kernel.kind not in _REORDERS]
+        seen = {int(match[1]) for op in profile if (match := re.search(r"edge_(\d+)", op.name))}
+        assert all(len(seen.intersection(found.edges)) == 1 for found in own)
+        assert seen <= {edge for found in own for edge in found.edges}
+        expected = Counter(_reorder_name(found.kernel) for found in placed if found not in own)
+        assert _reorders_of(profile) == expected
+        products = [found.kernel for found in own if found.kernel.kind == "matmul"]
+        joints, hidden = 17, int(arch.head.option("hidden"))
+        assert [kernel.macs for kernel in products] == [joints**2 * 128, joints**2 * 2 * hidden]
+
+
+class _Turning(nn.Module):
+    """Products that read what other modules turned: the second result is needed as it is, too."""
+
+    def __init__(self, arch: Arch, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.arch, self.skeleton = arch, skeleton
+        self.turns = nn.ModuleList([_Turn(), _Turn()])
+
+    def run(self, images: Tensor, arch: Arch, run: Run) -> dict[str, Tensor]:
+        rows = images.flatten(2)
+        first, second = (turn(rows) for turn in self.turns)
+        return {"first": rows @ first, "second": rows @ second, "turned": second}
+
+    def decode(self, outputs: dict[str, Tensor], arch: Arch) -> dict[str, Tensor]:
+        return dict(outputs)
+
+
+class _Turn(nn.Module):
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows.exp().sqrt().tanh().transpose(1, 2)
+
+
+def test_a_transpose_that_only_a_product_reads_is_no_kernel(tmp_path: Path) -> None:
+    arch = SearchSpace.load("demo").smallest()
+    graph = Tracer.of(_Turning(arch, Skeleton.load("coco17")))(arch)
+    kinds = Counter(placed.kernel.kind for placed in KernelMirror(detect_channel_block())(graph))
+    assert (kinds["transpose"], kinds["matmul"]) == (1, 2)
+    assert Counter(op.kind for op in _profile(graph, tmp_path))["Transpose"] == 1
+
+
 def _kernels(space: SearchSpace) -> list[Placed]:
     return KernelMirror(BLOCK)(Tracer(space, "coco17")(space.largest()))
 
@@ -99,9 +157,13 @@ def test_every_edge_is_made_by_one_kernel() -> None:
     assert any(kernel.activation for kernel in fused)
 
 
-@pytest.mark.parametrize("name", ["person-crop", "litepose"])
-def test_what_is_remembered_of_other_networks_changes_nothing(name: str) -> None:
-    space, mirror = SearchSpace.load(name), KernelMirror(BLOCK)
+@pytest.mark.parametrize(
+    "space",
+    [SearchSpace.load("person-crop"), SearchSpace.load("litepose"), _attentive()],
+    ids=lambda space: space.name,
+)
+def test_what_is_remembered_of_other_networks_changes_nothing(space: SearchSpace) -> None:
+    mirror = KernelMirror(BLOCK)
     warm = Tracer(space, "coco17")
     archs = _archs(space, 25)
     remembered = [mirror(warm(arch)) for arch in archs]

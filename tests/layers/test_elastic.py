@@ -3,24 +3,31 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.layers import (
+    Axis,
     ElasticBatchNorm2d,
     ElasticConv2d,
     ElasticConvTranspose2d,
     ElasticDepthwiseConv2d,
+    GatedAttention,
     ResampledLinear,
     Run,
+    ScaleNorm,
     StatisticsMissingError,
     interpolation_matrix,
 )
 from nas.layers.elastic import joined
 
 Call = Callable[[Any, Tensor, Run], Tensor]
+
+HEIGHTS, WIDTHS, BINS = Axis.samples([4, 8]), Axis.samples([6, 3]), Axis.samples([12, 24])
+CHANNELS = Axis.channels([16, 32])
 
 CASES: dict[str, tuple[Callable[[], nn.Module], Call, tuple[int, ...], tuple[int, ...]]] = {
     "conv": (
@@ -60,15 +67,47 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Call, tuple[int, ...], tuple[int
         (2, 8, 6, 5),
     ),
     "resampled linear": (
-        lambda: ResampledLinear([(8, 6), (4, 3)], [24, 12]),
+        lambda: ResampledLinear([HEIGHTS, WIDTHS], BINS),
         lambda layer, x, run: layer(x, 12, run),
         (2, 5, 4, 3),
         (2, 5, 12),
     ),
+    "grid to channels": (
+        lambda: ResampledLinear([HEIGHTS, WIDTHS], CHANNELS, bias=False),
+        lambda layer, x, run: layer(x, 16, run),
+        (2, 5, 8, 3),
+        (2, 5, 16),
+    ),
+    "channels to bins": (
+        lambda: ResampledLinear([CHANNELS], BINS),
+        lambda layer, x, run: layer(x, 12, run),
+        (2, 5, 16),
+        (2, 5, 12),
+    ),
+    "channels to channels": (
+        lambda: ResampledLinear([CHANNELS], CHANNELS),
+        lambda layer, x, run: layer(x, 16, run),
+        (2, 5, 16),
+        (2, 5, 16),
+    ),
+    "scale norm": (
+        ScaleNorm,
+        lambda layer, x, run: layer(x, run),
+        (2, 5, 4, 3),
+        (2, 5, 4, 3),
+    ),
+    "gated attention": (
+        lambda: GatedAttention(24, shared=8),
+        lambda layer, x, run: layer(x, run),
+        (2, 5, 16),
+        (2, 5, 16),
+    ),
 }
 
 
-SLICED = [name for name in CASES if name not in ("depthwise", "resampled linear")]
+MIXED = ("depthwise", "resampled linear", "grid to channels", "channels to bins")
+"""What is active is computed from all of the weight."""
+SLICED = [name for name in CASES if name not in MIXED]
 
 
 @pytest.fixture(params=CASES)
@@ -92,8 +131,11 @@ def test_captured_parameters_are_those_with_gradients(name: str) -> None:
     captured: dict[str, Tensor] = {}
 
     def capture(key: str, active: Mapping[str, Tensor | None]) -> None:
-        captured.update({name: tensor for name, tensor in active.items() if tensor is not None})
+        named = {f"{key}.{name}".lstrip("."): tensor for name, tensor in active.items()}
+        captured.update({name: tensor for name, tensor in named.items() if tensor is not None})
 
+    for name, module in layer.named_modules():
+        module.key = name
     call(layer, x, Run(capture=capture))
     output = call(layer, x, Run())
     (output * torch.randn_like(output)).sum().backward()
@@ -175,14 +217,83 @@ def test_interpolation_matrix_is_exact_on_lines() -> None:
     torch.testing.assert_close(interpolation_matrix(7, 12).sum(dim=1), torch.ones(7))
 
 
+@pytest.mark.parametrize(("height", "width"), [(8, 6), (8, 3), (4, 6), (4, 3)])
+def test_height_width_and_bins_are_resampled_each_for_itself(height: int, width: int) -> None:
+    """Against numpy's interpolation of the stored weight, axis by axis."""
+
+    def line(values: np.ndarray, size: int) -> np.ndarray:
+        centres = (np.arange(size) + 0.5) * len(values) / size - 0.5
+        return np.interp(centres, np.arange(len(values)), values)
+
+    layer = ResampledLinear([HEIGHTS, WIDTHS], BINS)
+    nn.init.normal_(layer.bias)
+    weight, bias = layer.active_parameters(12, height, width)
+    expected = layer.weight.detach().double().numpy()
+    for axis, size in enumerate((12, height, width)):
+        expected = np.apply_along_axis(line, axis, expected, size)
+    expected = expected * (8 / height) * (6 / width)
+    np.testing.assert_allclose(weight.detach().numpy(), expected, atol=1e-7)
+    np.testing.assert_allclose(bias.detach().numpy(), line(layer.bias.detach().numpy(), 12), atol=1e-6)
+
+
+def test_resampled_weights_stay_fp32_under_autocast() -> None:
+    layer = ResampledLinear([HEIGHTS, WIDTHS], BINS)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        weight, _ = layer.active_parameters(12, 4, 3)
+    assert weight.dtype == torch.float32
+
+
+def test_scale_norm_counts_the_active_entries() -> None:
+    """Every token, of any grid, gets the root mean square `weight`; one of zeros stays zero."""
+    norm = ScaleNorm()
+    nn.init.constant_(norm.weight, 0.7)
+    for shape in ((2, 3, 8, 6), (2, 3, 4, 3), (2, 3, 16)):
+        x = 5 * torch.randn(shape)
+        x[0, 1] = 0
+        found = norm(x, Run())
+        length = found.square().flatten(2).mean(dim=2).sqrt()
+        expected = torch.full((2, 3), 0.7)
+        expected[0, 1] = 0
+        torch.testing.assert_close(length, expected)
+        cosine = F.cosine_similarity(found.flatten(2), x.flatten(2), dim=2)
+        torch.testing.assert_close(cosine, (expected > 0).float())
+    x = torch.zeros(1, 2, 4, requires_grad=True)
+    norm(x, Run()).sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
+def test_gated_attention_is_the_papers_formula() -> None:
+    """u * (relu(q k^T / sqrt(s))^2 v), projected, plus the scaled token: of 16 of 24 channels."""
+    layer = GatedAttention(24, shared=8).double()
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    x = torch.randn(2, 5, 16, dtype=torch.float64)
+    own = {name: parameter.detach().numpy() for name, parameter in layer.named_parameters()}
+
+    def silu(values: np.ndarray) -> np.ndarray:
+        return values / (1 + np.exp(-values))
+
+    token = x.numpy() / np.sqrt((x.numpy() ** 2).mean(axis=2, keepdims=True)) * own["norm.weight"]
+    gate = silu(token @ own["gate"][:32, :16].T)
+    value = silu(token @ own["value"][:32, :16].T)
+    base = silu(token @ own["base"][:, :16].T)
+    query = base * own["query_scale"] + own["query_shift"]
+    key = base * own["key_scale"] + own["key_shift"]
+    attention = np.maximum(np.einsum("bis,bjs->bij", query, key) / np.sqrt(8), 0) ** 2
+    mixed = gate * np.einsum("bij,bje->bie", attention, value)
+    expected = x.numpy() * own["residual"][:16] + mixed @ own["project"][:16, :32].T
+    np.testing.assert_allclose(layer(x, Run()).detach().numpy(), expected, rtol=1e-10)
+
+
 def test_resampled_linear_keeps_the_response_to_a_constant_map() -> None:
-    layer = ResampledLinear([(8, 6), (4, 3)], [24])
+    layer = ResampledLinear([HEIGHTS, WIDTHS], Axis.samples([24]))
     large = layer(torch.ones(1, 1, 8, 6), 24, Run())
     small = layer(torch.ones(1, 1, 4, 3), 24, Run())
     torch.testing.assert_close(large, small, rtol=1e-4, atol=1e-5)
 
 
 def test_resampled_linear_at_its_largest_grid_is_the_plain_layer() -> None:
-    layer = ResampledLinear([(8, 6), (4, 3)], [24, 12])
+    layer = ResampledLinear([HEIGHTS, WIDTHS], BINS)
     x = torch.randn(2, 3, 8, 6)
     assert torch.equal(layer(x, 24, Run()), F.linear(x.flatten(2), layer.weight.flatten(1), layer.bias))
