@@ -8,11 +8,14 @@ from nas.layers.functional import ACTIVATIONS, activate, widened
 from nas.layers.linear import Axis, ResampledLinear, interpolation_matrix
 from nas.layers.norm import ElasticBatchNorm2d, ScaleNorm
 from nas.layers.run import Run, Statistics, StatisticsMissingError
+from nas.layers.upsamplers import UPSAMPLERS, Deconv2x2
 
 __all__ = [
     "ACTIVATIONS",
+    "UPSAMPLERS",
     "Axis",
     "ConvNorm",
+    "Deconv2x2",
     "ElasticBatchNorm2d",
     "ElasticConv2d",
     "ElasticConvTranspose2d",

@@ -1,8 +1,8 @@
 """Search spaces may name just what networks can build."""
 
-from nas.layers import ACTIVATIONS
+from nas.layers import ACTIVATIONS, UPSAMPLERS
 from nas.models.blocks import STAGES
-from nas.models.necks import NECKS, UPSAMPLERS
+from nas.models.necks import NECKS
 from nas.models.stems import STEMS
 from nas.space import fields
 

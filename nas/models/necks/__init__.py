@@ -6,7 +6,6 @@ from typing import Any
 
 from nas.models.necks.fusion_deconv import FusionDeconv
 from nas.models.necks.none import NoNeck
-from nas.models.necks.upsamplers import UPSAMPLERS
 from nas.space.spec import NeckSpec
 
 NECKS: Mapping[str, Callable[[Sequence[tuple[int, int]], NeckSpec], Any]] = MappingProxyType(
@@ -20,4 +19,4 @@ NECKS: Mapping[str, Callable[[Sequence[tuple[int, int]], NeckSpec], Any]] = Mapp
 The module is called as `module(features, neck, run)`; its `levels` say what it hands to the heads.
 """
 
-__all__ = ["NECKS", "UPSAMPLERS", "FusionDeconv", "NoNeck"]
+__all__ = ["NECKS", "FusionDeconv", "NoNeck"]

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from nas.heads.base import Level, LevelFeatures
-from nas.layers import Run
-from nas.models.necks.upsamplers import UPSAMPLERS
+from nas.layers import UPSAMPLERS, Run
 from nas.space.arch import Neck
 from nas.space.spec import NeckSpec
 

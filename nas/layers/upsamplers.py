@@ -3,14 +3,10 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.layers import (
-    ElasticBatchNorm2d,
-    ElasticConv2d,
-    ElasticConvTranspose2d,
-    ElasticDepthwiseConv2d,
-    Run,
-    activate,
-)
+from nas.layers.conv import ElasticConv2d, ElasticConvTranspose2d, ElasticDepthwiseConv2d
+from nas.layers.functional import activate
+from nas.layers.norm import ElasticBatchNorm2d
+from nas.layers.run import Run
 
 NECK_ACTIVATION = "relu"
 
