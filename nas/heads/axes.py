@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.errors import UserError
-from nas.heads.base import Head, Outputs, cells_to_pixels
+from nas.heads.base import Head, Outputs, cells_to_pixels, labelled_mean
 from nas.layers import Axis, widened
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue
@@ -29,10 +29,10 @@ class AxisHead(Head):
 
     def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Kullback-Leibler divergence per axis, mean over labelled joints (weights [B, K])."""
-        weights = targets["weights"]
-        count = weights.sum().clamp(min=1)
         return {
-            axis: (self._divergence(outputs[axis], self.label(targets[axis])) * weights).sum() / count
+            axis: labelled_mean(
+                self._divergence(outputs[axis], self.label(targets[axis])), targets["weights"]
+            )
             for axis in ("x", "y")
         }
 

@@ -143,6 +143,11 @@ def quarter_shift(heatmaps: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tenso
     return x.to(heatmaps.dtype) + 0.25 * across, y.to(heatmaps.dtype) + 0.25 * down
 
 
+def labelled_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """The mean of values [B, K] over the labelled joints, of weight 1 in weights [B, K]; 0 where none is."""
+    return (values * weights).sum() / weights.sum().clamp(min=1)
+
+
 def cells_to_pixels(cells: Tensor, stride: float) -> Tensor:
     """Cell positions on a map of that stride -> input px (the centre of the first pixel is 0)."""
     return (cells + 0.5) * stride - 0.5

@@ -15,6 +15,7 @@ from nas.heads.base import (
     SeparableOutput,
     cells_to_pixels,
     flatten_peaks,
+    labelled_mean,
     mirror_maps,
     quarter_shift,
 )
@@ -44,8 +45,7 @@ class HeatmapHead(Head):
     def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Mean squared error over the labelled joints (weights [B, K]); maps [B, K, h, w]."""
         error = (widened(outputs["heatmaps"]) - targets["heatmaps"]).square().mean(dim=(2, 3))
-        weights = targets["weights"]
-        return {"heatmap": SCALE * (error * weights).sum() / weights.sum().clamp(min=1)}
+        return {"heatmap": SCALE * labelled_mean(error, targets["weights"])}
 
     def distill(self, student: Outputs, teacher: Outputs) -> Tensor:
         """Mean squared error to the teacher's maps."""

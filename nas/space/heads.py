@@ -156,3 +156,23 @@ register_head(
         options={"split": 2, "hidden": 256},
     )
 )
+register_head(
+    HeadSpec(
+        name="integral",
+        task="crop",
+        module="nas.heads.integral:IntegralHead",
+        codec="nas.codecs.integral:IntegralCodec",
+        necks=("fusion_deconv", "none"),
+        options={"beta": 1.0, "debias": False, "deconvolutions": 0, "width": 32},
+    )
+)
+register_head(
+    HeadSpec(
+        name="dsnt",
+        task="crop",
+        module="nas.heads.dsnt:DSNTHead",
+        codec="nas.codecs.dsnt:DSNTCodec",
+        necks=("fusion_deconv", "none"),
+        options={"beta": 1.0, "deconvolutions": 0, "width": 32},
+    )
+)
