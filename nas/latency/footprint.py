@@ -7,28 +7,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas.latency.arena import Arena, Chunk, Pattern
+from nas.latency.kernels import ACTIVATIONS
 
 if TYPE_CHECKING:
     from nas.graph import Graph, Operator
     from nas.graph.operator import Step
 
 _CHANNEL_BLOCK = 16
-_FUSED = frozenset({"relu", "relu6", "sigmoid", "tanh", "leaky_relu", "hardsigmoid"})
+_FUSED = frozenset(ACTIVATIONS)
 _VIEWS = frozenset({"reshape", "view", "flatten", "unsqueeze", "squeeze", "identity", "batch_norm"})
 _PRODUCTS = frozenset({"conv", "conv_transpose", "linear", "matmul"})
 _QUANTISED = frozenset({"conv", "linear"})
 # These never write into the memory of what they read; others do, where nobody else needs it.
 _NEVER_IN_PLACE = frozenset(
-    {"conv", "conv_transpose", "linear", "matmul", "interpolate", "cat", "max_pool", "avg_pool"}
+    {
+        *("conv", "conv_transpose", "linear", "matmul"),
+        *("interpolate", "cat", "max_pool", "avg_pool", "global_avg_pool"),
+    }
 )
 
 
-# Of a file: an operator's node; a product's, with its initializers' names; what makes one int8; and of every
-# output channel there scale (4) and zero point (1) of the weights, and the bias with both (12).
+# Of a file: an operator's node; a product's, with its initializers' names; what makes one int8, its result
+# rounded; what rounds another tensor that products read; and of every output channel there scale (4) and zero
+# point (1) of the weights, and the bias with both (12).
 _NODE_BYTES = 70
 _PRODUCT_BYTES = 210
-_PAIRS_BYTES = 960
+_PAIRS_BYTES = 870
+_PAIR_BYTES = 420
 _BYTES_PER_CHANNEL = 17
+_ROUNDED_WITH_PRODUCT = _PRODUCTS | _VIEWS | {"relu", "relu6"}
 
 
 @dataclass(frozen=True)
@@ -97,8 +104,16 @@ def file_bytes(graph: "Graph", *, precision: str = "fp32") -> int:
 
     wanted = [edge for edge in graph.outputs.values() if isinstance(edge, int)]
     sizes: dict[int, int] = {}
+    steps = needed_steps(graph.steps, wanted)
     total = len(json.dumps(metadata(graph, graph.arch)))
-    for step in needed_steps(graph.steps, wanted):
+    if precision != "fp32":
+        rounded = {edge for step in steps if step.operator.kind in _QUANTISED for edge in _edges(step)}
+        total += _PAIR_BYTES * sum(
+            not rounded.isdisjoint(step.outputs)
+            for step in steps
+            if step.operator.kind not in _ROUNDED_WITH_PRODUCT
+        )
+    for step in steps:
         operator = step.operator
         if operator.kind == "batch_norm":
             continue

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 REORDER_IN, REORDER_OUT = "reorder.in", "reorder.out"
 
 # Fused into the convolution before them; the second group also after a sum was fused.
-ACTIVATIONS = ("relu", "sigmoid", "tanh", "relu6", "leaky_relu", "hardsigmoid")
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "relu6", "leaky_relu", "hardsigmoid", "hardswish")
 ACTIVATIONS_AFTER_SUM = frozenset({"relu", "sigmoid", "tanh"})
 
 _CONVOLUTIONS = frozenset({"conv", "conv_transpose"})

@@ -376,10 +376,10 @@ class _Pass:
                 return operator.input_types[0] == operator.input_types[1]
             case "relu" | "sigmoid" | "tanh" | "silu":
                 return True
-            case "cat":
+            case "cat" | "global_avg_pool":
                 channels = [self._layouts[edge] for edge in edges]
                 aligned = all(self._rules.pad(count) == count for count in channels)
-                return aligned and operator.attributes.get("axis") == 1
+                return aligned and operator.attributes.get("axis", 1) == 1
             case "interpolate":
                 whole = all(scale == int(scale) for scale in operator.attributes["scales"])
                 return bool(operator.attributes["mode"] == "nearest" and whole)

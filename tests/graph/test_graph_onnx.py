@@ -4,6 +4,7 @@ import io
 import json
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -22,6 +23,7 @@ from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
 
 CROP = SearchSpace.load("person-crop")
+OWN_SPACES = Path(__file__).parents[1] / "spaces"
 UPSAMPLERS = ("deconv4x4", "deconv2x2", "nearest_dw", "bilinear")
 
 
@@ -41,7 +43,8 @@ def networks() -> list[Arch]:
         replace(stage, activation=name)
         for stage, name in zip(crop.stages, ("relu", "silu", "hardswish", "relu6"), strict=False)
     )
-    return [*archs, replace(crop, stages=stages)]
+    csp = SearchSpace.load(OWN_SPACES / "cspnext.yaml")
+    return [*archs, replace(crop, stages=stages), csp.smallest(head="simcc"), csp.largest(head="simcc")]
 
 
 @pytest.mark.parametrize("arch", networks(), ids=lambda arch: f"{arch.head.type}-{arch.neck.upsampler}")

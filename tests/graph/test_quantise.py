@@ -1,6 +1,7 @@
 """int8: what is quantised, and that the integer model computes nearly what the network computes."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -18,11 +19,14 @@ from nas.space.space import SearchSpace
 DEMO = SearchSpace.load("demo")
 
 
+CSPNEXT = str(Path(__file__).parents[1] / "spaces" / "cspnext.yaml")
+
+
 def smallest(space: str, head: str):
     return SearchSpace.load(space).smallest(head=head)
 
 
-CASES = [("demo", "simcc"), ("demo", "heatmap"), ("litepose", "associative_embedding")]
+CASES = [(CSPNEXT, "simcc"), ("demo", "simcc"), ("demo", "heatmap"), ("litepose", "associative_embedding")]
 
 
 def images_of(arch, count: int = 4) -> list[np.ndarray]:

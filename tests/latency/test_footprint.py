@@ -15,6 +15,7 @@ from nas.latency.footprint import file_bytes, footprint, memory_terms
 from nas.latency.memory import MeasuredFootprint, measure_footprint
 from nas.space import SearchSpace, Skeleton
 
+OWN_SPACES = Path(__file__).parents[1] / "spaces"
 EXPORTS = {"fp32": to_onnx, "int8": to_int8}
 
 
@@ -61,7 +62,7 @@ def test_depth_costs_weights_but_no_activations() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("name", ["demo", "person-crop", "litepose"])
+@pytest.mark.parametrize("name", ["demo", "person-crop", "litepose", str(OWN_SPACES / "cspnext.yaml")])
 def test_predicted_file_size_is_that_of_the_exported_model(name: str, precision: str) -> None:
     space = SearchSpace.load(name)
     tracer = Tracer(space, "coco17")

@@ -18,6 +18,7 @@ from nas.latency.session import open_session, random_feed
 from nas.layers import Run
 from nas.space import Arch, SearchSpace, Skeleton
 
+OWN_SPACES = Path(__file__).parents[1] / "spaces"
 # onnxruntime merges two slices of one tensor into one split, drops products with one, and so on.
 _OPTIMISED_AWAY = {"slice", "mul", "reshape", "view", "flatten", "unsqueeze"}
 _REORDERS = {REORDER_IN: "ReorderInput", REORDER_OUT: "ReorderOutput"}
@@ -44,7 +45,9 @@ def _archs(space: SearchSpace, count: int) -> list[Arch]:
     return [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(count))]
 
 
-@pytest.mark.parametrize("name", ["demo", "person-crop", "litepose", "litepose-published"])
+@pytest.mark.parametrize(
+    "name", ["demo", "person-crop", "litepose", "litepose-published", str(OWN_SPACES / "cspnext.yaml")]
+)
 def test_the_kernels_are_those_that_onnxruntime_runs(name: str, tmp_path: Path) -> None:
     space = SearchSpace.load(name)
     tracer, mirror = Tracer(space, "coco17"), KernelMirror(detect_channel_block())
