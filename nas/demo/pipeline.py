@@ -203,7 +203,7 @@ def _measure(demo: _Demo, config: SupernetConfig) -> list[float]:
     predictor = LatencyPredictor.load(file)
     error = predictor.validation.held_out.mape
     demo.console.print(f"On networks left out of the fit, the predictor is off by {error:.1%} on average.")
-    return _budgets(demo, space, predicted_cost(predictor, Tracer(space, skeleton)))
+    return _budgets(demo, space, predicted_cost(predictor, Tracer(space, skeleton, anonymous=True)))
 
 
 def _budgets(demo: _Demo, space: SearchSpace, cost: Cost) -> list[float]:

@@ -25,6 +25,7 @@ class Graph:
         images: type of the input, [1, 3, H, W].
         named: what decode gives, by name: ids of edges of the fragment, or constants.
         raw_named: what forward gives, by name, likewise.
+        anonymous: whether names and weights may be those of other modules that are built alike.
     """
 
     arch: Arch
@@ -33,6 +34,7 @@ class Graph:
     images: TensorType
     named: Mapping[str, int | Constant]
     raw_named: Mapping[str, int | Constant]
+    anonymous: bool = False
 
     @property
     def macs(self) -> int:
@@ -41,7 +43,12 @@ class Graph:
 
     @cached_property
     def params(self) -> int:
-        """Number of parameters of the plain network: elements of the distinct weights, as sliced."""
+        """Number of parameters of the plain network: elements of the distinct weights, as sliced.
+
+        Raises ValueError for an anonymous graph.
+        """
+        if self.anonymous:
+            raise ValueError("an anonymous graph does not know its weights")
         return sum(weight.numel() for weight in self.fragment.weights.values())
 
     @cached_property

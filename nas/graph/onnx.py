@@ -43,8 +43,10 @@ def to_onnx(
 
     Raises:
         StatisticsMissingError: neither given nor embedded.
-        ValueError: statistics of another architecture.
+        ValueError: statistics of another architecture, or an anonymous graph.
     """
+    if graph.anonymous:
+        raise ValueError("an anonymous graph does not know its weights")
     if stats is not None and stats.arch_id != graph.arch.id:
         raise ValueError(f"statistics of architecture {stats.arch_id} given for {graph.arch.id}")
     outputs = dict(graph.outputs)

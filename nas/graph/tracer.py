@@ -1,6 +1,7 @@
 """Tracing: from a network's own forward and decode to its graph, without computing anything."""
 
 import gc
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.graph.constants import Constant, ConstantPool
+from nas.graph.construction import construction
 from nas.graph.fragments import Fragment, Frame, Value
 from nas.graph.graph import Graph
 from nas.graph.symbols import TensorType
@@ -35,7 +37,9 @@ class Tracer:
     Args:
         space: a search space, or one architecture.
         skeleton: the joints to find, or the name of a shipped skeleton.
-        network: what builds the network from these two.
+        anonymous: let modules that are built alike use each other's fragments, several times faster: enough
+            to know what is computed, but names and weights in the graphs may be those of another module.
+        network: what builds the network from space and skeleton.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Tracer:
         space: SearchSpace | Arch,
         skeleton: Skeleton | str,
         *,
+        anonymous: bool = False,
         network: Callable[[Any, Any], nn.Module] = PoseNet,
     ) -> None:
         with torch.device("meta"):
@@ -51,6 +56,7 @@ class Tracer:
         self.skeleton: Skeleton = net.skeleton
         self._pool = ConstantPool()
         self._frames: list[Frame] = []
+        self._anonymous = anonymous
         self._run = Run(values=_substitute(self._net, self._pool))
         self._memoise()
 
@@ -79,6 +85,7 @@ class Tracer:
             images=images,
             named=self._named(decoded),
             raw_named=self._named(raw),
+            anonymous=self._anonymous,
         )
 
     def _named(self, results: Mapping[str, Any]) -> dict[str, int | Constant]:
@@ -91,17 +98,17 @@ class Tracer:
         return value if isinstance(value, Constant) else self._pool.given(value)
 
     def _memoise(self) -> None:
-        for name, module in self._net.named_modules():
-            if not name:
-                continue
+        memories: defaultdict[Any, _Memory] = defaultdict(_Memory)
+        modules = {name: module for name, module in self._net.named_modules() if name}
+        kinds = {name: construction(module) if self._anonymous else name for name, module in modules.items()}
+        for name, module in modules.items():
             module.__class__ = _directly_called(type(module))  # type: ignore[arg-type]
             for method in ("forward", "decode"):
                 if hasattr(module, method):
-                    setattr(module, method, self._remembering(name, getattr(module, method)))
+                    memory = memories[kinds[name], method]
+                    setattr(module, method, self._remembering(name, getattr(module, method), memory))
 
-    def _remembering(self, scope: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        memory = _Memory()
-
+    def _remembering(self, scope: str, method: Callable[..., Any], memory: "_Memory") -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             frame = self._frames[-1]
             if memory.is_useless:

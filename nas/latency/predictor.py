@@ -286,7 +286,7 @@ class LatencyPredictor:
 
         They add up to `predict_ms`.
         """
-        placed = self._mirror((tracer or self._trace)(arch))
+        placed = self._mirror((tracer or TracerOfSpaces(self.spaces, self.skeleton))(arch))
         ms = self.model.kernel_ms([found.kernel for found in placed])
         ms *= self.model.of_sum(ms.sum()) / ms.sum()
         return [(found.scope, found.kernel, value) for found, value in zip(placed, ms.tolist(), strict=True)]
@@ -330,4 +330,4 @@ class LatencyPredictor:
 
     @cached_property
     def _trace(self) -> ArchTracer:
-        return TracerOfSpaces(self.spaces, self.skeleton)
+        return TracerOfSpaces(self.spaces, self.skeleton, anonymous=True)

@@ -98,11 +98,19 @@ def mirror_of(channel_block: int, precision: str) -> KernelMirror:
 
 
 class TracerOfSpaces:
-    """Traces with the first space that holds the arch, and with one of its own where none does."""
+    """Traces with the first space that holds the arch, and with one of its own where none does.
 
-    def __init__(self, spaces: Sequence[Mapping[str, Any]], skeleton: Skeleton) -> None:
+    Args:
+        spaces: as JSON.
+        skeleton: the joints to find.
+        anonymous: see `nas.graph.Tracer`; enough for kernels, but not for where they are.
+    """
+
+    def __init__(
+        self, spaces: Sequence[Mapping[str, Any]], skeleton: Skeleton, *, anonymous: bool = False
+    ) -> None:
         self._spaces = [SearchSpace.from_json(space) for space in spaces]
-        self._tracer = lru_cache(maxsize=8)(lambda space: _new_tracer(space, skeleton))
+        self._tracer = lru_cache(maxsize=8)(lambda space: _new_tracer(space, skeleton, anonymous=anonymous))
 
     def __call__(self, arch: Arch) -> Any:
         """The graph of an arch."""
@@ -110,10 +118,10 @@ class TracerOfSpaces:
         return self._tracer(space or arch)(arch)
 
 
-def _new_tracer(space: SearchSpace | Arch, skeleton: Skeleton) -> "Tracer":
+def _new_tracer(space: SearchSpace | Arch, skeleton: Skeleton, *, anonymous: bool) -> "Tracer":
     from nas.graph import Tracer
 
-    return Tracer(space, skeleton)
+    return Tracer(space, skeleton, anonymous=anonymous)
 
 
 def _skeleton(table: LatencyTable, name: str | None) -> Skeleton:

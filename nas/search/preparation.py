@@ -100,7 +100,8 @@ def prepare(run: RunFolder, settings: SearchSettings, displays: Displays) -> Sea
             "out, or measure and fit a predictor here"
         )
     detector, pays = _end_to_end(run, settings, space, bench)
-    base = Estimate(predictor, tracer, end_to_end=pays, source=digest_files(path))
+    quick = Tracer(space, skeleton, anonymous=True)
+    base = Estimate(predictor, quick, end_to_end=pays, source=digest_files(path))
     budgets = check_budgets(settings.budgets_ms, space, base)
     requirements = Requirements(settings.limits, tracer, precision=predictor.precision)
     requirements.check(space, base, p95_ratio=predictor.p95_ratio, budgets_ms=budgets)

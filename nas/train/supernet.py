@@ -141,7 +141,7 @@ def draw_pool(config: SupernetConfig, space: SearchSpace) -> ArchPool | None:
 
 
 def _costs(config: SupernetConfig, space: SearchSpace) -> Costs:
-    tracer = Tracer(space, config.skeleton)
+    tracer = Tracer(space, config.skeleton, anonymous=True)
     sampling = config.sampling
     if sampling.fair == "latency" and sampling.predictor is not None:
         predictor = LatencyPredictor.load(Path(sampling.predictor), allow_other_device=True)
