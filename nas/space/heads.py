@@ -118,6 +118,17 @@ register_head(
 )
 register_head(
     HeadSpec(
+        name="part_affinity",
+        task="image",
+        module="nas.heads.part_affinity:PartAffinityHead",
+        codec="nas.codecs.part_affinity:PartAffinityCodec",
+        necks=("none", "fusion_deconv"),
+        options={"width": 64, "refinement": 1},
+        strides=(8,),
+    )
+)
+register_head(
+    HeadSpec(
         name="heatmap",
         task="crop",
         module="nas.heads.heatmap:HeatmapHead",
