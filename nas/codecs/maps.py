@@ -14,6 +14,9 @@ LEAST_NEIGHBOUR = 0.1
 FLATTEST = 1e-3
 """Least curvature of such a Gaussian's logarithm, per cell^2."""
 
+FARTHEST = 0.499
+"""Cells from a peak to the Gaussian's top: short of a half, so that the peak is the nearest cell."""
+
 
 def to_cells(pixels: FloatArray, stride: float) -> NDArray[np.float64]:
     """Positions in cells of pixel positions."""
@@ -99,7 +102,7 @@ def gaussian_shift(
 ) -> NDArray[np.float64]:
     """Cells [..., 2] of peaks moved to the top of the Gaussian through the peak and its two neighbours.
 
-    Along each axis, by half a cell at most; a Gaussian's logarithm is a parabola. On the border, where a
+    Along each axis, by less than half a cell; a Gaussian's logarithm is a parabola. On the border, where a
     neighbour is missing, it is the Gaussian of `sigma` through the two cells. Exact for Gaussians whose
     neighbours are a tenth of the peak at least: from 0.66 cells of sigma on.
 
@@ -119,7 +122,7 @@ def gaussian_shift(
             np.where(along == size - 1, -low - 1 / sigma**2, high),
         )
         curvature = np.maximum(-low - high, FLATTEST)
-        return np.asarray(along + np.clip((high - low) / (2 * curvature), -0.5, 0.5))
+        return np.asarray(along + np.clip((high - low) / (2 * curvature), -FARTHEST, FARTHEST))
 
     left, right = maps[joint, y, np.maximum(x - 1, 0)], maps[joint, y, np.minimum(x + 1, width - 1)]
     up, down = maps[joint, np.maximum(y - 1, 0), x], maps[joint, np.minimum(y + 1, height - 1), x]

@@ -184,7 +184,7 @@ class PartAffinityCodec(Codec):
         direction = offset / np.maximum(np.linalg.norm(offset, axis=-1, keepdims=True), SHORTEST)
         _, height, width = maps.shape
         fractions = np.linspace(0, 1, SAMPLES)[:, None]
-        nearest = np.rint(start[..., None, :] + offset[..., None, :] * fractions)
+        nearest = np.rint(start[..., None, :] * (1 - fractions) + end[..., None, :] * fractions)
         x, y = np.moveaxis(np.clip(nearest, 0, [width - 1, height - 1]).astype(np.int64), -1, 0)
         limb = np.arange(len(self.limbs))[:, None, None, None]
         field = maps.reshape(2, -1, height, width)

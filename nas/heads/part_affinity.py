@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.codecs.maps import FLATTEST, LEAST_NEIGHBOUR
+from nas.codecs.maps import FARTHEST, FLATTEST, LEAST_NEIGHBOUR
 from nas.codecs.part_affinity import (
     AFFINITY_THRESHOLD,
     CANDIDATES,
@@ -168,18 +168,20 @@ class PartAffinityHead(Head):
         low = torch.where(cell == 0, -after - drop, before)
         high = torch.where(cell == size - 1, -before - drop, after)
         curvature = (-low - high).clamp(min=FLATTEST)
-        return cell.to(before.dtype) + ((high - low) / (2 * curvature)).clamp(-0.5, 0.5)
+        return cell.to(before.dtype) + ((high - low) / (2 * curvature)).clamp(-FARTHEST, FARTHEST)
 
     def _pairs(self, maps: Tensor, x: Tensor, y: Tensor, found: Tensor) -> Tensor:
         """Affinities [B, L, M, M] of maps [B, 2 L, h, w] between candidates [B, K, M] (cells)."""
         height, width = maps.shape[2], maps.shape[3]
         first, second, limbs = self.first_joints, self.second_joints, len(self.limbs)
-        start_x, start_y = x[:, first].unsqueeze(3), y[:, first].unsqueeze(3)
-        along_x, along_y = x[:, second].unsqueeze(2) - start_x, y[:, second].unsqueeze(2) - start_y
-        length = torch.sqrt(along_x.square() + along_y.square()).clamp(min=SHORTEST).unsqueeze(4)
-        along_x, along_y = along_x.unsqueeze(4), along_y.unsqueeze(4)
-        column = torch.round(start_x.unsqueeze(4) + along_x * self.fractions).clamp(0, width - 1)
-        row = torch.round(start_y.unsqueeze(4) + along_y * self.fractions).clamp(0, height - 1)
+        (start_x, end_x), (start_y, end_y) = (
+            (cells[:, first][:, :, :, None, None], cells[:, second][:, :, None, :, None]) for cells in (x, y)
+        )
+        along_x, along_y = end_x - start_x, end_y - start_y
+        length = torch.sqrt(along_x.square() + along_y.square()).clamp(min=SHORTEST)
+        near, far = 1 - self.fractions, self.fractions
+        column = torch.round(start_x * near + end_x * far).clamp(0, width - 1)
+        row = torch.round(start_y * near + end_y * far).clamp(0, height - 1)
         indices = (row * width + column).long()
         shape, flat = indices.shape, indices.flatten(2)
         field_x = maps[:, :limbs].flatten(2).gather(2, flat).reshape(shape)
