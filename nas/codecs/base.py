@@ -1,8 +1,7 @@
 """What every codec does."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from math import prod
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,6 +10,8 @@ from numpy.typing import NDArray
 from nas.codecs.types import People, Poses
 from nas.space.arch import Arch, OptionValue
 from nas.space.heads import Task, head_spec
+from nas.space.necks import neck_strides
+from nas.space.strides import total_stride
 
 if TYPE_CHECKING:
     from nas.space.skeleton import Skeleton
@@ -26,7 +27,9 @@ class Codec(ABC):
         skeleton: the keypoints.
         resolution: the network's input (h, w), px.
         options: the head's options.
-        stride: input px per cell of the neck's finest map; for heads that write their maps at that stride.
+        stride: input px per cell of the neck's maps, coarsest first; one number stands for a single map.
+
+    `stride` is that of the finest map, `strides` has those of all.
     """
 
     task: ClassVar[Task]
@@ -37,12 +40,13 @@ class Codec(ABC):
         resolution: tuple[int, int],
         options: Mapping[str, OptionValue] | None = None,
         *,
-        stride: int = 4,
+        stride: int | Sequence[int] = 4,
     ) -> None:
         self.skeleton = skeleton
         self.resolution = resolution
         self.options = dict(options or {})
-        self.stride = stride
+        self.strides = (stride,) if isinstance(stride, int) else tuple(stride)
+        self.stride = self.strides[-1]
 
     @property
     def keypoints(self) -> int:
@@ -89,13 +93,22 @@ def only_person(people: People) -> NDArray[np.float64]:
 
 
 def finest_stride(arch: Arch) -> int:
-    """Input px per cell of the finest map that the neck gives: each level of the neck doubles the size."""
-    backbone = 2 * prod(stage.stride for stage in arch.stages)
-    return int(backbone // 2 ** len(arch.neck.widths))
+    """Input px per cell of the finest map that the neck gives."""
+    return level_strides(arch)[-1]
+
+
+def level_strides(arch: Arch) -> tuple[int, ...]:
+    """Input px per cell of all maps that the neck gives to the head, coarsest first."""
+    return neck_strides(
+        arch.neck.type,
+        widths=len(arch.neck.widths),
+        coarser=arch.neck.coarser,
+        total_stride=total_stride(arch.stem.type, [stage.stride for stage in arch.stages]),
+    )
 
 
 def codec_of(arch: Arch, skeleton: "Skeleton") -> Codec:
     """The codec of an architecture's head. Raises UserError for a head that is not registered."""
     codec_class = head_spec(arch.head.type).load_codec()
-    codec: Codec = codec_class(skeleton, arch.resolution, dict(arch.head.options), stride=finest_stride(arch))
+    codec: Codec = codec_class(skeleton, arch.resolution, dict(arch.head.options), stride=level_strides(arch))
     return codec

@@ -21,7 +21,7 @@ class SampleRequest:
         seed: what the augmentation is drawn from, such as (seed, step, position in the batch).
         resolution: input (h, w) in px.
         head: the head whose targets are wanted; None for none.
-        stride: input px per cell of the finest map of that head's neck.
+        strides: input px per cell of the maps of that head's neck, coarsest first.
         augment: whether the data set's augmentation applies.
         replace: whether another sample takes the place of one that cannot be read (else a UserError).
     """
@@ -30,7 +30,7 @@ class SampleRequest:
     seed: tuple[int, ...]
     resolution: tuple[int, int]
     head: Head | None = None
-    stride: int = 4
+    strides: tuple[int, ...] = (4,)
     augment: bool = True
     replace: bool = True
 

@@ -211,7 +211,7 @@ class KeypointDataset(Dataset[Sample]):
     def _targets(self, request: SampleRequest, people: People) -> Targets:
         if request.head is None:
             return {}
-        return _codec(self.skeleton, request.head, request.resolution, request.stride).encode(people)
+        return _codec(self.skeleton, request.head, request.resolution, request.strides).encode(people)
 
     def _shrink(self, largest: tuple[int, int] | None) -> NDArray[np.float64]:
         """[all images] by which factor each may be shrunk without losing what the largest input shows."""
@@ -233,8 +233,8 @@ class KeypointDataset(Dataset[Sample]):
 
 
 @lru_cache(maxsize=256)
-def _codec(skeleton: Skeleton, head: Head, resolution: tuple[int, int], stride: int) -> Codec:
-    codec: Codec = head_spec(head.type).load_codec()(skeleton, resolution, dict(head.options), stride=stride)
+def _codec(skeleton: Skeleton, head: Head, resolution: tuple[int, int], strides: tuple[int, ...]) -> Codec:
+    codec: Codec = head_spec(head.type).load_codec()(skeleton, resolution, dict(head.options), stride=strides)
     return codec
 
 

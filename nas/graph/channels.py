@@ -1,7 +1,7 @@
 """Sorting channels by importance, so that the first ones, which narrow networks keep, matter most."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -64,11 +64,10 @@ def _tensors(net: PoseNet) -> dict[Leaf, Tensor]:
 
 
 def _largest_of_every_kind(space: SearchSpace) -> Iterator[Arch]:
-    """The largest arch, once with each choice that names a kind of module."""
+    """The largest arch of every head and neck, once with each choice that names a kind of module."""
     last = {dimension.name: len(dimension.choices) - 1 for dimension in space.dimensions}
     seen = set()
-    for head in space.heads:
-        largest = last | space.encode(space.largest(head=head))
+    for largest in _largest_of_every_neck(space, last):
         for dimension in space.dimensions:
             kinds = [index for index, choice in enumerate(dimension.choices) if isinstance(choice, str)]
             for index in kinds or [last[dimension.name]]:
@@ -76,6 +75,13 @@ def _largest_of_every_kind(space: SearchSpace) -> Iterator[Arch]:
                 if arch not in seen:
                     seen.add(arch)
                     yield arch
+
+
+def _largest_of_every_neck(space: SearchSpace, last: Mapping[str, int]) -> Iterator[dict[str, int]]:
+    """The indices of the largest arch of every head on every neck: other kinds are choices of a neck."""
+    for name, head in space.spec.heads.items():
+        for neck in range(len(head.necks)):
+            yield {**last, **space.encode(space.largest(head=name)), f"head.{name}.neck": neck}
 
 
 class _Coupling:

@@ -32,7 +32,7 @@ class Grouping:
         skeleton: what the codec is made with; on a pack's device its keypoints and other plain values.
         resolution: the network's input (h, w), px.
         options: of the head.
-        stride: see `nas.codecs.base.Codec`.
+        strides: of the neck's maps, see `nas.codecs.base.Codec`.
         people: whom the candidates of a head for many people belong to; a fifth of their joints is missing.
         seed: of the candidates.
     """
@@ -41,13 +41,13 @@ class Grouping:
     skeleton: Any
     resolution: tuple[int, int]
     options: tuple[tuple[str, Any], ...]
-    stride: int
+    strides: tuple[int, ...]
     people: int = PEOPLE
     seed: int = 0
 
     def __call__(self, shapes: Shapes) -> Callable[[], object]:
         """The work for a decode's outputs of these shapes (without the batch axis)."""
-        codec = self._load()(self.skeleton, self.resolution, dict(self.options), stride=self.stride)
+        codec = self._load()(self.skeleton, self.resolution, dict(self.options), stride=self.strides)
         rng = np.random.default_rng(self.seed)
         candidates = random_candidates(shapes, self.resolution, people=self.people, rng=rng)
         return lambda: codec.group(candidates)
@@ -67,7 +67,7 @@ class Grouping:
             "skeleton": self.skeleton.to_json(),
             "resolution": list(self.resolution),
             "options": dict(self.options),
-            "stride": self.stride,
+            "strides": list(self.strides),
             "people": self.people,
             "seed": self.seed,
         }
@@ -80,7 +80,7 @@ class Grouping:
             skeleton=SimpleNamespace(**values["skeleton"]),
             resolution=tuple(values["resolution"]),
             options=tuple(values["options"].items()),
-            stride=values["stride"],
+            strides=tuple(values["strides"]),
             people=values["people"],
             seed=values["seed"],
         )
@@ -92,7 +92,7 @@ class Grouping:
 
 def grouping(arch: "Arch", skeleton: "Skeleton", *, people: int = PEOPLE, seed: int = 0) -> Grouping:
     """The grouping of an architecture's candidates. Raises UserError for a head that is not registered."""
-    from nas.codecs.base import finest_stride
+    from nas.codecs.base import level_strides
     from nas.space.heads import head_spec
 
     return Grouping(
@@ -100,7 +100,7 @@ def grouping(arch: "Arch", skeleton: "Skeleton", *, people: int = PEOPLE, seed: 
         skeleton=skeleton,
         resolution=arch.resolution,
         options=tuple(dict(arch.head.options).items()),
-        stride=finest_stride(arch),
+        strides=level_strides(arch),
         people=people,
         seed=seed,
     )

@@ -41,10 +41,8 @@ class Deconv2x2(_Deconv):
     kernel = 2
 
 
-class _Resize(nn.Module):
-    """1x1 convolutions of the refined and the raw features, added, then enlarged."""
-
-    mode: str
+class _Joined(nn.Module):
+    """1x1 convolutions of the refined and the raw features, added."""
 
     def __init__(self, refined: int, raw: int | None, width: int) -> None:
         super().__init__()
@@ -52,14 +50,29 @@ class _Resize(nn.Module):
         self.raw = None if raw is None else ElasticConv2d(raw, width, 1, bias=False)
         self.norm = ElasticBatchNorm2d(width)
 
-    def forward(self, refined: Tensor, raw: Tensor | None, width: int, run: Run) -> Tensor:
+    def join(self, refined: Tensor, raw: Tensor | None, width: int, run: Run) -> Tensor:
         x: Tensor = self.refined(refined, width, run)
-        if self.raw is not None:
-            x = x + self.raw(raw, width, run)
-        return activate(self.norm(self.enlarge(x, width, run), run), NECK_ACTIVATION)
+        return x if self.raw is None else x + self.raw(raw, width, run)
+
+
+class _Resize(_Joined):
+    """The sum of the 1x1 convolutions, enlarged."""
+
+    def forward(self, refined: Tensor, raw: Tensor | None, width: int, run: Run) -> Tensor:
+        x = self.enlarge(self.join(refined, raw, width, run), width, run)
+        return activate(self.norm(x, run), NECK_ACTIVATION)
 
     def enlarge(self, x: Tensor, width: int, run: Run) -> Tensor:
         raise NotImplementedError
+
+
+class Nearest(_Joined):
+    """1x1 convolution and nearest neighbours."""
+
+    def forward(self, refined: Tensor, raw: Tensor | None, width: int, run: Run) -> Tensor:
+        # Norm and activation are the same before enlarging, and cost a quarter.
+        x = activate(self.norm(self.join(refined, raw, width, run), run), NECK_ACTIVATION)
+        return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class Bilinear(_Resize):
@@ -85,9 +98,10 @@ class NearestDepthwise(_Resize):
         return out
 
 
-UPSAMPLERS: dict[str, type[_Deconv] | type[_Resize]] = {
+UPSAMPLERS: dict[str, type[_Deconv] | type[_Joined]] = {
     "deconv4x4": Deconv4x4,
     "deconv2x2": Deconv2x2,
+    "nearest": Nearest,
     "nearest_dw": NearestDepthwise,
     "bilinear": Bilinear,
 }

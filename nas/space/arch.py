@@ -58,11 +58,22 @@ class Stage:
 
 @dataclass(frozen=True)
 class Neck:
-    """What joins the stages' features; `widths` has one entry per up-sampling level."""
+    """What joins the stages' features.
+
+    Args:
+        type: its kind.
+        upsampler: how maps are enlarged.
+        widths: one per level, coarsest first. Those of "fusion_deconv" begin one up-sampling above the last
+            stage, those of a pyramid ("fpn", "pan") at the last stage or `coarser` levels below.
+        convolution: how a pyramid's 3x3 convolutions are made.
+        coarser: how many levels of a pyramid are coarser than the last stage.
+    """
 
     type: str = "none"
     upsampler: str | None = None
     widths: tuple[int, ...] = ()
+    convolution: str | None = None
+    coarser: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from nas.space.fields import (
     Activation,
     AsTuple,
     BlockType,
+    Coarser,
+    Convolution,
     Expansion,
     Kernel,
     NeckType,
@@ -24,12 +26,12 @@ from nas.space.fields import (
     Stride,
     Upsampler,
     Width,
-    neck_fault,
     options_fault,
     resolution_fault,
-    total_stride,
 )
 from nas.space.heads import complete_options, head_spec
+from nas.space.necks import NECK_KINDS, field_fault, neck_fault, neck_strides
+from nas.space.strides import total_stride
 
 FORMAT_VERSION = 1
 
@@ -64,12 +66,14 @@ class _Neck(StrictModel):
     type: NeckType
     upsampler: Upsampler | None = None
     widths: Annotated[tuple[Width, ...], AsTuple] = ()
+    convolution: Convolution | None = None
+    coarser: Coarser = 0
 
     @model_validator(mode="after")
     def _fits_type(self) -> "_Neck":
-        if (self.upsampler is None) != (self.type == "none"):
-            verb = "takes no" if self.upsampler else "needs an"
-            raise ValueError(f"the neck {self.type!r} {verb} up-sampler")
+        given = [name for name in ("upsampler", "convolution") if getattr(self, name) is not None]
+        if fault := field_fault(self.type, given):
+            raise ValueError(fault)
         return self
 
 
@@ -98,12 +102,13 @@ class _Arch(StrictModel):
     @model_validator(mode="after")
     def _fits_together(self) -> "_Arch":
         stride = total_stride(self.stem.type, [stage.stride for stage in self.stages])
-        if fault := resolution_fault(self.resolution, stride):
+        neck = self.neck
+        if fault := resolution_fault(self.resolution, stride * 2**neck.coarser):
             raise ValueError(f"resolution: {fault}")
-        if fault := neck_fault(self.neck.type, len(self.neck.widths), stride):
-            raise ValueError(f"neck.widths: {fault}")
-        head = head_spec(self.head.type)
-        if fault := head.neck_fault(self.neck.type, levels=len(self.neck.widths), total_stride=stride):
+        shape = {"widths": len(neck.widths), "coarser": neck.coarser, "total_stride": stride}
+        if fault := neck_fault(neck.type, **shape):
+            raise ValueError(f"neck.{fault}")
+        if fault := head_spec(self.head.type).neck_fault(neck.type, neck_strides(neck.type, **shape)):
             raise ValueError(f"neck: {fault}")
         return self
 
@@ -115,11 +120,7 @@ def arch_to_json(arch: Arch) -> dict[str, Any]:
         "resolution": list(arch.resolution),
         "stem": {"type": arch.stem.type, "width": arch.stem.width, "activation": arch.stem.activation},
         "stages": [_stage_to_json(stage) for stage in arch.stages],
-        "neck": {
-            "type": arch.neck.type,
-            "upsampler": arch.neck.upsampler,
-            "widths": list(arch.neck.widths),
-        },
+        "neck": _neck_to_json(arch.neck),
         "head": {"type": arch.head.type, "options": dict(arch.head.options)},
     }
 
@@ -139,7 +140,7 @@ def arch_from_json(data: Mapping[str, Any], *, source: str = "arch") -> Arch:
         resolution=checked.resolution,
         stem=Stem(type=checked.stem.type, width=checked.stem.width, activation=checked.stem.activation),
         stages=tuple(_stage(stage) for stage in checked.stages),
-        neck=Neck(type=checked.neck.type, upsampler=checked.neck.upsampler, widths=checked.neck.widths),
+        neck=Neck(**dict(checked.neck)),
         head=Head(
             checked.head.type, freeze_options(complete_options(checked.head.type, checked.head.options))
         ),
@@ -150,6 +151,14 @@ def load_arch(name_or_path: str | Path) -> Arch:
     """Read an arch file of either format. Raises UserError naming file and field."""
     path = locate("subnets", name_or_path, ".json")
     return Arch.from_json(read_json(path), source=str(path))
+
+
+def _neck_to_json(neck: Neck) -> dict[str, Any]:
+    data: dict[str, Any] = {"type": neck.type, "upsampler": neck.upsampler, "widths": list(neck.widths)}
+    # Other necks have never had these fields: what they are called by (their id) must not change.
+    if NECK_KINDS[neck.type].pyramid:
+        data |= {"convolution": neck.convolution, "coarser": neck.coarser}
+    return data
 
 
 def _stage_to_json(stage: Stage) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from nas.documents import shown
 from nas.errors import UserError
+from nas.space.necks import CONVOLUTIONS, NECK_TYPES
+from nas.space.strides import STEM_STRIDES
 
-STEM_STRIDES: Mapping[str, int] = MappingProxyType({"separable": 2, "triple": 2})
 BLOCK_OPTIONS: Mapping[str, Mapping[str, type]] = MappingProxyType(
     {
         "mbconv": {},
@@ -18,8 +19,7 @@ BLOCK_OPTIONS: Mapping[str, Mapping[str, type]] = MappingProxyType(
 )
 """By block type, its options and what they are."""
 ACTIVATIONS = ("relu", "relu6", "silu", "hardswish")
-UPSAMPLERS = ("nearest_dw", "bilinear", "deconv2x2", "deconv4x4")
-NECK_TYPES = ("none", "fusion_deconv")
+UPSAMPLERS = ("nearest", "nearest_dw", "bilinear", "deconv2x2", "deconv4x4")
 CHANNEL_MULTIPLE = 8
 LARGEST_SIDE = 16_384
 """Of an input, in pixels."""
@@ -81,11 +81,13 @@ Side = Annotated[int, integer(_positive, "a positive integer", most=LARGEST_SIDE
 Kernel = Annotated[int, integer(_odd, "a positive odd integer", most=63)]
 Expansion = Annotated[int, integer(_positive, "a positive integer", most=64)]
 Depth = Annotated[int, integer(_positive, "a positive integer", most=256)]
+Coarser = Annotated[int, integer(lambda value: value >= 0, "a number of levels", most=4)]
 Stride = Annotated[int, integer(lambda value: value in (1, 2), "a stride of 1 or 2")]
 StemType = Annotated[str, one_of("stem type", STEM_STRIDES)]
 BlockType = Annotated[str, one_of("block type", BLOCK_OPTIONS)]
 Activation = Annotated[str, one_of("activation", ACTIVATIONS)]
 Upsampler = Annotated[str, one_of("up-sampler", UPSAMPLERS)]
+Convolution = Annotated[str, one_of("convolution", CONVOLUTIONS)]
 NeckType = Annotated[str, one_of("neck", NECK_TYPES)]
 Option = Annotated[int | float | str | bool, BeforeValidator(_option)]
 AsTuple = BeforeValidator(_as_tuple)
@@ -148,28 +150,8 @@ def options_fault(types: Sequence[str], options: Mapping[str, Sequence[Any]]) ->
     return None
 
 
-def total_stride(stem_type: str, strides: Collection[int]) -> int:
-    """How many input pixels one cell of the last stage covers, per axis."""
-    stride = STEM_STRIDES[stem_type]
-    for factor in strides:
-        stride *= factor
-    return stride
-
-
 def resolution_fault(resolution: tuple[int, int], stride: int) -> str | None:
-    """Why an input size (h, w) does not fit a network of that total stride; None where it does."""
+    """Why an input size (h, w) does not fit a network of that coarsest stride; None where it does."""
     if any(side % stride for side in resolution):
-        return f"{resolution[0]}x{resolution[1]} is not divisible by the network's total stride {stride}"
-    return None
-
-
-def neck_fault(neck: str, levels: int, stride: int) -> str | None:
-    """Why a neck with that many up-sampling levels does not fit a total stride; None where it does."""
-    if neck == "none":
-        return None if levels == 0 else "the neck 'none' takes no widths"
-    finest = stride // 2**levels
-    if levels == 0:
-        return f"the neck {neck!r} needs at least one width"
-    if finest < 2:
-        return f"{levels} up-sampling levels do not fit a total stride of {stride}"
+        return f"{resolution[0]}x{resolution[1]} is not divisible by the network's coarsest stride {stride}"
     return None

@@ -40,11 +40,10 @@ class HeadSpec:
             raise ValueError("no option may be called 'neck': search spaces use the name for the head's neck")
         object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
 
-    def neck_fault(self, neck: str, *, levels: int, total_stride: int) -> str | None:
-        """Why the head cannot stand on a neck of that many up-sampling levels; None where it can."""
+    def neck_fault(self, neck: str, strides: tuple[int, ...]) -> str | None:
+        """Why the head cannot stand on a neck of maps of these strides, coarsest first; None where it can."""
         if neck not in self.necks:
             return f"head {self.name!r} takes {' or '.join(self.necks)}, not {neck!r}"
-        strides = tuple(total_stride // 2**level for level in range(min(levels, 1), levels + 1))
         if self.strides and strides[-len(self.strides) :] != self.strides:
             needed, found = (", ".join(map(str, values)) for values in (self.strides, strides))
             return f"head {self.name!r} needs maps of stride {needed} at the end, {neck!r} ends in {found}"
@@ -133,7 +132,7 @@ register_head(
         task="crop",
         module="nas.heads.heatmap:HeatmapHead",
         codec="nas.codecs.heatmap:HeatmapCodec",
-        necks=("fusion_deconv",),
+        necks=("fusion_deconv", "fpn", "pan"),
     )
 )
 register_head(
@@ -142,7 +141,7 @@ register_head(
         task="crop",
         module="nas.heads.simcc:SimCCHead",
         codec="nas.codecs.simcc:SimCCCodec",
-        necks=("fusion_deconv", "none"),
+        necks=("fusion_deconv", "none", "fpn", "pan"),
         options={"split": 2, "label": "gaussian"},
     )
 )

@@ -61,17 +61,23 @@ class _StageLayout:
 
 @dataclass(frozen=True)
 class _NeckLayout:
-    upsampler: Dimension | None
+    fields: dict[str, Dimension]  # those of this type of neck, by name
     widths: tuple[Dimension, ...]
+    coarser: int
 
     def build(self, neck_type: str, pick: Pick) -> Neck:
-        if self.upsampler is None:
-            return Neck(neck_type)
-        return Neck(neck_type, pick(self.upsampler), tuple(pick(width) for width in self.widths))
+        return Neck(
+            neck_type,
+            widths=tuple(pick(width) for width in self.widths),
+            coarser=self.coarser,
+            **{name: pick(dimension) for name, dimension in self.fields.items()},
+        )
 
     def read(self, neck: Neck) -> Iterator[tuple[Dimension, Choice]]:
-        if self.upsampler is not None:
-            yield self.upsampler, str(neck.upsampler)
+        for name, dimension in self.fields.items():
+            yield dimension, str(getattr(neck, name))
+        if neck.coarser != self.coarser:
+            raise MismatchError(f"neck.coarser: the space has {self.coarser}, the arch {neck.coarser}")
         if len(neck.widths) != len(self.widths):
             raise MismatchError(
                 f"neck.widths: the space has {len(self.widths)} levels, the arch {len(neck.widths)}"
@@ -79,7 +85,7 @@ class _NeckLayout:
         yield from zip(self.widths, neck.widths, strict=True)
 
     def count(self) -> int:
-        return _count(self.widths) * (len(self.upsampler.choices) if self.upsampler else 1)
+        return _count((*self.widths, *self.fields.values()))
 
 
 @dataclass(frozen=True)
@@ -192,10 +198,15 @@ class Layout:
 
     def _neck_layout(self, place: str, neck: NeckSpec) -> _NeckLayout:
         return _NeckLayout(
-            upsampler=self._add(f"{place}.upsampler", neck.upsamplers) if neck.upsamplers else None,
+            fields={
+                name: self._add(f"{place}.{name}", choices)
+                for name, choices in (("upsampler", neck.upsamplers), ("convolution", neck.convolutions))
+                if choices
+            },
             widths=tuple(
                 self._add(f"{place}.widths.{level}", widths) for level, widths in enumerate(neck.widths)
             ),
+            coarser=neck.coarser,
         )
 
 

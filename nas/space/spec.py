@@ -10,12 +10,14 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from nas.documents import read_yaml, shown
 from nas.errors import UserError
-from nas.space.arch import Arch, Stage
+from nas.space.arch import Arch, Neck, Stage
 from nas.space.fields import (
     LARGEST_SIDE,
     Activation,
     AsTuple,
     BlockType,
+    Coarser,
+    Convolution,
     Depth,
     Expansion,
     Kernel,
@@ -26,12 +28,12 @@ from nas.space.fields import (
     Stride,
     Upsampler,
     Width,
-    neck_fault,
     options_fault,
     resolution_fault,
-    total_stride,
 )
 from nas.space.heads import Task, complete_options, head_spec
+from nas.space.necks import NECK_KINDS, field_fault, neck_fault, neck_strides
+from nas.space.strides import total_stride
 
 
 def _choices(value: Any) -> tuple[Any, ...]:
@@ -129,10 +131,18 @@ class StageSpec(_SpaceModel):
 
 
 class NeckSpec(_SpaceModel):
-    """What joins the stages' features: one list of widths per up-sampling level."""
+    """What joins the stages' features: one list of widths per level; see `Neck`."""
 
     upsamplers: Annotated[tuple[Upsampler, ...], _Listed] = Field(alias="upsampler", default=())
     widths: Annotated[tuple[Annotated[tuple[Width, ...], _Listed], ...], AsTuple] = ()
+    convolutions: Annotated[tuple[Convolution, ...], _Listed] = Field(alias="convolution", default=())
+    coarser: Coarser = 0
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Which of the fields that depend on the neck's type are given."""
+        given = {"upsampler": self.upsamplers, "convolution": self.convolutions}
+        return tuple(name for name, choices in given.items() if choices)
 
 
 class HeadChoices(_SpaceModel):
@@ -170,6 +180,13 @@ class SpaceSpec(_SpaceModel):
         heads = {name: _complete_head(name, given, necks) for name, given in data["heads"].items()}
         return {**data, "heads": heads}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_necks(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or not isinstance(data.get("necks"), Mapping):
+            return data
+        return {**data, "necks": {name: _complete_neck(name, given) for name, given in data["necks"].items()}}
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         for fault in (*self._shape_faults(), *self._head_faults()):
@@ -179,17 +196,23 @@ class SpaceSpec(_SpaceModel):
     def _shape_faults(self) -> list[str]:
         faults = []
         stride = self.total_stride
+        coarsest = stride * 2 ** max((neck.coarser for neck in self.necks.values()), default=0)
         for resolution in self.resolutions:
-            if fault := resolution_fault(resolution, stride):
+            if fault := resolution_fault(resolution, coarsest):
                 faults.append(f"resolution: {fault}")
         for name, neck in self.necks.items():
-            if bool(neck.upsamplers) == (name == "none"):
-                faults.append(
-                    f"necks.{name}.upsampler: {'not known here' if neck.upsamplers else 'is missing'}"
-                )
-            if fault := neck_fault(name, len(neck.widths), stride):
-                faults.append(f"necks.{name}.widths: {fault}")
+            shape = {"widths": len(neck.widths), "coarser": neck.coarser, "total_stride": stride}
+            for fault in (field_fault(name, neck.fields), neck_fault(name, **shape)):
+                if fault is not None:
+                    faults.append(f"necks.{name}.{fault}")
         return faults
+
+    def strides(self, neck: str) -> tuple[int, ...]:
+        """The strides (px) of the maps that one of the necks gives, coarsest first."""
+        spec = self.necks[neck]
+        return neck_strides(
+            neck, widths=len(spec.widths), coarser=spec.coarser, total_stride=self.total_stride
+        )
 
     def _head_faults(self) -> list[str]:
         faults = []
@@ -201,8 +224,7 @@ class SpaceSpec(_SpaceModel):
                 if neck not in self.necks:
                     faults.append(f"heads.{name}.neck: {neck!r} is not described under necks")
                     continue
-                levels = len(self.necks[neck].widths)
-                if fault := known.neck_fault(neck, levels=levels, total_stride=self.total_stride):
+                if fault := known.neck_fault(neck, self.strides(neck)):
                     faults.append(f"heads.{name}.neck: {fault}")
         used = {neck for head in self.heads.values() for neck in head.necks}
         faults += [f"necks.{name}: no head stands on it" for name in self.necks if name not in used]
@@ -220,14 +242,13 @@ class SpaceSpec(_SpaceModel):
     @classmethod
     def of(cls, arch: Arch) -> Self:
         """The space that holds one arch only. Raises UserError where the arch itself is not valid."""
-        neck = {"upsampler": arch.neck.upsampler, "widths": list(arch.neck.widths)}
         data = {
             "name": f"arch-{arch.id}",
             "task": head_spec(arch.head.type).task,
             "resolution": [arch.resolution],
             "stem": {"type": arch.stem.type, "width": arch.stem.width, "activation": arch.stem.activation},
             "stages": [_stage_of(stage) for stage in arch.stages],
-            "necks": {arch.neck.type: {} if arch.neck.type == "none" else neck},
+            "necks": {arch.neck.type: _neck_of(arch.neck)},
             "heads": {arch.head.type: {"neck": arch.neck.type, "options": dict(arch.head.options)}},
         }
         return cls.read(data, f"arch {arch.id}")
@@ -243,6 +264,20 @@ def _stage_of(stage: Stage) -> dict[str, Any]:
         "blocks": [{"kernel": block.kernel, "expansion": block.expansion} for block in stage.blocks],
         "options": dict(stage.options),
     }
+
+
+def _neck_of(neck: Neck) -> dict[str, Any]:
+    fields = {"upsampler": neck.upsampler, "convolution": neck.convolution}
+    given = {name: value for name, value in fields.items() if value is not None}
+    return {**given, "widths": list(neck.widths), "coarser": neck.coarser}
+
+
+def _complete_neck(name: Any, given: Any) -> Any:
+    """What a neck leaves out: the defaults of its kind."""
+    if not isinstance(given, Mapping) or not isinstance(name, str) or name not in NECK_KINDS:
+        return given
+    defaults = NECK_KINDS[name].fields
+    return {**{field: value for field, value in defaults.items() if value is not None}, **given}
 
 
 def _complete_head(name: Any, given: Any, necks: Mapping[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.codecs.base import finest_stride
+from nas.codecs.base import level_strides
 from nas.data import SampleRequest
 from nas.space import Arch, SearchSpace
 from nas.train.pool import ArchPool, Setting, setting_of
@@ -65,7 +65,7 @@ class StepPlan:
                 (self.seed, self.step, position),
                 arch.resolution,
                 arch.head,
-                stride=finest_stride(arch),
+                strides=level_strides(arch),
             )
             for position in range(part * size, (part + 1) * size)
         ]

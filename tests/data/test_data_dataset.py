@@ -100,7 +100,7 @@ def test_requests_without_augmentation_do_not_vary(dotted: Annotations) -> None:
 
 def test_a_batch_is_its_samples(dotted: Annotations) -> None:
     dataset = KeypointDataset([dotted], task="crop", augment=MOVING)
-    requests = [SampleRequest(index, (7, index), (64, 48), HEATMAP, stride=8) for index in (4, 1, 4)]
+    requests = [SampleRequest(index, (7, index), (64, 48), HEATMAP, strides=(8,)) for index in (4, 1, 4)]
     batch = dataset.batch(requests)
     assert batch.images.shape == (3, 64, 48, 3)
     assert batch.images.dtype == torch.uint8

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nas.codecs.base import finest_stride
+from nas.codecs.base import level_strides
 from nas.data import Annotations, KeypointDataset, SampleRequest, load_annotations
 from nas.evaluate import validate
 from nas.evaluate.torch_model import TorchModel
@@ -66,9 +66,8 @@ def run(case: Overfit, shared_data: Path) -> Overfitted:
     arch, task = case.arch, head_spec(case.arch.head.type).task
     people = first_groups(shared_data / "coco_mini") if task == "image" else first_people(shared_data / "lsp")
     dataset = KeypointDataset([people], task=task)
-    stride = finest_stride(arch)
     requests = [
-        SampleRequest(index, (), arch.resolution, arch.head, stride=stride, augment=False)
+        SampleRequest(index, (), arch.resolution, arch.head, strides=level_strides(arch), augment=False)
         for index in range(len(dataset))
     ]
     batch = dataset.batch(requests)

@@ -1,0 +1,34 @@
+"""Feature pyramid networks."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from nas.heads.base import LevelFeatures
+from nas.layers import Run
+from nas.models.necks.pyramid import PyramidConvolution, TopDown
+from nas.space.arch import Neck
+from nas.space.spec import NeckSpec
+
+
+class FPN(nn.Module):
+    """From coarse to fine, a 3x3 convolution after the sum of each level (Lin et al. 2017).
+
+    Args:
+        features: channels and stride of stem and stages, finest first.
+        spec: the neck's choices; one list of widths per level, coarsest first.
+    """
+
+    def __init__(self, features: Sequence[tuple[int, int]], spec: NeckSpec) -> None:
+        super().__init__()
+        self.top_down = TopDown(features, spec)
+        self.levels = self.top_down.levels
+        self.smooth = nn.ModuleList(
+            PyramidConvolution(spec, level.channels, level.channels) for level in self.levels
+        )
+
+    def forward(self, features: tuple[Tensor, ...], neck: Neck, run: Run) -> tuple[LevelFeatures, ...]:
+        """Features of stem and stages -> (refined, None) of each level, coarsest first."""
+        merged = self.top_down(features, neck, run)
+        levels = zip(self.smooth, merged, neck.widths, strict=True)
+        return tuple((smooth(x, width, neck, run), None) for smooth, x, width in levels)
