@@ -25,7 +25,7 @@ class EveryLevelHead(Head):
         }
 
     def decode(self, outputs: Outputs, head: Any) -> Outputs:
-        return {name: maps * 2 for name, maps in outputs.items()}
+        return {name: maps.flatten(2) for name, maps in outputs.items()}
 
 
 EVERY_LEVEL = register_head(

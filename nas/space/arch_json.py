@@ -103,11 +103,11 @@ class _Arch(StrictModel):
     def _fits_together(self) -> "_Arch":
         stride = total_stride(self.stem.type, [stage.stride for stage in self.stages])
         neck = self.neck
-        if fault := resolution_fault(self.resolution, stride * 2**neck.coarser):
-            raise ValueError(f"resolution: {fault}")
         shape = {"widths": len(neck.widths), "coarser": neck.coarser, "total_stride": stride}
         if fault := neck_fault(neck.type, **shape):
             raise ValueError(f"neck.{fault}")
+        if fault := resolution_fault(self.resolution, stride * 2**neck.coarser):
+            raise ValueError(f"resolution: {fault}")
         if fault := head_spec(self.head.type).neck_fault(neck.type, neck_strides(neck.type, **shape)):
             raise ValueError(f"neck: {fault}")
         return self

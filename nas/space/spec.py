@@ -196,15 +196,15 @@ class SpaceSpec(_SpaceModel):
     def _shape_faults(self) -> list[str]:
         faults = []
         stride = self.total_stride
-        coarsest = stride * 2 ** max((neck.coarser for neck in self.necks.values()), default=0)
-        for resolution in self.resolutions:
-            if fault := resolution_fault(resolution, coarsest):
-                faults.append(f"resolution: {fault}")
         for name, neck in self.necks.items():
             shape = {"widths": len(neck.widths), "coarser": neck.coarser, "total_stride": stride}
             for fault in (field_fault(name, neck.fields), neck_fault(name, **shape)):
                 if fault is not None:
                     faults.append(f"necks.{name}.{fault}")
+        coarsest = stride * 2 ** max((neck.coarser for neck in self.necks.values()), default=0)
+        for resolution in self.resolutions:
+            if fault := resolution_fault(resolution, coarsest):
+                faults.append(f"resolution: {fault}")
         return faults
 
     def strides(self, neck: str) -> tuple[int, ...]:
