@@ -22,7 +22,7 @@ from nas.codecs.dense import (
 from nas.heads.base import Head, Level, LevelFeatures, Outputs, SeparableOutput
 from nas.heads.boxes import areas, complete_overlap_loss, intersection_and_union
 from nas.heads.dense_answers import Answers, Assignment, assigned
-from nas.heads.similarity import object_keypoint_similarity
+from nas.heads.similarity import object_keypoint_similarity, relative_distance
 from nas.heads.simota import one_to_many, one_to_one
 from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate, widened
 from nas.space.arch import Head as HeadArch
@@ -33,6 +33,7 @@ OUTPUT_STD = 0.01
 ACTIVATION = "relu6"
 BOX_WEIGHT = 1.0
 JOINTS_WEIGHT = 2.0
+DISTANCE_WEIGHT = 1.0
 CONFIDENCE_WEIGHT = OBJECTNESS_WEIGHT = 0.5
 MANY, ONE = BRANCHES["nms"], BRANCHES["one_to_one"]
 ASSIGNMENTS: dict[str, Assignment] = {MANY: one_to_many, ONE: one_to_one}
@@ -95,10 +96,11 @@ class DenseHead(Head):
         }
 
     def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """CIoU of boxes, 1 - OKS of joints, cross-entropies of confidences and objectness, for each branch.
+        """CIoU of boxes, 1 - OKS and distance of joints, cross-entropies of confidences and objectness.
 
-        The first three are means over the cells that answer for somebody; objectness, summed over all cells,
-        is divided by the number of those too. A cell is to be as sure of itself as its joints are good (OKS).
+        For each branch. The first four are means over the cells that answer for somebody; objectness, summed
+        over all cells, is divided by their number too. A cell is to be as sure of itself as its joints are
+        good (OKS).
 
         Targets: `boxes` [B, P, 4] px, `joints` [B, P, K, 3] x, y (px), 1 where labelled, and `mask`
         [B, H/8, W/8].
@@ -129,6 +131,7 @@ class DenseHead(Head):
         return {
             "box": BOX_WEIGHT * complete_overlap_loss(chosen.boxes, box).sum() / count,
             "joints": JOINTS_WEIGHT * (1 - similarity).sum() / count,
+            "distance": DISTANCE_WEIGHT * relative_distance(chosen.joints, joint, areas(box)).sum() / count,
             "confidence": CONFIDENCE_WEIGHT * confidence.sum() / count,
             "objectness": OBJECTNESS_WEIGHT * objectness.sum() / count,
         }
@@ -161,13 +164,15 @@ class DenseHead(Head):
         image = torch.arange(len(cell), device=cell.device).unsqueeze(1)
         learner, model, weight = student.at(image, cell), teacher.at(image, cell), sure[image, cell]
         box, seen = model.boxes, torch.sigmoid(model.confidences).unsqueeze(-1)
+        joints = torch.cat([model.joints, seen], dim=-1)
         similarity = object_keypoint_similarity(
-            learner.joints, torch.cat([model.joints, seen], dim=-1), areas(box), self.sigmas.to(teacher.rows)
+            learner.joints, joints, areas(box), self.sigmas.to(teacher.rows)
         )
         ideal = seen.squeeze(-1).sum(-1) / seen.squeeze(-1).sum(-1).clamp(min=1)
         terms = (
             BOX_WEIGHT * complete_overlap_loss(learner.boxes, box)
             + JOINTS_WEIGHT * (ideal - similarity)
+            + DISTANCE_WEIGHT * relative_distance(learner.joints, joints, areas(box))
             + CONFIDENCE_WEIGHT * _relative_entropy(learner.confidences, model.confidences).mean(-1)
         )
         return OBJECTNESS_WEIGHT * objectness + (terms * weight).sum() / weight.sum().clamp(min=1)

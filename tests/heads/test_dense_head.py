@@ -82,7 +82,7 @@ def test_loss_of_one_to_one_is_the_plain_formula() -> None:
     }
     targets = targets_of(codec, group)
     terms = head.loss(outputs, targets)
-    similarity, confidence, overlap, objectness = [], [], [], 0.0
+    similarity, distance, confidence, overlap, objectness = [], [], [], [], 0.0
     for name, xs, ys in cells:
         stride, maps = int(name.split("_")[1]), outputs[name][0].numpy()
         wanted = np.zeros(maps.shape[1:])
@@ -96,6 +96,9 @@ def test_loss_of_one_to_one_is_the_plain_formula() -> None:
             target, truth = (targets[part][0, person].double().numpy() for part in ("boxes", "joints"))
             area = (target[2:] - target[:2]).prod()
             error = ((joints - truth[:, :2]) ** 2).sum(1) / (2 * area * (2 * np.array(SKELETON.sigmas)) ** 2)
+            off = np.abs(joints - truth[:, :2]) / np.sqrt(area)
+            off = np.where(off < 0.1, off**2 / 0.2, off - 0.05).sum(1)
+            distance.append((off * truth[:, 2]).sum() / truth[:, 2].sum())
             similarity.append((np.exp(-error) * truth[:, 2]).sum() / truth[:, 2].sum())
             p = 1 / (1 + np.exp(-raw[-JOINTS:]))
             confidence.append(-np.where(truth[:, 2] > 0, np.log(p), np.log1p(-p)).mean())
@@ -106,6 +109,7 @@ def test_loss_of_one_to_one_is_the_plain_formula() -> None:
         objectness -= (wanted * np.log(p) + (1 - wanted) * np.log(1 - p)).sum()
     assert len(similarity) == 3
     assert float(terms["one_joints"]) == pytest.approx(2 * np.mean(1 - np.array(similarity)), rel=1e-5)
+    assert float(terms["one_distance"]) == pytest.approx(np.mean(distance), rel=1e-5)
     assert float(terms["one_confidence"]) == pytest.approx(0.5 * np.mean(confidence), rel=1e-5, abs=1e-9)
     assert float(terms["one_objectness"]) == pytest.approx(0.5 * objectness / 3, rel=1e-4)
     # What CIoU adds to 1 - IoU is small for boxes that nearly agree.
@@ -113,7 +117,7 @@ def test_loss_of_one_to_one_is_the_plain_formula() -> None:
 
 
 @pytest.mark.parametrize("decode", DECODES)
-@pytest.mark.parametrize("term", ["joints", "confidence"])
+@pytest.mark.parametrize("term", ["joints", "distance", "confidence"])
 def test_loss_gradient(decode: str, term: str) -> None:
     head, codec, _ = build(decode)
     targets = targets_of(codec, people(np.random.default_rng(1), 2))

@@ -9,7 +9,7 @@ import torch
 
 from nas.evaluate.similarity import oks
 from nas.heads.boxes import complete_overlap_loss, intersection_over_union
-from nas.heads.similarity import object_keypoint_similarity
+from nas.heads.similarity import object_keypoint_similarity, relative_distance
 from nas.heads.simota import one_to_many, one_to_one, reach
 from nas.space.skeleton import Skeleton
 
@@ -102,6 +102,17 @@ def test_similarity_gradient() -> None:
     found = (joints[..., :2] + torch.randn(2, 14, 2, generator=generator)).requires_grad_()
     areas, sigmas = torch.tensor([900.0, 400.0]).double(), torch.tensor(SIGMAS).double()
     assert torch.autograd.gradcheck(lambda x: object_keypoint_similarity(x, joints, areas, sigmas), (found,))
+
+
+def test_distance_is_relative_to_the_person_and_has_a_gradient_far_away() -> None:
+    joints = torch.tensor([[[50.0, 20.0, 1.0], [0.0, 0.0, 0.0], [10.0, 10.0, 1.0]]], dtype=torch.float64)
+    found = torch.tensor([[[70.0, 20.0], [9e9, 9e9], [11.0, 10.0]]], dtype=torch.float64, requires_grad=True)
+    loss = relative_distance(found, joints, torch.tensor([400.0]))
+    # 20 px are one size: 1 - 0.05; 1 px is a twentieth of it: 0.05^2 / 0.2.
+    assert loss.item() == pytest.approx((0.95 + 0.0125) / 2)
+    loss.backward()
+    assert found.grad is not None
+    np.testing.assert_allclose(found.grad[0], [[1 / 40, 0], [0, 0], [1 / 80, 0]])
 
 
 def test_cells_in_or_near_the_middle_of_a_box_may_answer() -> None:
