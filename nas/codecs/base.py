@@ -1,5 +1,6 @@
 """What every codec does."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.codecs.types import People, Poses
+from nas.errors import UserError
 from nas.space.arch import Arch, OptionValue
 from nas.space.heads import Task, head_spec
 from nas.space.necks import neck_strides
@@ -67,6 +69,23 @@ class Codec(ABC):
     @abstractmethod
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
         """Poses in input px from the candidates of one input (no batch axis)."""
+
+    def choice(self, option: str, known: Sequence[str]) -> str:
+        """The value of an option that takes names, the first by default. Raises UserError for any other."""
+        value = self.options.get(option, known[0])
+        if value not in known:
+            raise UserError(
+                f"option {option!r} of the head: {value!r} is unknown; choose one of {', '.join(known)}"
+            )
+        return str(value)
+
+    def number(self, option: str, default: float, *, below: float = math.inf) -> float:
+        """The value of an option that takes numbers. Raises UserError unless it is in [0, below)."""
+        value = float(self.options.get(option, default))
+        if not 0 <= value < below:
+            bound = "at least 0" if below == math.inf else f"at least 0 and below {below:g}"
+            raise UserError(f"option {option!r} of the head: expected a number of {bound}, got {value:g}")
+        return value
 
     def grid(self, stride: int) -> tuple[int, int]:
         """Cells (h, w) of a map of that stride. Raises ValueError where they do not fill the input."""

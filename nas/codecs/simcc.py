@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from nas.codecs.base import Candidates, Codec, Targets, group_direct, only_person
 from nas.codecs.maps import to_cells, to_pixels
 from nas.codecs.types import People, Poses
-from nas.errors import UserError
 from nas.space.heads import Task
 
 SMOOTHING = 0.1
@@ -66,13 +65,10 @@ class SimCCCodec(Codec):
 
     def _label(self, centres: NDArray[np.float64], bins: int) -> NDArray[np.float32]:
         distance = np.arange(bins) - np.where(np.isfinite(centres), centres, 0)[:, None]
-        label = self.options.get("label", "gaussian")
-        if label == "gaussian":
+        if self.choice("label", LABELS) == "gaussian":
             return np.exp(-(distance**2) / (2 * bin_sigma(bins) ** 2)).astype(np.float32)
-        if label == "onehot":
-            hot = np.abs(distance).argmin(1)[:, None] == np.arange(bins)
-            return np.asarray(hot * (1 - SMOOTHING) + SMOOTHING / bins, np.float32)
-        raise UserError(f"simcc head: label {label!r} is unknown; choose one of {', '.join(LABELS)}")
+        hot = np.abs(distance).argmin(1)[:, None] == np.arange(bins)
+        return np.asarray(hot * (1 - SMOOTHING) + SMOOTHING / bins, np.float32)
 
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
         """keypoints [1, K, 3] and scores [1] from the logits x [K, W * split] and y [K, H * split].

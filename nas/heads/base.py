@@ -148,7 +148,7 @@ def labelled_mean(values: Tensor, weights: Tensor) -> Tensor:
     return (values * weights).sum() / weights.sum().clamp(min=1)
 
 
-def cells_to_pixels(cells: Tensor, stride: float) -> Tensor:
+def cells_to_pixels(cells: Tensor, stride: float | Tensor) -> Tensor:
     """Cell positions on a map of that stride -> input px (the centre of the first pixel is 0)."""
     return (cells + 0.5) * stride - 0.5
 

@@ -186,3 +186,23 @@ register_head(
         options={"beta": 1.0, "deconvolutions": 0, "width": 32},
     )
 )
+register_head(
+    HeadSpec(
+        name="regression",
+        task="crop",
+        module="nas.heads.regression:RegressionHead",
+        codec="nas.codecs.regression:RegressionCodec",
+        necks=("fusion_deconv", "none"),
+        options={"dropout": 0.0, "bone": 0.0, "score": "none"},
+    )
+)
+register_head(
+    HeadSpec(
+        name="rle",
+        task="crop",
+        module="nas.heads.rle:RLEHead",
+        codec="nas.codecs.rle:RLECodec",
+        necks=("fusion_deconv", "none"),
+        options={"dropout": 0.0, "bone": 0.0, "gamma": 1.0, "maps": "shared", "score": "sigma"},
+    )
+)

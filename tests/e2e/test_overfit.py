@@ -38,8 +38,13 @@ CASES = {
     "integral": Overfit(body(CROP, head("integral")), steps=150),
     "integral, debiased": Overfit(body(CROP, head("integral", debias=True, beta=15.0), QUARTER), steps=150),
     "simcc": Overfit(body(CROP, head("simcc")), steps=150),
+    "regression": Overfit(body(CROP, head("regression")), steps=100),
+    "rle": Overfit(body(CROP, head("rle")), steps=100),
+    "rle_scored": Overfit(
+        body(CROP, head("rle", bone=1.0, maps="separate", score="quality_focal"), QUARTER), steps=100
+    ),
 }
-"""By head. The order of sums, and so the outcome, depends on the number of threads: one."""
+"""The order of sums, and so the outcome, depends on the number of threads: one."""
 
 
 @pytest.fixture

@@ -1,0 +1,47 @@
+"""Coordinates and how sure they are: Residual Log-likelihood Estimation (Li et al., ICCV 2021)."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.codecs.base import Targets
+from nas.codecs.regression import RegressionCodec
+from nas.codecs.types import People
+
+MIN_SIGMA = 1e-3
+"""The least sigma, as a share of the input's side (0.2 px in 200): it bounds the likelihood from above."""
+
+MAPS = ("shared", "separate")
+
+
+class RLECodec(RegressionCodec):
+    """Normalised coordinates of every keypoint, with a deviation of each.
+
+    Coordinates and the bound of the round trip are `RegressionCodec`'s.
+
+    Options, besides "dropout" and "bone":
+        gamma: weight of log sigma in the residual's likelihood. 1 is the published loss; smaller values
+            lead to larger sigmas.
+        maps: "shared", or "separate" feature maps for coordinates and for sigma and score.
+        score: "sigma" (1 - the mean of sigma along x and y), or how a score branch learns: "bce" or
+            "quality_focal".
+    """
+
+    unscored: ClassVar[str] = "sigma"
+
+    def check_options(self) -> None:
+        super().check_options()
+        self.choice("maps", MAPS)
+
+    def encode(self, people: People) -> Targets:
+        """The targets of `RegressionCodec` and gamma [], float32."""
+        return {**super().encode(people), "gamma": np.asarray(self.number("gamma", 1.0), np.float32)}
+
+    def values_without_branch(self, outputs: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float64]:
+        """1 - mean sigma [K], from sigma_logits [K, 2]."""
+        from scipy.special import expit
+
+        sigma = MIN_SIGMA + (1 - MIN_SIGMA) * expit(outputs["sigma_logits"].astype(np.float64))
+        return np.asarray(1 - sigma.mean(1))
