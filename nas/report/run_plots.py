@@ -80,10 +80,16 @@ def plot_training(rows: Sequence[Mapping[str, float | int | None]]) -> bytes:
         axes.legend(frameon=False, fontsize=8)
     if losses:
         all_axes[0].set_ylabel("loss")
-        all_axes[0].set_yscale("log")
+        all_axes[0].set_yscale(_loss_scale(rows, losses))
     if scores:
         all_axes[len(panels) - 1].set_ylabel("score on validation images")
     return png(figure)
+
+
+def _loss_scale(rows: Sequence[Mapping[str, float | int | None]], names: Sequence[str]) -> str:
+    """Logarithmic, but for likelihoods, which may be negative: linear around 0 then."""
+    values = [value for row in rows for name in names if (value := row.get(name)) is not None]
+    return "log" if min(values) > 0 else "symlog"
 
 
 def _scatter(axes: Axes, points: Sequence[Point], *, label: str, **style: Any) -> None:
