@@ -74,9 +74,7 @@ class Codec(ABC):
         """The value of an option that takes names, the first by default. Raises UserError for any other."""
         value = self.options.get(option, known[0])
         if value not in known:
-            raise UserError(
-                f"option {option!r} of the head: {value!r} is unknown; choose one of {', '.join(known)}"
-            )
+            raise UserError(f"head option {option!r}: {value!r} is unknown; choose one of {', '.join(known)}")
         return str(value)
 
     def number(self, option: str, default: float, *, below: float = math.inf) -> float:
@@ -84,7 +82,7 @@ class Codec(ABC):
         value = float(self.options.get(option, default))
         if not 0 <= value < below:
             bound = "at least 0" if below == math.inf else f"at least 0 and below {below:g}"
-            raise UserError(f"option {option!r} of the head: expected a number of {bound}, got {value:g}")
+            raise UserError(f"head option {option!r}: expected a number of {bound}, got {value:g}")
         return value
 
     def grid(self, stride: int) -> tuple[int, int]:

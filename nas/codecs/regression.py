@@ -45,7 +45,7 @@ class RegressionCodec(Codec):
         """Weight of the bone term. Raises UserError for a skeleton without limbs."""
         weight = self.number("bone", 0.0)
         if weight and not self.skeleton.limbs:
-            raise UserError(f"option 'bone' of the head: skeleton {self.skeleton.name!r} names no limbs")
+            raise UserError(f"head option 'bone': skeleton {self.skeleton.name!r} names no limbs")
         return weight
 
     def check_options(self) -> None:

@@ -97,7 +97,9 @@ class RegressionHead(Head):
             size, sigmas = outputs["size"], xy.new_tensor(self.sigmas)
             quality = keypoint_similarity(xy.detach() * size, targets["xy"] * size, targets["areas"], sigmas)
             logits = widened(outputs["score_logits"])
-            terms["score"] = labelled_mean(quality_focal_loss(logits, quality, targets["focus"][:, None]), weights)
+            terms["score"] = labelled_mean(
+                quality_focal_loss(logits, quality, targets["focus"][:, None]), weights
+            )
         return terms
 
     def location_loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> Tensor:
