@@ -192,7 +192,7 @@ register_head(
         task="crop",
         module="nas.heads.regression:RegressionHead",
         codec="nas.codecs.regression:RegressionCodec",
-        necks=("fusion_deconv", "none"),
+        necks=("fusion_deconv", "none", "fpn", "pan"),
         options={"dropout": 0.0, "bone": 0.0, "score": "none"},
     )
 )
@@ -202,7 +202,7 @@ register_head(
         task="crop",
         module="nas.heads.rle:RLEHead",
         codec="nas.codecs.rle:RLECodec",
-        necks=("fusion_deconv", "none"),
+        necks=("fusion_deconv", "none", "fpn", "pan"),
         options={"dropout": 0.0, "bone": 0.0, "gamma": 1.0, "maps": "shared", "score": "sigma"},
     )
 )

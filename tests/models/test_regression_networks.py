@@ -20,8 +20,9 @@ SKELETONS = ("crowdpose14", "coco17")
 
 @pytest.fixture(scope="module")
 def space() -> SearchSpace:
-    """The demo's body, four heads, and every kind of regression head on both necks."""
+    """The demo's body, four heads, and every kind of regression head, on necks of all kinds."""
     data = SearchSpace.load("demo").to_json()
+    data["necks"]["pan"] = {"widths": [[16, 24], [16, 24]]}
     options = {"bone": [0.0, 1.0], "dropout": [0.0, 0.2]}
     data["heads"] |= {
         "regression": {"options": options | {"score": ["none", "bce"]}},
