@@ -3,7 +3,7 @@
 Anchor-free, as YOLOX (Ge et al. 2021) and RTMO (Lu et al., CVPR 2024) are: one prediction per cell.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -134,12 +134,10 @@ class DenseCodec(Codec):
         boxes = np.asarray(people.boxes, np.float64).reshape(-1, 2, 2).clip(0, last).reshape(-1, 4)
         return boxes, np.concatenate([np.where(labelled[..., None], xy, 0), labelled[..., None]], axis=-1)
 
-    def ideal_maps(
-        self, people: People, strides: Sequence[int] = STRIDES[1:]
-    ) -> dict[str, NDArray[np.float64]]:
+    def ideal_maps(self, people: People) -> dict[str, NDArray[np.float64]]:
         """A perfect network's outputs: each person answers at the free cell that is nearest to the box."""
         boxes, joints = self._visible(people)
-        grids = [(stride, self.grid(stride)) for stride in strides]
+        grids = [(stride, self.grid(stride)) for stride in self.strides if stride in STRIDES]
         places = cell_centres(grids)
         rows = np.zeros((BOX + 3 * self.keypoints, len(places)))
         rows[BOX - 1] = -SURE

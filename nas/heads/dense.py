@@ -112,7 +112,7 @@ class DenseHead(Head):
         return terms
 
     def _branch_loss(self, outputs: Outputs, branch: str, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        answers = self._answers(outputs, branch)
+        answers = self._answers(outputs, branch, list(self.places))
         boxes, joints = targets["boxes"].to(answers.rows.dtype), targets["joints"].to(answers.rows.dtype)
         image, cell, person = assigned(
             answers, boxes, joints, self.sigmas.to(answers.rows), ASSIGNMENTS[branch]
@@ -149,12 +149,13 @@ class DenseHead(Head):
         by its objectness, with the terms of the loss.
         """
         total = student[next(iter(student))].new_zeros(())
-        known = self._branches_of(teacher)
-        for branch in self._branches_of(student):
-            if branch in known:
-                total = total + self._branch_distance(
-                    self._answers(student, branch), self._answers(teacher, branch)
-                )
+        # A teacher on another neck may have other levels, one of another option one branch only.
+        both = {name: part for name, part in student.items() if name in teacher}
+        for branch in self._branches_of(both):
+            strides = [stride for stride in self.places if f"{branch}_{stride}" in both]
+            total = total + self._branch_distance(
+                self._answers(student, branch, strides), self._answers(teacher, branch, strides)
+            )
         return total
 
     def _branch_distance(self, student: Answers, teacher: Answers) -> Tensor:
@@ -193,7 +194,9 @@ class DenseHead(Head):
         branch = BRANCHES[checked_decode(head.option("decode"))]
         people = checked_people(head.option("people"))
         maps = [outputs[f"{branch}_{stride}"] for stride in self.places]
-        surest = _surest(torch.cat([part.flatten(2) for part in maps], dim=2), self._cells(maps))
+        surest = _surest(
+            torch.cat([part.flatten(2) for part in maps], dim=2), _cells(list(self.places), maps)
+        )
         scores = torch.sigmoid(surest.logits)
         scores = scores * (scores >= SCORE_THRESHOLD)
         if branch == MANY:
@@ -211,16 +214,11 @@ class DenseHead(Head):
     def _branches_of(self, outputs: Outputs) -> list[str]:
         return [branch for branch in ASSIGNMENTS if f"{branch}_{STRIDES[-1]}" in outputs]
 
-    def _answers(self, outputs: Outputs, branch: str) -> Answers:
-        """What all cells of a branch say, [B, A]."""
-        maps = [outputs[f"{branch}_{stride}"] for stride in self.places]
+    def _answers(self, outputs: Outputs, branch: str, strides: Sequence[int]) -> Answers:
+        """What all cells of a branch's grids say, [B, A]."""
+        maps = [outputs[f"{branch}_{stride}"] for stride in strides]
         rows = widened(torch.cat([part.flatten(2) for part in maps], dim=2)).transpose(1, 2)
-        return Answers(rows, self._cells(maps).to(rows).expand(len(rows), -1, -1))
-
-    def _cells(self, maps: Sequence[Tensor]) -> Tensor:
-        """[A, 3] x, y (px) and stride of all cells."""
-        sizes = [(part.shape[2], part.shape[3]) for part in maps]
-        return torch.from_numpy(cell_centres(zip(self.places, sizes, strict=True)))
+        return Answers(rows, _cells(strides, maps).to(rows).expand(len(rows), -1, -1))
 
 
 class _Tower(nn.Module):
@@ -265,6 +263,12 @@ def suppress(boxes: Tensor) -> Tensor:
     for _ in range(ROUNDS - 1):
         kept = torch.matmul(kept.to(boxes.dtype), overlaps) < 0.5
     return kept.squeeze(1).to(boxes.dtype)
+
+
+def _cells(strides: Sequence[int], maps: Sequence[Tensor]) -> Tensor:
+    """[A, 3] x, y (px) and stride of all cells of maps [B, C, h, w]."""
+    sizes = [(part.shape[2], part.shape[3]) for part in maps]
+    return torch.from_numpy(cell_centres(zip(strides, sizes, strict=True)))
 
 
 def _surest(rows: Tensor, cells: Tensor) -> Answers:

@@ -49,6 +49,7 @@ def active_parameters(net: PoseNet, arch: Arch) -> dict[str, Tensor]:
                 parameters[f"{key}.{name}"] = tensor.detach().clone()
 
     reference = next(net.parameters())
-    image = torch.zeros(1, 3, *arch.resolution, device=reference.device, dtype=reference.dtype)
-    net.run(image, arch, Run(capture=capture))
+    # Two: where a level has a single cell, batch norm has no statistics of one image.
+    images = torch.zeros(2, 3, *arch.resolution, device=reference.device, dtype=reference.dtype)
+    net.run(images, arch, Run(capture=capture))
     return parameters

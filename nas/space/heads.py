@@ -151,7 +151,7 @@ register_head(
         task="image",
         module="nas.heads.dense:DenseHead",
         codec="nas.codecs.dense:DenseCodec",
-        necks=("fusion_deconv",),
+        necks=("fpn", "pan", "fusion_deconv"),
         options={"decode": "nms", "people": 30},
         strides=(8,),
     )

@@ -34,7 +34,11 @@ def build(decode: str, people: int = 30) -> tuple[DenseHead, DenseCodec, HeadArc
     levels = tuple(Level(16, None, stride) for stride in (*STRIDES, 4))
     head = DenseHead(levels, SKELETON, (RESOLUTION,), {"decode": (decode,), "people": (people,)})
     options = {"decode": decode, "people": people}
-    return head, DenseCodec(SKELETON, RESOLUTION, options), HeadArch("dense", freeze_options(options))
+    return (
+        head,
+        DenseCodec(SKELETON, RESOLUTION, options, stride=(*STRIDES, 4)),
+        HeadArch("dense", freeze_options(options)),
+    )
 
 
 def people(rng: np.random.Generator, count: int) -> People:
@@ -62,7 +66,7 @@ def random_outputs(decode: str, *, batch: int = 1, seed: int = 0, scale: float =
 
 
 def ideal(codec: DenseCodec, group: People) -> Outputs:
-    maps = codec.ideal_maps(group, STRIDES)
+    maps = codec.ideal_maps(group)
     return {name: torch.from_numpy(part)[None].float() for name, part in maps.items()}
 
 
@@ -333,7 +337,7 @@ def space() -> SearchSpace:
             {
                 "name": "dense-test",
                 "task": "image",
-                "resolution": [96, 128, 160],
+                "resolution": [64, 128, 192],
                 "stem": {"width": [8, 16], "activation": "relu6"},
                 "stages": [
                     {**stage, "stride": 2, "width": [8, 16], "depth": [1, 2]},
@@ -341,7 +345,11 @@ def space() -> SearchSpace:
                     {**stage, "stride": 2, "width": [16, 32], "depth": [1, 2]},
                     {**stage, "stride": 2, "width": [16, 32], "depth": [1]},
                 ],
-                "necks": {"fusion_deconv": {"upsampler": "nearest_dw", "widths": [[8, 16], [8, 24]]}},
+                "necks": {
+                    "pan": {"coarser": 1, "widths": [[8, 16], [8, 24], 16, [8, 16]]},
+                    "fpn": {"widths": [[8, 16], 16, 24]},
+                    "fusion_deconv": {"upsampler": "nearest_dw", "widths": [[8, 16], [8, 24]]},
+                },
                 "heads": {"dense": {"options": {"decode": ["nms", "one_to_one"]}}},
             },
             "dense-test",
