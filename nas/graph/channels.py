@@ -1,7 +1,7 @@
 """Sorting channels by importance, so that the first ones, which narrow networks keep, matter most."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -64,24 +64,26 @@ def _tensors(net: PoseNet) -> dict[Leaf, Tensor]:
 
 
 def _largest_of_every_kind(space: SearchSpace) -> Iterator[Arch]:
-    """The largest arch of every head and neck, once with each choice that names a kind of module."""
+    """The largest arch, once with each choice that names a kind of module or switches one on."""
     last = {dimension.name: len(dimension.choices) - 1 for dimension in space.dimensions}
-    seen = set()
-    for largest in _largest_of_every_neck(space, last):
+    seen: set[Arch] = set()
+
+    def vary(indices: dict[str, int], settled: frozenset[str]) -> Iterator[Arch]:
+        """An arch, and those with another choice of a dimension that is active, but not settled before."""
+        arch = space.decode(indices)
+        if arch not in seen:
+            seen.add(arch)
+            yield arch
+        active = space.encode(arch).keys()
         for dimension in space.dimensions:
-            kinds = [index for index, choice in enumerate(dimension.choices) if isinstance(choice, str)]
-            for index in kinds or [last[dimension.name]]:
-                arch = space.decode(largest | {dimension.name: index})
-                if arch not in seen:
-                    seen.add(arch)
-                    yield arch
+            if dimension.name in active - settled:
+                for index, choice in enumerate(dimension.choices):
+                    if isinstance(choice, str | bool) and index != indices[dimension.name]:
+                        yield from vary(indices | {dimension.name: index}, settled | active)
 
-
-def _largest_of_every_neck(space: SearchSpace, last: Mapping[str, int]) -> Iterator[dict[str, int]]:
-    """The indices of the largest arch of every head on every neck: other kinds are choices of a neck."""
-    for name, head in space.spec.heads.items():
-        for neck in range(len(head.necks)):
-            yield {**last, **space.encode(space.largest(head=name)), f"head.{name}.neck": neck}
+    for head in space.heads:
+        indices = last | space.encode(space.largest(head=head))
+        yield from vary(indices, frozenset({"head.type"}))
 
 
 class _Coupling:

@@ -25,10 +25,18 @@ def freeze_options(options: Mapping[str, OptionValue]) -> Options:
 
 @dataclass(frozen=True)
 class Block:
-    """One block of a stage: depthwise kernel (px) and expansion ratio."""
+    """One block of a stage: kernel (px) and expansion ratio.
+
+    What its type has no choice of is what `nas.space.fields.FIXED_OF_BLOCKS` says, so that equal
+    networks are equal archs.
+    """
 
     kernel: int
     expansion: int
+
+    def to_json(self) -> dict[str, int]:
+        """Plain data."""
+        return {"kernel": self.kernel, "expansion": self.expansion}
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from nas.space.fields import (
     Stride,
     Upsampler,
     Width,
+    fixed_fault,
     options_fault,
     resolution_fault,
 )
@@ -59,6 +60,9 @@ class _Stage(StrictModel):
     def _complete(self) -> "_Stage":
         if fault := options_fault((self.type,), {name: (value,) for name, value in self.options.items()}):
             raise ValueError(fault)
+        for number, block in enumerate(self.blocks):
+            if fault := fixed_fault(self.type, block.model_dump()):
+                raise ValueError(f"blocks.{number}.{fault}")
         return self
 
 
@@ -169,7 +173,7 @@ def _stage_to_json(stage: Stage) -> dict[str, Any]:
         "stride": stage.stride,
         "width": stage.width,
         "options": options,
-        "blocks": [{"kernel": block.kernel, "expansion": block.expansion} for block in stage.blocks],
+        "blocks": [block.to_json() for block in stage.blocks],
     }
 
 

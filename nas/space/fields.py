@@ -14,10 +14,13 @@ from nas.space.strides import STEM_STRIDES
 BLOCK_OPTIONS: Mapping[str, Mapping[str, type]] = MappingProxyType(
     {
         "mbconv": {},
+        "shuffle": {},
         "cspnext": {"attention": bool, "residual": bool, "spp": bool},
     }
 )
 """By block type, its options and what they are."""
+FIXED_OF_BLOCKS: Mapping[str, Mapping[str, int]] = MappingProxyType({"shuffle": {"expansion": 1}})
+"""By block type, what its blocks have no choice of, and the one value that every arch has in its place."""
 ACTIVATIONS = ("relu", "relu6", "silu", "hardswish")
 UPSAMPLERS = ("nearest", "nearest_dw", "bilinear", "deconv2x2", "deconv4x4")
 CHANNEL_MULTIPLE = 8
@@ -147,6 +150,20 @@ def options_fault(types: Sequence[str], options: Mapping[str, Sequence[Any]]) ->
         for choice in choices:
             if type(choice) is not known[name]:
                 return f"options.{name}: expected {known[name].__name__}, got {shown(choice)}"
+    return None
+
+
+def fixed_of_all(block_types: Collection[str], name: str) -> int | None:
+    """The value of a block's `name` where none of the types has a choice of it; None where one has."""
+    values = [FIXED_OF_BLOCKS.get(block_type, {}).get(name) for block_type in block_types]
+    return None if None in values else values[0]
+
+
+def fixed_fault(block_type: str, block: Mapping[str, int]) -> str | None:
+    """Why a block's kernel and expansion are not those of its type; None where they are."""
+    for name, value in FIXED_OF_BLOCKS.get(block_type, {}).items():
+        if block[name] != value:
+            return f"{name}: blocks of type {block_type!r} have {value} and no other, got {block[name]}"
     return None
 
 

@@ -1,14 +1,15 @@
 """How the dimensions of a space make up an arch, and which of them a given arch uses."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
 from nas.space.dimension import Choice, Dimension
-from nas.space.fields import BLOCK_OPTIONS
-from nas.space.spec import HeadChoices, NeckSpec, SpaceSpec, StageSpec
+from nas.space.fields import BLOCK_OPTIONS, FIXED_OF_BLOCKS, fixed_fault
+from nas.space.spec import HeadChoices, NeckSpec, SpaceSpec
+from nas.space.stages import StageSpec
 
 Pick = Callable[[Dimension], Any]
 
@@ -25,17 +26,19 @@ class _StageLayout:
     width: Dimension
     depth: Dimension
     options: dict[str, tuple[tuple[str, Dimension], ...]]  # by block type
-    blocks: tuple[tuple[Dimension, Dimension], ...]
+    blocks: tuple[dict[str, Dimension], ...]  # by field of the block
 
     def build(self, pick: Pick) -> Stage:
         block_type = pick(self.type)
+        fixed = _fixed(block_type)
         return Stage(
             type=block_type,
             activation=pick(self.activation),
             stride=self.stride,
             width=pick(self.width),
             blocks=tuple(
-                Block(pick(kernel), pick(expansion)) for kernel, expansion in self.blocks[: pick(self.depth)]
+                Block(**fixed, **{name: pick(choice) for name, choice in block.items() if name not in fixed})
+                for block in self.blocks[: pick(self.depth)]
             ),
             options=tuple((name, pick(dimension)) for name, dimension in self.options[block_type]),
         )
@@ -47,16 +50,28 @@ class _StageLayout:
             raise MismatchError(f"{place}.stride: the space has {self.stride}, the arch {stage.stride}")
         yield self.width, stage.width
         yield self.depth, stage.depth
-        for (kernel, expansion), block in zip(self.blocks, stage.blocks, strict=False):
-            yield kernel, block.kernel
-            yield expansion, block.expansion
+        fixed = _fixed(stage.type)
+        for number, (choices, block) in enumerate(zip(self.blocks, stage.blocks, strict=False)):
+            values = block.to_json()
+            if fault := fixed_fault(stage.type, values):
+                raise MismatchError(f"{place}.blocks.{number}.{fault}")
+            for name, dimension in choices.items():
+                if name not in fixed:
+                    yield dimension, values[name]
         yield from _read_options(self.options[stage.type], dict(stage.options), place)
 
     def count(self) -> int:
-        block_counts = [len(kernel.choices) * len(expansion.choices) for kernel, expansion in self.blocks]
+        return sum(map(self._count_of, self.options)) * _count((self.activation, self.width))
+
+    def _count_of(self, block_type: str) -> int:
+        """Of the options and the blocks of one type."""
+        fixed = _fixed(block_type)
+        block_counts = [
+            _count(dimension for name, dimension in block.items() if name not in fixed)
+            for block in self.blocks
+        ]
         blocks = sum(prod(block_counts[:depth]) for depth in self.depth.choices if isinstance(depth, int))
-        types = sum(_count(dimension for _, dimension in options) for options in self.options.values())
-        return types * blocks * _count((self.activation, self.width))
+        return blocks * _count(dimension for _, dimension in self.options[block_type])
 
 
 @dataclass(frozen=True)
@@ -179,10 +194,10 @@ class Layout:
                 for block_type in stage.types
             },
             blocks=tuple(
-                (
-                    self._add(f"{place}.blocks.{number}.kernel", block.kernels),
-                    self._add(f"{place}.blocks.{number}.expansion", block.expansions),
-                )
+                {
+                    "kernel": self._add(f"{place}.blocks.{number}.kernel", block.kernels),
+                    "expansion": self._add(f"{place}.blocks.{number}.expansion", block.expansions),
+                }
                 for number, block in enumerate(stage.blocks)
             ),
         )
@@ -218,6 +233,11 @@ def _read_options(
         raise MismatchError(f"{place}.options: the space has {names}, the arch {sorted(given)}")
     for name, dimension in known:
         yield dimension, given[name]
+
+
+def _fixed(block_type: str) -> Mapping[str, int]:
+    """What blocks of a type have no choice of: the space's dimensions of it are inactive."""
+    return FIXED_OF_BLOCKS.get(block_type, {})
 
 
 def _count(dimensions: Any) -> int:

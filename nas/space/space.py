@@ -177,15 +177,21 @@ class SearchSpace:
         return self._layout.build(lambda dimension: dimension.choices[draws[dimension.position]])
 
     def crossover(self, first: Arch, second: Arch, rng: np.random.Generator) -> Arch:
-        """An arch that takes each dimension from either parent with equal chance."""
+        """An arch that takes each dimension from either parent with equal chance.
+
+        What is active in neither parent is drawn uniformly.
+        """
         parents = (self._read(first), self._read(second))
         sides = rng.integers(2, size=len(self.dimensions)).tolist()
+        draws: list[int] = rng.integers(self._counts).tolist()
 
         def pick(dimension: Dimension) -> Choice:
-            # A dimension that is active in the child is active in the parent that its condition came from.
             side = sides[dimension.position]
-            parent = parents[side] if dimension in parents[side] else parents[1 - side]
-            return dimension.choices[parent[dimension]]
+            for parent in (parents[side], parents[1 - side]):
+                if dimension in parent:
+                    return dimension.choices[parent[dimension]]
+            # Its conditions came from both: the depth from one parent, the block type from the other.
+            return dimension.choices[draws[dimension.position]]
 
         return self._layout.build(pick)
 

@@ -1,8 +1,6 @@
 """The schema of search-space files: what may vary, as ordered lists of choices."""
 
 from collections.abc import Mapping
-from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -11,42 +9,24 @@ from pydantic import BeforeValidator, Field, model_validator
 from nas.documents import read_yaml, shown
 from nas.errors import UserError
 from nas.space.arch import Arch, Neck, Stage
+from nas.space.choices import Listed, SpaceModel, choices_of
 from nas.space.fields import (
     LARGEST_SIDE,
     Activation,
     AsTuple,
-    BlockType,
     Coarser,
     Convolution,
-    Depth,
-    Expansion,
-    Kernel,
     NeckType,
     Option,
     StemType,
-    StrictModel,
-    Stride,
     Upsampler,
     Width,
-    options_fault,
     resolution_fault,
 )
 from nas.space.heads import Task, complete_options, head_spec
 from nas.space.necks import NECK_KINDS, field_fault, neck_fault, neck_strides
+from nas.space.stages import StageSpec
 from nas.space.strides import total_stride
-
-
-def _choices(value: Any) -> tuple[Any, ...]:
-    """A scalar stands for a list of one; numbers ascend and nothing is listed twice."""
-    choices = tuple(value) if isinstance(value, list | tuple) else (value,)
-    if not choices:
-        raise ValueError("at least one choice is needed")
-    if all(type(choice) in (int, float) for choice in choices):
-        if any(left >= right for left, right in pairwise(choices)):
-            raise ValueError(f"list the choices from small to large, each once; got {shown(list(choices))}")
-    elif any(choice in choices[:position] for position, choice in enumerate(choices)):
-        raise ValueError(f"list each choice once; got {list(choices)}")
-    return choices
 
 
 def _resolutions(value: Any) -> tuple[tuple[Any, Any], ...]:
@@ -68,74 +48,20 @@ def _resolutions(value: Any) -> tuple[tuple[Any, Any], ...]:
     return tuple(pairs)
 
 
-_Listed = BeforeValidator(_choices)
-
-
-class _SpaceModel(StrictModel):
-    @classmethod
-    def _noun(cls) -> str:
-        return "dimension"
-
-
-class StemSpec(_SpaceModel):
+class StemSpec(SpaceModel):
     """The layers before the first stage."""
 
     type: StemType = "separable"
-    widths: Annotated[tuple[Width, ...], _Listed] = Field(alias="width")
-    activations: Annotated[tuple[Activation, ...], _Listed] = Field(alias="activation")
+    widths: Annotated[tuple[Width, ...], Listed] = Field(alias="width")
+    activations: Annotated[tuple[Activation, ...], Listed] = Field(alias="activation")
 
 
-class BlockSpec(_SpaceModel):
-    """The choices of one block."""
-
-    kernels: Annotated[tuple[Kernel, ...], _Listed] = Field(alias="kernel")
-    expansions: Annotated[tuple[Expansion, ...], _Listed] = Field(alias="expansion")
-
-
-class StageSpec(_SpaceModel):
-    """One stage. `kernel` and `expansion` hold for each block; `blocks` lists them one by one instead."""
-
-    types: Annotated[tuple[BlockType, ...], _Listed] = Field(alias="type")
-    activations: Annotated[tuple[Activation, ...], _Listed] = Field(alias="activation")
-    stride: Stride
-    widths: Annotated[tuple[Width, ...], _Listed] = Field(alias="width")
-    depths: Annotated[tuple[Depth, ...], _Listed] = Field(alias="depth")
-    kernels: Annotated[tuple[Kernel, ...], _Listed] | None = Field(alias="kernel", default=None)
-    expansions: Annotated[tuple[Expansion, ...], _Listed] | None = Field(alias="expansion", default=None)
-    listed_blocks: Annotated[tuple[BlockSpec, ...], AsTuple] | None = Field(alias="blocks", default=None)
-    options: dict[str, Annotated[tuple[Option, ...], _Listed]] = Field(default_factory=dict)
-
-    @cached_property
-    def blocks(self) -> tuple[BlockSpec, ...]:
-        """The choices of every block of the deepest stage."""
-        if self.listed_blocks is not None:
-            return self.listed_blocks
-        block = BlockSpec.model_validate({"kernel": self.kernels, "expansion": self.expansions})
-        return (block,) * self.depths[-1]
-
-    @model_validator(mode="after")
-    def _one_way_of_blocks(self) -> Self:
-        both = self.kernels is not None and self.expansions is not None
-        neither = self.kernels is None and self.expansions is None
-        if not (both if self.listed_blocks is None else neither):
-            raise ValueError("give kernel and expansion, or blocks instead of both")
-        if len(self.blocks) != self.depths[-1]:
-            raise ValueError(f"blocks: the largest depth is {self.depths[-1]}, got {len(self.blocks)} blocks")
-        return self
-
-    @model_validator(mode="after")
-    def _known_options(self) -> Self:
-        if fault := options_fault(self.types, self.options):
-            raise ValueError(fault)
-        return self
-
-
-class NeckSpec(_SpaceModel):
+class NeckSpec(SpaceModel):
     """What joins the stages' features: one list of widths per level; see `Neck`."""
 
-    upsamplers: Annotated[tuple[Upsampler, ...], _Listed] = Field(alias="upsampler", default=())
-    widths: Annotated[tuple[Annotated[tuple[Width, ...], _Listed], ...], AsTuple] = ()
-    convolutions: Annotated[tuple[Convolution, ...], _Listed] = Field(alias="convolution", default=())
+    upsamplers: Annotated[tuple[Upsampler, ...], Listed] = Field(alias="upsampler", default=())
+    widths: Annotated[tuple[Annotated[tuple[Width, ...], Listed], ...], AsTuple] = ()
+    convolutions: Annotated[tuple[Convolution, ...], Listed] = Field(alias="convolution", default=())
     coarser: Coarser = 0
 
     @property
@@ -145,14 +71,14 @@ class NeckSpec(_SpaceModel):
         return tuple(name for name, choices in given.items() if choices)
 
 
-class HeadChoices(_SpaceModel):
+class HeadChoices(SpaceModel):
     """The necks that a head may stand on, and the choices of its options."""
 
-    necks: Annotated[tuple[NeckType, ...], _Listed] = Field(alias="neck")
-    options: dict[str, Annotated[tuple[Option, ...], _Listed]] = Field(default_factory=dict)
+    necks: Annotated[tuple[NeckType, ...], Listed] = Field(alias="neck")
+    options: dict[str, Annotated[tuple[Option, ...], Listed]] = Field(default_factory=dict)
 
 
-class SpaceSpec(_SpaceModel):
+class SpaceSpec(SpaceModel):
     """A whole search space. Lists run from cheap to dear: the last choice makes the larger network."""
 
     name: str = Field(min_length=1)
@@ -261,7 +187,7 @@ def _stage_of(stage: Stage) -> dict[str, Any]:
         "stride": stage.stride,
         "width": stage.width,
         "depth": stage.depth,
-        "blocks": [{"kernel": block.kernel, "expansion": block.expansion} for block in stage.blocks],
+        "blocks": [block.to_json() for block in stage.blocks],
         "options": dict(stage.options),
     }
 
@@ -288,7 +214,7 @@ def _complete_head(name: Any, given: Any, necks: Mapping[str, Any]) -> Any:
         known = head_spec(name)
         options = given.get("options", {})
         if isinstance(options, Mapping):
-            options = {option: _choices(choices) for option, choices in options.items()}
+            options = {option: choices_of(choices) for option, choices in options.items()}
             for option, choices in options.items():
                 for choice in choices:
                     complete_options(name, {option: choice})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from block_samples import ALL_TYPES, block_space
 from latency_samples import BLOCK
 from pyramids import pyramids
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from nas.latency.profile import OperatorTime, parse_profile
 from nas.latency.session import open_session, random_feed
 from nas.layers import Run
 from nas.space import Arch, SearchSpace, Skeleton
+from nas.space.fields import ACTIVATIONS
 
 OWN_SPACES = Path(__file__).parents[1] / "spaces"
 # onnxruntime merges two slices of one tensor into one split, drops products with one, and so on.
@@ -52,8 +54,18 @@ def _archs(space: SearchSpace, count: int) -> list[Arch]:
 )
 def test_the_kernels_are_those_that_onnxruntime_runs(name: str, tmp_path: Path) -> None:
     space = pyramids() if name == "pyramids" else SearchSpace.load(name)
+    _assert_kernels_run(space, 8, tmp_path)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("block_type", ALL_TYPES)
+def test_the_kernels_of_every_block_type_are(block_type: str, activation: str, tmp_path: Path) -> None:
+    _assert_kernels_run(block_space(block_type, activation=activation), 3, tmp_path)
+
+
+def _assert_kernels_run(space: SearchSpace, count: int, tmp_path: Path) -> None:
     tracer, mirror = Tracer(space, "coco17"), KernelMirror(detect_channel_block())
-    for arch in _archs(space, 8):
+    for arch in _archs(space, count):
         graph = tracer(arch)
         placed = mirror(graph)
         profile = _profile(graph, tmp_path)

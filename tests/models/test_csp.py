@@ -14,7 +14,7 @@ from nas.models import PoseNet
 from nas.models.blocks.csp import SPP, ChannelAttention, CSPLayer, CSPNeXtBlock
 from nas.space import SearchSpace, SpaceSpec
 from nas.space.arch import Block
-from nas.space.spec import BlockSpec
+from nas.space.stages import BlockSpec
 
 WIDTHS = (64, 128, 256, 512, 1024)
 CLASSES = 1000

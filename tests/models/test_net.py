@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from net_samples import assert_transfer_is_exact, images, randomised
+from torch import nn
 
 from nas.errors import UserError
 from nas.layers import ElasticDepthwiseConv2d, ResampledLinear
@@ -18,7 +19,6 @@ from nas.models import (
     save_weights,
     transfer,
 )
-from nas.space.arch import Arch
 from nas.space.space import SearchSpace
 
 OWN_SPACES = Path(__file__).parents[1] / "spaces"
@@ -31,19 +31,6 @@ PUBLISHED = {
 SPACES = ["litepose", "litepose-published", "person-crop", "demo", str(OWN_SPACES / "cspnext.yaml")]
 
 
-def randomised(net: PoseNet, seed: int = 0) -> PoseNet:
-    """Every parameter away from its initial value, so that no identity hides a mistake."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
-    return net.eval()
-
-
-def images(arch: Arch, batch: int = 2, seed: int = 0) -> Tensor:
-    return torch.randn(batch, 3, *arch.resolution, generator=torch.Generator().manual_seed(seed))
-
-
 @pytest.fixture(scope="module")
 def net() -> PoseNet:
     return randomised(PoseNet(SearchSpace.load("demo"), "crowdpose14"))
@@ -54,16 +41,6 @@ def test_published_parameters(name: str, expected: tuple[int, int]) -> None:
     arch = SearchSpace.load("litepose-published").published()[name]
     for skeleton, count in zip(("crowdpose14", "coco17"), expected, strict=True):
         assert sum(p.numel() for p in PoseNet(arch, skeleton).parameters()) == count
-
-
-def assert_transfer_is_exact(net: PoseNet, arch: Arch, layout: str = "contiguous_format") -> None:
-    stats = calibrate(net, arch, images(arch, seed=1))
-    x = images(arch, seed=2).contiguous(memory_format=getattr(torch, layout))
-    with torch.no_grad():
-        expected, actual = net(x, arch, stats), transfer(net, arch, stats)(x)
-    assert expected.keys() == actual.keys()
-    for name, tensor in expected.items():
-        assert torch.equal(tensor, actual[name]), name
 
 
 @pytest.mark.parametrize("space_name", SPACES)

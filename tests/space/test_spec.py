@@ -71,7 +71,17 @@ def test_shipped_spaces_load_and_round_trip(name: str) -> None:
         ("stem.width", [], "stem.width: at least one choice is needed"),
         ("stages.0.activation", ["relu", "relu"], "stages.0.activation: list each choice once"),
         ("stages.0.kernel", [3, 4], "stages.0.kernel.1: expected a positive odd integer, got 4"),
-        ("stages.0.kernel", ..., "stages.0: give kernel and expansion, or blocks instead of both"),
+        ("stages.0.kernel", ..., "stages.0: kernel: is missing"),
+        (
+            "stages.0.blocks",
+            [{"kernel": 3}],
+            "stages.0: give kernel and expansion, or blocks instead of both",
+        ),
+        (
+            "stages.1.type",
+            "shuffle",
+            "stages.1: expansion: blocks of type shuffle have 1; leave it out",
+        ),
         ("stages.0.depth", [0, 1], "stages.0.depth.0: expected a positive integer, got 0"),
         ("stages.0.type", "resnet", "stages.0.type.0: unknown block type 'resnet'"),
         (

@@ -9,11 +9,13 @@ from torch import nn
 from nas.models.blocks.csp import CSPNeXtBlock, CSPStage
 from nas.models.blocks.mbconv import MBConv
 from nas.models.blocks.run import BlockRun
-from nas.space.spec import StageSpec
+from nas.models.blocks.shuffle import ShuffleUnit
+from nas.space.stages import StageSpec
 
 STAGES: Mapping[str, Callable[[int, StageSpec], nn.Module]] = MappingProxyType(
     {
         "mbconv": partial(BlockRun, MBConv),
+        "shuffle": partial(BlockRun, ShuffleUnit),
         "cspnext": partial(CSPStage, CSPNeXtBlock),
     }
 )
@@ -22,4 +24,4 @@ STAGES: Mapping[str, Callable[[int, StageSpec], nn.Module]] = MappingProxyType(
 The module is called as `module(x, stage, run)`.
 """
 
-__all__ = ["STAGES", "BlockRun", "CSPNeXtBlock", "CSPStage", "MBConv"]
+__all__ = ["STAGES", "BlockRun", "CSPNeXtBlock", "CSPStage", "MBConv", "ShuffleUnit"]

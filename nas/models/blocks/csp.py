@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nas.layers import ConvNorm, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
 from nas.space.arch import Block, Stage
-from nas.space.spec import BlockSpec, StageSpec
+from nas.space.stages import BlockSpec, StageSpec
 
 POOL = 5
 """Window (px) of SPP's poolings; two and three in a row are one of 9 and of 13."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nas.layers import Run
 from nas.space.arch import Stage
-from nas.space.spec import StageSpec
+from nas.space.stages import StageSpec
 
 
 class BlockType(Protocol):

@@ -1,0 +1,93 @@
+"""Shuffle units (ShuffleNetV2, Ma et al. 2018)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
+from nas.space.arch import Block, Stage
+from nas.space.fields import CHANNEL_MULTIPLE
+
+HALF = CHANNEL_MULTIPLE // 2
+
+
+class ShuffleUnit(nn.Module):
+    """Half of the channels pass, the others go through a branch of half the width; both are shuffled.
+
+    The first unit of a stage sends its whole input through two branches instead. There is no expansion.
+
+    Channels are dealt out so that a narrow unit is a part of a wide one: see `split_channels`.
+
+    Args:
+        in_width, out_width: the largest widths.
+        stride: of the depthwise convolutions.
+        kernels: the choices of this block.
+        expansions: not used.
+        residual: whether half of the input passes; it depends on the block's position alone.
+    """
+
+    def __init__(
+        self,
+        in_width: int,
+        out_width: int,
+        *,
+        stride: int,
+        kernels: Sequence[int],
+        expansions: Sequence[int],
+        residual: bool,
+    ) -> None:
+        super().__init__()
+        half = out_width // 2
+        self.shortcut = None if residual else _Separable(in_width, half, kernels, stride=stride)
+        self.reduce = ElasticConv2d(half if residual else in_width, half, 1, bias=False)
+        self.reduce_norm = ElasticBatchNorm2d(half)
+        self.branch = _Separable(half, half, kernels, stride=stride)
+
+    def forward(self, x: Tensor, stage: Stage, block: Block, run: Run) -> Tensor:
+        """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
+        half = stage.width // 2
+        if self.shortcut is None:
+            passed, x = split_channels(x)
+        else:
+            passed = self.shortcut(x, half, block.kernel, stage.activation, run)
+        hidden = activate(self.reduce_norm(self.reduce(x, half, run), run), stage.activation)
+        return shuffle_channels(self.branch(hidden, half, block.kernel, stage.activation, run), passed)
+
+
+class _Separable(nn.Module):
+    """Depthwise convolution and 1x1 convolution; the activation stands behind the latter alone."""
+
+    def __init__(self, in_width: int, out_width: int, kernels: Sequence[int], *, stride: int) -> None:
+        super().__init__()
+        self.depthwise = ElasticDepthwiseConv2d(in_width, kernels, stride=stride)
+        self.depthwise_norm = ElasticBatchNorm2d(in_width)
+        self.project = ElasticConv2d(in_width, out_width, 1, bias=False)
+        self.project_norm = ElasticBatchNorm2d(out_width)
+
+    def forward(self, x: Tensor, width: int, kernel: int, activation: str, run: Run) -> Tensor:
+        x = self.depthwise_norm(self.depthwise(x, kernel, run), run)
+        return activate(self.project_norm(self.project(x, width, run), run), activation)
+
+
+def split_channels(x: Tensor) -> tuple[Tensor, Tensor]:
+    """[B, C, H, W] -> two of [B, C / 2, H, W]: of every eight channels the first four, and the last four.
+
+    ShuffleNetV2 cuts in the middle. The middle moves with the width, so that what passes in a wide unit would
+    go through the branch of a narrow one. Here the first channels of both halves are the halves of the first
+    channels: weights have the same inputs at every width, and slices are all that an elastic width takes.
+    """
+    batch, channels, height, width = x.shape
+    dealt = x.reshape(batch, channels // CHANNEL_MULTIPLE, 2, HALF, height, width)
+    passed, changed = dealt.chunk(2, dim=2)
+    shape = (batch, channels // 2, height, width)
+    return passed.reshape(shape), changed.reshape(shape)
+
+
+def shuffle_channels(changed: Tensor, passed: Tensor) -> Tensor:
+    """Two of [B, C, H, W] -> [B, 2 C, H, W]: a channel of the one, a channel of the other, and so on.
+
+    With the changed channels first none passes more than three units in a row; with the others first, every
+    eighth channel would pass all of them.
+    """
+    return torch.stack((changed, passed), dim=2).flatten(1, 2)

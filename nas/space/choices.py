@@ -1,0 +1,33 @@
+"""Lists of choices, as search-space files have them."""
+
+from itertools import pairwise
+from typing import Any
+
+from pydantic import BeforeValidator
+
+from nas.documents import shown
+from nas.space.fields import StrictModel
+
+
+def choices_of(value: Any) -> tuple[Any, ...]:
+    """A scalar stands for a list of one; numbers ascend and nothing is listed twice."""
+    choices = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not choices:
+        raise ValueError("at least one choice is needed")
+    if all(type(choice) in (int, float) for choice in choices):
+        if any(left >= right for left, right in pairwise(choices)):
+            raise ValueError(f"list the choices from small to large, each once; got {shown(list(choices))}")
+    elif any(choice in choices[:position] for position, choice in enumerate(choices)):
+        raise ValueError(f"list each choice once; got {list(choices)}")
+    return choices
+
+
+Listed = BeforeValidator(choices_of)
+
+
+class SpaceModel(StrictModel):
+    """A part of a search-space file."""
+
+    @classmethod
+    def _noun(cls) -> str:
+        return "dimension"

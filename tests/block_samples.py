@@ -1,0 +1,43 @@
+"""Small search spaces of given block types, for the tests of several parts."""
+
+from typing import Any
+
+from nas.space import SearchSpace, SpaceSpec
+from nas.space.fields import BLOCK_OPTIONS, fixed_of_all
+
+ALL_TYPES = tuple(BLOCK_OPTIONS)
+
+
+def stage_data(*types: str, **given: Any) -> dict[str, Any]:
+    """A stage of these types with all that they have a choice of."""
+    options = sorted({option for block_type in types for option in BLOCK_OPTIONS[block_type]})
+    fixed = {name for name in ("kernel", "expansion") if fixed_of_all(types, name) is not None}
+    data = {
+        "type": list(types),
+        "activation": "relu",
+        "stride": 2,
+        "width": [16, 32],
+        "depth": [1, 2, 3],
+        "kernel": [3, 5],
+        "expansion": [2, 3],
+        "options": {option: [False, True] for option in options},
+        **given,
+    }
+    return {name: value for name, value in data.items() if name not in fixed}
+
+
+def block_space(*types: str, **given: Any) -> SearchSpace:
+    """Two stages of these types and either head; `given` replaces fields of both stages."""
+    data = {
+        "name": "-".join(types),
+        "task": "crop",
+        "resolution": [[64, 48], [96, 64]],
+        "stem": {"width": [8, 16], "activation": "relu"},
+        "stages": [stage_data(*types, **given), stage_data(*types, **{"width": [24, 48], **given})],
+        "necks": {
+            "none": {},
+            "fusion_deconv": {"upsampler": ["bilinear", "deconv2x2"], "widths": [[16, 24]]},
+        },
+        "heads": {"simcc": {"neck": "none"}, "heatmap": {}},
+    }
+    return SearchSpace(SpaceSpec.read(data, "blocks.yaml"))
