@@ -161,11 +161,14 @@ class FinetuneConfig(Recipe):
     Args:
         distillation: share of the loss that the supernet's largest network gives; 0 does without a teacher.
         search_split: train on the search split too (once nothing more is to be searched on it).
+        compile: run the network through torch.compile: takes minutes at the start, pays on GPUs, and a
+            resumed run is then no longer equal to the bit.
     """
 
     epochs: Positive | None = None
     distillation: Share = 0.0
     search_split: bool = False
+    compile: bool = False
 
 
 class SupernetConfig(Recipe):

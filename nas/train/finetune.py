@@ -17,6 +17,7 @@ from nas.heads import Outputs
 from nas.models import PoseNet, save_weights, transfer
 from nas.space import Arch, SearchSpace
 from nas.train.calibration import CalibrationImages
+from nas.train.compilation import compile_network
 from nas.train.config import FinetuneConfig, SupernetConfig, override
 from nas.train.datasets import RunData, open_data, samples_digest
 from nas.train.faults import memory_for, writing
@@ -123,10 +124,13 @@ def _finetune(
     dataset = data.training_and_search if recipe.search_split else data.training
     planner = Planner(seed=config.seed, order=dataset.order, batch=recipe.batch, draw=SingleDraw(arch))
     teacher = _teacher(run, arch, calibration, fabric) if recipe.distillation > 0 else None
+    net = place(net, fabric, recipe)
+    if recipe.compile:
+        compile_network(net, batch=recipe.batch // (fabric.world_size * recipe.accumulate), fabric=fabric)
     averaged = fit(
         Job(
             title=title,
-            net=place(net, fabric, recipe),
+            net=net,
             rule=PlainRule(teacher=teacher, weight=recipe.distillation),
             planner=planner,
             feed=build_feed(dataset, planner, fabric, recipe, config.data),

@@ -141,7 +141,7 @@ class _Loop:
         metrics = MetricsWriter(job.folder, step=first, enabled=self.fabric.is_global_zero)
         with StopRequest() as stop, display, metrics:
             self.rate = Rate()
-            for step, parts in enumerate(job.feed(first, job.steps), start=first):
+            for step, parts in enumerate(self.rate.waiting(job.feed(first, job.steps)), start=first):
                 plan = job.planner(step)
                 if agree(self.fabric, plan.digest, stop=stop.requested):
                     self._stop()
@@ -195,6 +195,7 @@ class _Loop:
             **counters.take_means(),
             "skipped": counters.skipped,
             "images_per_second": round(self.rate.per_second * batch, 1),
+            "data_wait": round(self.rate.data_wait, 3),
         }
 
     def _validate(self) -> dict[str, float]:

@@ -3,20 +3,24 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 _SHOWN = ("/largest", "/smallest", "/labels")
 """Ends of the names of losses that a line shows; the metrics file has all."""
 
 _LINE_SECONDS = 15.0
 """Where the output is no terminal, at most one line in so many seconds."""
+
+_MUCH_WAITING = 0.1
+"""A run that waits for its data for a larger share of the time is told so."""
 
 
 def duration(seconds: float) -> str:
@@ -35,12 +39,27 @@ class Rate:
 
     def __init__(self) -> None:
         self._seconds: deque[float] = deque(maxlen=100)
+        self._waited: deque[float] = deque(maxlen=100)
+        self._waits = 0.0
         self._ignored = 2
         self.restart()
 
     def restart(self) -> None:
         """Leave out the time since the last step."""
         self._started = time.perf_counter()
+        self._waits = 0.0
+
+    def waiting(self, data: Iterable[_T]) -> Iterator[_T]:
+        """The same items; the time until each is there counts as waited for."""
+        iterator = iter(data)
+        while True:
+            asked = time.perf_counter()
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            self._waits += time.perf_counter() - asked
+            yield item
 
     def step(self) -> None:
         """One step is done."""
@@ -49,12 +68,19 @@ class Rate:
             self._ignored -= 1
         else:
             self._seconds.append(seconds)
+            self._waited.append(self._waits)
 
     @property
     def per_second(self) -> float:
         """Steps per second; 0 while there is nothing to tell it from."""
         seconds = sum(self._seconds)
         return len(self._seconds) / seconds if seconds > 0 else 0.0
+
+    @property
+    def data_wait(self) -> float:
+        """The share of the time in which steps waited for data; 0 while there is nothing to tell it from."""
+        seconds = sum(self._seconds)
+        return sum(self._waited) / seconds if seconds > 0 else 0.0
 
 
 class ProgressDisplay:
@@ -99,7 +125,8 @@ class ProgressDisplay:
         if not rate.per_second:
             return ""
         left = duration((self._total - step) / rate.per_second)
-        return f"{self._batch * rate.per_second:.0f} images/s, {left} left"
+        waits = f", {rate.data_wait:.0%} waiting for data" if rate.data_wait > _MUCH_WAITING else ""
+        return f"{self._batch * rate.per_second:.0f} images/s, {left} left{waits}"
 
     def __enter__(self) -> Self:
         if self._bar is not None:

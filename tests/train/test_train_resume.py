@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_training import RecipeMaker
+from tiny_training import TIMINGS, RecipeMaker
 
 import nas.train
 from nas.errors import UserError
@@ -20,8 +20,6 @@ from nas.models import read_weights
 from nas.train import read_metrics, train_supernet
 from nas.train.run_folder import RunFolder
 from nas.train.update import Updater
-
-TIMING = "images_per_second"
 
 
 class Killed(BaseException):
@@ -57,7 +55,7 @@ def same_run(first: RunFolder, second: RunFolder) -> None:
     for name, tensor in weights[0].items():
         assert torch.equal(tensor, weights[1][name]), name
     lines = [
-        [{k: v for k, v in line.items() if k != TIMING} for line in read_metrics(run.metrics_file)]
+        [{k: v for k, v in line.items() if k not in TIMINGS} for line in read_metrics(run.metrics_file)]
         for run in (first, second)
     ]
     assert lines[0] == lines[1]

@@ -7,6 +7,9 @@ from nas.train.config import SupernetConfig
 
 RecipeMaker = Callable[..., SupernetConfig]
 
+TIMINGS = frozenset({"images_per_second", "data_wait"})
+"""Metrics that differ from run to run."""
+
 STAGE = {
     "type": "mbconv",
     "activation": "relu",
