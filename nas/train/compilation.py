@@ -24,7 +24,7 @@ def compile_network(net: PoseNet, *, batch: int, fabric: Fabric) -> None:
     arch = net.resolve(None)
     _log.info("compiling the network: a minute or more")
     start = time.perf_counter()
-    net.compile()
+    net.train().compile()
     images = torch.zeros(batch, 3, *arch.resolution, device=fabric.device, dtype=next(net.parameters()).dtype)
     try:
         with fabric.autocast():
