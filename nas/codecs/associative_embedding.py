@@ -13,8 +13,8 @@ from scipy.ndimage import maximum_filter
 from scipy.optimize import linear_sum_assignment
 
 from nas.codecs.base import Candidates, Codec, Targets
+from nas.codecs.kernels import keypoint_heatmaps
 from nas.codecs.maps import (
-    draw_gaussians,
     nearest_cells,
     quarter_shift,
     shrink_mask,
@@ -29,9 +29,6 @@ COARSE, FINE = 4, 2
 """Strides (px) of the two outputs; tags are on the coarse one, peaks are found on the fine grid."""
 
 MAX_PEOPLE = 30
-SIGMA = 2.0
-"""Cells, on both grids."""
-
 NMS_KERNEL = 5
 """Cells of the fine grid."""
 
@@ -54,6 +51,9 @@ class AssociativeEmbeddingCodec(Codec):
     With ideal tags, encode -> decode_maps -> group gives back every labelled keypoint within 1 px along each
     axis (2 px in the outermost cells, where the neighbour that would tell is missing), if no other person's
     same keypoint is so near that Gaussians or tags mix.
+
+    Options:
+        kernel, radius: what heatmaps look like around a keypoint, see `keypoint_heatmaps`.
     """
 
     task: ClassVar[Task] = "image"
@@ -72,7 +72,7 @@ class AssociativeEmbeddingCodec(Codec):
         keypoints = np.asarray(people.keypoints, np.float64).reshape(-1, self.keypoints, 3)
         for stride in (COARSE, FINE):
             grid = self.grid(stride)
-            heatmaps = draw_gaussians(keypoints, stride=stride, grid=grid, sigma=SIGMA)
+            heatmaps = keypoint_heatmaps(keypoints, people.areas, self.options, stride=stride, grid=grid)
             targets[f"heatmaps_{stride}"] = heatmaps
             # Labelled people stand in unlabelled crowds too: around their keypoints the loss counts.
             targets[f"mask_{stride}"] = np.maximum(shrink_mask(people.mask, grid), heatmaps.max(0) > 0)

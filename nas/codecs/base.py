@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from nas.space.strides import total_stride
 if TYPE_CHECKING:
     from nas.space.skeleton import Skeleton
 
+_Choice = TypeVar("_Choice")
 Targets = dict[str, NDArray[Any]]
 Candidates = dict[str, NDArray[np.floating]]
 
@@ -107,6 +108,13 @@ def only_person(people: People) -> NDArray[np.float64]:
     if len(people) != 1:
         raise ValueError(f"a crop holds one person, got {len(people)}")
     return np.asarray(people.keypoints[0], np.float64)
+
+
+def known_choice(option: str, value: OptionValue, known: Mapping[str, _Choice]) -> _Choice:
+    """What a head option's value names. Raises UserError for an unknown one."""
+    if value not in known:
+        raise UserError(f"head option {option!r}: {value!r} is unknown; choose one of {', '.join(known)}")
+    return known[str(value)]
 
 
 def finest_stride(arch: Arch) -> int:

@@ -1,25 +1,35 @@
 """Heatmaps of one person: SimpleBaseline's head (Xiao et al., ECCV 2018) in unbiased coordinates."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.codecs.base import Candidates, Codec, Targets, group_direct, only_person
-from nas.codecs.maps import draw_gaussians, nearest_cells, peaks, to_pixels
+from nas.codecs.base import Candidates, Codec, Targets, group_direct, known_choice, only_person
+from nas.codecs.dark import dark_shift
+from nas.codecs.kernels import keypoint_heatmaps
+from nas.codecs.maps import Refinement, nearest_cells, peaks, quarter_shift, to_pixels
 from nas.codecs.types import People, Poses
 from nas.space.heads import Task
 
-SIGMA = 2.0
-"""Cells."""
+REFINEMENTS: Mapping[str, Refinement] = MappingProxyType({"quarter": quarter_shift, "dark": dark_shift})
 
 
 class HeatmapCodec(Codec):
-    """One Gaussian map per keypoint, at the stride of the neck's finest map.
+    """One map per keypoint with a peak at its place, at the stride of the neck's finest map.
 
-    encode -> decode_maps -> group gives back every labelled keypoint inside the input within a quarter of a
-    cell along each axis, three quarters in the map's outermost cells.
+    encode -> decode_maps -> group gives back every labelled keypoint inside the input within these shares of
+    a cell along each axis; the second figure is for keypoints in the map's outermost cells:
+
+        refine "quarter", any kernel        0.25, 0.75
+        refine "dark", kernel "gaussian"    0.02, 0.5
+        refine "dark", kernel "exponential" 0.1, 0.5
+
+    Options:
+        kernel, radius: what the maps look like around a keypoint, see `keypoint_heatmaps`.
+        refine: "quarter", a quarter of a cell towards the higher neighbour, or "dark", see `dark_shift`.
     """
 
     task: ClassVar[Task] = "crop"
@@ -33,13 +43,16 @@ class HeatmapCodec(Codec):
         grid = self.grid(self.stride)
         _, inside = nearest_cells(keypoints, self.stride, grid)
         return {
-            "heatmaps": draw_gaussians(keypoints[None], stride=self.stride, grid=grid, sigma=SIGMA),
+            "heatmaps": keypoint_heatmaps(
+                keypoints[None], people.areas, self.options, stride=self.stride, grid=grid
+            ),
             "weights": inside.astype(np.float32),
         }
 
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
         """keypoints [1, K, 3] and scores [1] from heatmaps [K, h, w]; the score is the mean of the peaks."""
-        cells, values = peaks(outputs["heatmaps"])
+        refine = known_choice("refine", self.options.get("refine", "quarter"), REFINEMENTS)
+        cells, values = peaks(outputs["heatmaps"], refine)
         keypoints = np.column_stack([to_pixels(cells, self.stride), values])
         return {"keypoints": keypoints[None], "scores": values.mean(keepdims=True)}
 

@@ -1,6 +1,6 @@
 """Keypoints as expectations over maps: integral regression (Sun et al., ECCV 2018)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -77,10 +77,10 @@ class IntegralCodec(Codec):
         resolution: tuple[int, int],
         options: Mapping[str, OptionValue] | None = None,
         *,
-        stride: int = 4,
+        stride: int | Sequence[int] = 4,
     ) -> None:
         super().__init__(skeleton, resolution, options, stride=stride)
-        self.map_stride = localisation_stride(stride, self.options)
+        self.map_stride = localisation_stride(self.stride, self.options)
 
     def encode(self, people: People) -> Targets:
         """coordinates [K, 2] x, y (cells of the map), weights [K]; float32. Rows of weight 0 are zero.

@@ -3,10 +3,16 @@
 Cell c of a map of stride s lies at pixel (c + 0.5) * s - 0.5.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating]
+Indices = NDArray[np.int64]
+Refinement = Callable[[FloatArray, Indices, Indices, Indices], NDArray[np.float64]]
+"""Called with maps [K, h, w] and peaks' joint, x and y, all [...], it gives their refined cells [..., 2]."""
 
 LEAST_NEIGHBOUR = 0.1
 """Of a peak: less counts as this much when a Gaussian is laid through it; noise about 0 has no logarithm."""
@@ -46,25 +52,53 @@ def nearest_cells(
     return np.where(inside[..., None], cells, 0).astype(np.int64), inside
 
 
-def draw_gaussians(
-    keypoints: FloatArray, *, stride: float, grid: tuple[int, int], sigma: float
+@dataclass(frozen=True)
+class Kernel:
+    """How a heatmap falls off around a keypoint.
+
+    Args:
+        value: of the squared distance, in sigmas; 1 at 0.
+        reach: sigmas along x and along y beyond which it is cut: where it is exp(-9 / 2) = 0.011.
+    """
+
+    value: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    reach: float
+
+
+GAUSSIAN = Kernel(lambda squared: np.exp(-squared / 2), reach=3.0)
+EXPONENTIAL = Kernel(lambda squared: np.exp(-np.sqrt(squared)), reach=4.5)
+
+
+def draw_heatmaps(
+    keypoints: FloatArray,
+    *,
+    stride: float,
+    grid: tuple[int, int],
+    sigma: float | NDArray[np.float64],
+    kernel: Kernel = GAUSSIAN,
 ) -> NDArray[np.float32]:
     """Heatmaps [K, h, w] of people's keypoints [P, K, 3] (px): 1 at the exact position, maximum over people.
 
-    A Gaussian of `sigma` cells is cut where it is further than 3 sigma from its centre along x or y.
+    Args:
+        keypoints: [P, K, 3] x, y (px), v; those not labelled or outside of the grid leave no trace.
+        stride: px per cell.
+        grid: cells (h, w).
+        sigma: cells, of all people or of each [P].
+        kernel: the shape.
     """
     height, width = grid
-    count = keypoints.shape[1]
+    people, count = keypoints.shape[:2]
     cells, inside = nearest_cells(keypoints, stride, grid)
     person, joint = np.nonzero(inside)
     centre = to_cells(keypoints[person, joint, :2], stride)
-    reach = int(np.ceil(3 * sigma))
+    spread = np.broadcast_to(np.asarray(sigma, np.float64), people)[person][:, None, None]
+    reach = int(np.ceil(kernel.reach * spread.max(initial=0)))
     window = np.arange(-reach, reach + 1)
     positions = cells[person, joint][:, None, :] + window[None, :, None]
-    distance = positions - centre[:, None, :]
-    seen = (np.abs(distance) <= 3 * sigma) & (positions >= 0) & (positions < np.array([width, height]))
-    bell = np.where(seen, np.exp(-(distance**2) / (2 * sigma**2)), 0.0)
-    values = bell[:, :, None, 1] * bell[:, None, :, 0]
+    distance = (positions - centre[:, None, :]) / spread
+    seen = (np.abs(distance) <= kernel.reach) & (positions >= 0) & (positions < np.array([width, height]))
+    squared = distance[:, :, None, 1] ** 2 + distance[:, None, :, 0] ** 2
+    values = np.where(seen[:, :, None, 1] & seen[:, None, :, 0], kernel.value(squared), 0.0)
     clipped = np.clip(positions, 0, np.array([width - 1, height - 1]))
     flat = (joint[:, None, None] * height + clipped[:, :, None, 1]) * width + clipped[:, None, :, 0]
     maps = np.zeros(count * height * width, np.float32)
@@ -129,13 +163,15 @@ def gaussian_shift(
     return np.stack([moved(x, width, left, right), moved(y, height, up, down)], axis=-1)
 
 
-def peaks(maps: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The highest cell of each map [K, h, w], quarter-shifted: cells [K, 2] x, y and their values [K]."""
+def peaks(
+    maps: FloatArray, refine: Refinement = quarter_shift
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The highest cell of each map [K, h, w], refined: cells [K, 2] x, y, and the maps' values there [K]."""
     count, _, width = maps.shape
     joint = np.arange(count)
     best = maps.reshape(count, -1).argmax(1)
     y, x = np.divmod(best, width)
-    return quarter_shift(maps, joint, x, y), maps[joint, y, x].astype(np.float64)
+    return refine(maps, joint, x, y), maps[joint, y, x].astype(np.float64)
 
 
 def upsample_twice(maps: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from scipy.ndimage import maximum_filter
 from scipy.optimize import linear_sum_assignment
 
 from nas.codecs.base import Candidates, Codec, Targets
-from nas.codecs.maps import draw_gaussians, gaussian_shift, shrink_mask, to_cells, to_pixels
+from nas.codecs.maps import draw_heatmaps, gaussian_shift, shrink_mask, to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
 from nas.space.heads import Task
@@ -122,7 +122,7 @@ class PartAffinityCodec(Codec):
         """
         grid = self.grid(self.stride)
         keypoints = np.asarray(people.keypoints, np.float64).reshape(-1, self.keypoints, 3)
-        heatmaps = draw_gaussians(keypoints, stride=self.stride, grid=grid, sigma=self.sigma)
+        heatmaps = draw_heatmaps(keypoints, stride=self.stride, grid=grid, sigma=self.sigma)
         someone = heatmaps.max(0)
         affinities = self._affinities(keypoints, grid)
         labelled = (someone > 0) | (affinities != 0).any(0)

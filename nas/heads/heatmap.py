@@ -1,11 +1,13 @@
 """Heatmap head for person crops (SimpleBaseline, Xiao et al. 2018)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nas.codecs.base import known_choice
 from nas.heads.base import (
     HEATMAP_STD,
     Head,
@@ -19,10 +21,15 @@ from nas.heads.base import (
     mirror_maps,
     quarter_shift,
 )
+from nas.heads.dark import dark_shift
 from nas.layers import Run, widened
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue
 from nas.space.skeleton import Skeleton
+
+REFINEMENTS: Mapping[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]] = MappingProxyType(
+    {"quarter": quarter_shift, "dark": dark_shift}
+)
 
 
 class HeatmapHead(Head):
@@ -60,7 +67,8 @@ class HeatmapHead(Head):
         width = heatmaps.shape[3]
         scores, indices = flatten_peaks(heatmaps)
         rows = torch.div(indices, width, rounding_mode="floor").unsqueeze(2)
-        x, y = quarter_shift(heatmaps, indices.unsqueeze(2) - rows * width, rows)
+        refine = known_choice("refine", head.option("refine"), REFINEMENTS)
+        x, y = refine(heatmaps, indices.unsqueeze(2) - rows * width, rows)
         x, y = cells_to_pixels(x, self.stride), cells_to_pixels(y, self.stride)
         keypoints = torch.cat([x, y, scores.unsqueeze(2)], dim=2)
         return {"keypoints": keypoints.unsqueeze(1), "scores": scores.mean(dim=1, keepdim=True)}

@@ -30,7 +30,7 @@ from nas.space.fields import (
     options_fault,
     resolution_fault,
 )
-from nas.space.heads import complete_options, head_spec
+from nas.space.heads import complete_options, head_spec, written_options
 from nas.space.necks import NECK_KINDS, field_fault, neck_fault, neck_strides
 from nas.space.strides import total_stride
 
@@ -125,7 +125,10 @@ def arch_to_json(arch: Arch) -> dict[str, Any]:
         "stem": {"type": arch.stem.type, "width": arch.stem.width, "activation": arch.stem.activation},
         "stages": [_stage_to_json(stage) for stage in arch.stages],
         "neck": _neck_to_json(arch.neck),
-        "head": {"type": arch.head.type, "options": dict(arch.head.options)},
+        "head": {
+            "type": arch.head.type,
+            "options": written_options(arch.head.type, dict(arch.head.options)),
+        },
     }
 
 

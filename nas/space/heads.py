@@ -25,6 +25,8 @@ class HeadSpec:
         options: every option with its default.
         strides: the strides (px) of the finest feature maps that the head needs, coarsest first; empty where
             it takes any.
+        later: options that came after networks had been published without them. At their defaults files leave
+            them out, so that the ids of older archs stay.
     """
 
     name: str
@@ -34,6 +36,7 @@ class HeadSpec:
     necks: tuple[str, ...]
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     strides: tuple[int, ...] = ()
+    later: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if "neck" in self.options:
@@ -105,6 +108,13 @@ def complete_options(name: str, given: Mapping[str, OptionValue]) -> dict[str, O
     return {**defaults, **given}
 
 
+def written_options(name: str, options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    """The options that a file has to name: `complete_options` of these gives all of them back."""
+    spec = _REGISTRY.get(name)
+    later = {} if spec is None else {option: spec.options[option] for option in spec.later}
+    return {option: value for option, value in options.items() if (option, value) not in later.items()}
+
+
 register_head(
     HeadSpec(
         name="associative_embedding",
@@ -112,6 +122,8 @@ register_head(
         module="nas.heads.associative_embedding:AssociativeEmbeddingHead",
         codec="nas.codecs.associative_embedding:AssociativeEmbeddingCodec",
         necks=("fusion_deconv",),
+        options={"kernel": "gaussian", "radius": "fixed"},
+        later=("kernel", "radius"),
         strides=(4, 2),
     )
 )
@@ -133,6 +145,8 @@ register_head(
         module="nas.heads.heatmap:HeatmapHead",
         codec="nas.codecs.heatmap:HeatmapCodec",
         necks=("fusion_deconv", "fpn", "pan"),
+        options={"kernel": "gaussian", "radius": "fixed", "refine": "quarter"},
+        later=("kernel", "radius", "refine"),
     )
 )
 register_head(
@@ -172,7 +186,7 @@ register_head(
         task="crop",
         module="nas.heads.integral:IntegralHead",
         codec="nas.codecs.integral:IntegralCodec",
-        necks=("fusion_deconv", "none"),
+        necks=("fusion_deconv", "none", "fpn", "pan"),
         options={"beta": 1.0, "debias": False, "deconvolutions": 0, "width": 32},
     )
 )
@@ -182,7 +196,7 @@ register_head(
         task="crop",
         module="nas.heads.dsnt:DSNTHead",
         codec="nas.codecs.dsnt:DSNTCodec",
-        necks=("fusion_deconv", "none"),
+        necks=("fusion_deconv", "none", "fpn", "pan"),
         options={"beta": 1.0, "deconvolutions": 0, "width": 32},
     )
 )

@@ -10,16 +10,17 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from nas.errors import UserError
-from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
+from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem, freeze_options
 from nas.space.arch_json import arch_from_json
 from nas.space.fields import AsTuple, Count, Expansion, Kernel, Side, StrictModel, Stride, Width
+from nas.space.heads import complete_options
 
 _ACTIVATION = "relu6"
 _STEM_TYPE = "separable"
 _BLOCK_TYPE = "mbconv"
 _NECK_TYPE = "fusion_deconv"
 _UPSAMPLER = "deconv4x4"
-_HEAD = Head("associative_embedding")
+_HEAD = Head("associative_embedding", freeze_options(complete_options("associative_embedding", {})))
 
 
 class _LitePoseStage(StrictModel):

@@ -34,6 +34,9 @@ CASES = {
     "associative_embedding": Overfit(LITEPOSE, steps=600, rate=4e-3),
     "dsnt": Overfit(body(CROP, head("dsnt", deconvolutions=1)), steps=150),
     "heatmap": Overfit(body(CROP, head("heatmap"), QUARTER), steps=150),
+    "heatmap, spiked": Overfit(
+        body(CROP, head("heatmap", kernel="exponential", radius="person", refine="dark"), QUARTER), steps=150
+    ),
     "rtmcc": Overfit(body(CROP, head("rtmcc")), steps=100),
     "integral": Overfit(body(CROP, head("integral")), steps=150),
     "integral, debiased": Overfit(body(CROP, head("integral", debias=True, beta=15.0), QUARTER), steps=150),

@@ -148,3 +148,14 @@ def test_unreadable_files_are_one_line(tmp_path: Path) -> None:
             Arch.load(name)
         assert message in str(error.value)
         assert "\n" not in str(error.value)
+
+
+def test_options_added_later_leave_ids_alone() -> None:
+    """An arch from before `kernel` and `radius` has the id that it had; only other values are written."""
+    arch = Arch.load("litepose-auto-xs")
+    assert arch.to_json()["head"] == {"type": "associative_embedding", "options": {}}
+    wide = replace(arch, head=replace(arch.head, options=(("kernel", "gaussian"), ("radius", "person"))))
+    assert wide.to_json()["head"]["options"] == {"radius": "person"}
+    assert wide.id != arch.id
+    for each in (arch, wide):
+        assert Arch.from_json(each.to_json()) == each
