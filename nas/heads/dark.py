@@ -7,6 +7,15 @@ from nas.codecs.dark import FARTHEST, LEAST_VALUE, REACH
 from nas.codecs.kernels import SIGMA
 from nas.codecs.maps import FLATTEST
 
+STENCIL = (
+    (0, -0.5, 0, 0, 0, 0, 0, 0.5, 0),
+    (0, 0, 0, -0.5, 0, 0.5, 0, 0, 0),
+    (0, 1, 0, 0, -2, 0, 0, 1, 0),
+    (0, 0, 0, 1, -2, 1, 0, 0, 0),
+    (0.25, 0, -0.25, 0, 0, 0, -0.25, 0, 0.25),
+)
+"""From 3x3 cells, row by row: first derivatives along y and x, second ones along y and x, the mixed one."""
+
 
 def dark_shift(heatmaps: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Cells moved to the top of the Gaussian that fits around them: `nas.codecs.dark.dark_shift`.
@@ -21,38 +30,37 @@ def dark_shift(heatmaps: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         x and y [B, K, M] as floats.
     """
     height, width = heatmaps.shape[2], heatmaps.shape[3]
-    inner_x, inner_y = x.clamp(1, width - 2), y.clamp(1, height - 2)
+    cells = torch.stack([y, x], dim=3)
+    inner = torch.stack([y.clamp(1, height - 2), x.clamp(1, width - 2)], dim=3)
+    derivatives = _derivatives(heatmaps, inner)
+
+    free = (inner == cells).to(heatmaps.dtype)
+    first = derivatives[..., :2] * free
+    # Where an axis is not free, any curvature will do: its slope is 0.
+    second = derivatives[..., 2:4] * free + (free - 1)
+    mixed = derivatives[..., 4:] * free.amin(dim=3, keepdim=True)
+    determinant = second[..., :1] * second[..., 1:] - mixed.square()
+    top = (second.amax(dim=3, keepdim=True) < -FLATTEST) & (determinant > FLATTEST**2)
+    step = (mixed * first.flip(3) - second.flip(3) * first) / torch.where(top, determinant, 1.0)
+    moved = cells.to(step.dtype) + torch.where(top, step.clamp(-FARTHEST, FARTHEST), 0.0)
+    return moved[..., 1], moved[..., 0]
+
+
+def _derivatives(heatmaps: Tensor, cells: Tensor) -> Tensor:
+    """[B, K, M, 5] of the logarithm of the smoothed maps at inner cells [B, K, M, 2], y and x."""
+    size = torch.tensor(heatmaps.shape[2:], device=heatmaps.device)
     window = torch.arange(-REACH - 1, REACH + 2, device=heatmaps.device)
-    rows = (inner_y.unsqueeze(3) + window).clamp(0, height - 1)
-    columns = (inner_x.unsqueeze(3) + window).clamp(0, width - 1)
-    index = rows.unsqueeze(4) * width + columns.unsqueeze(3)
+    nearby = cells.unsqueeze(4) + window
+    nearby = torch.minimum(nearby.clamp(min=0), (size - 1).unsqueeze(1))
+    index = nearby[..., 0, :].unsqueeze(4) * heatmaps.shape[3] + nearby[..., 1, :].unsqueeze(3)
     around = heatmaps.flatten(2).gather(2, index.flatten(2)).reshape(index.shape)
-    down, across = (
-        _smoothing(inner, size, heatmaps) for inner, size in ((inner_y, height), (inner_x, width))
-    )
-    smooth = torch.matmul(torch.matmul(down, around), across.transpose(3, 4))
-    logs = torch.log(smooth.clamp(min=LEAST_VALUE)).flatten(3)
-    nw, n, ne, w, c, e, sw, s, se = logs.unbind(3)
-    free_x, free_y = inner_x == x, inner_y == y
-    blocked = torch.full_like(c, -1.0)
-    gx, gy = (e - w) / 2 * free_x, (s - n) / 2 * free_y
-    gxx, gyy = torch.where(free_x, e - 2 * c + w, blocked), torch.where(free_y, s - 2 * c + n, blocked)
-    gxy = (se - sw - ne + nw) / 4 * (free_x & free_y)
-    determinant = gxx * gyy - gxy * gxy
-    top = (gxx < -FLATTEST) & (gyy < -FLATTEST) & (determinant > FLATTEST**2)
-    safe = torch.where(top, determinant, torch.ones_like(determinant))
 
-    def moved(cell: Tensor, step: Tensor) -> Tensor:
-        shift = (step / safe).clamp(-FARTHEST, FARTHEST)
-        return cell.to(step.dtype) + torch.where(top, shift, torch.zeros_like(shift))
+    # Near the border smoothing reaches as far as the map does to both sides.
+    distance = (window - torch.arange(-1, 2, device=heatmaps.device).unsqueeze(1)).abs()
+    bell = torch.exp(distance.to(heatmaps.dtype).square() * (-0.5 / SIGMA**2)) * (distance <= REACH)
+    reach = torch.minimum(cells - 1, size - 2 - cells).unsqueeze(4).unsqueeze(5)
+    weights = bell * (reach >= distance).to(heatmaps.dtype)
 
-    return moved(x, gxy * gy - gyy * gx), moved(y, gxy * gx - gxx * gy)
-
-
-def _smoothing(inner: Tensor, size: int, like: Tensor) -> Tensor:
-    """Weights [B, K, M, 3, 15] of the windows around inner cells [B, K, M]."""
-    window = torch.arange(-REACH - 1, REACH + 2, device=like.device)
-    distance = (window - torch.arange(-1, 2, device=like.device).unsqueeze(1)).abs()
-    bell = torch.exp(distance.to(like.dtype).square() * (-0.5 / SIGMA**2))
-    reach = torch.minimum(inner - 1, size - 2 - inner).unsqueeze(3).unsqueeze(4)
-    return bell * ((reach >= distance) & (distance <= REACH)).to(like.dtype)
+    smooth = torch.matmul(torch.matmul(weights[..., 0, :, :], around), weights[..., 1, :, :].transpose(3, 4))
+    stencil = torch.tensor(STENCIL, device=heatmaps.device, dtype=heatmaps.dtype)
+    return torch.matmul(smooth.clamp(min=LEAST_VALUE).log().flatten(3), stencil.t())
