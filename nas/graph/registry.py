@@ -87,6 +87,7 @@ class Record:
         macs: counts multiply-accumulates.
         label: the kind that latency features go by.
         couple: pairs of axes whose entries correspond one to one; None where none can be reordered.
+        contain: axes whose entries are a part of another axis, and from which of its entries on.
     """
 
     kind: str
@@ -96,6 +97,7 @@ class Record:
     macs: Callable[[Binding], int] = _no_macs
     label: Callable[[Operator], str] = _kind
     couple: Callable[[Operator], Iterable[tuple[Dimension, Dimension]]] | None = field(default=None)
+    contain: Callable[[Operator], Iterable[tuple[Dimension, Dimension, int]]] | None = field(default=None)
 
 
 _RECORDS: dict[str, Record] = {}

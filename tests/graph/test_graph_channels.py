@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -35,6 +36,7 @@ def largest_of_all_kinds(space: SearchSpace):
 
 def scored(net: PoseNet, arch):
     x = torch.randn(2, 3, *arch.resolution, generator=torch.Generator().manual_seed(1))
+    x = x.to(next(net.parameters()))
     with torch.no_grad():
         return net(x, arch, calibrate(net, arch, [x]))
 
@@ -112,3 +114,51 @@ def test_embedded_statistics_move_along(calibrated_net) -> None:
         after = net(x)
     for key, value in before.items():
         torch.testing.assert_close(after[key], value, rtol=0, atol=1e-4 * value.abs().max().item())
+
+
+def joined_otherwise(space: SearchSpace, count: int):
+    """Networks as wide as the largest, of other types, options and depths."""
+    last = {dimension.name: len(dimension.choices) - 1 for dimension in space.dimensions}
+    rng = np.random.default_rng(0)
+    kinds = [d for d in space.dimensions if isinstance(d.choices[0], str | bool) or d.name.endswith("depth")]
+    for head in space.heads:
+        largest = last | space.encode(space.largest(head=head, resolution=space.resolutions[0]))
+        for _ in range(count):
+            drawn = {d.name: int(rng.integers(len(d.choices))) for d in kinds if d.name in largest}
+            yield space.decode(largest | drawn | {"head.type": largest["head.type"]})
+
+
+@pytest.mark.parametrize("name", ["cspnext.yaml"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_networks_of_full_width_are_unchanged_whatever_their_parts(name, reverse) -> None:
+    data = SearchSpace.load(OWN_SPACES / name).to_json()
+    for stage in data["stages"] if reverse else ():  # then the largest has other types and options
+        lists = [stage, stage.get("options", {})]
+        for place in lists:
+            for key, choices in place.items():
+                if isinstance(choices, list) and isinstance(choices[0], str | bool):
+                    place[key] = choices[::-1]
+    space = SearchSpace.from_json(data)
+    net = random_net(space).double()
+    archs = list(joined_otherwise(space, 12))
+    before = [scored(net, arch) for arch in archs]
+    sort_channels(net)
+    for arch, expected in zip(archs, before, strict=True):
+        for key, value in scored(net, arch).items():
+            bound = 1e-9 * expected[key].abs().max().item()
+            torch.testing.assert_close(value, expected[key], rtol=0, atol=bound)
+
+
+def test_both_halves_of_a_csp_layer_are_sorted() -> None:
+    """By all that reads them: the convolution of both, the gate, and the blocks of the first half."""
+    net = random_net(SearchSpace.load(OWN_SPACES / "cspnext.yaml"))
+    sort_channels(net)
+    layer = net.stages[0].types["cspnext"].layer
+
+    def read(convolution: nn.Conv2d) -> torch.Tensor:
+        return convolution.weight.abs().sum(dim=(0, 2, 3))
+
+    main, short = (read(layer.join.conv) + read(layer.attention.gate)).split(layer.half_width)
+    main = main + sum(read(block.expand.conv) for block in layer.blocks)
+    for importance in (main, short):
+        assert torch.all(importance[:-1] >= importance[1:] - 1e-4)

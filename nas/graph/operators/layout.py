@@ -1,7 +1,8 @@
 """Operators that move entries around: reshapes, transposes, slices, joins, padding."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from nas.graph.builder import NUMPY_TYPES, Builder
 from nas.graph.operator import Operator
-from nas.graph.registry import Binding, Record, register
+from nas.graph.registry import Binding, Dimension, Record, register
 from nas.graph.symbols import Symbol, TensorType, infer, type_of
 
 
@@ -194,6 +195,21 @@ def _emit_join(operator: Operator, builder: Builder) -> None:
     builder.emit(operator, "Concat", names, axis=axis)
 
 
+def _tie_joined(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
+    """All axes but that of the concatenation."""
+    for position, axis in product(range(len(operator.inputs)), range(len(operator.shape))):
+        if axis != operator.attributes["axis"]:
+            yield ("in", position, axis), ("out", 0, axis)
+
+
+def _parts_joined(operator: Operator) -> Iterator[tuple[Dimension, Dimension, int]]:
+    axis, start = operator.attributes["axis"], 0
+    for position, type_ in enumerate(operator.input_types):
+        assert type_ is not None
+        yield ("in", position, axis), ("out", 0, axis), start
+        start += type_.shape[axis]
+
+
 def _emit_expand(operator: Operator, builder: Builder) -> None:
     builder.emit(operator, "Expand", [builder.input(operator, 0), builder.integers(operator.shape)])
 
@@ -250,8 +266,13 @@ for _name in ("expand", "expand_as", "broadcast_to"):
     )
 for _name, _function in (("split", torch.split), ("chunk", torch.chunk), ("unbind", torch.unbind)):
     register(Record(_name, (_name,), bind=partial(_bind_split, _function), emit=_emit_split))
-for _name, _join in (("cat", torch.cat), ("stack", torch.stack)):
-    register(Record(_name, (_name,), bind=partial(_bind_join, _join), emit=_emit_join))
+register(
+    Record(
+        "cat", ("cat",), bind=partial(_bind_join, torch.cat), emit=_emit_join,
+        couple=_tie_joined, contain=_parts_joined,
+    )
+)  # fmt: skip
+register(Record("stack", ("stack",), bind=partial(_bind_join, torch.stack), emit=_emit_join))
 register(Record("transpose", ("transpose", "swapaxes"), bind=_bind_transpose, emit=_emit_transpose))
 register(Record("t", ("t",), bind=_bind_t, emit=_emit_transpose))
 register(Record("permute", ("permute",), bind=_bind_permute, emit=_emit_transpose))
