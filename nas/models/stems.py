@@ -53,7 +53,23 @@ class TripleStem(nn.Module):
         return x
 
 
-STEMS: dict[str, type[SeparableStem] | type[TripleStem]] = {
+class ConvStem(nn.Module):
+    """One 3x3 convolution of stride 2; it stands for the 6x6 one and the `focus` layer of the YOLO family."""
+
+    stride = 2
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = ConvNorm(3, width, 3, stride=2)
+
+    def forward(self, x: Tensor, stem: Stem, run: Run) -> Tensor:
+        """[B, 3, H, W] -> [B, stem.width, H / 2, W / 2]."""
+        out: Tensor = self.conv(x, stem.width, stem.activation, run)
+        return out
+
+
+STEMS: dict[str, type[SeparableStem] | type[TripleStem] | type[ConvStem]] = {
     "separable": SeparableStem,
     "triple": TripleStem,
+    "conv": ConvStem,
 }

@@ -16,6 +16,7 @@ BLOCK_OPTIONS: Mapping[str, Mapping[str, type]] = MappingProxyType(
         "mbconv": {},
         "shuffle": {},
         "cspnext": {"attention": bool, "residual": bool, "spp": bool},
+        "cspdark": {"residual": bool, "spp": bool},
     }
 )
 """By block type, its options and what they are."""

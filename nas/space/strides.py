@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-STEM_STRIDES: Mapping[str, int] = MappingProxyType({"separable": 2, "triple": 2})
+STEM_STRIDES: Mapping[str, int] = MappingProxyType({"separable": 2, "triple": 2, "conv": 2})
 
 
 def total_stride(stem_type: str, strides: Collection[int]) -> int:

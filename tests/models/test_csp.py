@@ -11,7 +11,7 @@ from torch import Tensor
 from nas.graph import Tracer
 from nas.layers import Run
 from nas.models import PoseNet
-from nas.models.blocks.csp import SPP, ChannelAttention, CSPLayer, CSPNeXtBlock
+from nas.models.blocks.csp import SPP, ChannelAttention, CSPLayer, CSPNeXtBlock, DarknetBlock
 from nas.space import SearchSpace, SpaceSpec
 from nas.space.arch import Block
 from nas.space.stages import BlockSpec
@@ -94,7 +94,7 @@ def test_spp_holds_maxima_over_5_9_and_13() -> None:
     maps = [reduced, *(F.max_pool2d(reduced, size, 1, size // 2) for size in (5, 9, 13))]
     columns = [part * 8 + channel for part in range(4) for channel in range(4)]
     mixed = F.conv2d(torch.cat(maps, dim=1), layer.mix.conv.weight[:8, columns])
-    expected = F.relu(F.batch_norm(mixed, None, None, training=True))
+    expected = normed(mixed)
     torch.testing.assert_close(layer(x, "relu", Run()), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -120,17 +120,25 @@ def test_a_layer_sends_one_half_through_its_first_blocks(residual: bool) -> None
     assert not torch.allclose(gated, expected)
 
 
+def normed(x: Tensor) -> Tensor:
+    return F.relu(F.batch_norm(x, None, None, training=True))
+
+
 def test_a_block_is_a_dense_and_a_separable_convolution() -> None:
     torch.manual_seed(0)
     block, x, run = CSPNeXtBlock(8, kernels=[3, 5], expansions=[1, 2]).train(), noise(2, 4, 6, 5), Run()
-
-    def normed(x: Tensor) -> Tensor:
-        return F.relu(F.batch_norm(x, None, None, training=True))
-
     hidden = normed(F.conv2d(x, block.expand.conv.weight[:8, :4], padding=1))
     hidden = normed(F.conv2d(hidden, block.depthwise.active_weight(8, 3), padding=1, groups=8))
     expected = normed(F.conv2d(hidden, block.project.conv.weight[:4, :8]))
     torch.testing.assert_close(block(x, Block(3, 2), "relu", run), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_darknet_block_is_a_pointwise_and_a_dense_convolution() -> None:
+    torch.manual_seed(0)
+    block, x = DarknetBlock(8, kernels=[3], expansions=[1, 2]).train(), noise(2, 4, 6, 5)
+    hidden = normed(F.conv2d(x, block.expand.conv.weight[:8, :4]))
+    expected = normed(F.conv2d(hidden, block.project.conv.weight[:4, :8], padding=1))
+    torch.testing.assert_close(block(x, Block(3, 2), "relu", Run()), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_no_gradient_outside_the_halves() -> None:

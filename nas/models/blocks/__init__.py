@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from torch import nn
 
-from nas.models.blocks.csp import CSPNeXtBlock, CSPStage
+from nas.models.blocks.csp import CSPNeXtBlock, CSPStage, DarknetBlock
 from nas.models.blocks.mbconv import MBConv
 from nas.models.blocks.run import BlockRun
 from nas.models.blocks.shuffle import ShuffleUnit
@@ -17,6 +17,7 @@ STAGES: Mapping[str, Callable[[int, StageSpec], nn.Module]] = MappingProxyType(
         "mbconv": partial(BlockRun, MBConv),
         "shuffle": partial(BlockRun, ShuffleUnit),
         "cspnext": partial(CSPStage, CSPNeXtBlock),
+        "cspdark": partial(CSPStage, DarknetBlock),
     }
 )
 """By type, what builds a stage from the largest width of its input and its choices.
@@ -24,4 +25,4 @@ STAGES: Mapping[str, Callable[[int, StageSpec], nn.Module]] = MappingProxyType(
 The module is called as `module(x, stage, run)`.
 """
 
-__all__ = ["STAGES", "BlockRun", "CSPNeXtBlock", "CSPStage", "MBConv", "ShuffleUnit"]
+__all__ = ["STAGES", "BlockRun", "CSPNeXtBlock", "CSPStage", "DarknetBlock", "MBConv", "ShuffleUnit"]

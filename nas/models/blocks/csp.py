@@ -1,6 +1,8 @@
-"""Cross-stage partial stages: CSPNeXt of RTMDet (Lyu et al. 2022) and RTMPose (Jiang et al. 2023).
+"""Cross-stage partial stages.
 
 CSPNet (Wang et al. 2020) sends half of the channels through a stage's blocks and the other half around them.
+CSPNeXt is the body of RTMDet (Lyu et al. 2022) and RTMPose (Jiang et al. 2023), CSPDarknet that of YOLOX (Ge
+et al. 2021) and YOLO-Pose (Maji et al. 2022).
 """
 
 from collections.abc import Sequence
@@ -46,6 +48,29 @@ class CSPNeXtBlock(nn.Module):
         width = x.shape[1]
         hidden = self.expand(x, width * block.expansion, activation, run)
         hidden = activate(self.depthwise_norm(self.depthwise(hidden, block.kernel, run), run), activation)
+        out: Tensor = self.project(hidden, width, activation, run)
+        return out
+
+
+class DarknetBlock(nn.Module):
+    """1x1 convolution to expansion times the width, 3x3 convolution back.
+
+    Args:
+        width: the largest width.
+        kernels: not used.
+        expansions: the choices of this block.
+    """
+
+    def __init__(self, width: int, *, kernels: Sequence[int], expansions: Sequence[int]) -> None:
+        super().__init__()
+        hidden = width * max(expansions)
+        self.expand = ConvNorm(width, hidden, 1)
+        self.project = ConvNorm(hidden, width, 3)
+
+    def forward(self, x: Tensor, block: Block, activation: str, run: Run) -> Tensor:
+        """[B, C, H, W] -> the same shape."""
+        width = x.shape[1]
+        hidden = self.expand(x, width * block.expansion, activation, run)
         out: Tensor = self.project(hidden, width, activation, run)
         return out
 
@@ -152,7 +177,7 @@ class SPP(nn.Module):
 class CSPStage(nn.Module):
     """3x3 convolution of the stage's stride, SPP where the option `spp` says so, CSP layer.
 
-    Options: `attention` (in the CSP layer), `residual` (of its blocks), `spp`.
+    Options: `residual` (of the CSP layer's blocks), `spp`, and in some types `attention` (in the layer).
 
     Args:
         block: the type of the blocks.
