@@ -181,19 +181,21 @@ def match_by_tags(candidates: NDArray[np.floating]) -> tuple[NDArray[np.float64]
     tag_sums = np.zeros((count * most, size - 3))
     joints = np.zeros((count * most, 1))
     people = 0
-    for joint, rows in enumerate(np.asarray(candidates, np.float64)):
-        rows = rows[(rows[:, 2] > DETECTION_THRESHOLD) & np.isfinite(rows).all(1)]
+    values = np.asarray(candidates, np.float64)
+    usable = (values[..., 2] > DETECTION_THRESHOLD) & np.isfinite(values).all(2)
+    for joint in range(count):
+        rows = values[joint, usable[joint]]
         means = tag_sums[:people] / joints[:people]
-        distance = np.linalg.norm(rows[:, None, 3:] - means[None], axis=-1)
+        distance = _length(rows[:, None, 3:] - means)
         close = distance < TAG_THRESHOLD
-        cost = np.round(distance) * 100 - rows[:, 2:3] + TIE_BREAK * distance**2
+        cost = np.rint(distance) * 100 - rows[:, 2:3] + TIE_BREAK * distance**2
         row, column = linear_sum_assignment(np.where(close, cost, NO_MATCH))
         near = close[row, column]
         owner = np.full(len(rows), -1)
         owner[row[near]] = column[near]
-        new = owner < 0
-        owner[new] = people + np.arange(new.sum())
-        people += int(new.sum())
+        new = np.flatnonzero(owner < 0)
+        owner[new] = people + np.arange(len(new))
+        people += len(new)
         keypoints[owner, joint] = rows[:, :3]
         tag_sums[owner] += rows[:, 3:]
         joints[owner] += 1

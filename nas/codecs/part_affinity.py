@@ -5,7 +5,7 @@ keypoint there are two maps per limb of the skeleton, which hold the unit vector
 second keypoint wherever the limb is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from nas.codecs.base import Candidates, Codec, Targets
 from nas.codecs.maps import draw_heatmaps, gaussian_shift, shrink_mask, to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
+from nas.space.arch import OptionValue
 from nas.space.heads import Task
 
 if TYPE_CHECKING:
@@ -84,10 +85,12 @@ class PartAffinityCodec(Codec):
 
     encode -> decode_maps -> group gives back every labelled keypoint inside the input within 0.1 px along
     each axis, on the border too, if no other person's same keypoint is nearer than 5 cells and no other's
-    same limb lies in the way: peaks are refined on the map itself by the Gaussian through three cells, which
-    is exact for the targets, where maps up-sampled four times, as the original has them, are 1 px off and
-    more. A person comes back as one pose for every set of 3 or more keypoints that limbs between labelled
-    keypoints hold together.
+    same limb lies in the way. A person comes back as one pose for every set of 3 or more keypoints that
+    limbs between labelled keypoints hold together.
+
+    Peaks are refined on the map itself by the Gaussian through three cells, which is exact for the
+    targets; the highest cell of maps up-sampled four times, as the original has them, is up to 1.4 px off
+    (bicubic; 3 px if bilinear), and dearer to find.
 
     Where the same limb of two people lies along each other the other way round, the mean of their fields
     vanishes: neither is found there.
@@ -99,9 +102,9 @@ class PartAffinityCodec(Codec):
         self,
         skeleton: "Skeleton",
         resolution: tuple[int, int],
-        options: Mapping[str, int | float | str | bool] | None = None,
+        options: Mapping[str, OptionValue] | None = None,
         *,
-        stride: int = 8,
+        stride: int | Sequence[int] = 8,
     ) -> None:
         super().__init__(skeleton, resolution, options, stride=stride)
         self.limbs = checked_limbs(skeleton)

@@ -55,6 +55,7 @@ class Initial(nn.Module):
         super().__init__()
         self.trunk = nn.ModuleList(_Conv(width, 3) for _ in range(3))
         self.branches = _Branches(width, INITIAL_EXPANSION, maps)
+        nn.init.ones_(self.branches.heat_bias[-1:])  # the background is nearly all there is
 
     def forward(self, x: Tensor, run: Run) -> tuple[Tensor, Tensor]:
         """[B, width, h, w] -> heatmaps and affinity fields of one stage."""
@@ -65,7 +66,10 @@ class Initial(nn.Module):
 
 
 class Refinement(nn.Module):
-    """A better guess from the features and the last one: five residual blocks, then the two branches.
+    """A correction of the last guess, from the features and that guess: five residual blocks, two branches.
+
+    Lightweight OpenPose predicts the maps anew. What is added to those of the stage before begins as good as
+    these, however many stages an architecture has.
 
     Args:
         width: the largest number of channels.
@@ -89,8 +93,8 @@ class Refinement(nn.Module):
         for reduce, near, far in zip(self.reduce, self.near[1:], self.far[1:], strict=True):
             x = reduce(x, run)
             x = x + far(near(x, run), run)
-        out: tuple[Tensor, Tensor] = self.branches(x, run)
-        return out
+        more_heat, more_affinity = self.branches(x, run)
+        return heatmaps + more_heat, affinities + more_affinity
 
 
 class _Branches(nn.Module):
@@ -106,9 +110,14 @@ class _Branches(nn.Module):
             nn.init.normal_(layer.weight, std=HEATMAP_STD)
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
-        assert heatmaps.bias is not None
-        nn.init.ones_(heatmaps.bias[-1:])  # the background is nearly all there is
         self.last = nn.ModuleList([heatmaps, affinities])
+
+    @property
+    def heat_bias(self) -> Tensor:
+        """[heatmaps] of the heatmaps' last layer."""
+        bias = self.last[0].bias
+        assert isinstance(bias, Tensor)
+        return bias
 
     def forward(self, x: Tensor, run: Run) -> tuple[Tensor, Tensor]:
         heatmaps, affinities = (

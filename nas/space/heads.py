@@ -133,7 +133,7 @@ register_head(
         task="image",
         module="nas.heads.part_affinity:PartAffinityHead",
         codec="nas.codecs.part_affinity:PartAffinityCodec",
-        necks=("none", "fusion_deconv"),
+        necks=("none", "fusion_deconv", "fpn", "pan"),
         options={"width": 64, "refinement": 1},
         strides=(8,),
     )

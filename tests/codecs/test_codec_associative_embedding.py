@@ -3,6 +3,7 @@ import pytest
 from codec_people import flip_people, inside, make_people, random_people
 from hypothesis import given
 from hypothesis import strategies as st
+from plain_grouping import munkres, plain_match
 from scipy.optimize import linear_sum_assignment
 
 from nas.codecs.associative_embedding import (
@@ -133,58 +134,37 @@ def test_decode_averages_both_scales_in_pixel_centres(codec):
     assert abs(best[1] - 41.5) <= 1.0
 
 
-def brute_force_match(candidates):
-    """One person at a time, in plain Python: the reference of `match_by_tags`."""
-    people = []
-    for joint, rows in enumerate(candidates):
-        rows = [row for row in rows if row[2] > 0.1]
-        if not rows:
-            continue
-        means = [np.mean([tag for _, tag in person.values()], axis=0) for person in people]
-        distance = np.array([[np.linalg.norm(row[3:] - mean) for mean in means] for row in rows])
-        pairs = []
-        if people:
-            cost = np.array(
-                [
-                    [round(d) * 100 - row[2] + 1e-3 * d**2 if d < 1 else 1e3 for d in line]
-                    for line, row in zip(distance, rows, strict=True)
-                ]
-            )
-            size = max(cost.shape)
-            padded = np.full((size, size), 1e6)
-            padded[: cost.shape[0], : cost.shape[1]] = cost
-            pairs = [
-                (r, c)
-                for r, c in zip(*linear_sum_assignment(padded), strict=True)
-                if r < len(rows) and c < len(means)
-            ]
-        owner = {r: c for r, c in pairs if distance[r, c] < 1}
-        for r, row in enumerate(rows):
-            if r in owner:
-                people[owner[r]][joint] = (row[:3], row[3:])
-            else:
-                people.append({joint: (row[:3], row[3:])})
-    return people
+def random_candidates(rng, tag_size):
+    """Candidates [6, 9, 3 + T] in no order; in half of the cases with the tags of four people."""
+    tags = rng.normal(0, 2, (6, 9, tag_size))
+    if rng.random() < 0.5:
+        tags = rng.normal(0, 3, (4, tag_size))[rng.integers(0, 4, (6, 9))] + 0.2 * tags
+    places, scores = rng.uniform(0, 300, (6, 9, 2)), rng.uniform(0, 1, (6, 9, 1))
+    scores[rng.random((6, 9)) < 0.4] = 0
+    return np.concatenate([places, scores, tags], axis=-1)
 
 
 @pytest.mark.parametrize("tag_size", [1, 2])
-@given(seed=st.integers(0, 2**32 - 1))
-def test_matching_equals_the_plain_reference(tag_size, seed):
-    rng = np.random.default_rng(seed)
-    candidates = np.concatenate(
-        [rng.uniform(0, 300, (6, 9, 2)), rng.uniform(0, 1, (6, 9, 1)), rng.normal(0, 2, (6, 9, tag_size))],
-        axis=-1,
-    )
-    candidates[rng.random((6, 9)) < 0.4, 2] = 0.0
-    keypoints, tags = match_by_tags(candidates)
-    expected = brute_force_match(candidates)
-    assert len(keypoints) == len(expected)
-    for pose, tag, person in zip(keypoints, tags, expected, strict=True):
-        reference = np.zeros((6, 3))
-        for joint, (place, _) in person.items():
-            reference[joint] = place
-        np.testing.assert_allclose(pose, reference)
-        np.testing.assert_allclose(tag, np.mean([t for _, t in person.values()], axis=0))
+def test_matching_equals_the_plain_reference(tag_size):
+    for seed in range(500):
+        candidates = random_candidates(np.random.default_rng(seed), tag_size)
+        keypoints, tags = match_by_tags(candidates)
+        expected = plain_match(candidates)
+        assert len(keypoints) == len(expected)
+        for pose, tag, person in zip(keypoints, tags, expected, strict=True):
+            reference = np.zeros((6, 3))
+            for joint, row in person.items():
+                reference[joint] = row[:3]
+            np.testing.assert_array_equal(pose, reference)
+            np.testing.assert_allclose(tag, np.mean([row[3:] for row in person.values()], axis=0))
+
+
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 9))
+def test_the_plain_references_assignment_is_the_cheapest(seed, size):
+    cost = np.random.default_rng(seed).integers(0, 20, (size, size)).astype(float)
+    pairs = munkres(cost.tolist())
+    assert sorted(row for row, _ in pairs) == sorted(column for _, column in pairs) == list(range(size))
+    assert sum(cost[pair] for pair in pairs) == cost[linear_sum_assignment(cost)].sum()
 
 
 def test_at_most_thirty_people_best_first(codec):

@@ -28,10 +28,21 @@ LITEPOSE = Arch(
     neck=Neck("fusion_deconv", "deconv4x4", (32, 32, 32)),
     head=head("associative_embedding"),
 )
+OPENPOSE = Arch(
+    resolution=(384, 384),
+    stem=Stem(16, "relu"),
+    stages=tuple(
+        Stage("mbconv", "relu", stride, width, (Block(kernel, 3),) * depth)
+        for stride, width, kernel, depth in ((2, 24, 3, 1), (2, 48, 3, 2), (1, 64, 5, 2))
+    ),
+    neck=Neck(),
+    head=head("part_affinity", width=48, refinement=1),
+)
 QUARTER = Neck("fusion_deconv", "nearest_dw", (32, 24))
 
 CASES = {
     "associative_embedding": Overfit(LITEPOSE, steps=600, rate=4e-3),
+    "part_affinity": Overfit(OPENPOSE, steps=360, rate=4e-3),
     "dsnt": Overfit(body(CROP, head("dsnt", deconvolutions=1)), steps=150),
     "heatmap": Overfit(body(CROP, head("heatmap"), QUARTER), steps=150),
     "heatmap, spiked": Overfit(

@@ -10,7 +10,7 @@ from nas.latency.mirror import KernelMirror
 from nas.models.blocks import MBConv
 from nas.space import SearchSpace
 
-SPACES = ("demo", "person-crop", "litepose")
+SPACES = ("demo", "person-crop", "litepose", "openpose-lite")
 
 
 @pytest.mark.parametrize("name", SPACES)

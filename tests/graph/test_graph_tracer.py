@@ -18,7 +18,7 @@ PUBLISHED = {  # parameters and MACs of the published subnets with 14 and with 1
     "litepose-auto-m": {14: (3_533_808, 5_263_675_648), 17: (3_534_336, 5_275_717_888)},
     "litepose-auto-l": {14: (5_738_120, 9_961_996_288), 17: (5_738_672, 9_979_297_792)},
 }
-SPACES = ("demo", "person-crop", "litepose")
+SPACES = ("demo", "person-crop", "litepose", "openpose-lite")
 
 
 @pytest.fixture(scope="module")

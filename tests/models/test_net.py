@@ -28,7 +28,10 @@ PUBLISHED = {
     "litepose-auto-m": (3_533_808, 3_534_336),
     "litepose-auto-l": (5_738_120, 5_738_672),
 }
-SPACES = ["litepose", "litepose-published", "person-crop", "demo", str(OWN_SPACES / "cspnext.yaml")]
+SPACES = [
+    *("litepose", "litepose-published", "openpose-lite", "person-crop", "demo"),
+    str(OWN_SPACES / "cspnext.yaml"),
+]
 
 
 @pytest.fixture(scope="module")
