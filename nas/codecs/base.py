@@ -103,6 +103,13 @@ def group_direct(candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
     )
 
 
+def checked_people(value: object, *, head: str, most: int) -> int:
+    """A head's option `people`. Raises UserError where it is not between 1 and `most`."""
+    if not isinstance(value, int) or not 1 <= value <= most:
+        raise UserError(f"{head} head: people is {value!r}; it must be between 1 and {most}")
+    return value
+
+
 def only_person(people: People) -> NDArray[np.float64]:
     """The keypoints [K, 3] of a crop's one person. Raises ValueError where there is not exactly one."""
     if len(people) != 1:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from nas.codecs.base import Candidates, Codec, Targets, group_direct
+from nas.codecs.base import Candidates, Codec, Targets, checked_people, group_direct
 from nas.codecs.maps import to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
@@ -62,13 +62,6 @@ def checked_decode(value: object) -> str:
     return str(value)
 
 
-def checked_people(value: object) -> int:
-    """Option `people`. Raises UserError where it is not between 1 and 100."""
-    if not isinstance(value, int) or not 1 <= value <= CANDIDATES:
-        raise UserError(f"dense head: people is {value!r}; it must be between 1 and {CANDIDATES}")
-    return value
-
-
 class DenseCodec(Codec):
     """Everyone's box and keypoints; which cells predict them is decided in the loss.
 
@@ -94,7 +87,7 @@ class DenseCodec(Codec):
     @property
     def people(self) -> int:
         """How many poses are given. Raises UserError where there can be no so many."""
-        return checked_people(self.options.get("people", 30))
+        return checked_people(self.options.get("people", 30), head="dense", most=CANDIDATES)
 
     def encode(self, people: People) -> Targets:
         """Targets of one input.

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.codecs.base import checked_people
 from nas.codecs.dense import (
     BOX,
     BRANCHES,
@@ -17,7 +18,6 @@ from nas.codecs.dense import (
     STRIDES,
     cell_centres,
     checked_decode,
-    checked_people,
 )
 from nas.heads.base import Head, Level, LevelFeatures, Outputs, SeparableOutput
 from nas.heads.boxes import areas, complete_overlap_loss, intersection_and_union
@@ -62,7 +62,7 @@ class DenseHead(Head):
             raise ValueError(f"the dense head needs a neck with a level of stride {STRIDES[-1]}")
         decodes = {checked_decode(choice) for choice in options["decode"]}
         for choice in options["people"]:
-            checked_people(choice)
+            checked_people(choice, head="dense", most=CANDIDATES)
         self.branches = nn.ModuleDict(
             {
                 branch: nn.ModuleDict(
@@ -192,7 +192,7 @@ class DenseHead(Head):
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
         """`keypoints` [B, people, K, 3] (input px, confidence or 0) and `scores` [B, people], best first."""
         branch = BRANCHES[checked_decode(head.option("decode"))]
-        people = checked_people(head.option("people"))
+        people = checked_people(head.option("people"), head="dense", most=CANDIDATES)
         maps = [outputs[f"{branch}_{stride}"] for stride in self.places]
         surest = _surest(
             torch.cat([part.flatten(2) for part in maps], dim=2), _cells(list(self.places), maps)

@@ -220,3 +220,14 @@ register_head(
         options={"dropout": 0.0, "bone": 0.0, "gamma": 1.0, "maps": "shared", "score": "sigma"},
     )
 )
+register_head(
+    HeadSpec(
+        name="center",
+        task="image",
+        module="nas.heads.center:CenterHead",
+        codec="nas.codecs.center:CenterCodec",
+        necks=("fusion_deconv", "fpn"),
+        options={"people": 30, "activation": "sigmoid"},
+        strides=(4,),
+    )
+)

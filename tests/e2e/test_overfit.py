@@ -1,6 +1,7 @@
 """Every head overfits eight photographs to AP >= 0.90, masks and crowd regions included."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,11 +39,13 @@ OPENPOSE = Arch(
     neck=Neck(),
     head=head("part_affinity", width=48, refinement=1),
 )
+CENTRED = replace(LITEPOSE, neck=Neck("fusion_deconv", "nearest_dw", (48, 32)), head=head("center"))
 QUARTER = Neck("fusion_deconv", "nearest_dw", (32, 24))
 
 CASES = {
     "associative_embedding": Overfit(LITEPOSE, steps=600, rate=4e-3),
     "part_affinity": Overfit(OPENPOSE, steps=360, rate=4e-3),
+    "center": Overfit(CENTRED, steps=600, rate=4e-3),
     "dsnt": Overfit(body(CROP, head("dsnt", deconvolutions=1)), steps=150),
     "heatmap": Overfit(body(CROP, head("heatmap"), QUARTER), steps=150),
     "heatmap, spiked": Overfit(
