@@ -169,7 +169,7 @@ class CenterCodec(Codec):
         x, y = x + column, y + row
         cell_x = (np.round(x).clip(0, width - 1)[..., None] + window()[:, 0]).clip(0, width - 1)
         cell_y = (np.round(y).clip(0, height - 1)[..., None] + window()[:, 1]).clip(0, height - 1)
-        cells = (cell_y * width + cell_x).astype(np.int64)
+        cells = (cell_y * width + cell_x).astype(np.int64).clip(0, height * width - 1)
         joint = np.arange(count)[:, None]
         heat = heatmaps.reshape(count, -1)[joint[..., None], cells]
         nearness = np.hypot(cell_x - x[..., None], cell_y - y[..., None]) + NEARNESS
@@ -182,11 +182,11 @@ class CenterCodec(Codec):
         )
         keypoints = np.concatenate([to_pixels(places, STRIDE), values[..., None]], axis=-1).swapaxes(0, 1)
         scores = centers * values.mean(0)
-        found = (centers > 0)[:, None, None]
+        found = scores > 0
         missing = people - len(best)
         return {
-            "keypoints": np.pad(np.where(found, keypoints, 0), ((0, missing), (0, 0), (0, 0))),
-            "scores": np.pad(scores, (0, missing)),
+            "keypoints": np.pad(np.where(found[:, None, None], keypoints, 0), ((0, missing), (0, 0), (0, 0))),
+            "scores": np.pad(np.where(found, scores, 0), (0, missing)),
         }
 
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:

@@ -162,8 +162,10 @@ class CenterHead(Head):
         x, y, values = _refined(outputs, x + column.unsqueeze(1), y + row.unsqueeze(1))
         places = [cells_to_pixels(x, STRIDE), cells_to_pixels(y, STRIDE), values]
         keypoints = torch.stack(places, dim=3).transpose(1, 2)
-        keypoints = keypoints * (centers > 0).unsqueeze(2).unsqueeze(3)
         scores = centers * values.mean(dim=1)
+        found = scores > 0
+        keypoints = torch.where(found.unsqueeze(2).unsqueeze(3), keypoints, torch.zeros_like(keypoints))
+        scores = torch.where(found, scores, torch.zeros_like(scores))
         if missing := people - scores.shape[1]:
             keypoints, scores = F.pad(keypoints, (0, 0, 0, 0, 0, missing)), F.pad(scores, (0, missing))
         return {"keypoints": keypoints, "scores": scores}
@@ -204,7 +206,8 @@ def _refined(outputs: Outputs, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Te
     shape = torch.from_numpy(window()).to(x.device, x.dtype)
     columns = (x.round().clamp(0, width - 1).unsqueeze(3) + shape[:, 0]).clamp(0, width - 1)
     rows = (y.round().clamp(0, height - 1).unsqueeze(3) + shape[:, 1]).clamp(0, height - 1)
-    cells = (rows * width + columns).long()
+    # What is not finite is no place; it must not be an index beyond the map either.
+    cells = (rows * width + columns).long().clamp(0, height * width - 1)
     heat = heatmaps.flatten(2).gather(2, cells.flatten(2)).reshape(cells.shape)
     squares = (columns - x.unsqueeze(3)).square() + (rows - y.unsqueeze(3)).square()
     peak = torch.argmax(heat / (squares.sqrt() + NEARNESS), dim=3, keepdim=True)
