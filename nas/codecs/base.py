@@ -73,10 +73,7 @@ class Codec(ABC):
 
     def choice(self, option: str, known: Sequence[str]) -> str:
         """The value of an option that takes names, the first by default. Raises UserError for any other."""
-        value = self.options.get(option, known[0])
-        if value not in known:
-            raise UserError(f"head option {option!r}: {value!r} is unknown; choose one of {', '.join(known)}")
-        return str(value)
+        return checked_choice(option, self.options.get(option, known[0]), known)
 
     def number(self, option: str, default: float, *, below: float = math.inf) -> float:
         """The value of an option that takes numbers. Raises UserError unless it is in [0, below)."""
@@ -103,10 +100,17 @@ def group_direct(candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
     )
 
 
-def checked_people(value: object, *, head: str, most: int) -> int:
-    """A head's option `people`. Raises UserError where it is not between 1 and `most`."""
+def checked_choice(option: str, value: object, known: Sequence[str]) -> str:
+    """The value of a head's option that takes names. Raises UserError for an unknown one."""
+    if value not in known:
+        raise UserError(f"head option {option!r}: {value!r} is unknown; choose one of {', '.join(known)}")
+    return str(value)
+
+
+def checked_people(value: object, *, most: int) -> int:
+    """The value of a head's option `people`. Raises UserError where it is not between 1 and `most`."""
     if not isinstance(value, int) or not 1 <= value <= most:
-        raise UserError(f"{head} head: people is {value!r}; it must be between 1 and {most}")
+        raise UserError(f"head option 'people': {value!r} is not between 1 and {most}")
     return value
 
 

@@ -10,7 +10,6 @@ from scipy.ndimage import maximum_filter
 from nas.codecs.base import Candidates, Codec, Targets, checked_people, group_direct
 from nas.codecs.maps import draw_gaussians, nearest_cells, shrink_mask, to_cells, to_pixels
 from nas.codecs.types import People, Poses
-from nas.errors import UserError
 from nas.space.heads import Task
 
 STRIDE = 4
@@ -39,13 +38,6 @@ KEYPOINT_THRESHOLD = 0.1
 
 ACTIVATIONS = ("sigmoid", "softsign")
 """Of heatmaps; softsign, 0.5 x / (1 + |x|) + 0.5, needs no exponential."""
-
-
-def checked_activation(value: object) -> str:
-    """Option `activation`. Raises UserError for an unknown value."""
-    if value not in ACTIVATIONS:
-        raise UserError(f"center head: activation {value!r} is unknown; choose {' or '.join(ACTIVATIONS)}")
-    return str(value)
 
 
 def disc(radius: float) -> NDArray[np.int64]:
@@ -151,7 +143,7 @@ class CenterCodec(Codec):
             outputs: heatmaps [K, h, w] and center [1, h, w] between 0 and 1; regressions [2 K, h, w] from the
                 cell and offsets [2 K, h, w] within it in cells, all x before all y.
         """
-        people = checked_people(self.options.get("people", MAX_PEOPLE), head="center", most=MAX_PEOPLE)
+        people = checked_people(self.options.get("people", MAX_PEOPLE), most=MAX_PEOPLE)
         heatmaps, center = outputs["heatmaps"], outputs["center"][0]
         count, height, width = heatmaps.shape
         ranking = center

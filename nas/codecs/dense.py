@@ -87,7 +87,7 @@ class DenseCodec(Codec):
     @property
     def people(self) -> int:
         """How many poses are given. Raises UserError where there can be no so many."""
-        return checked_people(self.options.get("people", 30), head="dense", most=CANDIDATES)
+        return checked_people(self.options.get("people", 30), most=CANDIDATES)
 
     def encode(self, people: People) -> Targets:
         """Targets of one input.

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.codecs.base import checked_people
+from nas.codecs.base import checked_choice, checked_people
 from nas.codecs.center import (
+    ACTIVATIONS,
     CENTER_THRESHOLD,
     KEYPOINT_THRESHOLD,
     MAX_PEOPLE,
@@ -17,7 +18,6 @@ from nas.codecs.center import (
     NMS_KERNEL,
     SIGMA,
     STRIDE,
-    checked_activation,
     closeness,
     window,
 )
@@ -71,15 +71,15 @@ class CenterHead(Head):
         if levels[-1].stride != STRIDE:
             raise ValueError(f"the centre head needs a neck that ends at stride {STRIDE}")
         for choice in options["people"]:
-            checked_people(choice, head="center", most=MAX_PEOPLE)
+            checked_people(choice, most=MAX_PEOPLE)
         for choice in options["activation"]:
-            checked_activation(choice)
+            checked_choice("activation", choice, ACTIVATIONS)
         self.limbs = skeleton.limb_index
         self.maps = SeparableOutput(levels[-1], self.keypoints + 1, std=HEATMAP_STD)
         self.places = SeparableOutput(levels[-1], 4 * self.keypoints, std=HEATMAP_STD)
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
-        activation, shift = _ACTIVATIONS[checked_activation(head.option("activation"))]
+        activation, shift = _ACTIVATIONS[str(head.option("activation"))]
         maps = activation(self.maps(levels[-1], run) + shift)
         places: Tensor = self.places(levels[-1], run)
         return {
@@ -154,7 +154,7 @@ class CenterHead(Head):
 
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
         """`keypoints` [B, people, K, 3] (input px, heatmap value) and `scores` [B, people]."""
-        people = checked_people(head.option("people"), head="center", most=MAX_PEOPLE)
+        people = checked_people(head.option("people"), most=MAX_PEOPLE)
         width = outputs["center"].shape[3]
         centers, column, row = _best_centers(outputs["center"], people)
         index = (row * width + column).unsqueeze(1).expand(-1, 2 * self.keypoints, -1)

@@ -62,7 +62,7 @@ class DenseHead(Head):
             raise ValueError(f"the dense head needs a neck with a level of stride {STRIDES[-1]}")
         decodes = {checked_decode(choice) for choice in options["decode"]}
         for choice in options["people"]:
-            checked_people(choice, head="dense", most=CANDIDATES)
+            checked_people(choice, most=CANDIDATES)
         self.branches = nn.ModuleDict(
             {
                 branch: nn.ModuleDict(
@@ -192,7 +192,7 @@ class DenseHead(Head):
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
         """`keypoints` [B, people, K, 3] (input px, confidence or 0) and `scores` [B, people], best first."""
         branch = BRANCHES[checked_decode(head.option("decode"))]
-        people = checked_people(head.option("people"), head="dense", most=CANDIDATES)
+        people = checked_people(head.option("people"), most=CANDIDATES)
         maps = [outputs[f"{branch}_{stride}"] for stride in self.places]
         surest = _surest(
             torch.cat([part.flatten(2) for part in maps], dim=2), _cells(list(self.places), maps)
