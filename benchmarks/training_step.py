@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from nas.codecs.base import codec_of
+from nas.codecs.base import level_strides
 from nas.data import KeypointDataset, SampleRequest, load_annotations
 from nas.models import PoseNet, to_input
 from nas.space import Arch, SearchSpace, Skeleton
@@ -104,9 +104,9 @@ def _seconds(action: Callable[[], object]) -> float:
 def first_batch(annotations: Path, images: Path, skeleton: Skeleton, arch: Arch, *, batch: int) -> Part:
     """Augmentation does not change what a step costs: the first samples as they are."""
     dataset = KeypointDataset([load_annotations(annotations, images, skeleton)], task="crop")
-    stride = codec_of(arch, skeleton).stride
+    strides = level_strides(arch)
     requests = [
-        SampleRequest(index, (), arch.resolution, arch.head, stride=stride, augment=False)
+        SampleRequest(index, (), arch.resolution, arch.head, strides=strides, augment=False)
         for index in range(batch)
     ]
     made = dataset.batch(requests)

@@ -2,8 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from nas.space.strides import total_stride
 if TYPE_CHECKING:
     from nas.space.skeleton import Skeleton
 
-_Choice = TypeVar("_Choice")
 Targets = dict[str, NDArray[Any]]
 Candidates = dict[str, NDArray[np.floating]]
 
@@ -100,7 +99,7 @@ def group_direct(candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
     )
 
 
-def checked_choice(option: str, value: object, known: Sequence[str]) -> str:
+def checked_choice(option: str, value: object, known: Collection[str]) -> str:
     """The value of a head's option that takes names. Raises UserError for an unknown one."""
     if value not in known:
         raise UserError(f"head option {option!r}: {value!r} is unknown; choose one of {', '.join(known)}")
@@ -119,13 +118,6 @@ def only_person(people: People) -> NDArray[np.float64]:
     if len(people) != 1:
         raise ValueError(f"a crop holds one person, got {len(people)}")
     return np.asarray(people.keypoints[0], np.float64)
-
-
-def known_choice(option: str, value: OptionValue, known: Mapping[str, _Choice]) -> _Choice:
-    """What a head option's value names. Raises UserError for an unknown one."""
-    if value not in known:
-        raise UserError(f"head option {option!r}: {value!r} is unknown; choose one of {', '.join(known)}")
-    return known[str(value)]
 
 
 def finest_stride(arch: Arch) -> int:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
 from nas.codecs.base import Candidates, Codec, Targets, checked_people, group_direct
-from nas.codecs.maps import draw_gaussians, nearest_cells, shrink_mask, to_cells, to_pixels
+from nas.codecs.maps import draw_heatmaps, nearest_cells, shrink_mask, to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.space.heads import Task
 
@@ -95,8 +95,8 @@ class CenterCodec(Codec):
         _, inside = nearest_cells(everyone, STRIDE, grid)
         everyone = everyone * inside[..., None]
         middles = _middles(everyone)
-        heatmaps = draw_gaussians(everyone, stride=STRIDE, grid=grid, sigma=SIGMA)
-        center = draw_gaussians(middles[:, None], stride=STRIDE, grid=grid, sigma=SIGMA)
+        heatmaps = draw_heatmaps(everyone, stride=STRIDE, grid=grid, sigma=SIGMA)
+        center = draw_heatmaps(middles[:, None], stride=STRIDE, grid=grid, sigma=SIGMA)
         seen = (heatmaps.max(0) > 0) | (center[0] > 0)
         largest = np.argsort(-np.asarray(people.areas, np.float64), kind="stable")[:MAX_PEOPLE]
         chosen, labelled = everyone[largest], inside[largest]

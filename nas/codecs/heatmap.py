@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.codecs.base import Candidates, Codec, Targets, group_direct, known_choice, only_person
+from nas.codecs.base import Candidates, Codec, Targets, group_direct, only_person
 from nas.codecs.dark import dark_shift
 from nas.codecs.kernels import keypoint_heatmaps
 from nas.codecs.maps import Refinement, nearest_cells, peaks, quarter_shift, to_pixels
@@ -51,7 +51,7 @@ class HeatmapCodec(Codec):
 
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
         """keypoints [1, K, 3] and scores [1] from heatmaps [K, h, w]; the score is the mean of the peaks."""
-        refine = known_choice("refine", self.options.get("refine", "quarter"), REFINEMENTS)
+        refine = REFINEMENTS[self.choice("refine", tuple(REFINEMENTS))]
         cells, values = peaks(outputs["heatmaps"], refine)
         keypoints = np.column_stack([to_pixels(cells, self.stride), values])
         return {"keypoints": keypoints[None], "scores": values.mean(keepdims=True)}

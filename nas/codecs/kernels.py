@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.codecs.base import known_choice
+from nas.codecs.base import checked_choice
 from nas.codecs.maps import EXPONENTIAL, GAUSSIAN, Kernel, draw_heatmaps
 from nas.space.arch import OptionValue
 
@@ -53,7 +53,7 @@ def keypoint_heatmaps(
     Raises:
         UserError: an unknown kernel or radius.
     """
-    kernel = known_choice("kernel", options.get("kernel", "gaussian"), KERNELS)
-    radius = known_choice("radius", options.get("radius", "fixed"), RADII)
+    kernel = KERNELS[checked_choice("kernel", options.get("kernel", "gaussian"), KERNELS)]
+    radius = RADII[checked_choice("radius", options.get("radius", "fixed"), RADII)]
     sigmas = radius(np.asarray(areas, np.float64), stride)
     return draw_heatmaps(keypoints, stride=stride, grid=grid, sigma=sigmas, kernel=kernel)

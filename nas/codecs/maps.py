@@ -96,14 +96,17 @@ def draw_heatmaps(
     window = np.arange(-reach, reach + 1)
     positions = cells[person, joint][:, None, :] + window[None, :, None]
     distance = (positions - centre[:, None, :]) / spread
-    seen = (np.abs(distance) <= kernel.reach) & (positions >= 0) & (positions < np.array([width, height]))
+    seen = np.abs(distance) <= kernel.reach
     squared = distance[:, :, None, 1] ** 2 + distance[:, None, :, 0] ** 2
     values = np.where(seen[:, :, None, 1] & seen[:, None, :, 0], kernel.value(squared), 0.0)
-    clipped = np.clip(positions, 0, np.array([width - 1, height - 1]))
-    flat = (joint[:, None, None] * height + clipped[:, :, None, 1]) * width + clipped[:, None, :, 0]
-    maps = np.zeros(count * height * width, np.float32)
-    np.maximum.at(maps, flat.ravel(), values.ravel().astype(np.float32))
-    return maps.reshape(count, height, width)
+    # With a margin no window has to be cut; and no two windows of one person lie on the same map.
+    maps = np.zeros((count, height + 2 * reach, width + 2 * reach), np.float32)
+    column, row = np.moveaxis(positions + reach, -1, 0)
+    for one in range(people):
+        own = person == one
+        places = joint[own, None, None], row[own, :, None], column[own, None, :]
+        maps[places] = np.maximum(maps[places], values[own])
+    return np.ascontiguousarray(maps[:, reach : reach + height, reach : reach + width])
 
 
 def quarter_shift(

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.codecs.base import known_choice
+from nas.codecs.base import checked_choice
 from nas.heads.base import (
     HEATMAP_STD,
     Head,
@@ -67,7 +67,7 @@ class HeatmapHead(Head):
         width = heatmaps.shape[3]
         scores, indices = flatten_peaks(heatmaps)
         rows = torch.div(indices, width, rounding_mode="floor").unsqueeze(2)
-        refine = known_choice("refine", head.option("refine"), REFINEMENTS)
+        refine = REFINEMENTS[checked_choice("refine", head.option("refine"), REFINEMENTS)]
         x, y = refine(heatmaps, indices.unsqueeze(2) - rows * width, rows)
         x, y = cells_to_pixels(x, self.stride), cells_to_pixels(y, self.stride)
         keypoints = torch.cat([x, y, scores.unsqueeze(2)], dim=2)

@@ -3,24 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from head_samples import small_arch
 
 from nas.evaluate.torch_model import TorchModel
 from nas.graph import export_onnx
 from nas.models import PoseNet, calibrate, transfer
 from nas.runtime import OnnxModel, PosePipeline
-from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
-from nas.space.heads import head_names, head_spec
+from nas.space.heads import head_names
 
 
 @pytest.fixture(scope="module", params=head_names())
 def models(request, tmp_path_factory):
-    stages = tuple(
-        Stage("mbconv", "relu6", stride, width, (Block(3, 1),))
-        for stride, width in ((2, 8), (2, 8), (2, 16), (1, 16))
-    )
-    neck = Neck("fusion_deconv", "deconv4x4", (16, 16, 8))
-    head = Head(request.param, tuple(sorted(head_spec(request.param).options.items())))
-    arch = Arch((64, 96), Stem(8, "relu6"), stages, neck, head)
+    arch = small_arch(request.param)
     torch.manual_seed(0)
     net = PoseNet(arch, "coco17")
     net = transfer(net, arch, calibrate(net, arch, [torch.randn(4, 3, 64, 96)]))
