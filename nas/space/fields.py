@@ -20,7 +20,9 @@ BLOCK_OPTIONS: Mapping[str, Mapping[str, type]] = MappingProxyType(
     }
 )
 """By block type, its options and what they are."""
-FIXED_OF_BLOCKS: Mapping[str, Mapping[str, int]] = MappingProxyType({"shuffle": {"expansion": 1}})
+FIXED_OF_BLOCKS: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {"shuffle": {"expansion": 1}, "cspdark": {"kernel": 3}}
+)
 """By block type, what its blocks have no choice of, and the one value that every arch has in its place."""
 ACTIVATIONS = ("relu", "relu6", "silu", "hardswish")
 UPSAMPLERS = ("nearest", "nearest_dw", "bilinear", "deconv2x2", "deconv4x4")

@@ -29,7 +29,7 @@ def compile_network(net: PoseNet, *, batch: int, fabric: Fabric) -> None:
     try:
         with fabric.autocast():
             outputs = net(images.to(memory_format=torch.channels_last), arch)
-        torch.stack([output.float().square().mean() for output in outputs.values()]).sum().backward()
+        torch.autograd.backward([output.float().square().mean() for output in outputs.values()])
     # Whatever a compiler may raise: it has its own exceptions for each of its stages.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
