@@ -1,7 +1,12 @@
 """Layers that slice themselves to the widths, kernels and grids of one architecture."""
 
 from nas.layers.attention import GatedAttention
-from nas.layers.conv import ElasticConv2d, ElasticConvTranspose2d, ElasticDepthwiseConv2d
+from nas.layers.conv import (
+    ElasticConv2d,
+    ElasticConvTranspose2d,
+    ElasticDepthwiseConv2d,
+    ElasticKernelConv2d,
+)
 from nas.layers.conv_norm import ConvNorm
 from nas.layers.elastic import ElasticLayer, Segments, first
 from nas.layers.functional import ACTIVATIONS, activate, widened
@@ -20,6 +25,7 @@ __all__ = [
     "ElasticConv2d",
     "ElasticConvTranspose2d",
     "ElasticDepthwiseConv2d",
+    "ElasticKernelConv2d",
     "ElasticLayer",
     "GatedAttention",
     "ResampledLinear",

@@ -44,12 +44,49 @@ class ElasticConvTranspose2d(ElasticLayer, nn.ConvTranspose2d):
         return F.conv_transpose2d(x, weight, bias, self.stride, self.padding)  # type: ignore[arg-type]
 
 
-class ElasticDepthwiseConv2d(ElasticLayer, nn.Conv2d):
-    """A depthwise convolution with elastic channels and kernel.
+class _ElasticKernel(ElasticLayer, nn.Conv2d):
+    """A convolution with an elastic kernel.
 
     A smaller kernel is the centre of the next larger one, sent through a learned linear map (identity at
     first), which all channels share (Once-for-All, Cai et al. 2020). The maps run in fp32 and take no weight
     decay (their names start with `transform_`).
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernels: Sequence[int], *, stride: int, groups: int
+    ) -> None:
+        sizes = sorted(set(kernels), reverse=True)
+        super().__init__(
+            in_channels, out_channels, sizes[0], stride, sizes[0] // 2, groups=groups, bias=False
+        )
+        self.kernels = tuple(sizes)
+        for size in sizes[1:]:
+            self.register_parameter(f"transform_{size}", nn.Parameter(torch.eye(size * size)))
+
+    def resized(self, weight: Tensor, kernel: int) -> Tensor:
+        """A weight [O, I, largest, largest] as [O, I, kernel, kernel]. Raises ValueError for no choice."""
+        if kernel not in self.kernels:
+            raise ValueError(f"{self.key or 'convolution'}: kernel {kernel} is not in {self.kernels}")
+        if kernel == self.kernels[0]:
+            return weight
+        filters, channels = weight.shape[:2]
+        with torch.autocast(self.weight.device.type, enabled=False):
+            for larger, smaller in pairwise(self.kernels):
+                if smaller < kernel:
+                    break
+                margin = (larger - smaller) // 2
+                centre = weight.narrow(2, margin, smaller).narrow(3, margin, smaller)
+                rows = centre.reshape(filters * channels, smaller * smaller)
+                weight = F.linear(rows, self._transform(smaller)).reshape(filters, channels, smaller, smaller)
+        return weight
+
+    def _transform(self, size: int) -> Tensor:
+        transform: Tensor = getattr(self, f"transform_{size}")
+        return transform
+
+
+class ElasticDepthwiseConv2d(_ElasticKernel):
+    """A depthwise convolution with elastic channels and kernel.
 
     Args:
         channels: the largest number of channels.
@@ -58,11 +95,7 @@ class ElasticDepthwiseConv2d(ElasticLayer, nn.Conv2d):
     """
 
     def __init__(self, channels: int, kernels: Sequence[int], *, stride: int = 1) -> None:
-        sizes = sorted(set(kernels), reverse=True)
-        super().__init__(channels, channels, sizes[0], stride, sizes[0] // 2, groups=channels, bias=False)
-        self.kernels = tuple(sizes)
-        for size in sizes[1:]:
-            self.register_parameter(f"transform_{size}", nn.Parameter(torch.eye(size * size)))
+        super().__init__(channels, channels, kernels, stride=stride, groups=channels)
 
     def forward(self, x: Tensor, kernel: int, run: Run) -> Tensor:  # type: ignore[override]
         """[B, C, H, W] -> [B, C, H', W'] with a `kernel` x `kernel` window."""
@@ -74,23 +107,26 @@ class ElasticDepthwiseConv2d(ElasticLayer, nn.Conv2d):
 
     def active_weight(self, channels: int, kernel: int) -> Tensor:
         """The weight [channels, 1, kernel, kernel]. Raises ValueError for a kernel that is no choice."""
-        if kernel not in self.kernels:
-            raise ValueError(
-                f"{self.key or 'depthwise convolution'}: kernel {kernel} is not in {self.kernels}"
-            )
-        weight = first(self.weight, channels)
-        if kernel == self.kernels[0]:
-            return weight
-        with torch.autocast(self.weight.device.type, enabled=False):
-            for larger, smaller in pairwise(self.kernels):
-                if smaller < kernel:
-                    break
-                margin = (larger - smaller) // 2
-                centre = weight.narrow(2, margin, smaller).narrow(3, margin, smaller)
-                flat = F.linear(centre.reshape(channels, smaller * smaller), self._transform(smaller))
-                weight = flat.reshape(channels, 1, smaller, smaller)
-        return weight
+        return self.resized(first(self.weight, channels), kernel)
 
-    def _transform(self, size: int) -> Tensor:
-        transform: Tensor = getattr(self, f"transform_{size}")
-        return transform
+
+class ElasticKernelConv2d(_ElasticKernel):
+    """A dense convolution with elastic input and output channels and kernel.
+
+    Args:
+        in_channels, out_channels: the largest widths.
+        kernels: the kernel sizes to choose from (px, odd).
+        stride: stride in both directions.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernels: Sequence[int], *, stride: int = 1
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernels, stride=stride, groups=1)
+
+    def forward(self, x: Tensor, out_channels: int, kernel: int, run: Run) -> Tensor:  # type: ignore[override]
+        """[B, C, H, W] -> [B, out_channels, H', W'] with a `kernel` x `kernel` window."""
+        weight = self.resized(first(first(self.weight, out_channels), x.shape[1], dim=1), kernel)
+        if run.capture is not None:
+            run.capture(self.key, {"weight": weight})
+        return F.conv2d(x, weight, None, self.stride, kernel // 2)

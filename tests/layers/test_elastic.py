@@ -15,6 +15,7 @@ from nas.layers import (
     ElasticConv2d,
     ElasticConvTranspose2d,
     ElasticDepthwiseConv2d,
+    ElasticKernelConv2d,
     GatedAttention,
     ResampledLinear,
     Run,
@@ -59,6 +60,12 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Call, tuple[int, ...], tuple[int
         lambda layer, x, run: layer(x, 3, run),
         (2, 8, 6, 6),
         (2, 8, 3, 3),
+    ),
+    "elastic kernel": (
+        lambda: ElasticKernelConv2d(16, 32, (3, 5), stride=2),
+        lambda layer, x, run: layer(x, 24, 3, run),
+        (2, 8, 6, 6),
+        (2, 24, 3, 3),
     ),
     "batch norm": (
         lambda: ElasticBatchNorm2d(16),
@@ -105,7 +112,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Call, tuple[int, ...], tuple[int
 }
 
 
-MIXED = ("depthwise", "resampled linear", "grid to channels", "channels to bins")
+MIXED = ("depthwise", "elastic kernel", "resampled linear", "grid to channels", "channels to bins")
 """What is active is computed from all of the weight."""
 SLICED = [name for name in CASES if name not in MIXED]
 
@@ -170,6 +177,16 @@ def test_kernel_transforms_are_chained() -> None:
     five = layer.weight[:, 0, 1:6, 1:6].reshape(4, 25) @ layer.transform_5.T
     three = five.reshape(4, 5, 5)[:, 1:4, 1:4].reshape(4, 9) @ layer.transform_3.T
     torch.testing.assert_close(layer.active_weight(4, 3).reshape(4, 9), three)
+
+
+def test_kernels_of_all_filters_and_channels_go_through_one_transform() -> None:
+    layer, x = ElasticKernelConv2d(6, 8, (3, 5)), torch.randn(2, 4, 7, 6)
+    with torch.no_grad():
+        layer.transform_3.copy_(torch.randn(9, 9))
+    centre = layer.weight[:5, :4, 1:4, 1:4].flatten(2)
+    weight = torch.einsum("ts,ocs->oct", layer.transform_3, centre).reshape(5, 4, 3, 3)
+    torch.testing.assert_close(layer(x, 5, 3, Run()), F.conv2d(x, weight, padding=1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(layer(x, 5, 5, Run()), F.conv2d(x, layer.weight[:5, :4], padding=2))
 
 
 def test_kernel_that_is_no_choice_is_refused() -> None:
