@@ -1,11 +1,12 @@
 """Inverted residual blocks (MobileNetV2, Sandler et al. 2018)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
 from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
-from nas.space.arch import Block, Stage
+from nas.space.arch import Block, OptionValue, Stage
+from nas.space.stages import BlockSpec
 
 
 class MBConv(nn.Module):
@@ -13,9 +14,7 @@ class MBConv(nn.Module):
 
     Args:
         in_width, out_width: the largest widths.
-        stride: of the depthwise convolution.
-        kernels, expansions: the choices of this block.
-        residual: whether the input is added; it depends on the block's position alone.
+        stride, residual, choices, options: see `BlockType`; the depthwise convolution has the stride.
     """
 
     def __init__(
@@ -24,16 +23,16 @@ class MBConv(nn.Module):
         out_width: int,
         *,
         stride: int,
-        kernels: Sequence[int],
-        expansions: Sequence[int],
         residual: bool,
+        choices: BlockSpec,
+        options: Mapping[str, Sequence[OptionValue]],
     ) -> None:
         super().__init__()
-        hidden = in_width * max(expansions)
+        hidden = in_width * max(choices.expansions)
         self.residual = residual
         self.expand = ElasticConv2d(in_width, hidden, 1, bias=False)
         self.expand_norm = ElasticBatchNorm2d(hidden)
-        self.depthwise = ElasticDepthwiseConv2d(hidden, kernels, stride=stride)
+        self.depthwise = ElasticDepthwiseConv2d(hidden, choices.kernels, stride=stride)
         self.depthwise_norm = ElasticBatchNorm2d(hidden)
         self.project = ElasticConv2d(hidden, out_width, 1, bias=False)
         self.project_norm = ElasticBatchNorm2d(out_width)
@@ -44,5 +43,10 @@ class MBConv(nn.Module):
         hidden = activate(self.expand_norm(hidden, run), stage.activation)
         hidden = self.depthwise(hidden, block.kernel, run)
         hidden = activate(self.depthwise_norm(hidden, run), stage.activation)
+        hidden = self.attend(hidden, stage, run)
         out: Tensor = self.project_norm(self.project(hidden, stage.width, run), run)
         return x + out if self.residual else out
+
+    def attend(self, hidden: Tensor, stage: Stage, run: Run) -> Tensor:
+        """What kin of this block do with the hidden channels before these are projected."""
+        return hidden

@@ -1,6 +1,6 @@
 """Stages that are a run of equal blocks, one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol
@@ -8,12 +8,21 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from nas.layers import Run
-from nas.space.arch import Stage
-from nas.space.stages import StageSpec
+from nas.space.arch import OptionValue, Stage
+from nas.space.stages import BlockSpec, StageSpec
 
 
 class BlockType(Protocol):
-    """What builds one block of a run at its largest widths; see `MBConv`."""
+    """What builds one block of a run at its largest widths.
+
+    Args:
+        in_width, out_width: the largest widths.
+        stride: in both directions.
+        residual: whether the block is not the first of its stage: what comes in has the width and the size of
+            what goes out, and is passed on beside the layers.
+        choices: of this block's kernel and expansion.
+        options: the choices of the stage's options.
+    """
 
     def __call__(
         self,
@@ -21,9 +30,9 @@ class BlockType(Protocol):
         out_width: int,
         *,
         stride: int,
-        kernels: Sequence[int],
-        expansions: Sequence[int],
         residual: bool,
+        choices: BlockSpec,
+        options: Mapping[str, Sequence[OptionValue]],
     ) -> Any: ...
 
 
@@ -43,9 +52,9 @@ class BlockRun(nn.ModuleList):
                 in_width if position == 0 else width,
                 width,
                 stride=spec.stride if position == 0 else 1,
-                kernels=choices.kernels,
-                expansions=choices.expansions,
                 residual=position > 0,
+                choices=choices,
+                options=spec.options,
             )
             for position, choices in enumerate(spec.blocks)
         )

@@ -1,13 +1,14 @@
 """Shuffle units (ShuffleNetV2, Ma et al. 2018)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
-from nas.space.arch import Block, Stage
+from nas.space.arch import Block, OptionValue, Stage
 from nas.space.fields import CHANNEL_MULTIPLE
+from nas.space.stages import BlockSpec
 
 HALF = CHANNEL_MULTIPLE // 2
 
@@ -21,10 +22,7 @@ class ShuffleUnit(nn.Module):
 
     Args:
         in_width, out_width: the largest widths.
-        stride: of the depthwise convolutions.
-        kernels: the choices of this block.
-        expansions: not used.
-        residual: whether half of the input passes; it depends on the block's position alone.
+        stride, residual, choices, options: see `BlockType`; a residual unit passes half of its input.
     """
 
     def __init__(
@@ -33,12 +31,12 @@ class ShuffleUnit(nn.Module):
         out_width: int,
         *,
         stride: int,
-        kernels: Sequence[int],
-        expansions: Sequence[int],
         residual: bool,
+        choices: BlockSpec,
+        options: Mapping[str, Sequence[OptionValue]],
     ) -> None:
         super().__init__()
-        half = out_width // 2
+        half, kernels = out_width // 2, choices.kernels
         self.shortcut = None if residual else _Separable(in_width, half, kernels, stride=stride)
         self.reduce = ElasticConv2d(half if residual else in_width, half, 1, bias=False)
         self.reduce_norm = ElasticBatchNorm2d(half)
