@@ -63,6 +63,10 @@ class Stage:
     def depth(self) -> int:
         return len(self.blocks)
 
+    def option(self, name: str) -> OptionValue:
+        """The value of one option. Raises KeyError where the stage has no such option."""
+        return dict(self.options)[name]
+
 
 @dataclass(frozen=True)
 class Neck:

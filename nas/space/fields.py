@@ -14,6 +14,8 @@ from nas.space.strides import STEM_STRIDES
 BLOCK_OPTIONS: Mapping[str, Mapping[str, type]] = MappingProxyType(
     {
         "mbconv": {},
+        "mbv3": {"squeeze_excite": bool},
+        "fused_mbconv": {},
         "shuffle": {},
         "cspnext": {"attention": bool, "residual": bool, "spp": bool},
         "cspdark": {"residual": bool, "spp": bool},

@@ -7,7 +7,9 @@ from types import MappingProxyType
 from torch import nn
 
 from nas.models.blocks.csp import CSPNeXtBlock, CSPStage, DarknetBlock
+from nas.models.blocks.fused_mbconv import FusedMBConv
 from nas.models.blocks.mbconv import MBConv
+from nas.models.blocks.mbv3 import MobileNetV3Block
 from nas.models.blocks.run import BlockRun
 from nas.models.blocks.shuffle import ShuffleUnit
 from nas.space.stages import StageSpec
@@ -15,6 +17,8 @@ from nas.space.stages import StageSpec
 STAGES: Mapping[str, Callable[[int, StageSpec], nn.Module]] = MappingProxyType(
     {
         "mbconv": partial(BlockRun, MBConv),
+        "mbv3": partial(BlockRun, MobileNetV3Block),
+        "fused_mbconv": partial(BlockRun, FusedMBConv),
         "shuffle": partial(BlockRun, ShuffleUnit),
         "cspnext": partial(CSPStage, CSPNeXtBlock),
         "cspdark": partial(CSPStage, DarknetBlock),
@@ -25,4 +29,14 @@ STAGES: Mapping[str, Callable[[int, StageSpec], nn.Module]] = MappingProxyType(
 The module is called as `module(x, stage, run)`.
 """
 
-__all__ = ["STAGES", "BlockRun", "CSPNeXtBlock", "CSPStage", "DarknetBlock", "MBConv", "ShuffleUnit"]
+__all__ = [
+    "STAGES",
+    "BlockRun",
+    "CSPNeXtBlock",
+    "CSPStage",
+    "DarknetBlock",
+    "FusedMBConv",
+    "MBConv",
+    "MobileNetV3Block",
+    "ShuffleUnit",
+]

@@ -1,0 +1,75 @@
+"""MobileNetV3 blocks (Howard et al. 2019): inverted residuals with squeeze-and-excitation."""
+
+from collections.abc import Mapping, Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.layers import ElasticConv2d, Run
+from nas.models.blocks.mbconv import MBConv
+from nas.space.arch import OptionValue, Stage
+from nas.space.fields import CHANNEL_MULTIPLE
+from nas.space.stages import BlockSpec
+
+REDUCTION = 4
+
+
+class MobileNetV3Block(MBConv):
+    """`MBConv` whose hidden channels are weighted, where the option `squeeze_excite` says so.
+
+    MobileNetV3's activation is ReLU in the first stages and hard swish in the last: it is the stage's.
+
+    Args:
+        in_width, out_width, stride, residual, choices, options: as `MBConv` has them.
+    """
+
+    def __init__(
+        self,
+        in_width: int,
+        out_width: int,
+        *,
+        stride: int,
+        residual: bool,
+        choices: BlockSpec,
+        options: Mapping[str, Sequence[OptionValue]],
+    ) -> None:
+        super().__init__(
+            in_width, out_width, stride=stride, residual=residual, choices=choices, options=options
+        )
+        hidden = in_width * max(choices.expansions)
+        self.excite = SqueezeExcite(hidden) if True in options["squeeze_excite"] else None
+
+    def attend(self, hidden: Tensor, stage: Stage, run: Run) -> Tensor:
+        if not stage.option("squeeze_excite"):
+            return hidden
+        assert self.excite is not None
+        weighted: Tensor = self.excite(hidden, run)
+        return weighted
+
+
+class SqueezeExcite(nn.Module):
+    """Every channel times a gate that sees the means of all channels (Hu et al. 2018).
+
+    The gate is a hard sigmoid (MobileNetV3); ReLU stands between the two layers whatever the activation.
+
+    Args:
+        channels: the largest number.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.reduce = ElasticConv2d(channels, squeezed(channels), 1)
+        self.expand = ElasticConv2d(squeezed(channels), channels, 1)
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        """[B, C, H, W] -> the same shape."""
+        channels = x.shape[1]
+        hidden = F.relu(self.reduce(F.adaptive_avg_pool2d(x, 1), squeezed(channels), run), inplace=True)
+        return x * F.hardsigmoid(self.expand(hidden, channels, run), inplace=True)
+
+
+def squeezed(channels: int) -> int:
+    """A quarter, to the nearest multiple of 8 (halves up) that is no tenth less: MobileNet's rounding."""
+    exact = channels / REDUCTION
+    rounded = max(CHANNEL_MULTIPLE, int(exact + CHANNEL_MULTIPLE / 2) // CHANNEL_MULTIPLE * CHANNEL_MULTIPLE)
+    return rounded if rounded >= 0.9 * exact else rounded + CHANNEL_MULTIPLE
