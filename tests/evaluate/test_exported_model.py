@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from head_samples import small_arch
+from head_samples import SHIPPED_HEADS, small_arch
 
 from nas.evaluate.torch_model import TorchModel
 from nas.graph import export_onnx
 from nas.models import PoseNet, calibrate, transfer
 from nas.runtime import OnnxModel, PosePipeline
-from nas.space.heads import head_names
 
 
-@pytest.fixture(scope="module", params=head_names())
+@pytest.fixture(scope="module", params=SHIPPED_HEADS)
 def models(request, tmp_path_factory):
     arch = small_arch(request.param)
     torch.manual_seed(0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from head_samples import small_arch
+from head_samples import SHIPPED_HEADS, small_arch
 
 from nas.codecs import codec_of
 from nas.codecs.normalise import normalise
@@ -12,7 +12,7 @@ from nas.models import PoseNet, StatisticsMissingError, calibrate, transfer
 from nas.space.heads import head_names, head_spec
 
 
-@pytest.fixture(scope="module", params=head_names())
+@pytest.fixture(scope="module", params=SHIPPED_HEADS)
 def net(request):
     torch.manual_seed(0)
     arch = small_arch(request.param)
