@@ -23,6 +23,7 @@ class SampleRequest:
         head: the head whose targets are wanted; None for none.
         strides: input px per cell of the maps of that head's neck, coarsest first.
         augment: whether the data set's augmentation applies.
+        late: whether it is that of the last part of training, where the data set has one.
         replace: whether another sample takes the place of one that cannot be read (else a UserError).
     """
 
@@ -32,6 +33,7 @@ class SampleRequest:
     head: Head | None = None
     strides: tuple[int, ...] = (4,)
     augment: bool = True
+    late: bool = False
     replace: bool = True
 
 

@@ -33,6 +33,22 @@ class SourceConfig(StrictModel):
     complete: bool = True
 
 
+class LateAugmentConfig(StrictModel):
+    """Another augmentation for the last part of training, nearer to real images (as RTMPose and YOLOX have).
+
+    Args:
+        after: the share of the steps after which it holds.
+        augment: a preset's name, or a mapping of its fields.
+    """
+
+    after: float = Field(ge=0, le=1)
+    augment: AugmentConfig
+
+    def first_step(self, steps: int) -> int:
+        """The first step (0-based) of so many that it holds for."""
+        return round(self.after * steps)
+
+
 class DataConfig(StrictModel):
     """What is trained and validated on. Paths start from `root`, `root` from the current folder.
 
@@ -41,6 +57,7 @@ class DataConfig(StrictModel):
         train: sets that are trained on together.
         val: sets that are validated on.
         augment: a preset's name, or a mapping of its fields.
+        late_augment: what holds instead in the last part of training, and of fine-tuning; null for no change.
         padding: sides of a person crop relative to the person's box.
         cache_mib: memory for decoded images, in MiB; 0 for none, null for half of what is available.
         workers: processes that prepare samples; null for all cores but one.
@@ -51,6 +68,7 @@ class DataConfig(StrictModel):
     train: Annotated[tuple[SourceConfig, ...], AsTuple, Field(min_length=1)]
     val: Annotated[tuple[SourceConfig, ...], AsTuple] = ()
     augment: AugmentConfig = AugmentConfig.model_validate("weak")
+    late_augment: LateAugmentConfig | None = None
     padding: float = Field(default=1.25, gt=0)
     cache_mib: Annotated[int, Field(ge=0)] | None = None
     workers: Annotated[int, Field(ge=0)] | None = None
@@ -82,6 +100,7 @@ class DataConfig(StrictModel):
             sources,
             task=task,
             augment=self.augment,
+            late_augment=None if self.late_augment is None else self.late_augment.augment,
             weights=[source.weight for source in self.train],
             largest=largest,
             cache_mib=self.cache_mib,

@@ -55,6 +55,7 @@ class KeypointDataset(Dataset[Sample]):
         sources: the annotated sets.
         task: "image" or "crop".
         augment: how requests with `augment` vary.
+        late_augment: how those vary that are `late` as well; None for no difference.
         weights: how often each source is drawn, relative to its size; None for all alike.
         largest: the largest resolution (h, w) that will be asked for: images are kept no larger than that
             takes; None keeps them as they are.
@@ -72,6 +73,7 @@ class KeypointDataset(Dataset[Sample]):
         *,
         task: Task,
         augment: AugmentConfig = NO_AUGMENT,
+        late_augment: AugmentConfig | None = None,
         weights: Sequence[float] | None = None,
         largest: tuple[int, int] | None = None,
         cache_mib: int | None = 0,
@@ -81,6 +83,7 @@ class KeypointDataset(Dataset[Sample]):
         self.sources = tuple(sources)
         self.task = task
         self.augment = augment
+        self.late_augment = augment if late_augment is None else late_augment
         self.padding = padding
         self.skeleton = _common_skeleton(self.sources)
         self._flip_index = np.array(self.skeleton.flip_index)
@@ -157,7 +160,8 @@ class KeypointDataset(Dataset[Sample]):
         """Warp the requested sample, or what replaces it, into `out` [H, W, 3]."""
         rng = np.random.default_rng(request.seed)
         index, failures = request.index, tuple[str, ...]()
-        variation = draw_variation(self.augment, rng) if request.augment else UNCHANGED
+        augment = self.late_augment if request.late else self.augment
+        variation = draw_variation(augment, rng) if request.augment else UNCHANGED
         for _ in range(ATTEMPTS):
             place = self._place(index)
             position = int(self._first_image[place.source]) + place.image
@@ -229,7 +233,8 @@ class KeypointDataset(Dataset[Sample]):
                 people = source.people
                 extents = self.padding * people.bbox[people.labelled][:, [3, 2]]
                 np.maximum.at(needed, first + people.image[people.labelled], (target / extents).min(1))
-        return np.where(needed > 0, np.minimum(1, needed * self.augment.largest_zoom), 1)
+        zoom = max(self.augment.largest_zoom, self.late_augment.largest_zoom)
+        return np.where(needed > 0, np.minimum(1, needed * zoom), 1)
 
 
 @lru_cache(maxsize=256)

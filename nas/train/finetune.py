@@ -23,11 +23,19 @@ from nas.train.datasets import RunData, open_data, samples_digest
 from nas.train.faults import memory_for, writing
 from nas.train.launch import launch
 from nas.train.loop import Job, fit
-from nas.train.plan import Planner, SingleDraw
+from nas.train.plan import SingleDraw
 from nas.train.rules import PlainRule
 from nas.train.run_folder import RunFolder, write_json
 from nas.train.scoring import Scorer
-from nas.train.supernet import alone_in, build_feed, load_supernet, on_first_process, open_calibration, place
+from nas.train.supernet import (
+    alone_in,
+    build_feed,
+    build_planner,
+    load_supernet,
+    on_first_process,
+    open_calibration,
+    place,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +130,7 @@ def _finetune(
 
     net = _start(run, config, arch, calibration, fabric, scratch=scratch)
     dataset = data.training_and_search if recipe.search_split else data.training
-    planner = Planner(seed=config.seed, order=dataset.order, batch=recipe.batch, draw=SingleDraw(arch))
+    planner = build_planner(dataset, SingleDraw(arch), recipe, config)
     teacher = _teacher(run, arch, calibration, fabric) if recipe.distillation > 0 else None
     net = place(net, fabric, recipe)
     if recipe.compile:

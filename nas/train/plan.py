@@ -37,12 +37,14 @@ class StepPlan:
         seed: of the run.
         indices: samples of the training set, over all processes.
         archs: the networks to train, of one setting; the first is the teacher of the others.
+        late: whether the samples are augmented as those of the last part of training.
     """
 
     step: int
     seed: int
     indices: tuple[int, ...]
     archs: tuple[Arch, ...]
+    late: bool = False
 
     @property
     def setting(self) -> Setting:
@@ -52,7 +54,7 @@ class StepPlan:
     @cached_property
     def digest(self) -> int:
         """63 bits that change with anything in the plan."""
-        values = [self.step, self.seed, self.indices, [arch.id for arch in self.archs]]
+        values = [self.step, self.seed, self.indices, [arch.id for arch in self.archs], self.late]
         return int.from_bytes(hashlib.sha256(json.dumps(values).encode()).digest()[:8], "big") >> 1
 
     def requests(self, part: int, parts: int) -> list[SampleRequest]:
@@ -66,6 +68,7 @@ class StepPlan:
                 arch.resolution,
                 arch.head,
                 strides=level_strides(arch),
+                late=self.late,
             )
             for position in range(part * size, (part + 1) * size)
         ]
@@ -93,19 +96,25 @@ class Planner:
         order: the training samples.
         batch: samples per step, over all processes.
         draw: the networks of a step.
+        late_from: the first step of the last part of training, which is augmented in another way; None for
+            no such part.
     """
 
-    def __init__(self, *, seed: int, order: Order, batch: int, draw: Draw) -> None:
+    def __init__(
+        self, *, seed: int, order: Order, batch: int, draw: Draw, late_from: int | None = None
+    ) -> None:
         self._seed = seed
         self._order = order
         self._batch = batch
         self._draw = draw
+        self._late_from = late_from
 
     def __call__(self, step: int) -> StepPlan:
         """The plan of a step (0-based)."""
         indices = self._order.indices(step * self._batch, self._batch, seed=self._seed)
         archs = self._draw(np.random.default_rng((self._seed, _ARCHS, step)))
-        return StepPlan(step, self._seed, tuple(indices.tolist()), archs)
+        late = self._late_from is not None and step >= self._late_from
+        return StepPlan(step, self._seed, tuple(indices.tolist()), archs, late=late)
 
 
 class SandwichDraw:

@@ -26,7 +26,7 @@ from nas.train.initialise import initialise
 from nas.train.launch import launch
 from nas.train.lock import sole_process
 from nas.train.loop import Job, fit
-from nas.train.plan import Planner, SandwichDraw, calibration_rng, pool_rng
+from nas.train.plan import Draw, Planner, SandwichDraw, calibration_rng, pool_rng
 from nas.train.pool import ArchPool, Costs
 from nas.train.rules import SandwichRule
 from nas.train.run_folder import RunFolder
@@ -70,12 +70,8 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
         initialise(net, config.init.weights)
     net = place(net, fabric, config)
     pool = draw_pool(config, space)
-    planner = Planner(
-        seed=config.seed,
-        order=data.training.order,
-        batch=config.batch,
-        draw=SandwichDraw(space, random=config.sandwich.random, pool=pool),
-    )
+    draw = SandwichDraw(space, random=config.sandwich.random, pool=pool)
+    planner = build_planner(data.training, draw, config, config)
     score = on_first_process(fabric, partial(_scorer, config, data, run, fabric))
     averaged = fit(
         Job(
@@ -149,6 +145,18 @@ def _costs(config: SupernetConfig, space: SearchSpace) -> Costs:
         return lambda archs: predictor.predict_ms(archs, tracer=tracer).tolist()
     _log.info("random networks are drawn evenly over MACs")
     return lambda archs: [float(tracer(arch).macs) for arch in archs]
+
+
+def build_planner(dataset: KeypointDataset, draw: Draw, recipe: Recipe, config: SupernetConfig) -> Planner:
+    """What every step of a training by this recipe, in a run of that configuration, learns from."""
+    late = config.data.late_augment
+    return Planner(
+        seed=config.seed,
+        order=dataset.order,
+        batch=recipe.batch,
+        draw=draw,
+        late_from=None if late is None else late.first_step(recipe.total_steps(len(dataset.order))),
+    )
 
 
 def build_feed(
