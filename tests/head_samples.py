@@ -7,6 +7,9 @@ TOTAL_STRIDE = 16
 SHIPPED_HEADS = tuple(name for name in head_names() if head_spec(name).module.startswith("nas."))
 """Without those that tests register."""
 
+SHIPPED_HEADS = tuple(name for name in head_names() if head_spec(name).module.startswith("nas."))
+"""Without those that tests register, whose files may be imported before or after this one."""
+
 
 def small_arch(head: str, resolution: tuple[int, int] = (64, 96)) -> Arch:
     """An arch of total stride 16 whose neck ends where the head needs it, at 2 where it does not mind."""

@@ -9,7 +9,7 @@ from nas.codecs import codec_of
 from nas.codecs.normalise import normalise
 from nas.evaluate.torch_model import TorchModel
 from nas.models import PoseNet, StatisticsMissingError, calibrate, transfer
-from nas.space.heads import head_names, head_spec
+from nas.space.heads import head_spec
 
 
 @pytest.fixture(scope="module", params=SHIPPED_HEADS)
