@@ -125,6 +125,10 @@ class Layout:
         self._heads = {name: self._head_layout(f"head.{name}", head) for name, head in spec.heads.items()}
         self._necks = {name: self._neck_layout(f"neck.{name}", neck) for name, neck in spec.necks.items()}
 
+    def neck_of(self, head: str) -> Dimension:
+        """The neck that a head stands on."""
+        return self._heads[head].neck
+
     def build(self, pick: Pick) -> Arch:
         """The arch whose active dimensions have the values that `pick` gives; others are never asked for."""
         resolution = pick(self.resolution)

@@ -110,20 +110,31 @@ class SearchSpace:
         """The exact number of distinct archs."""
         return self._layout.count()
 
-    def smallest(self, *, head: str | None = None, resolution: Resolution | None = None) -> Arch:
-        """The arch of every first choice, head and resolution as given."""
-        return self._layout.build(self._fix(lambda dimension: dimension.choices[0], head, resolution))
+    def smallest(
+        self, *, head: str | None = None, neck: str | None = None, resolution: Resolution | None = None
+    ) -> Arch:
+        """The arch of every first choice; a head, its neck and the resolution as given."""
+        return self._layout.build(self._fix(lambda dimension: dimension.choices[0], head, neck, resolution))
 
-    def largest(self, *, head: str | None = None, resolution: Resolution | None = None) -> Arch:
-        """The arch of every last choice, head and resolution as given."""
-        return self._layout.build(self._fix(lambda dimension: dimension.choices[-1], head, resolution))
+    def largest(
+        self, *, head: str | None = None, neck: str | None = None, resolution: Resolution | None = None
+    ) -> Arch:
+        """The arch of every last choice; a head, its neck and the resolution as given."""
+        return self._layout.build(self._fix(lambda dimension: dimension.choices[-1], head, neck, resolution))
 
     def sample(
-        self, rng: np.random.Generator, *, head: str | None = None, resolution: Resolution | None = None
+        self,
+        rng: np.random.Generator,
+        *,
+        head: str | None = None,
+        neck: str | None = None,
+        resolution: Resolution | None = None,
     ) -> Arch:
-        """An arch whose active dimensions are drawn uniformly, head and resolution as given."""
+        """An arch whose active dimensions are drawn uniformly; a head, its neck, the resolution as given."""
         draws = rng.integers(self._counts).tolist()
-        pick = self._fix(lambda dimension: dimension.choices[draws[dimension.position]], head, resolution)
+        pick = self._fix(
+            lambda dimension: dimension.choices[draws[dimension.position]], head, neck, resolution
+        )
         return self._layout.build(pick)
 
     def sample_within(
@@ -260,11 +271,23 @@ class SearchSpace:
         return {dimension: dimension._indices[value] for dimension, value in self._layout.read(arch)}
 
     def _fix(
-        self, pick: Callable[[Dimension], Choice], head: str | None, resolution: Resolution | None
+        self,
+        pick: Callable[[Dimension], Choice],
+        head: str | None,
+        neck: str | None,
+        resolution: Resolution | None,
     ) -> Callable[[Dimension], Choice]:
-        """`pick`, but head and resolution as given. Raises UserError where the space has no such choice."""
+        """`pick`, but some as given. Raises UserError where the space has no such choice."""
+        given: list[tuple[Dimension, Choice | None]] = [
+            (self._layout.head, head),
+            (self._layout.resolution, resolution),
+        ]
+        if head in self.heads:
+            given.append((self._layout.neck_of(head), neck))
+        elif neck is not None:
+            raise ValueError(f"neck {neck!r}: choose the head that is to stand on it, too")
         fixed: dict[Dimension, Choice] = {}
-        for dimension, value in ((self._layout.head, head), (self._layout.resolution, resolution)):
+        for dimension, value in given:
             if value is None:
                 continue
             if dimension.index(value) is None:

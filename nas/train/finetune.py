@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from nas.train.faults import memory_for, writing
 from nas.train.launch import launch
 from nas.train.loop import Job, fit
 from nas.train.plan import SingleDraw
+from nas.train.pool import setting_of
 from nas.train.rules import PlainRule
 from nas.train.run_folder import RunFolder, write_json
 from nas.train.scoring import Scorer
@@ -188,9 +188,9 @@ def _start(
 def _teacher(
     run: RunFolder, arch: Arch, calibration: CalibrationImages, fabric: Fabric
 ) -> Callable[[Tensor], Outputs]:
-    """The supernet's largest network of the same resolution and head, with averaged weights."""
+    """The supernet's largest network of the same setting, with averaged weights."""
     supernet = load_supernet(run).to(fabric.device)
-    largest = replace(supernet.space.largest(head=arch.head.type, resolution=arch.resolution), head=arch.head)
+    largest = setting_of(arch).largest(supernet.space)
     plain = transfer(supernet, largest, calibration.statistics(supernet, largest, fabric=fabric))
     return lambda images: plain(images)
 

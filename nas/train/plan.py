@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Protocol
 
@@ -48,7 +48,7 @@ class StepPlan:
 
     @property
     def setting(self) -> Setting:
-        """Resolution and head of all networks of the step."""
+        """What all networks of the step share."""
         return setting_of(self.archs[0])
 
     @cached_property
@@ -143,14 +143,10 @@ class SandwichDraw:
             return self._pool.sample(rng, setting)
         if setting is None:
             return self._space.sample(rng)
-        return replace(
-            self._space.sample(rng, head=setting.head.type, resolution=setting.resolution), head=setting.head
-        )
+        return setting.sample(self._space, rng)
 
     def _both_ends(self, setting: Setting) -> tuple[Arch, Arch]:
-        largest = self._space.largest(head=setting.head.type, resolution=setting.resolution)
-        smallest = self._space.smallest(head=setting.head.type, resolution=setting.resolution)
-        return replace(largest, head=setting.head), replace(smallest, head=setting.head)
+        return setting.largest(self._space), setting.smallest(self._space)
 
 
 class SingleDraw:

@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,10 +17,26 @@ Costs = Callable[[Sequence[Arch]], Sequence[float]]
 
 @dataclass(frozen=True)
 class Setting:
-    """What all networks of one step share: they see the same images and the same targets."""
+    """What all networks of one step share: they see the same images and targets, on maps of the same size."""
 
     resolution: tuple[int, int]
     head: Head
+    neck: str
+
+    def smallest(self, space: SearchSpace) -> Arch:
+        """The smallest network of the setting."""
+        found = space.smallest(head=self.head.type, neck=self.neck, resolution=self.resolution)
+        return replace(found, head=self.head)
+
+    def largest(self, space: SearchSpace) -> Arch:
+        """The largest network of the setting."""
+        found = space.largest(head=self.head.type, neck=self.neck, resolution=self.resolution)
+        return replace(found, head=self.head)
+
+    def sample(self, space: SearchSpace, rng: np.random.Generator) -> Arch:
+        """A network of the setting, drawn uniformly over choices."""
+        found = space.sample(rng, head=self.head.type, neck=self.neck, resolution=self.resolution)
+        return replace(found, head=self.head)
 
 
 @dataclass(frozen=True)
@@ -71,7 +87,7 @@ class ArchPool:
 
 def setting_of(arch: Arch) -> Setting:
     """The setting that a network is trained in."""
-    return Setting(arch.resolution, arch.head)
+    return Setting(arch.resolution, arch.head, arch.neck.type)
 
 
 def _spread(space: SearchSpace, rng: np.random.Generator, index: int) -> Arch:

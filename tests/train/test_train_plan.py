@@ -1,9 +1,12 @@
 """Plans: the same for everybody, and fair."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from nas.codecs.base import level_strides
 from nas.data import SampleOrder
 from nas.graph.tracer import Tracer
 from nas.space import SearchSpace
@@ -40,16 +43,25 @@ def test_every_sample_comes_once_per_epoch(tiny_space: SearchSpace) -> None:
     assert stream[:10] != stream[10:]
 
 
-def test_networks_of_a_step_share_resolution_and_head(tiny_space: SearchSpace) -> None:
-    plan = planner(tiny_space, pool=macs_pool(tiny_space))
-    for step in range(30):
+@pytest.mark.parametrize("pooled", [True, False])
+def test_networks_of_a_step_share_resolution_head_and_neck(pooled: bool) -> None:
+    """Maps of other strides would need other targets, and a teacher of the same size."""
+    space = SearchSpace.load("any-head-crop")
+    pool = ArchPool.draw(space, pool_rng(0), size=300, bins=2, costs=lambda archs: range(1, 301))
+    plan = planner(space, pool=pool if pooled else None)
+    settings = set()
+    for step in range(60):
         archs = plan(step).archs
         setting = setting_of(archs[0])
         assert {setting_of(arch) for arch in archs} == {setting}
-        assert archs[0] == tiny_space.largest(head=setting.head.type, resolution=setting.resolution)
-        assert archs[1] == tiny_space.smallest(head=setting.head.type, resolution=setting.resolution)
+        assert len({level_strides(arch) for arch in archs}) == 1
+        given = {"head": setting.head.type, "neck": setting.neck, "resolution": setting.resolution}
+        ends = (space.largest(**given), space.smallest(**given))
+        assert archs[:2] == tuple(replace(end, head=setting.head) for end in ends)
         assert len(archs) <= 4
         assert len(set(archs)) == len(archs)
+        settings.add((setting.head.type, setting.neck))
+    assert len(settings) > 7
 
 
 def test_the_pool_is_drawn_from_evenly_over_cost(tiny_space: SearchSpace) -> None:
