@@ -1,4 +1,4 @@
-"""`nas data`: whether a data set is sound, what it holds, and other formats as COCO keypoint files."""
+"""`nas data`: is a data set sound, what does it hold, how is it augmented; other formats as COCO files."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nas.cli.console import ProgressLines, out, print_json, print_table, remark
+from nas.cli.train import SetOption
 from nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def check(
     lines = ProgressLines("images decoded")
     report = check_dataset(data, images, skeleton=_skeleton(skeleton), progress=lines)
     if html is not None:
-        _write(html, check_page(f"Data set {data}", report))
+        _write(html, check_page(f"Data set {data}", report).encode("utf-8", "backslashreplace"))
     if as_json:
         print_json({"data": str(data)} | report.to_json())
     else:
@@ -141,16 +142,41 @@ def convert(
         out.print(f"File names start from {converted.images}", markup=False)
 
 
+@app.command()
+def preview(
+    supernet: Annotated[str, typer.Argument(help="A shipped supernet's name, or a YAML file.")],
+    output: Annotated[Path, typer.Option("--out", help="The picture to write, such as samples.jpg.")],
+    set_: SetOption = None,
+    count: Annotated[int, typer.Option(min=1, help="Samples.")] = 24,
+    columns: Annotated[int, typer.Option(min=1, help="Samples per row.")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="Changes which samples, and how they vary.")] = 0,
+    late: Annotated[bool, typer.Option("--late", help="As in the last part of training.")] = False,
+) -> None:
+    """A picture of augmented training samples with their labels; what the loss leaves out is dark."""
+    import cv2
+
+    from nas.report.preview import preview as draw_preview
+    from nas.train import load_config
+
+    if not cv2.haveImageWriter(output.name):
+        raise UserError(f"--out {output}: expected the name of a picture, such as samples.jpg")
+    config = load_config(supernet, set_ or [])
+    sheet = draw_preview(config, count=count, columns=columns, seed=seed, late=late)
+    _, encoded = cv2.imencode(output.suffix, sheet[..., ::-1])
+    _write(output, encoded.tobytes())
+    out.print(f"Samples: {output}", markup=False)
+
+
 def _skeleton(name: str | None) -> "Skeleton | None":
     from nas.space import Skeleton
 
     return None if name is None else Skeleton.load(name)
 
 
-def _write(path: Path, content: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8", errors="backslashreplace")
+        path.write_bytes(content)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from None
 

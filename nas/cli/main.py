@@ -53,7 +53,7 @@ def _register() -> None:
         ("space", "Search spaces."),
         ("arch", "Single architectures."),
         ("latency", "Milliseconds on this machine: measure, fit, predict."),
-        ("data", "Data sets: check, statistics, other formats."),
+        ("data", "Data sets: check, statistics, augmented samples, other formats."),
     ):
         app.add_typer(import_module(f"nas.cli.{name}").app, name=name, help=help_text)
     for module, names in (

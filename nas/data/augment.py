@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from nas.codecs.affine import BORDER_COLOUR
+from nas.codecs import People
+from nas.data.patches import Patch, Shape, blank, cutout, drop
 from nas.documents import shown
 from nas.space.fields import AsTuple, StrictModel
 
@@ -25,11 +26,13 @@ class AugmentConfig(StrictModel):
     """How much samples vary. Every default is "not at all"; `preset` gives the starting point.
 
     Args:
-        preset: "none", "weak" (small data, short schedules) or "strong" (RTMPose's long first stage).
+        preset: "none", "weak" (small data, short schedules), "strong" (large data, long schedules), or
+            "rtmpose_strong" and "rtmpose_weak", RTMPose's first and last stage.
         scale: the content is enlarged by a factor drawn between these.
         rotation: largest angle in degrees, either way.
         rotated: probability that a sample is rotated at all.
         shift: largest shift, as a fraction of the input's sides.
+        shifted: probability that a sample is shifted at all.
         flip: probability of mirroring.
         part: probability that a crop shows only a part of the person (half-body augmentation that need not
             know which joints make a half).
@@ -37,7 +40,12 @@ class AugmentConfig(StrictModel):
         contrast: largest relative change of contrast.
         saturation: largest relative change of the colours' distance from grey.
         tint: largest relative change of each channel.
-        cutout: probability that a rectangle is painted over.
+        cutout: probability that a patch anywhere in the input is filled with the mean colour.
+        cutout_size: smallest and largest side of that patch, as a fraction of the input's.
+        information_dropping: probability, for each person, that one joint and what surrounds it is blanked.
+        dropping_size: smallest and largest side of that patch, as a fraction of the longer side of the
+            person's box.
+        patch_shape: of both: "rectangle" (a square around a joint), "circle", or "either".
     """
 
     preset: str = "none"
@@ -45,6 +53,7 @@ class AugmentConfig(StrictModel):
     rotation: float = Field(default=0.0, ge=0, le=180)
     rotated: Probability = 0.6
     shift: float = Field(default=0.0, ge=0, le=0.5)
+    shifted: Probability = 1.0
     flip: Probability = 0.0
     part: Probability = 0.0
     brightness: Probability = 0.0
@@ -52,6 +61,10 @@ class AugmentConfig(StrictModel):
     saturation: float = Field(default=0.0, ge=0, le=1)
     tint: float = Field(default=0.0, ge=0, lt=1)
     cutout: Probability = 0.0
+    cutout_size: Annotated[tuple[Probability, Probability], AsTuple] = (0.1, 0.4)
+    information_dropping: Probability = 0.0
+    dropping_size: Annotated[tuple[Probability, Probability], AsTuple] = (0.15, 0.35)
+    patch_shape: Shape = "rectangle"
 
     @model_validator(mode="before")
     @classmethod
@@ -67,11 +80,13 @@ class AugmentConfig(StrictModel):
         return {**PRESETS[name], **data}
 
     @model_validator(mode="after")
-    def _scale_in_order(self) -> Self:
-        if not 0 < self.scale[0] <= self.scale[1]:
-            raise ValueError(
-                f"scale: expected two positive factors, the lower one first, got {list(self.scale)}"
-            )
+    def _ranges_in_order(self) -> Self:
+        for name in ("scale", "cutout_size", "dropping_size"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(
+                    f"{name}: expected two positive numbers, the lower one first, got {[low, high]}"
+                )
         return self
 
     @property
@@ -84,6 +99,16 @@ class AugmentConfig(StrictModel):
         """The strongest enlargement of the content over the unaugmented one."""
         return self.scale[1] * (PART_ZOOM if self.part else 1.0)
 
+
+_RTMPOSE: dict[str, Any] = {
+    "flip": 0.5,
+    "part": 0.3,
+    "brightness": 0.12,
+    "saturation": 0.12,
+    "tint": 0.05,
+    "cutout_size": [0.2, 0.4],
+}
+"""What both stages of RTMPose's training have in common (Jiang et al. 2023)."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -109,6 +134,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tint": 0.15,
         "cutout": 1.0,
     },
+    "rtmpose_strong": {
+        "scale": [0.6, 1.4],
+        "rotation": 80.0,
+        "shift": 0.16,
+        "shifted": 0.3,
+        **_RTMPOSE,
+        "cutout": 1.0,
+    },
+    "rtmpose_weak": {"scale": [0.75, 1.25], "rotation": 60.0, **_RTMPOSE, "cutout": 0.5},
 }
 
 NO_AUGMENT = AugmentConfig()
@@ -118,9 +152,8 @@ NO_AUGMENT = AugmentConfig()
 class Variation:
     """What was drawn for one sample: see `AugmentConfig`, and `nas.codecs.affine.box_affine` for geometry.
 
-    `colour` [3, 4] takes (red, green, blue, 1) to the new colour; `patch` is the painted rectangle, as
-    fractions x, y, width, height of the input; `part_anchor` in 0..1 picks the joint around which a part is
-    shown.
+    `colour` [3, 4] takes (red, green, blue, 1) to the new colour; `patch` is cut out; `part_anchor` in 0..1
+    picks the joint around which a part is shown.
     """
 
     scale: float = 1.0
@@ -129,7 +162,7 @@ class Variation:
     flip: bool = False
     part_anchor: float | None = None
     colour: NDArray[np.float64] | None = None
-    patch: tuple[float, float, float, float] | None = None
+    patch: Patch | None = None
 
 
 UNCHANGED = Variation()
@@ -137,17 +170,17 @@ UNCHANGED = Variation()
 
 def draw_variation(config: AugmentConfig, rng: np.random.Generator) -> Variation:
     """Draw one sample's variation; always consumes the same random numbers, whatever the configuration."""
-    u = rng.random(19).tolist()
+    u = rng.random(21).tolist()
     smallest, largest = config.scale
-    rotated = u[1] < config.rotated
+    rotated, shift = u[1] < config.rotated, config.shift if u[20] < config.shifted else 0.0
     return Variation(
         scale=smallest + (largest - smallest) * u[0],
         rotation=config.rotation * _signed(u[2]) if rotated else 0.0,
-        shift=(config.shift * _signed(u[3]), config.shift * _signed(u[4])),
+        shift=(shift * _signed(u[3]), shift * _signed(u[4])),
         flip=u[5] < config.flip,
         part_anchor=u[7] if u[6] < config.part else None,
         colour=_colour(config, u[8:14]) if config.changes_colour else None,
-        patch=_patch(u[15:19]) if u[14] < config.cutout else None,
+        patch=cutout(config.cutout_size, config.patch_shape, u[15:20]) if u[14] < config.cutout else None,
     )
 
 
@@ -168,20 +201,28 @@ def _colour(config: AugmentConfig, u: list[float]) -> NDArray[np.float64]:
     return np.array(rows)
 
 
-def _patch(u: list[float]) -> tuple[float, float, float, float]:
-    width, height = 0.1 + 0.3 * u[0], 0.1 + 0.3 * u[1]
-    return (1 - width) * u[2], (1 - height) * u[3], width, height
-
-
 def paint(image: NDArray[np.uint8], variation: Variation) -> None:
     """Apply colours and patch to an input [H, W, 3], in place."""
     if variation.colour is not None:
         image[:] = cv2.transform(image, variation.colour)
     if variation.patch is not None:
-        height, width = image.shape[:2]
-        x, y, w, h = variation.patch
-        rows = slice(round(y * height), round((y + h) * height))
-        image[rows, round(x * width) : round((x + w) * width)] = np.array(BORDER_COLOUR, np.uint8)
+        blank(image, variation.patch)
+
+
+def dropped_patches(
+    config: AugmentConfig, people: People, resolution: tuple[int, int], rng: np.random.Generator
+) -> list[Patch]:
+    """What information dropping hides of the people [P] of an input (h, w): see `nas.data.patches.drop`."""
+    if not config.information_dropping:
+        return []
+    return drop(
+        people,
+        resolution,
+        probability=config.information_dropping,
+        size=config.dropping_size,
+        shape=config.patch_shape,
+        rng=rng,
+    )
 
 
 def part_box(keypoints: NDArray[np.float64], box: NDArray[np.float64], anchor: float) -> NDArray[np.float64]:

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from nas.codecs.affine import BORDER_COLOUR
 from nas.data import NO_AUGMENT, AugmentConfig
-from nas.data.augment import PART_ZOOM, UNCHANGED, Variation, draw_variation, paint, part_box
+from nas.data.augment import PART_ZOOM, UNCHANGED, draw_variation, paint, part_box
 from nas.errors import UserError
 
 STRONG = AugmentConfig.read("strong", "test")
@@ -21,8 +20,11 @@ def test_a_preset_can_be_changed_field_by_field() -> None:
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
-        ("fierce", "unknown preset 'fierce'; known: none, weak, strong"),
+        ("fierce", "unknown preset 'fierce'; known: none, weak, strong, rtmpose_strong, rtmpose_weak"),
         ({"scale": [1.5, 0.5]}, "the lower one first"),
+        ({"cutout_size": [0.0, 0.5]}, "cutout_size: expected two positive numbers"),
+        ({"dropping_size": [0.5, 0.4]}, "dropping_size"),
+        ({"patch_shape": "star"}, "patch_shape"),
         ({"rotate": 3}, "unknown field 'rotate'"),
         ({"flip": 1.5}, "flip"),
     ],
@@ -49,9 +51,31 @@ def test_draws_stay_within_their_bounds_and_use_them() -> None:
     assert all(max(map(abs, v.shift)) <= 0.1 for v in drawn)
     for v in drawn:
         assert v.patch is not None
-        x, y, width, height = v.patch
-        assert min(x, y) >= 0
-        assert max(x + width, y + height) <= 1 + 1e-9
+        assert min(v.patch.x, v.patch.y) >= 0
+        assert max(v.patch.x + v.patch.width, v.patch.y + v.patch.height) <= 1 + 1e-9
+
+
+def test_the_stages_of_rtmpose_have_its_figures() -> None:
+    drawn = {
+        stage: [
+            draw_variation(AugmentConfig.read(stage, "test"), np.random.default_rng(seed))
+            for seed in range(400)
+        ]
+        for stage in ("rtmpose_strong", "rtmpose_weak")
+    }
+    for stage, scale, rotation, cut in (("strong", (0.6, 1.4), 80, 1.0), ("weak", (0.75, 1.25), 60, 0.5)):
+        variations = drawn[f"rtmpose_{stage}"]
+        scales = [v.scale for v in variations]
+        assert min(scales) == pytest.approx(scale[0], abs=0.02)
+        assert max(scales) == pytest.approx(scale[1], abs=0.02)
+        assert max(abs(v.rotation) for v in variations) == pytest.approx(rotation, abs=2)
+        assert np.mean([v.patch is not None for v in variations]) == pytest.approx(cut, abs=0.07)
+        sides = [side for v in variations if v.patch for side in (v.patch.width, v.patch.height)]
+        assert 0.2 <= min(sides) < max(sides) <= 0.4
+        assert 0.2 < np.mean([v.part_anchor is not None for v in variations]) < 0.4
+    moved = [v.shift != (0, 0) for v in drawn["rtmpose_strong"]]
+    assert 0.22 < np.mean(moved) < 0.38
+    assert all(v.shift == (0, 0) for v in drawn["rtmpose_weak"])
 
 
 def test_colours_change_about_grey() -> None:
@@ -75,13 +99,6 @@ def test_no_saturation_is_grey_and_brightness_is_added() -> None:
     assert lifted is not None
     np.testing.assert_allclose(lifted[:, :3], np.eye(3), atol=1e-12)
     assert np.ptp(lifted[:, 3]) == 0 != lifted[0, 3]
-
-
-def test_a_patch_is_painted_in_the_border_colour() -> None:
-    image = np.zeros((40, 20, 3), np.uint8)
-    paint(image, Variation(patch=(0.25, 0.5, 0.5, 0.25)))
-    assert (image[20:30, 5:15] == np.array(BORDER_COLOUR, np.uint8)).all()
-    assert image.any(2).sum() == 100
 
 
 def test_a_part_holds_the_anchor_and_half_of_the_joints() -> None:

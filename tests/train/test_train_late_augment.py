@@ -144,7 +144,7 @@ def test_images_are_kept_large_enough_for_both_parts(make_config: RecipeMaker) -
 
     def kept(**augment: AugmentConfig) -> float:
         dataset = KeypointDataset(sources, task="crop", largest=(12, 12), **augment)
-        return dataset._store.scale(0)[0]
+        return dataset._photographs._store.scale(0)[0]
 
     assert kept() < kept(augment=zoomed) == kept(late_augment=zoomed)
 

@@ -1,0 +1,191 @@
+"""The samples of several annotated sets, and what of a photograph an input shows."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.codecs import People
+from nas.codecs.affine import (
+    Affine,
+    affine_scale,
+    apply_affine,
+    crop_affine,
+    image_affine,
+    rescale_source,
+    warp_image,
+)
+from nas.data.annotations import Annotations
+from nas.data.augment import Variation, paint, part_box
+from nas.data.batch import SampleId
+from nas.data.images import ImageStore
+from nas.data.regions import loss_mask
+from nas.errors import UserError
+from nas.space.heads import Task
+from nas.space.skeleton import Skeleton
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A sample's source, image position and, for a crop, row of the person."""
+
+    source: int
+    image: int
+    person: int | None
+
+
+class Photographs:
+    """Samples by index: the images with labelled people, or these people.
+
+    Args:
+        sources: the annotated sets, of one skeleton.
+        task: "image" or "crop".
+        padding: how much of the surroundings a crop shows: its sides relative to the person's box.
+        empty: with task "image", also have the images without labelled people.
+        largest: the largest input (h, w): images are kept no larger than that takes; None keeps them as they
+            are.
+        zoom: the strongest enlargement over the whole image or crop.
+        cache_mib: see `ImageStore`.
+
+    Raises:
+        UserError: a source has no image folder, or the sources' skeletons differ.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Annotations],
+        *,
+        task: Task,
+        padding: float,
+        empty: bool,
+        largest: tuple[int, int] | None,
+        zoom: float,
+        cache_mib: int | None,
+    ) -> None:
+        self.sources = tuple(sources)
+        self.skeleton = _common_skeleton(self.sources)
+        self._task = task
+        self._padding = padding
+        self._flip_index = np.array(self.skeleton.flip_index)
+        table = [_sample_table(source, task, empty=empty) for source in self.sources]
+        self.counts = [len(part) for part in table]
+        self._ends = np.cumsum(self.counts).tolist()
+        self._table = np.concatenate(table)
+        self._first_image = np.cumsum([0, *(len(source.images) for source in self.sources)])
+        self._store = ImageStore(
+            [source.image_path(image) for source in self.sources for image in range(len(source.images))],
+            np.array([image.size for source in self.sources for image in source.images], np.int64),
+            self._shrink(largest, zoom),
+            budget_mib=cache_mib,
+        )
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def place(self, index: int) -> Place:
+        """Where a sample lies."""
+        source = bisect_right(self._ends, index)
+        row = int(self._table[index])
+        if self._task == "image":
+            return Place(source, row, None)
+        return Place(source, int(self.sources[source].people.image[row]), row)
+
+    def sample_id(self, place: Place) -> SampleId:
+        """What the set calls it."""
+        source = self.sources[place.source]
+        person = None if place.person is None else int(source.people.ids[place.person])
+        return SampleId(place.source, source.images[place.image].id, person)
+
+    def show(self, place: Place, variation: Variation, out: NDArray[np.uint8]) -> tuple[People, Affine]:
+        """Warp a sample into `out` [H, W, 3]; its people there, and the affine from image px to input px.
+
+        Raises:
+            UnreadableImageError: the image cannot be read.
+        """
+        position = int(self._first_image[place.source]) + place.image
+        photograph = self._store.read(position)
+        resolution = (out.shape[0], out.shape[1])
+        affine = self._affine(place, resolution, variation)
+        out[:] = warp_image(photograph, rescale_source(affine, self._store.scale(position)), resolution)
+        paint(out, variation)
+        return self._people(place, affine, resolution, flip=variation.flip), affine
+
+    def _affine(self, place: Place, resolution: tuple[int, int], variation: Variation) -> Affine:
+        geometry: dict[str, Any] = {
+            "scale": variation.scale,
+            "rotation": variation.rotation,
+            "flip": variation.flip,
+            "shift": variation.shift,
+        }
+        source = self.sources[place.source]
+        if place.person is None:
+            return image_affine(source.images[place.image].size, resolution, **geometry)
+        box = source.people.boxes[place.person]
+        if variation.part_anchor is not None:
+            box = part_box(source.people.keypoints[place.person], box, variation.part_anchor)
+        return crop_affine(box, resolution, self._padding, **geometry)
+
+    def _people(self, place: Place, affine: Affine, resolution: tuple[int, int], *, flip: bool) -> People:
+        source = self.sources[place.source]
+        mask = None
+        chosen: slice | NDArray[np.int64]
+        if place.person is None:
+            rows = source.people_of(place.image)
+            chosen = rows.start + np.flatnonzero(source.people.labelled[rows])
+            mask = loss_mask(source, place.image, affine, resolution)
+        else:
+            chosen = slice(place.person, place.person + 1)
+        keypoints = apply_affine(source.people.keypoints[chosen], affine)
+        if flip:
+            keypoints = keypoints[:, self._flip_index]
+        areas = source.people.areas[chosen] * affine_scale(affine) ** 2
+        return People(keypoints, areas, _moved_boxes(source.people.boxes[chosen], affine), mask)
+
+    def _shrink(self, largest: tuple[int, int] | None, zoom: float) -> NDArray[np.float64]:
+        """[all images] by which factor each may be shrunk without losing what the largest input shows."""
+        total = int(self._first_image[-1])
+        if largest is None:
+            return np.ones(total)
+        target = np.array(largest)
+        needed = np.zeros(total)
+        for index, source in enumerate(self.sources):
+            first = int(self._first_image[index])
+            if self._task == "image":
+                sizes = np.array([image.size for image in source.images])
+                needed[first : first + len(sizes)] = (target / sizes).min(1)
+            else:
+                people = source.people
+                extents = self._padding * people.bbox[people.labelled][:, [3, 2]]
+                np.maximum.at(needed, first + people.image[people.labelled], (target / extents).min(1))
+        return np.where(needed > 0, np.minimum(1, needed * zoom), 1)
+
+
+def _common_skeleton(sources: Sequence[Annotations]) -> Skeleton:
+    if not sources:
+        raise ValueError("a data set needs at least one source")
+    skeleton = sources[0].skeleton
+    for source in sources:
+        if source.skeleton != skeleton:
+            raise UserError(
+                f"{source.path}: its skeleton {source.skeleton.name} is not {skeleton.name}, "
+                f"that of {sources[0].path}; load both with one skeleton"
+            )
+    return skeleton
+
+
+def _sample_table(source: Annotations, task: Task, *, empty: bool) -> NDArray[np.int64]:
+    """For each sample the image's position, or the person's row."""
+    if task == "crop":
+        return np.flatnonzero(source.people.labelled)
+    return np.arange(len(source.images)) if empty else source.labelled_images
+
+
+def _moved_boxes(boxes: NDArray[np.float64], affine: Affine) -> NDArray[np.float64]:
+    """Boxes [P, 4] around the moved corners of boxes."""
+    linear = affine[:, :2].T
+    middle = (boxes[:, :2] + boxes[:, 2:]) @ (linear / 2) + affine[:, 2]
+    reach = (boxes[:, 2:] - boxes[:, :2]) @ (np.abs(linear) / 2)
+    return np.concatenate([middle - reach, middle + reach], axis=1)
