@@ -1,4 +1,4 @@
-"""Augmentation: what is drawn for a sample, and how the drawn colours and patches are applied."""
+"""Augmentation: what is drawn for a sample, and how the drawn colours are applied."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from nas.codecs import People
-from nas.data.patches import Patch, Shape, blank, cutout, drop
+from nas.data.mosaic import largest_tile
+from nas.data.patches import Patch, Shape, cutout, drop
 from nas.documents import shown
 from nas.space.fields import AsTuple, StrictModel
 
@@ -19,6 +20,7 @@ PART_ZOOM = 2.0
 LUMA = (0.299, 0.587, 0.114)
 """Share of red, green and blue in brightness (ITU-R BT.601)."""
 
+MosaicSide = Annotated[int, Field(ge=2, le=4)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -45,7 +47,9 @@ class AugmentConfig(StrictModel):
         information_dropping: probability, for each person, that one joint and what surrounds it is blanked.
         dropping_size: smallest and largest side of that patch, as a fraction of the longer side of the
             person's box.
-        patch_shape: of both: "rectangle" (a square around a joint), "circle", or "either".
+        mosaic: probability that an input is put together from several samples (whole images only).
+        mosaic_sides: tiles along each side of such an input, one of these numbers, drawn evenly.
+        patch_shape: of cut-outs and dropping: "rectangle" (a square around a joint), "circle", or "either".
     """
 
     preset: str = "none"
@@ -65,6 +69,8 @@ class AugmentConfig(StrictModel):
     information_dropping: Probability = 0.0
     dropping_size: Annotated[tuple[Probability, Probability], AsTuple] = (0.15, 0.35)
     patch_shape: Shape = "rectangle"
+    mosaic: Probability = 0.0
+    mosaic_sides: Annotated[tuple[MosaicSide, ...], AsTuple, Field(min_length=1)] = (2,)
 
     @model_validator(mode="before")
     @classmethod
@@ -93,6 +99,11 @@ class AugmentConfig(StrictModel):
     def changes_colour(self) -> bool:
         """Whether any colour change can be drawn."""
         return bool(self.brightness or self.contrast or self.saturation or self.tint)
+
+    @property
+    def largest_tile(self) -> float:
+        """The longest side of a mosaic's tile, as a fraction of the input's; 0 without mosaics."""
+        return max(map(largest_tile, self.mosaic_sides)) if self.mosaic else 0.0
 
     @property
     def largest_zoom(self) -> float:
@@ -153,7 +164,8 @@ class Variation:
     """What was drawn for one sample: see `AugmentConfig`, and `nas.codecs.affine.box_affine` for geometry.
 
     `colour` [3, 4] takes (red, green, blue, 1) to the new colour; `patch` is cut out; `part_anchor` in 0..1
-    picks the joint around which a part is shown.
+    picks the joint around which a part is shown. `mosaic` is the number of tiles along each side of the
+    input, 1 for no mosaic. `cover` in 0..1 enlarges a tile's sample: 0 shows all of it, 1 leaves no margin.
     """
 
     scale: float = 1.0
@@ -163,6 +175,8 @@ class Variation:
     part_anchor: float | None = None
     colour: NDArray[np.float64] | None = None
     patch: Patch | None = None
+    mosaic: int = 1
+    cover: float | None = None
 
 
 UNCHANGED = Variation()
@@ -170,7 +184,7 @@ UNCHANGED = Variation()
 
 def draw_variation(config: AugmentConfig, rng: np.random.Generator) -> Variation:
     """Draw one sample's variation; always consumes the same random numbers, whatever the configuration."""
-    u = rng.random(21).tolist()
+    u = rng.random(23).tolist()
     smallest, largest = config.scale
     rotated, shift = u[1] < config.rotated, config.shift if u[20] < config.shifted else 0.0
     return Variation(
@@ -181,6 +195,7 @@ def draw_variation(config: AugmentConfig, rng: np.random.Generator) -> Variation
         part_anchor=u[7] if u[6] < config.part else None,
         colour=_colour(config, u[8:14]) if config.changes_colour else None,
         patch=cutout(config.cutout_size, config.patch_shape, u[15:20]) if u[14] < config.cutout else None,
+        mosaic=config.mosaic_sides[int(u[22] * len(config.mosaic_sides))] if u[21] < config.mosaic else 1,
     )
 
 
@@ -201,12 +216,10 @@ def _colour(config: AugmentConfig, u: list[float]) -> NDArray[np.float64]:
     return np.array(rows)
 
 
-def paint(image: NDArray[np.uint8], variation: Variation) -> None:
-    """Apply colours and patch to an input [H, W, 3], in place."""
+def change_colours(image: NDArray[np.uint8], variation: Variation) -> None:
+    """Apply the colour change to an input [H, W, 3], in place."""
     if variation.colour is not None:
         image[:] = cv2.transform(image, variation.colour)
-    if variation.patch is not None:
-        blank(image, variation.patch)
 
 
 def dropped_patches(

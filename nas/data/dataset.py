@@ -1,7 +1,7 @@
 """Annotated photographs as network inputs and training targets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,6 +15,7 @@ from nas.data.annotations import Annotations
 from nas.data.augment import NO_AUGMENT, UNCHANGED, AugmentConfig, Variation, draw_variation, dropped_patches
 from nas.data.batch import Batch, Sample, SampleId, SampleRequest
 from nas.data.images import UnreadableImageError
+from nas.data.mosaic import compose, draw_tiles
 from nas.data.order import SampleOrder
 from nas.data.patches import blank
 from nas.data.photographs import Photographs, Place
@@ -74,13 +75,17 @@ class KeypointDataset(Dataset[Sample]):
         self.task = task
         self.augment = augment
         self.late_augment = augment if late_augment is None else late_augment
+        parts = (self.augment, self.late_augment)
+        if task == "crop" and any(part.mosaic for part in parts):
+            raise UserError("data.augment.mosaic: only whole images can be put together, not crops of people")
         self._photographs = Photographs(
             sources,
             task=task,
             padding=padding,
             empty=empty,
             largest=largest,
-            zoom=max(self.augment.largest_zoom, self.late_augment.largest_zoom),
+            zoom=max(part.largest_zoom for part in parts),
+            tile=max(part.largest_tile for part in parts),
             cache_mib=cache_mib,
         )
         self.sources = self._photographs.sources
@@ -148,23 +153,65 @@ class KeypointDataset(Dataset[Sample]):
         """Warp the requested sample, or what replaces it, into `out` [H, W, 3]."""
         rng = np.random.default_rng(request.seed)
         if not request.augment:
-            return self._show(request, UNCHANGED, out, rng)
+            return self._show(request.index, UNCHANGED, out, rng, replace=request.replace)
         augment = self.late_augment if request.late else self.augment
-        shown = self._show(request, draw_variation(augment, rng), out, rng)
+        variation = draw_variation(augment, rng)
+        if variation.mosaic > 1:
+            shown = self._mosaic(request, variation.mosaic, augment, out, rng)
+        else:
+            shown = self._show(request.index, variation, out, rng, replace=request.replace)
+        if variation.patch is not None:
+            blank(out, variation.patch)
         for patch in dropped_patches(augment, shown.people, request.resolution, rng):
             blank(out, patch)
         return shown
 
-    def _show(
-        self, request: SampleRequest, variation: Variation, out: NDArray[np.uint8], rng: np.random.Generator
+    def _mosaic(
+        self,
+        request: SampleRequest,
+        side: int,
+        augment: AugmentConfig,
+        out: NDArray[np.uint8],
+        rng: np.random.Generator,
     ) -> _Shown:
-        index, failures = request.index, tuple[str, ...]()
+        """Fill `out` [H, W, 3] with the requested sample and others, each varied by itself.
+
+        Place and affine are those of the requested one.
+        """
+        tiles = draw_tiles(request.resolution, side, rng)
+        indices = self.order.draw(len(tiles), rng)
+        own = int(rng.integers(len(tiles)))
+        indices[own] = request.index
+        parts = []
+        for tile, index in zip(tiles, indices.tolist(), strict=True):
+            variation = replace(draw_variation(augment, rng), cover=float(rng.random()))
+            parts.append(self._show(index, variation, tile.of(out), rng, replace=request.replace))
+        affine = parts[own].affine.copy()
+        affine[:, 2] += tiles[own].left, tiles[own].top
+        people = compose(
+            [(tile, part.people) for tile, part in zip(tiles, parts, strict=True)], request.resolution
+        )
+        return _Shown(
+            parts[own].place, people, affine, tuple(line for part in parts for line in part.failures)
+        )
+
+    def _show(
+        self,
+        index: int,
+        variation: Variation,
+        out: NDArray[np.uint8],
+        rng: np.random.Generator,
+        *,
+        replace: bool,
+    ) -> _Shown:
+        """Warp a sample, or what replaces it, into `out` [H, W, 3]."""
+        failures = tuple[str, ...]()
         for _ in range(ATTEMPTS):
             place = self._photographs.place(index)
             try:
                 people, affine = self._photographs.show(place, variation, out)
             except UnreadableImageError as error:
-                if not request.replace:
+                if not replace:
                     raise UserError(f"{error}; restore the image or take it out of the annotations") from None
                 failures = (*failures, str(error))
                 index = int(rng.integers(len(self)))

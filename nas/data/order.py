@@ -9,26 +9,46 @@ from numpy.typing import NDArray
 class SampleOrder:
     """An endless, shuffled stream over the samples of several sources.
 
-    In one epoch every sample of a source of weight w comes w times: the whole part of w for certain, one more
-    time for a random share of its samples that is the rest. All weights 1 is a plain shuffle.
+    In one epoch a sample of frequency f comes f times: the whole part of f for certain, and one more time
+    with the rest's probability. A sample's frequency is its source's weight times its own share. Where all
+    are 1 this is a plain shuffle.
 
     Args:
         counts: samples of each source; their indices follow one another.
         weights: positive weight of each source.
+        shares: [all samples] positive weight of each sample within its source, of mean 1 in each source; None
+            for all alike.
     """
 
-    def __init__(self, counts: Sequence[int], weights: Sequence[float]) -> None:
+    def __init__(
+        self,
+        counts: Sequence[int],
+        weights: Sequence[float],
+        shares: NDArray[np.float64] | None = None,
+    ) -> None:
         if len(counts) != len(weights) or min(weights) <= 0:
             raise ValueError(f"{len(counts)} sources need as many positive weights, got {list(weights)}")
-        self._counts = tuple(counts)
-        self._weights = tuple(weights)
-        self._extra = [round(count * (weight % 1)) for count, weight in zip(counts, weights, strict=True)]
+        if shares is not None and (len(shares) != sum(counts) or not (shares > 0).all()):
+            raise ValueError(f"{sum(counts)} samples need as many positive shares, got {len(shares)}")
+        frequencies = np.repeat(np.asarray(weights, np.float64), counts)
+        if shares is not None:
+            frequencies = frequencies * shares
+        whole = np.floor(frequencies)
+        self._whole = np.repeat(np.arange(len(frequencies)), whole.astype(np.int64))
+        rests = np.split(frequencies - whole, np.cumsum(counts)[:-1])
+        self._rests = list(zip(np.cumsum([0, *counts]).tolist(), rests, strict=False))
+        self._length = len(self._whole) + sum(_whole_number(rest) for rest in rests)
+        self._ends = np.cumsum(frequencies)
         self._recent: dict[tuple[int, int], NDArray[np.int64]] = {}
 
     def __len__(self) -> int:
         """Samples in one epoch."""
-        whole = [count * int(weight) for count, weight in zip(self._counts, self._weights, strict=True)]
-        return sum(whole) + sum(self._extra)
+        return self._length
+
+    def draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Sample indices [count], each drawn by itself, in proportion to the samples' frequencies."""
+        drawn = np.searchsorted(self._ends, rng.random(count) * self._ends[-1], side="right")
+        return np.asarray(np.minimum(drawn, len(self._ends) - 1), np.int64)
 
     def indices(self, start: int, count: int, *, seed: int) -> NDArray[np.int64]:
         """The sample indices [count] at positions start, start + 1, ... of the stream."""
@@ -47,13 +67,23 @@ class SampleOrder:
         if key not in self._recent:
             if len(self._recent) > 1:
                 self._recent.clear()
-            self._recent[key] = self._shuffle(np.random.default_rng(key))
+            rng = np.random.default_rng(key)
+            further = [first + _systematic(rest, rng) for first, rest in self._rests]
+            self._recent[key] = rng.permutation(np.concatenate([self._whole, *further]))
         return self._recent[key]
 
-    def _shuffle(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        parts, first = [], 0
-        for count, weight, extra in zip(self._counts, self._weights, self._extra, strict=True):
-            parts.append(np.tile(np.arange(first, first + count), int(weight)))
-            parts.append(first + rng.permutation(count)[:extra])
-            first += count
-        return rng.permutation(np.concatenate(parts))
+
+def _whole_number(probabilities: NDArray[np.float64]) -> int:
+    return round(float(probabilities.sum()))
+
+
+def _systematic(probabilities: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """As many indices as the probabilities add up to, rounded, each with its probability (Madow 1949)."""
+    count = _whole_number(probabilities)
+    order = rng.permutation(len(probabilities))
+    if not count:
+        return order[:0]
+    ends = np.cumsum(probabilities[order])
+    marks = (rng.random() + np.arange(count)) * ends[-1] / count
+    chosen = np.searchsorted(ends, marks, side="right")
+    return np.asarray(order[np.minimum(chosen, len(order) - 1)], np.int64)

@@ -13,13 +13,14 @@ from nas.codecs.affine import (
     Affine,
     affine_scale,
     apply_affine,
+    box_affine,
     crop_affine,
-    image_affine,
+    image_box,
     rescale_source,
     warp_image,
 )
 from nas.data.annotations import Annotations
-from nas.data.augment import Variation, paint, part_box
+from nas.data.augment import Variation, change_colours, part_box
 from nas.data.batch import SampleId
 from nas.data.images import ImageStore
 from nas.data.regions import loss_mask
@@ -48,6 +49,7 @@ class Photographs:
         largest: the largest input (h, w): images are kept no larger than that takes; None keeps them as they
             are.
         zoom: the strongest enlargement over the whole image or crop.
+        tile: the largest side of a mosaic's tile, as a fraction of the input's; 0 where there are no mosaics.
         cache_mib: see `ImageStore`.
 
     Raises:
@@ -63,6 +65,7 @@ class Photographs:
         empty: bool,
         largest: tuple[int, int] | None,
         zoom: float,
+        tile: float,
         cache_mib: int | None,
     ) -> None:
         self.sources = tuple(sources)
@@ -78,7 +81,7 @@ class Photographs:
         self._store = ImageStore(
             [source.image_path(image) for source in self.sources for image in range(len(source.images))],
             np.array([image.size for source in self.sources for image in source.images], np.int64),
-            self._shrink(largest, zoom),
+            self._shrink(largest, zoom, tile),
             budget_mib=cache_mib,
         )
 
@@ -102,6 +105,8 @@ class Photographs:
     def show(self, place: Place, variation: Variation, out: NDArray[np.uint8]) -> tuple[People, Affine]:
         """Warp a sample into `out` [H, W, 3]; its people there, and the affine from image px to input px.
 
+        Geometry and colours are varied; patches and mosaics are not this class's.
+
         Raises:
             UnreadableImageError: the image cannot be read.
         """
@@ -110,7 +115,7 @@ class Photographs:
         resolution = (out.shape[0], out.shape[1])
         affine = self._affine(place, resolution, variation)
         out[:] = warp_image(photograph, rescale_source(affine, self._store.scale(position)), resolution)
-        paint(out, variation)
+        change_colours(out, variation)
         return self._people(place, affine, resolution, flip=variation.flip), affine
 
     def _affine(self, place: Place, resolution: tuple[int, int], variation: Variation) -> Affine:
@@ -122,11 +127,29 @@ class Photographs:
         }
         source = self.sources[place.source]
         if place.person is None:
-            return image_affine(source.images[place.image].size, resolution, **geometry)
+            box = image_box(source.images[place.image].size)
+            if variation.cover is not None:
+                box = self._tile_box(source, place.image)
+                filled = resolution[::-1] / (box[2:] - box[:2])
+                geometry["scale"] *= float(filled.max() / filled.min()) ** variation.cover
+            return box_affine(box, resolution, **geometry)
         box = source.people.boxes[place.person]
         if variation.part_anchor is not None:
             box = part_box(source.people.keypoints[place.person], box, variation.part_anchor)
         return crop_affine(box, resolution, self._padding, **geometry)
+
+    def _tile_box(self, source: Annotations, image: int) -> NDArray[np.float64]:
+        """What a mosaic's tile shows of an image [4]: all of it, unless people there have no labels.
+
+        Then it is the labelled people and some of what surrounds them.
+        """
+        if source.complete:
+            return image_box(source.images[image].size)
+        rows = source.people_of(image)
+        boxes = source.people.boxes[rows][source.people.labelled[rows]]
+        low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
+        margin = (self._padding - 1) / 2 * (high - low)
+        return np.concatenate([low - margin, high + margin])
 
     def _people(self, place: Place, affine: Affine, resolution: tuple[int, int], *, flip: bool) -> People:
         source = self.sources[place.source]
@@ -144,7 +167,7 @@ class Photographs:
         areas = source.people.areas[chosen] * affine_scale(affine) ** 2
         return People(keypoints, areas, _moved_boxes(source.people.boxes[chosen], affine), mask)
 
-    def _shrink(self, largest: tuple[int, int] | None, zoom: float) -> NDArray[np.float64]:
+    def _shrink(self, largest: tuple[int, int] | None, zoom: float, tile: float) -> NDArray[np.float64]:
         """[all images] by which factor each may be shrunk without losing what the largest input shows."""
         total = int(self._first_image[-1])
         if largest is None:
@@ -156,6 +179,10 @@ class Photographs:
             if self._task == "image":
                 sizes = np.array([image.size for image in source.images])
                 needed[first : first + len(sizes)] = (target / sizes).min(1)
+                if tile:
+                    boxes = np.array([self._tile_box(source, image) for image in source.labelled_images])
+                    covering = tile * (target[::-1] / (boxes[:, 2:] - boxes[:, :2])).max(1)
+                    np.maximum.at(needed, first + source.labelled_images, covering)
             else:
                 people = source.people
                 extents = self._padding * people.bbox[people.labelled][:, [3, 2]]

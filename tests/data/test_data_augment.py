@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nas.data import NO_AUGMENT, AugmentConfig
-from nas.data.augment import PART_ZOOM, UNCHANGED, draw_variation, paint, part_box
+from nas.data.augment import PART_ZOOM, UNCHANGED, change_colours, draw_variation, part_box
 from nas.errors import UserError
 
 STRONG = AugmentConfig.read("strong", "test")
@@ -81,7 +81,7 @@ def test_the_stages_of_rtmpose_have_its_figures() -> None:
 def test_colours_change_about_grey() -> None:
     config = AugmentConfig(contrast=0.5, saturation=1.0, tint=0.2)
     image = np.full((4, 5, 3), 128, np.uint8)
-    paint(image, draw_variation(config, np.random.default_rng(1)))
+    change_colours(image, draw_variation(config, np.random.default_rng(1)))
     np.testing.assert_allclose(image.astype(int), 128, atol=1)
 
 
@@ -93,7 +93,7 @@ def test_no_saturation_is_grey_and_brightness_is_added() -> None:
         if v.colour is not None and abs(v.colour[0, 1] - 0.587) < 0.01
     )
     image = np.random.default_rng(0).integers(0, 256, (6, 6, 3), np.uint8)
-    paint(image, variation)
+    change_colours(image, variation)
     assert np.ptp(image.astype(int), axis=2).max() <= 6
     lifted = draw_variation(AugmentConfig(brightness=0.5), np.random.default_rng(0)).colour
     assert lifted is not None

@@ -1,0 +1,96 @@
+"""Mosaics: several samples side by side in one input, a scene of more people than each of them shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.codecs import People
+
+SPREAD = 0.2
+"""The line between two halves lies up to this far from the middle, as a fraction of the input's side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A rectangle of an input: its first pixels, and those after its last."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def of(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Its part of an input [H, W, ...], as a view."""
+        return image[self.top : self.bottom, self.left : self.right]
+
+
+def draw_tiles(resolution: tuple[int, int], side: int, rng: np.random.Generator) -> list[Tile]:
+    """`side` x `side` tiles that fill an input (h, w), row by row, between lines that are drawn.
+
+    As YOLOv4 has it (Bochkovskiy et al. 2020).
+    """
+    rows, columns = (_lines(extent, side, rng) for extent in resolution)
+    return [
+        Tile(left, top, right, bottom) for top, bottom in pairwise(rows) for left, right in pairwise(columns)
+    ]
+
+
+def largest_tile(side: int) -> float:
+    """The longest side that a tile of `side` x `side` can have, as a fraction of the input's."""
+    reach = SPREAD / (side - 1)
+    return 1 / side + (2 if side > 2 else 1) * reach
+
+
+def compose(parts: Sequence[tuple[Tile, People]], resolution: tuple[int, int]) -> People:
+    """The people of an input that is put together from tiles.
+
+    Joints beyond their tile are unlabelled; boxes end with it and areas shrink as the boxes do. Where a
+    person without any joint left is still seen, the loss does not count.
+
+    Args:
+        parts: tiles and the people of each, in the tile's pixels.
+        resolution: the input's (h, w).
+    """
+    mask = np.ones(resolution, np.bool_)
+    cut = [_cut(people, tile, mask) for tile, people in parts]
+    return People(
+        np.concatenate([people.keypoints for people in cut]),
+        np.concatenate([people.areas for people in cut]),
+        np.concatenate([people.boxes for people in cut]),
+        None if mask.all() else mask,
+    )
+
+
+def _lines(extent: int, side: int, rng: np.random.Generator) -> list[int]:
+    """Where the tiles of an axis begin and end, px."""
+    inner = np.arange(1, side) / side + SPREAD / (side - 1) * (2 * rng.random(side - 1) - 1)
+    return [0, *np.rint(inner * extent).astype(int).tolist(), extent]
+
+
+def _cut(people: People, tile: Tile, mask: NDArray[np.bool_]) -> People:
+    """The people of a tile in the input's pixels; the tile's part of `mask` is written."""
+    offset = np.array([tile.left, tile.top], np.float64)
+    low, high = offset - 0.5, np.array([tile.right, tile.bottom]) - 0.5
+    keypoints = np.array(people.keypoints, np.float64)
+    keypoints[..., :2] += offset
+    beyond = ((keypoints[..., :2] < low) | (keypoints[..., :2] >= high)).any(-1)
+    keypoints[beyond, 2] = 0
+    whole = people.boxes + np.tile(offset, 2)
+    boxes = np.clip(whole, np.tile(low, 2), np.tile(high, 2))
+    shares = _box_areas(boxes) / _box_areas(whole)
+    kept = (keypoints[..., 2] > 0).any(1) & (shares > 0)
+
+    counts = tile.of(mask)
+    if people.mask is not None:
+        counts &= people.mask
+    for x0, y0, x1, y1 in np.rint(boxes[~kept] + 0.5 - np.tile(offset, 2)).astype(int).tolist():
+        counts[y0:y1, x0:x1] = False
+    return People(keypoints[kept], (people.areas * shares)[kept], boxes[kept])
+
+
+def _box_areas(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(1), np.float64)
