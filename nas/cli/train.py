@@ -1,5 +1,6 @@
 """`nas train`, `nas transfer`, `nas finetune`: supernets and the subnets that come out of them."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,12 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a field: NAME=VALUE, such as optimizer.lr=0.001. May be repeated."),
 ]
+InitBackboneOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--init-backbone", help="Start the backbone, and a neck that agrees, from weights with other heads."
+    ),
+]
 NameOption = Annotated[str | None, typer.Option("--name", help="Name of the result; default: the arch's id.")]
 
 
@@ -24,11 +31,13 @@ def train(
     ] = None,
     runs: Annotated[Path, typer.Option("--runs", help="Where runs lie.")] = Path("runs"),
     seed: Annotated[int | None, typer.Option("--seed", help="Changes all random choices.")] = None,
+    init_backbone: InitBackboneOption = None,
 ) -> None:
     """Train a supernet. The same command goes on where it was stopped."""
     from nas.train import load_config, train_supernet
 
-    overrides = [*(set_ or []), *([f"seed={seed}"] if seed is not None else [])]
+    overrides = [*(set_ or []), *_assigned("init.backbone", init_backbone)]
+    overrides += [f"seed={seed}"] if seed is not None else []
     config = load_config(supernet, overrides)
     run = train_supernet(config, runs / (name or config.name), console=err)
     out.print(f"Supernet: {run.weights_file}\nMetrics:  {run.metrics_file}", markup=False)
@@ -50,11 +59,18 @@ def finetune(
     scratch: Annotated[
         bool, typer.Option("--scratch", help="From random weights instead of the supernet's: a baseline.")
     ] = False,
+    init_backbone: InitBackboneOption = None,
 ) -> None:
     """Train a subnet on from what it inherits. The same command goes on where it was stopped."""
     from nas.space import Arch
     from nas.train import finetune_subnet, load_finetune_config
 
-    recipe = load_finetune_config(run, set_ or [])
+    overrides = [*(set_ or []), *_assigned("init.backbone", init_backbone)]
+    recipe = load_finetune_config(run, overrides)
     path = finetune_subnet(run, Arch.load(arch), recipe=recipe, name=name, scratch=scratch, console=err)
     out.print(str(path), markup=False)
+
+
+def _assigned(field: str, path: Path | None) -> list[str]:
+    """The override that sets a field to a path; in quotes, so that no path is read as another value."""
+    return [] if path is None else [f"{field}={json.dumps(str(path), ensure_ascii=False)}"]

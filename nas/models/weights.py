@@ -109,13 +109,17 @@ def read_weights(path: Path | str) -> tuple[dict[str, Any], dict[str, torch.Tens
 def load_into(net: PoseNet, path: Path | str) -> tuple[int, int]:
     """Initialise a network from a weights file, by name; narrower tensors fill the leading channels.
 
+    Heads for other joints are left out: their channels mean something else.
+
     Returns:
         How many of the network's parameters were initialised, and how many it has.
 
     Raises:
         UserError: nothing in the file fits.
     """
-    _, tensors = read_weights(path)
+    metadata, tensors = read_weights(path)
+    if metadata["skeleton"] != net.skeleton.to_json():
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("heads.")}
     parameters = dict(net.named_parameters())
     fitting = 0
     with torch.no_grad():

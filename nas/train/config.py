@@ -60,12 +60,31 @@ class GuardConfig(StrictModel):
     rollbacks: Count = 4
 
 
+class InitConfig(StrictModel):
+    """What to start from: a weights file of ours or a released LitePose checkpoint (`.pth.tar`).
+
+    Args:
+        weights: for everything that fits.
+        backbone: for the backbone, and what fits of the necks; its heads may be others.
+    """
+
+    weights: str | None = None
+    backbone: str | None = None
+
+    @model_validator(mode="after")
+    def _one_file(self) -> "InitConfig":
+        if (self.weights is None) == (self.backbone is None):
+            raise ValueError("give one of weights, backbone")
+        return self
+
+
 class Recipe(StrictModel):
     """What supernet training and fine-tuning share.
 
     Args:
         steps, images, epochs: the length; exactly one of them.
         batch: images per step, over all processes.
+        init: what weights to start from; in fine-tuning, put over those that are inherited, or random.
         accumulate: parts of a process's share of the batch that go through the network one by one.
         clip_norm: limit of the gradient's norm; null for none.
         precision: as Lightning Fabric names it.
@@ -75,6 +94,7 @@ class Recipe(StrictModel):
     images: Count | None = None
     epochs: Positive | None = None
     batch: Count = 32
+    init: InitConfig | None = None
     accumulate: Count = 1
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
@@ -126,12 +146,6 @@ class SamplingConfig(StrictModel):
     bins: Count = 12
     pool: Count = 4000
     predictor: str | None = None
-
-
-class InitConfig(StrictModel):
-    """What to start from: a weights file of ours or a released LitePose checkpoint (`.pth.tar`)."""
-
-    weights: str
 
 
 class ValidationConfig(StrictModel):
@@ -188,7 +202,6 @@ class SupernetConfig(Recipe):
     sandwich: SandwichConfig = SandwichConfig()
     distillation: DistillationConfig = DistillationConfig()
     sampling: SamplingConfig = SamplingConfig()
-    init: InitConfig | None = None
     seed: Natural = 0
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count | None = None

@@ -20,6 +20,7 @@ from nas.train.compilation import compile_network
 from nas.train.config import FinetuneConfig, SupernetConfig, override
 from nas.train.datasets import RunData, open_data, samples_digest
 from nas.train.faults import memory_for, writing
+from nas.train.initialise import start_from
 from nas.train.launch import launch
 from nas.train.loop import Job, fit
 from nas.train.plan import SingleDraw
@@ -129,6 +130,7 @@ def _finetune(
     on_first_process(fabric, partial(_require_same, work, arch, recipe, scratch=scratch))
 
     net = _start(run, config, arch, calibration, fabric, scratch=scratch)
+    start_from(net, recipe.init)
     dataset = data.training_and_search if recipe.search_split else data.training
     planner = build_planner(dataset, SingleDraw(arch), recipe, config)
     teacher = _teacher(run, arch, calibration, fabric) if recipe.distillation > 0 else None
@@ -235,6 +237,12 @@ def _require_same(work: Path, arch: Arch, recipe: FinetuneConfig, *, scratch: bo
     try:
         former = json.loads(path.read_text())
     except ValueError:
+        former = {}
+    if (
+        isinstance(former, dict) and "recipe" in former
+    ):  # one that an earlier version wrote lacks the fields that came later
+        former["recipe"] = FinetuneConfig.read(former["recipe"], str(path)).model_dump(mode="json")
+    else:
         former = {}
     differing = [name for name, value in record.items() if former.get(name) != value]
     if differing:

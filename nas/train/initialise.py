@@ -9,9 +9,19 @@ from torch import Tensor
 
 from nas.errors import UserError
 from nas.models import PoseNet, load_into
+from nas.train.backbone import initialise_backbone
+from nas.train.config import InitConfig
 from nas.train.litepose_checkpoint import is_litepose_checkpoint, read_litepose_checkpoint
 
 _log = logging.getLogger(__name__)
+
+
+def start_from(net: PoseNet, init: InitConfig | None) -> None:
+    """Put the weights that a recipe starts from into a network. Raises UserError where they do not fit."""
+    if init is not None and init.backbone is not None:
+        initialise_backbone(net, init.backbone)
+    elif init is not None and init.weights is not None:
+        initialise(net, init.weights)
 
 
 def initialise(net: PoseNet, source: Path | str) -> int:

@@ -22,7 +22,7 @@ from nas.train.config import Recipe, SupernetConfig
 from nas.train.datasets import RunData, open_data, samples_digest
 from nas.train.faults import memory_for, writing
 from nas.train.feed import Feed
-from nas.train.initialise import initialise
+from nas.train.initialise import start_from
 from nas.train.launch import launch
 from nas.train.lock import sole_process
 from nas.train.loop import Job, fit
@@ -66,8 +66,7 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
 
     torch.manual_seed(config.seed)
     net = PoseNet(space, Skeleton.load(config.skeleton))
-    if config.init is not None:
-        initialise(net, config.init.weights)
+    start_from(net, config.init)
     net = place(net, fabric, config)
     pool = draw_pool(config, space)
     draw = SandwichDraw(space, random=config.sandwich.random, pool=pool)
