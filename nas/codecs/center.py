@@ -196,10 +196,10 @@ def _adjoins_a_better_one(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray
 def _middles(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
     """[P, 3] middle of the box around each person's keypoints [P, K, 3] (px), and whether there are any."""
     labelled = keypoints[..., 2:] > 0
-    low = np.where(labelled, keypoints[..., :2], np.inf).min(1)
-    high = np.where(labelled, keypoints[..., :2], -np.inf).max(1)
     present = labelled.any(1)
-    middle = np.where(present, (low + high) / 2, 0.0)
+    low = keypoints[..., :2].min(1, where=labelled, initial=np.inf)
+    high = keypoints[..., :2].max(1, where=labelled, initial=-np.inf)
+    middle = np.where(present, low, 0) / 2 + np.where(present, high, 0) / 2
     return np.concatenate([middle, present], axis=1)
 
 

@@ -10,7 +10,7 @@ from nas.latency.mirror import KernelMirror
 from nas.models.blocks import MBConv
 from nas.space import SearchSpace
 
-SPACES = ("demo", "person-crop", "litepose", "openpose-lite")
+SPACES = ("demo", "person-crop", "litepose", "openpose-lite", "yolopose", "any-head-crowd")
 
 
 @pytest.mark.parametrize("name", SPACES)

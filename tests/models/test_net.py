@@ -30,6 +30,7 @@ PUBLISHED = {
 }
 SPACES = [
     *("litepose", "litepose-published", "openpose-lite", "person-crop", "demo"),
+    *("yolopose", "any-head-crowd"),
     str(OWN_SPACES / "cspnext.yaml"),
 ]
 
