@@ -9,6 +9,7 @@ from nas.graph.construction import construction
 from nas.latency.mirror import KernelMirror
 from nas.models.blocks import MBConv
 from nas.space import SearchSpace
+from nas.space.stages import BlockSpec
 
 SPACES = ("demo", "person-crop", "litepose", "openpose-lite", "yolopose", "any-head-crowd")
 
@@ -52,9 +53,9 @@ def test_an_anonymous_graph_does_not_tell_weights() -> None:
 
 
 def test_construction_tells_settings_shapes_and_classes_apart() -> None:
-    def block(**changes) -> MBConv:
-        settings = {"stride": 1, "kernels": (3, 5), "expansions": (4,), "residual": True}
-        return MBConv(16, 16, **{**settings, **changes})
+    def block(*, stride=1, residual=True, kernels=(3, 5), expansions=(4,)) -> MBConv:
+        choices = BlockSpec.model_construct(kernels=kernels, expansions=expansions)
+        return MBConv(16, 16, stride=stride, residual=residual, choices=choices, options={})
 
     same = construction(block())
     assert construction(block()) == same
