@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from nas.codecs import People
+from nas.data.areas import AreaHistogram, TargetArea
 from nas.data.mosaic import largest_tile
 from nas.data.patches import Patch, Shape, cutout, drop
 from nas.documents import shown
@@ -47,6 +48,8 @@ class AugmentConfig(StrictModel):
         information_dropping: probability, for each person, that one joint and what surrounds it is blanked.
         dropping_size: smallest and largest side of that patch, as a fraction of the longer side of the
             person's box.
+        area_histogram: the areas that people should have in the input; takes the place of `scale`, except
+            where a part of a person is shown.
         mosaic: probability that an input is put together from several samples (whole images only).
         mosaic_sides: tiles along each side of such an input, one of these numbers, drawn evenly.
         patch_shape: of cut-outs and dropping: "rectangle" (a square around a joint), "circle", or "either".
@@ -69,6 +72,7 @@ class AugmentConfig(StrictModel):
     information_dropping: Probability = 0.0
     dropping_size: Annotated[tuple[Probability, Probability], AsTuple] = (0.15, 0.35)
     patch_shape: Shape = "rectangle"
+    area_histogram: AreaHistogram | None = None
     mosaic: Probability = 0.0
     mosaic_sides: Annotated[tuple[MosaicSide, ...], AsTuple, Field(min_length=1)] = (2,)
 
@@ -108,7 +112,8 @@ class AugmentConfig(StrictModel):
     @property
     def largest_zoom(self) -> float:
         """The strongest enlargement of the content over the unaugmented one."""
-        return self.scale[1] * (PART_ZOOM if self.part else 1.0)
+        zoom = self.scale[1] * (PART_ZOOM if self.part else 1.0)
+        return zoom if self.area_histogram is None else max(zoom, self.area_histogram.zoom[1])
 
 
 _RTMPOSE: dict[str, Any] = {
@@ -166,6 +171,7 @@ class Variation:
     `colour` [3, 4] takes (red, green, blue, 1) to the new colour; `patch` is cut out; `part_anchor` in 0..1
     picks the joint around which a part is shown. `mosaic` is the number of tiles along each side of the
     input, 1 for no mosaic. `cover` in 0..1 enlarges a tile's sample: 0 shows all of it, 1 leaves no margin.
+    `area` replaces the scale.
     """
 
     scale: float = 1.0
@@ -177,6 +183,7 @@ class Variation:
     patch: Patch | None = None
     mosaic: int = 1
     cover: float | None = None
+    area: TargetArea | None = None
 
 
 UNCHANGED = Variation()
@@ -184,7 +191,7 @@ UNCHANGED = Variation()
 
 def draw_variation(config: AugmentConfig, rng: np.random.Generator) -> Variation:
     """Draw one sample's variation; always consumes the same random numbers, whatever the configuration."""
-    u = rng.random(23).tolist()
+    u = rng.random(26).tolist()
     smallest, largest = config.scale
     rotated, shift = u[1] < config.rotated, config.shift if u[20] < config.shifted else 0.0
     return Variation(
@@ -196,7 +203,13 @@ def draw_variation(config: AugmentConfig, rng: np.random.Generator) -> Variation
         colour=_colour(config, u[8:14]) if config.changes_colour else None,
         patch=cutout(config.cutout_size, config.patch_shape, u[15:20]) if u[14] < config.cutout else None,
         mosaic=config.mosaic_sides[int(u[22] * len(config.mosaic_sides))] if u[21] < config.mosaic else 1,
+        area=_area(config, u[23:26]),
     )
+
+
+def _area(config: AugmentConfig, u: list[float]) -> TargetArea | None:
+    histogram = config.area_histogram
+    return None if histogram is None else histogram.target(*u)
 
 
 def _signed(uniform: float) -> float:

@@ -58,6 +58,7 @@ class DataConfig(StrictModel):
         val: sets that are validated on.
         augment: a preset's name, or a mapping of its fields.
         late_augment: what holds instead in the last part of training, and of fine-tuning; null for no change.
+        rare_poses: how much more often rare poses are drawn: 0 not at all, 1 every kind of pose alike.
         padding: sides of a person crop relative to the person's box.
         cache_mib: memory for decoded images, in MiB; 0 for none, null for half of what is available.
         workers: processes that prepare samples; null for all cores but one.
@@ -69,6 +70,7 @@ class DataConfig(StrictModel):
     val: Annotated[tuple[SourceConfig, ...], AsTuple] = ()
     augment: AugmentConfig = AugmentConfig.model_validate("weak")
     late_augment: LateAugmentConfig | None = None
+    rare_poses: float = Field(default=0.0, ge=0, le=2)
     padding: float = Field(default=1.25, gt=0)
     cache_mib: Annotated[int, Field(ge=0)] | None = None
     workers: Annotated[int, Field(ge=0)] | None = None
@@ -102,6 +104,7 @@ class DataConfig(StrictModel):
             augment=self.augment,
             late_augment=None if self.late_augment is None else self.late_augment.augment,
             weights=[source.weight for source in self.train],
+            rare_poses=self.rare_poses,
             largest=largest,
             cache_mib=self.cache_mib,
             padding=self.padding,

@@ -19,6 +19,7 @@ from nas.data.mosaic import compose, draw_tiles
 from nas.data.order import SampleOrder
 from nas.data.patches import blank
 from nas.data.photographs import Photographs, Place
+from nas.data.rarity import rare_pose_shares
 from nas.errors import UserError
 from nas.space.arch import Head
 from nas.space.heads import Task, head_spec
@@ -49,6 +50,7 @@ class KeypointDataset(Dataset[Sample]):
         augment: how requests with `augment` vary.
         late_augment: how those vary that are `late` as well; None for no difference.
         weights: how often each source is drawn, relative to its size; None for all alike.
+        rare_poses: how much more often rare poses are drawn: see `nas.data.rarity.rare_pose_shares`.
         largest: the largest resolution (h, w) that will be asked for: images are kept no larger than that
             takes; None keeps them as they are.
         cache_mib: memory for decoded images; 0 for none, None for half of what is available.
@@ -67,6 +69,7 @@ class KeypointDataset(Dataset[Sample]):
         augment: AugmentConfig = NO_AUGMENT,
         late_augment: AugmentConfig | None = None,
         weights: Sequence[float] | None = None,
+        rare_poses: float = 0.0,
         largest: tuple[int, int] | None = None,
         cache_mib: int | None = 0,
         padding: float = 1.25,
@@ -91,7 +94,8 @@ class KeypointDataset(Dataset[Sample]):
         self.sources = self._photographs.sources
         self.skeleton = self._photographs.skeleton
         counts = self._photographs.counts
-        self.order = SampleOrder(counts, weights or [1.0] * len(counts))
+        shares = self._shares(rare_poses) if rare_poses else None
+        self.order = SampleOrder(counts, weights or [1.0] * len(counts), shares)
 
     def __len__(self) -> int:
         return len(self._photographs)
@@ -185,6 +189,11 @@ class KeypointDataset(Dataset[Sample]):
         parts = []
         for tile, index in zip(tiles, indices.tolist(), strict=True):
             variation = replace(draw_variation(augment, rng), cover=float(rng.random()))
+            if variation.area is not None:
+                share = tile.of(out).size / out.size
+                variation = replace(
+                    variation, area=replace(variation.area, share=variation.area.share / share)
+                )
             parts.append(self._show(index, variation, tile.of(out), rng, replace=request.replace))
         affine = parts[own].affine.copy()
         affine[:, 2] += tiles[own].left, tiles[own].top
@@ -218,6 +227,20 @@ class KeypointDataset(Dataset[Sample]):
             else:
                 return _Shown(place, people, affine, failures)
         raise UserError(f"{ATTEMPTS} images in a row cannot be read, the first: {failures[0]}")
+
+    def _shares(self, rare_poses: float) -> NDArray[np.float64]:
+        """[all samples] how often each is drawn; an image as often as its people on average."""
+        shares = []
+        for source, rows, people in zip(
+            self.sources, self._photographs.rows, rare_pose_shares(self.sources, rare_poses), strict=True
+        ):
+            if self.task == "image":
+                labelled, count = source.people.labelled, len(source.images)
+                total = np.bincount(source.people.image[labelled], people[labelled], minlength=count)
+                number = np.bincount(source.people.image[labelled], minlength=count)
+                people = np.where(number, total, 1.0) / np.maximum(number, 1)
+            shares.append(people[rows] / people[rows].mean() if len(rows) else people[rows])
+        return np.concatenate(shares)
 
     def _targets(self, request: SampleRequest, people: People) -> Targets:
         if request.head is None:

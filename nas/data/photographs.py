@@ -3,7 +3,6 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +12,13 @@ from nas.codecs.affine import (
     Affine,
     affine_scale,
     apply_affine,
-    box_affine,
     crop_affine,
     image_box,
     rescale_source,
     warp_image,
 )
 from nas.data.annotations import Annotations
+from nas.data.areas import moved_onto
 from nas.data.augment import Variation, change_colours, part_box
 from nas.data.batch import SampleId
 from nas.data.images import ImageStore
@@ -76,6 +75,7 @@ class Photographs:
         table = [_sample_table(source, task, empty=empty) for source in self.sources]
         self.counts = [len(part) for part in table]
         self._ends = np.cumsum(self.counts).tolist()
+        self.rows = table
         self._table = np.concatenate(table)
         self._first_image = np.cumsum([0, *(len(source.images) for source in self.sources)])
         self._store = ImageStore(
@@ -119,24 +119,48 @@ class Photographs:
         return self._people(place, affine, resolution, flip=variation.flip), affine
 
     def _affine(self, place: Place, resolution: tuple[int, int], variation: Variation) -> Affine:
-        geometry: dict[str, Any] = {
-            "scale": variation.scale,
-            "rotation": variation.rotation,
-            "flip": variation.flip,
-            "shift": variation.shift,
-        }
+        box, padding = self._view(place, resolution, variation)
+        scale = variation.scale
+        if variation.area is not None and variation.part_anchor is None:
+            people, rows = self.sources[place.source].people, self._rows(place)
+            row = rows[int(variation.area.person * len(rows))]
+            whole = affine_scale(crop_affine(box, resolution, padding))
+            scale = variation.area.zoom(people.areas[row] * whole**2 / (resolution[0] * resolution[1]))
+            if place.person is None:
+                box = moved_onto(box, people.boxes[row], np.array(resolution[::-1]) / (whole * scale))
+        return crop_affine(
+            box,
+            resolution,
+            padding,
+            scale=scale,
+            rotation=variation.rotation,
+            flip=variation.flip,
+            shift=variation.shift,
+        )
+
+    def _rows(self, place: Place) -> NDArray[np.int64]:
+        """The labelled people of a sample."""
+        if place.person is not None:
+            return np.array([place.person])
         source = self.sources[place.source]
-        if place.person is None:
-            box = image_box(source.images[place.image].size)
-            if variation.cover is not None:
-                box = self._tile_box(source, place.image)
-                filled = resolution[::-1] / (box[2:] - box[:2])
-                geometry["scale"] *= float(filled.max() / filled.min()) ** variation.cover
-            return box_affine(box, resolution, **geometry)
-        box = source.people.boxes[place.person]
-        if variation.part_anchor is not None:
-            box = part_box(source.people.keypoints[place.person], box, variation.part_anchor)
-        return crop_affine(box, resolution, self._padding, **geometry)
+        rows = source.people_of(place.image)
+        return np.asarray(rows.start + np.flatnonzero(source.people.labelled[rows]), np.int64)
+
+    def _view(
+        self, place: Place, resolution: tuple[int, int], variation: Variation
+    ) -> tuple[NDArray[np.float64], float]:
+        """What is shown at scale 1: a box [4] of the image, and the sides shown relative to its own."""
+        source = self.sources[place.source]
+        if place.person is not None:
+            box = source.people.boxes[place.person]
+            if variation.part_anchor is not None:
+                box = part_box(source.people.keypoints[place.person], box, variation.part_anchor)
+            return box, self._padding
+        if variation.cover is None:
+            return image_box(source.images[place.image].size), 1.0
+        box = self._tile_box(source, place.image)
+        filled = resolution[::-1] / (box[2:] - box[:2])
+        return box, float(filled.min() / filled.max()) ** variation.cover
 
     def _tile_box(self, source: Annotations, image: int) -> NDArray[np.float64]:
         """What a mosaic's tile shows of an image [4]: all of it, unless people there have no labels.
@@ -153,14 +177,8 @@ class Photographs:
 
     def _people(self, place: Place, affine: Affine, resolution: tuple[int, int], *, flip: bool) -> People:
         source = self.sources[place.source]
-        mask = None
-        chosen: slice | NDArray[np.int64]
-        if place.person is None:
-            rows = source.people_of(place.image)
-            chosen = rows.start + np.flatnonzero(source.people.labelled[rows])
-            mask = loss_mask(source, place.image, affine, resolution)
-        else:
-            chosen = slice(place.person, place.person + 1)
+        mask = loss_mask(source, place.image, affine, resolution) if place.person is None else None
+        chosen = self._rows(place)
         keypoints = apply_affine(source.people.keypoints[chosen], affine)
         if flip:
             keypoints = keypoints[:, self._flip_index]
