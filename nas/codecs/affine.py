@@ -7,6 +7,7 @@ Affines are [2, 3] float64 and map image pixels to input pixels. Sizes and resol
 """
 
 from collections.abc import Sequence
+from math import cos, radians, sin, sqrt
 
 import cv2
 import numpy as np
@@ -76,23 +77,20 @@ def box_affine(
     Raises:
         ValueError: the box has no extent, or the scale is not positive.
     """
-    x0, y0, x1, y1 = np.asarray(box, np.float64)
+    x0, y0, x1, y1 = np.asarray(box, np.float64).tolist()
     height, width = resolution
     longest = max((x1 - x0) / width, (y1 - y0) / height)
     if not (np.isfinite(longest) and longest > 0 and scale > 0):
         raise ValueError(f"a box of extent {x1 - x0:g} x {y1 - y0:g} px cannot be scaled by {scale:g}")
     factor = scale / longest
-    angle = np.deg2rad(rotation)
-    linear = factor * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    source = np.array([x0 + x1, y0 + y1]) / 2
-    target = np.array([(width - 1) / 2 + shift[0] * width, (height - 1) / 2 + shift[1] * height])
-    affine = np.column_stack([linear, target - linear @ source])
-    return flip_affine(resolution) @ _square(affine) if flip else affine
-
-
-def flip_affine(resolution: tuple[int, int]) -> Affine:
-    """Mirrors an input left to right: x -> W - 1 - x."""
-    return np.array([[-1.0, 0.0, resolution[1] - 1.0], [0.0, 1.0, 0.0]])
+    angle = radians(rotation)
+    cosine, sine = factor * cos(angle), factor * sin(angle)
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    target_x, target_y = (width - 1) / 2 + shift[0] * width, (height - 1) / 2 + shift[1] * height
+    across = [cosine, -sine, target_x - cosine * x + sine * y]
+    if flip:
+        across = [-cosine, sine, width - 1 - across[2]]
+    return np.array([across, [sine, cosine, target_y - sine * x - cosine * y]])
 
 
 def image_box(size: tuple[int, int]) -> NDArray[np.float64]:
@@ -102,7 +100,9 @@ def image_box(size: tuple[int, int]) -> NDArray[np.float64]:
 
 def invert(affine: Affine) -> Affine:
     """The affine from input pixels back to image pixels."""
-    return np.asarray(np.linalg.inv(_square(affine))[:2], np.float64)
+    (a, b, x), (c, d, y) = affine.tolist()
+    rows = [[d, -b, b * y - d * x], [-c, a, c * x - a * y]]
+    return np.asarray(np.array(rows) / (a * d - b * c), np.float64)
 
 
 def apply_affine(points: FloatArray, affine: Affine) -> NDArray[np.float64]:
@@ -114,14 +114,15 @@ def apply_affine(points: FloatArray, affine: Affine) -> NDArray[np.float64]:
 
 def affine_scale(affine: Affine) -> float:
     """How much longer lengths become: the square root of the area factor."""
-    return float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
+    (a, b, _), (c, d, _) = affine.tolist()
+    return sqrt(abs(a * d - b * c))
 
 
 def rescale_source(affine: Affine, scale: tuple[float, float]) -> Affine:
     """The affine for an image that was resized beforehand by the factors (x, y)."""
-    factor = np.asarray(scale, np.float64)
-    linear = affine[:, :2] / factor
-    return np.column_stack([linear, affine[:, 2] + (0.5 * linear - 0.5 * affine[:, :2]).sum(1)])
+    rescaled = affine / (*scale, 1.0)
+    rescaled[:, 2] += (rescaled[:, :2] - affine[:, :2]).sum(1) / 2
+    return rescaled
 
 
 def warp_image(
@@ -130,8 +131,11 @@ def warp_image(
     resolution: tuple[int, int],
     *,
     border: Sequence[float] = BORDER_COLOUR,
+    out: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """An image [H, W, 3] through the affine: [h, w, 3], linear interpolation, `border` outside it.
+
+    With `out` [h, w, 3], contiguous, it is written there.
 
     An image that shrinks to less than half is averaged over areas first, so that no pixel is passed over.
     """
@@ -146,6 +150,7 @@ def warp_image(
         image,
         affine,
         (width, height),
+        dst=out,
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=border,
@@ -167,7 +172,3 @@ def warp_mask(
         borderValue=int(outside),
     )
     return np.asarray(warped, np.bool_)
-
-
-def _square(affine: Affine) -> NDArray[np.float64]:
-    return np.vstack([affine, [0.0, 0.0, 1.0]])

@@ -48,8 +48,9 @@ def nearest_cells(
         [..., 2] x, y of the cell, and [...] True where the keypoint is labelled and lies on the grid.
     """
     cells = np.floor(to_cells(keypoints[..., :2], stride) + 0.5)
-    inside = (cells >= 0).all(-1) & (cells < np.array(grid[::-1])).all(-1) & (keypoints[..., 2] > 0)
-    return np.where(inside[..., None], cells, 0).astype(np.int64), inside
+    inside = ((cells >= 0) & (cells < grid[::-1])).all(-1) & (keypoints[..., 2] > 0)
+    cells[~inside] = 0
+    return cells.astype(np.int64), inside
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Kernel:
         reach: sigmas along x and along y beyond which it is cut: where it is exp(-9 / 2) = 0.011.
     """
 
-    value: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    value: Callable[[FloatArray], FloatArray]
     reach: float
 
 
@@ -90,23 +91,24 @@ def draw_heatmaps(
     people, count = keypoints.shape[:2]
     cells, inside = nearest_cells(keypoints, stride, grid)
     person, joint = np.nonzero(inside)
-    centre = to_cells(keypoints[person, joint, :2], stride)
-    spread = np.broadcast_to(np.asarray(sigma, np.float64), people)[person][:, None, None]
+    spread = (np.zeros(people) + sigma)[person]
     reach = int(np.ceil(kernel.reach * spread.max(initial=0)))
     window = np.arange(-reach, reach + 1)
-    positions = cells[person, joint][:, None, :] + window[None, :, None]
-    distance = (positions - centre[:, None, :]) / spread
-    seen = np.abs(distance) <= kernel.reach
-    squared = distance[:, :, None, 1] ** 2 + distance[:, None, :, 0] ** 2
-    values = np.where(seen[:, :, None, 1] & seen[:, None, :, 0], kernel.value(squared), 0.0)
-    # With a margin no window has to be cut; and no two windows of one person lie on the same map.
-    maps = np.zeros((count, height + 2 * reach, width + 2 * reach), np.float32)
-    column, row = np.moveaxis(positions + reach, -1, 0)
-    for one in range(people):
-        own = person == one
-        places = joint[own, None, None], row[own, :, None], column[own, None, :]
-        maps[places] = np.maximum(maps[places], values[own])
-    return np.ascontiguousarray(maps[:, reach : reach + height, reach : reach + width])
+    cell = cells[inside]
+    beyond = to_cells(keypoints[inside, :2], stride) - cell
+    squared = (((window - beyond[:, :, None]) / spread[:, None, None]) ** 2).astype(np.float32)
+    squared[squared > kernel.reach**2] = np.inf
+    values = kernel.value(squared[:, 1, :, None] + squared[:, 0, None, :])
+    maps = np.zeros((count, height, width), np.float32)
+    for number, (column, row), window_values in zip(
+        joint.tolist(), (cell - reach).tolist(), values, strict=True
+    ):
+        left, top = max(column, 0), max(row, 0)
+        place = maps[number, top : row + 2 * reach + 1, left : column + 2 * reach + 1]
+        rows, columns = place.shape
+        cut = window_values[top - row : top - row + rows, left - column : left - column + columns]
+        np.maximum(place, cut, out=place)
+    return maps
 
 
 def quarter_shift(

@@ -114,7 +114,7 @@ class Photographs:
         photograph = self._store.read(position)
         resolution = (out.shape[0], out.shape[1])
         affine = self._affine(place, resolution, variation)
-        out[:] = warp_image(photograph, rescale_source(affine, self._store.scale(position)), resolution)
+        warp_image(photograph, rescale_source(affine, self._store.scale(position)), resolution, out=out)
         change_colours(out, variation)
         return self._people(place, affine, resolution, flip=variation.flip), affine
 
