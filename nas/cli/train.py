@@ -60,12 +60,15 @@ def finetune(
         bool, typer.Option("--scratch", help="From random weights instead of the supernet's: a baseline.")
     ] = False,
     init_backbone: InitBackboneOption = None,
+    teacher: Annotated[
+        Path | None, typer.Option("--teacher", help="Weights of a network with the same head to learn from.")
+    ] = None,
 ) -> None:
     """Train a subnet on from what it inherits. The same command goes on where it was stopped."""
     from nas.space import Arch
     from nas.train import finetune_subnet, load_finetune_config
 
-    overrides = [*(set_ or []), *_assigned("init.backbone", init_backbone)]
+    overrides = [*(set_ or []), *_assigned("init.backbone", init_backbone), *_assigned("teacher", teacher)]
     recipe = load_finetune_config(run, overrides)
     path = finetune_subnet(run, Arch.load(arch), recipe=recipe, name=name, scratch=scratch, console=err)
     out.print(str(path), markup=False)

@@ -1,7 +1,6 @@
 """How a supernet is trained: the schema of `supernets/*.yaml`."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,18 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from nas.data import DataConfig
-from nas.documents import parse_yaml, read_yaml
+from nas.documents import read_yaml
 from nas.errors import UserError
 from nas.shipped import locate
 from nas.space import SearchSpace
 from nas.space.fields import AsTuple, Count, StrictModel
+from nas.train.override import LENGTHS, override, plain_copy
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Natural = Annotated[int, Field(ge=0)]
-
-_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
-_LENGTHS = ("steps", "images", "epochs")
 
 
 class OptimizerConfig(StrictModel):
@@ -105,7 +102,7 @@ class Recipe(StrictModel):
 
     @model_validator(mode="after")
     def _one_length(self) -> "Recipe":
-        given = [name for name in _LENGTHS if getattr(self, name) is not None]
+        given = [name for name in LENGTHS if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"give one of steps, images, epochs; found {', '.join(given) or 'none'}")
         return self
@@ -173,7 +170,9 @@ class FinetuneConfig(Recipe):
     """How a subnet is trained on after its transfer, and how the same subnet is trained from scratch.
 
     Args:
-        distillation: share of the loss that the supernet's largest network gives; 0 does without a teacher.
+        distillation: share of the loss that the teacher gives, from the first step on; 0 does without one.
+        teacher: weights file of the network that teaches, half of the loss where nothing else is said; null
+            for the supernet's largest.
         search_split: train on the search split too (once nothing more is to be searched on it).
         compile: run the network through torch.compile: takes minutes at the start, pays on GPUs, and a
             resumed run is then no longer equal to the bit.
@@ -181,8 +180,16 @@ class FinetuneConfig(Recipe):
 
     epochs: Positive | None = None
     distillation: Share = 0.0
+    teacher: str | None = None
     search_split: bool = False
     compile: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _teacher_teaches(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("teacher") is None or data.get("distillation"):
+            return data
+        return {**data, "distillation": 0.5}
 
 
 class SupernetConfig(Recipe):
@@ -227,57 +234,8 @@ def load_config(source: str | Path, overrides: Iterable[str] = ()) -> SupernetCo
     return SupernetConfig.read(override(_read_yaml(path), overrides), str(path))
 
 
-def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
-    """`values` with each `a.b=c` put in its place, c read as YAML.
-
-    Raises:
-        UserError: an assignment without `=`, or through something that holds no fields.
-    """
-    result: dict[str, Any] = _copy(values)
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals or not name:
-            raise UserError(f"--set {assignment}: expected NAME=VALUE, such as --set optimizer.lr=0.001")
-        *parents, last = name.split(".")
-        place = result
-        for parent in parents:
-            if place.get(parent) is None:
-                place[parent] = {}
-            below = place[parent]
-            if not isinstance(below, dict):
-                raise UserError(f"--set {assignment}: {parent!r} holds a value, not fields")
-            place = below
-        if last in _LENGTHS:
-            for length in _LENGTHS:
-                place.pop(length, None)
-        place[last] = _parse_value(assignment, text)
-    return result
-
-
-def _parse_value(assignment: str, text: str) -> Any:
-    try:
-        value = parse_yaml(text, "value")
-    except UserError:
-        raise UserError(f"--set {assignment}: the value is not YAML") from None
-    return _number(value)
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads 2e-3 as text (it wants 2.0e-3); a user means the number."""
-    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
-
-
 def _read_yaml(path: Path) -> dict[str, Any]:
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected a mapping of fields, such as `space: person-crop`")
-    copied: dict[str, Any] = _copy(values)
-    return copied
-
-
-def _copy(values: Any) -> Any:
-    if isinstance(values, Mapping):
-        return {key: _copy(value) for key, value in values.items()}
-    if isinstance(values, list):
-        return [_copy(value) for value in values]
-    return _number(values)
+    return plain_copy(values)

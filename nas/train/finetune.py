@@ -9,22 +9,20 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 from rich.console import Console
-from torch import Tensor
 
 from nas.errors import UserError
-from nas.heads import Outputs
 from nas.models import PoseNet, save_weights, transfer
 from nas.space import Arch, SearchSpace
 from nas.train.calibration import CalibrationImages
 from nas.train.compilation import compile_network
-from nas.train.config import FinetuneConfig, SupernetConfig, override
+from nas.train.config import FinetuneConfig, SupernetConfig
 from nas.train.datasets import RunData, open_data, samples_digest
 from nas.train.faults import memory_for, writing
 from nas.train.initialise import start_from
 from nas.train.launch import launch
 from nas.train.loop import Job, fit
+from nas.train.override import override
 from nas.train.plan import SingleDraw
-from nas.train.pool import setting_of
 from nas.train.rules import PlainRule
 from nas.train.run_folder import RunFolder, write_json
 from nas.train.scoring import Scorer
@@ -37,6 +35,7 @@ from nas.train.supernet import (
     open_calibration,
     place,
 )
+from nas.train.teacher import Teacher, given_teacher, largest_teacher, weights_digest
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +103,7 @@ def finetune_subnet(
     config = run.config()
     recipe = recipe or config.finetune
     _require_member(config.load_space(), arch)
-    if not scratch or recipe.distillation > 0:
+    if not scratch or (recipe.distillation > 0 and recipe.teacher is None):
         run.require_weights()
     fabric = launch(accelerator=config.accelerator, precision=recipe.precision, threads=config.threads)
     title = name or (f"{arch.id}-scratch" if scratch else arch.id)
@@ -133,8 +132,8 @@ def _finetune(
     start_from(net, recipe.init)
     dataset = data.training_and_search if recipe.search_split else data.training
     planner = build_planner(dataset, SingleDraw(arch), recipe, config)
-    teacher = _teacher(run, arch, calibration, fabric) if recipe.distillation > 0 else None
     net = place(net, fabric, recipe)
+    teacher = _teacher(net, recipe, run, calibration, fabric)
     if recipe.compile:
         compile_network(net, batch=recipe.batch // (fabric.world_size * recipe.accumulate), fabric=fabric)
     averaged = fit(
@@ -150,7 +149,10 @@ def _finetune(
             checkpoint=config.checkpoint,
             log_every=config.log_every,
             seed=config.seed,
-            identity={"training images": samples_digest(dataset)},
+            identity={
+                "training images": samples_digest(dataset),
+                **({"weights of the teacher": weights_digest(recipe.teacher)} if recipe.teacher else {}),
+            },
             validate=_validation(config, data, calibration, arch, fabric),
             validate_every=config.validation.every,
         ),
@@ -188,13 +190,13 @@ def _start(
 
 
 def _teacher(
-    run: RunFolder, arch: Arch, calibration: CalibrationImages, fabric: Fabric
-) -> Callable[[Tensor], Outputs]:
-    """The supernet's largest network of the same setting, with averaged weights."""
-    supernet = load_supernet(run).to(fabric.device)
-    largest = setting_of(arch).largest(supernet.space)
-    plain = transfer(supernet, largest, calibration.statistics(supernet, largest, fabric=fabric))
-    return lambda images: plain(images)
+    net: PoseNet, recipe: FinetuneConfig, run: RunFolder, calibration: CalibrationImages, fabric: Fabric
+) -> Teacher | None:
+    if recipe.distillation == 0:
+        return None
+    if recipe.teacher is not None:
+        return given_teacher(recipe.teacher, net)
+    return largest_teacher(load_supernet(run), net.resolve(None), calibration, fabric)
 
 
 def _validation(

@@ -10,7 +10,7 @@ from nas.errors import UserError
 from nas.shipped import shipped_names
 from nas.space import Skeleton
 from nas.train import RunFolder, load_config
-from nas.train.config import override
+from nas.train.override import override
 from nas.train.run_folder import write_json
 
 

@@ -15,7 +15,7 @@ from nas.models import PoseNet
 from nas.space import SearchSpace, Skeleton
 from nas.train import RunFolder, initialise, load_config, train_supernet
 from nas.train.checkpoint import CheckpointStore, _digest
-from nas.train.config import override
+from nas.train.override import override
 
 
 class Malicious:
