@@ -17,7 +17,7 @@ from nas.data.batch import Batch, Sample, SampleId, SampleRequest
 from nas.data.images import UnreadableImageError
 from nas.data.mosaic import compose, draw_tiles
 from nas.data.order import SampleOrder
-from nas.data.patches import blank
+from nas.data.patches import blank, without_hidden
 from nas.data.photographs import Photographs, Place
 from nas.data.rarity import rare_pose_shares
 from nas.errors import UserError
@@ -164,11 +164,14 @@ class KeypointDataset(Dataset[Sample]):
             shown = self._mosaic(request, variation.mosaic, augment, out, rng)
         else:
             shown = self._show(request.index, variation, out, rng, replace=request.replace)
+        patches = dropped_patches(augment, shown.people, request.resolution, rng)
         if variation.patch is not None:
-            blank(out, variation.patch)
-        for patch in dropped_patches(augment, shown.people, request.resolution, rng):
+            patches = [variation.patch, *patches]
+        for patch in patches:
             blank(out, patch)
-        return shown
+        if self.task == "crop":
+            return shown
+        return replace(shown, people=without_hidden(shown.people, patches, request.resolution))
 
     def _mosaic(
         self,

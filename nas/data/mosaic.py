@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.codecs import People
+from nas.data.regions import joints_inside, uncount
 
 SPREAD = 0.2
 """The line between two halves lies up to this far from the middle, as a fraction of the input's side."""
@@ -73,22 +74,18 @@ def _lines(extent: int, side: int, rng: np.random.Generator) -> list[int]:
 
 def _cut(people: People, tile: Tile, mask: NDArray[np.bool_]) -> People:
     """The people of a tile in the input's pixels; the tile's part of `mask` is written."""
-    offset = np.array([tile.left, tile.top], np.float64)
-    low, high = offset - 0.5, np.array([tile.right, tile.bottom]) - 0.5
-    keypoints = np.array(people.keypoints, np.float64)
-    keypoints[..., :2] += offset
-    beyond = ((keypoints[..., :2] < low) | (keypoints[..., :2] >= high)).any(-1)
-    keypoints[beyond, 2] = 0
-    whole = people.boxes + np.tile(offset, 2)
-    boxes = np.clip(whole, np.tile(low, 2), np.tile(high, 2))
-    shares = _box_areas(boxes) / _box_areas(whole)
-    kept = (keypoints[..., 2] > 0).any(1) & (shares > 0)
-
     counts = tile.of(mask)
+    height, width = counts.shape
+    keypoints = np.array(people.keypoints, np.float64)
+    keypoints[~joints_inside(keypoints, (height, width)), 2] = 0
+    boxes = np.clip(people.boxes, -0.5, np.array([width, height, width, height]) - 0.5)
+    shares = _box_areas(boxes) / _box_areas(people.boxes)
+    kept = (keypoints[..., 2] > 0).any(1) & (shares > 0)
     if people.mask is not None:
         counts &= people.mask
-    for x0, y0, x1, y1 in np.rint(boxes[~kept] + 0.5 - np.tile(offset, 2)).astype(int).tolist():
-        counts[y0:y1, x0:x1] = False
+    uncount(counts, boxes[~kept])
+    keypoints[..., :2] += tile.left, tile.top
+    boxes += tile.left, tile.top, tile.left, tile.top
     return People(keypoints[kept], (people.areas * shares)[kept], boxes[kept])
 
 

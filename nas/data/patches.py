@@ -1,13 +1,15 @@
 """Blanked patches: cut-outs anywhere, and information dropping around joints."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from nas.codecs import People
 from nas.codecs.affine import BORDER_COLOUR
+from nas.data.regions import joints_inside, uncount
 
 Shape = Literal["rectangle", "circle", "either"]
 Sizes = tuple[float, float]
@@ -77,8 +79,7 @@ def drop(
     patches = []
     for keypoints, box in zip(people.keypoints, people.boxes, strict=True):
         chosen, joint, extent, form = rng.random(4).tolist()
-        inside = (keypoints[:, :2] >= -0.5).all(1) & (keypoints[:, :2] < (width - 0.5, height - 0.5)).all(1)
-        shown = keypoints[inside & (keypoints[:, 2] > 0), :2]
+        shown = keypoints[joints_inside(keypoints, resolution), :2]
         if chosen >= probability or len(shown) < FEWEST_JOINTS:
             continue
         side = (size[0] + (size[1] - size[0]) * extent) * float((box[2:] - box[:2]).max())
@@ -88,8 +89,10 @@ def drop(
     return patches
 
 
-def blank(image: NDArray[np.uint8], patch: Patch) -> None:
-    """Fill a patch of an input [H, W, 3] with the mean colour, in place."""
+def blank(
+    image: NDArray[np.uint8] | NDArray[np.bool_], patch: Patch, colour: ArrayLike = BORDER_COLOUR
+) -> None:
+    """Fill a patch of an input [H, W, ...], in place; by default with the mean colour."""
     height, width = image.shape[:2]
     left, right = round(patch.x * width), round((patch.x + patch.width) * width)
     top, bottom = round(patch.y * height), round((patch.y + patch.height) * height)
@@ -98,4 +101,26 @@ def blank(image: NDArray[np.uint8], patch: Patch) -> None:
     y, x = np.ogrid[rows, columns]
     away = (x + 0.5 - (left + right) / 2) ** 2 + (y + 0.5 - (top + bottom) / 2) ** 2
     radius = min(right - left, bottom - top) / 2 if patch.round else np.inf
-    part[away <= radius**2] = np.array(BORDER_COLOUR, np.uint8)
+    part[away <= radius**2] = np.asarray(colour, image.dtype)
+
+
+def without_hidden(people: People, patches: Sequence[Patch], resolution: tuple[int, int]) -> People:
+    """The people of a whole image (h, w) of whom the patches leave at least one labelled joint to be seen.
+
+    Nothing tells where the others are: their boxes do not count.
+    """
+    if not patches:
+        return people
+    hidden = np.zeros(resolution, np.bool_)
+    for patch in patches:
+        blank(hidden, patch, True)
+    shown = joints_inside(people.keypoints, resolution)
+    cells = np.rint(np.where(shown[..., None], people.keypoints[..., :2], 0)).astype(int)
+    columns, rows = np.moveaxis(np.minimum(cells, (resolution[1] - 1, resolution[0] - 1)).clip(0), -1, 0)
+    covered = hidden[rows, columns]
+    lost = shown.any(1) & ~(shown & ~covered).any(1)
+    if not lost.any():
+        return people
+    mask = np.ones(resolution, np.bool_) if people.mask is None else people.mask.copy()
+    uncount(mask, people.boxes[lost])
+    return People(people.keypoints[~lost], people.areas[~lost], people.boxes[~lost], mask)

@@ -49,6 +49,19 @@ def loss_mask(
     return counts.astype(np.bool_)
 
 
+def joints_inside(keypoints: NDArray[np.floating], resolution: tuple[int, int]) -> NDArray[np.bool_]:
+    """[...] which of the keypoints [..., 3] are labelled and lie in an input (h, w)."""
+    points, (height, width) = keypoints[..., :2], resolution
+    inside = (points >= -0.5) & (points < (width - 0.5, height - 0.5))
+    return np.asarray(inside.all(-1) & (keypoints[..., 2] > 0), np.bool_)
+
+
+def uncount(mask: NDArray[np.bool_], boxes: NDArray[np.floating]) -> None:
+    """Take boxes [P, 4] (px) out of where the loss counts [H, W], in place."""
+    for x0, y0, x1, y1 in np.maximum(np.rint(boxes + 0.5), 0).astype(int).tolist():
+        mask[y0:y1, x0:x1] = False
+
+
 def decode_rle(shape: Mapping[str, Any]) -> NDArray[np.bool_]:
     """The mask [H, W] of a COCO run-length encoding: a list of counts, or pycocotools' compressed string."""
     height, width = shape["size"]

@@ -9,7 +9,7 @@ from nas.codecs import People
 from nas.codecs.affine import BORDER_COLOUR
 from nas.data import Annotations, AugmentConfig, KeypointDataset, SampleRequest
 from nas.data.augment import draw_variation
-from nas.data.patches import FEWEST_JOINTS, Patch, Shape, blank, cutout, drop
+from nas.data.patches import FEWEST_JOINTS, Patch, Shape, blank, cutout, drop, without_hidden
 from nas.space.arch import Head
 
 MEAN = np.array(BORDER_COLOUR, np.uint8)
@@ -136,6 +136,38 @@ def test_dropping_hides_dots_and_leaves_targets(dotted: Annotations) -> None:
     joints = np.rint(plain.labelled(request)[1].keypoints[0, :, :2]).astype(int)
     assert (hidden.image[joints[:, 1], joints[:, 0]] == MEAN).all(1).any()
     np.testing.assert_array_equal(dropping[request].image, hidden.image)
+
+
+def test_whoever_is_hidden_altogether_is_no_label_of_a_whole_image() -> None:
+    first, second = (standing(joints=5, x=x, y=40, side=20) for x in (30, 70))
+    people = People(
+        *(
+            np.concatenate([getattr(one, part) for one in (first, second)])
+            for part in ("keypoints", "areas", "boxes")
+        )
+    )
+    assert without_hidden(people, [], (80, 100)) is people
+    corner = Patch(0.22, 0.4, 0.10, 0.2)  # the first's joints up to the middle one
+    assert without_hidden(people, [corner], (80, 100)) is people
+    left = without_hidden(people, [corner, Patch(0.3, 0.5, 0.07, 0.1)], (80, 100))
+    np.testing.assert_array_equal(left.keypoints, second.keypoints)
+    np.testing.assert_array_equal(left.areas, second.areas)
+    np.testing.assert_array_equal(left.boxes, second.boxes)
+    assert left.mask is not None
+    expected = np.ones((80, 100), bool)
+    expected[30:51, 20:41] = False
+    assert (left.mask != expected).sum() <= 2 * 21
+    # Joints that are unlabelled or lie beyond the input are no joints to be seen.
+    first.keypoints[0, 3] = (150, 40, 2)
+    first.keypoints[0, 4] = (34, 44, 0)
+    assert not len(without_hidden(first, [corner], (80, 100)))
+
+
+def test_only_whole_images_lose_those_who_are_hidden(dotted: Annotations) -> None:
+    augment = AugmentConfig(cutout=1.0, cutout_size=(1.0, 1.0))
+    for task, people in (("image", 0), ("crop", 1)):
+        dataset = KeypointDataset([dotted], task=task, augment=augment)
+        assert len(dataset.labelled(SampleRequest(0, (1,), (64, 64)))[1]) == people
 
 
 def test_the_same_numbers_are_drawn_with_and_without_cutouts() -> None:
