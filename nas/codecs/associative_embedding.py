@@ -54,6 +54,7 @@ class AssociativeEmbeddingCodec(Codec):
 
     Options:
         kernel, radius: what heatmaps look like around a keypoint, see `keypoint_heatmaps`.
+        foreground: how much more peaks count in the loss, see `Codec.foreground`.
     """
 
     task: ClassVar[Task] = "image"
@@ -67,8 +68,9 @@ class AssociativeEmbeddingCodec(Codec):
                 unlabelled regions, and around labelled keypoints everywhere.
             joints [30, K, 2]: int64, flat index into [K, H/4, W/4] and 1 where the keypoint is labelled and
                 inside; the 30 largest people where there are more.
+            foreground, with that option: see `Codec.foreground`.
         """
-        targets: Targets = {}
+        targets = self.foreground()
         keypoints = np.asarray(people.keypoints, np.float64).reshape(-1, self.keypoints, 3)
         for stride in (COARSE, FINE):
             grid = self.grid(stride)

@@ -82,6 +82,15 @@ class Codec(ABC):
             raise UserError(f"head option {option!r}: expected a number of {bound}, got {value:g}")
         return value
 
+    def foreground(self) -> Targets:
+        """The option `foreground` k as a target `foreground` [] float32: how much more peaks count.
+
+        The squared error of a cell whose target is t weighs 1 + k t (MoveNet: k from 5 to 10), since nearly
+        all cells are background. Without the option, or at 0, there is no such target.
+        """
+        share = self.number("foreground", 0.0)
+        return {"foreground": np.array(share, np.float32)} if share else {}
+
     def grid(self, stride: int) -> tuple[int, int]:
         """Cells (h, w) of a map of that stride. Raises ValueError where they do not fill the input."""
         height, width = self.resolution

@@ -29,6 +29,7 @@ class HeatmapCodec(Codec):
 
     Options:
         kernel, radius: what the maps look like around a keypoint, see `keypoint_heatmaps`.
+        foreground: how much more peaks count in the loss, see `Codec.foreground`.
         refine: "quarter", a quarter of a cell towards the higher neighbour, or "dark", see `dark_shift`.
     """
 
@@ -36,6 +37,8 @@ class HeatmapCodec(Codec):
 
     def encode(self, people: People) -> Targets:
         """heatmaps [K, h, w] float32; weights [K] float32, 1 where the keypoint is labelled and inside.
+
+        With option "foreground" that too, see `Codec.foreground`.
 
         Raises ValueError where there is not exactly one person.
         """
@@ -47,6 +50,7 @@ class HeatmapCodec(Codec):
                 keypoints[None], people.areas, self.options, stride=self.stride, grid=grid
             ),
             "weights": inside.astype(np.float32),
+            **self.foreground(),
         }
 
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:

@@ -16,6 +16,7 @@ from nas.heads.base import (
     cells_to_pixels,
     mirror_maps,
     quarter_shift,
+    squared_error,
 )
 from nas.layers import Run, widened
 from nas.space.arch import Head as HeadArch
@@ -60,14 +61,15 @@ class AssociativeEmbeddingHead(Head):
         }
 
     def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Masked mean squared error of both scales, pull and push of the tags (sums over joints and people).
+        """Masked mean of `squared_error` at both scales; pull and push of tags, sums over joints and people.
 
         Targets: `heatmaps_s` [B, K, h, w] and `mask_s` [B, h, w] for both strides s, `joints` [B, P, K, 2]:
         flat index into K * h * w of the coarser map, and whether the joint is labelled.
         """
         terms = {}
         for stride in (4, 2):
-            error = (widened(outputs[f"heatmaps_{stride}"]) - targets[f"heatmaps_{stride}"]).square()
+            name = f"heatmaps_{stride}"
+            error = squared_error(outputs[name], targets[name], targets)
             terms[f"heatmap_{stride}"] = (error * targets[f"mask_{stride}"].unsqueeze(1)).mean()
         pull, push = tag_loss(widened(outputs["tags"])[..., 0], targets["joints"])
         return {**terms, "pull": PULL_WEIGHT * pull, "push": PUSH_WEIGHT * push}

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
+from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate, widened
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue
 from nas.space.skeleton import Skeleton
@@ -40,6 +41,10 @@ class Head(nn.Module):
     they cost against targets (`loss`) and against a teacher (`distill`), how those of a mirrored image are
     joined to them (`merge_flip`), and what poses they mean (`decode`).
     """
+
+    likelihoods: ClassVar[frozenset[str]] = frozenset()
+    """Terms of the loss that are negative log-likelihoods: they learn a scale of their own, and may well be
+    negative, so that no learned weight applies to them. All others are 0 or more."""
 
     def __init__(
         self,
@@ -141,6 +146,17 @@ def quarter_shift(heatmaps: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tenso
     across = torch.sign(at(inner_x + 1, y) - at(inner_x - 1, y)) * (inner_x == x)
     down = torch.sign(at(x, inner_y + 1) - at(x, inner_y - 1)) * (inner_y == y)
     return x.to(heatmaps.dtype) + 0.25 * across, y.to(heatmaps.dtype) + 0.25 * down
+
+
+def squared_error(maps: Tensor, wanted: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+    """Squared errors [B, K, h, w] of maps to those wanted.
+
+    With the target `foreground` k [B] those of a cell that should be t count 1 + k t times.
+    """
+    error = (widened(maps) - wanted).square()
+    if "foreground" not in targets:
+        return error
+    return error * (1 + targets["foreground"][:, None, None, None] * wanted)
 
 
 def labelled_mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from nas.heads.base import (
     labelled_mean,
     mirror_maps,
     quarter_shift,
+    squared_error,
 )
 from nas.heads.dark import dark_shift
 from nas.layers import Run, widened
@@ -50,8 +51,8 @@ class HeatmapHead(Head):
         return {"heatmaps": self.output(levels[-1], run)}
 
     def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Mean squared error over the labelled joints (weights [B, K]); maps [B, K, h, w]."""
-        error = (widened(outputs["heatmaps"]) - targets["heatmaps"]).square().mean(dim=(2, 3))
+        """Mean of `squared_error` over the labelled joints (weights [B, K]); maps [B, K, h, w]."""
+        error = squared_error(outputs["heatmaps"], targets["heatmaps"], targets).mean(dim=(2, 3))
         return {"heatmap": SCALE * labelled_mean(error, targets["weights"])}
 
     def distill(self, student: Outputs, teacher: Outputs) -> Tensor:

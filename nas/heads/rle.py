@@ -29,6 +29,7 @@ class RLEHead(RegressionHead):
     """
 
     unscored: ClassVar[str] = RLECodec.unscored
+    likelihoods: ClassVar[frozenset[str]] = frozenset({"xy"})
 
     def __init__(
         self,

@@ -122,8 +122,8 @@ register_head(
         module="nas.heads.associative_embedding:AssociativeEmbeddingHead",
         codec="nas.codecs.associative_embedding:AssociativeEmbeddingCodec",
         necks=("fusion_deconv",),
-        options={"kernel": "gaussian", "radius": "fixed"},
-        later=("kernel", "radius"),
+        options={"kernel": "gaussian", "radius": "fixed", "foreground": 0.0},
+        later=("kernel", "radius", "foreground"),
         strides=(4, 2),
     )
 )
@@ -145,8 +145,8 @@ register_head(
         module="nas.heads.heatmap:HeatmapHead",
         codec="nas.codecs.heatmap:HeatmapCodec",
         necks=("fusion_deconv", "fpn", "pan"),
-        options={"kernel": "gaussian", "radius": "fixed", "refine": "quarter"},
-        later=("kernel", "radius", "refine"),
+        options={"kernel": "gaussian", "radius": "fixed", "refine": "quarter", "foreground": 0.0},
+        later=("kernel", "radius", "refine", "foreground"),
     )
 )
 register_head(

@@ -83,6 +83,7 @@ class Recipe(StrictModel):
         batch: images per step, over all processes.
         init: what weights to start from; in fine-tuning, put over those that are inherited, or random.
         accumulate: parts of a process's share of the batch that go through the network one by one.
+        loss_weighting: "fixed" adds up the terms of a head's loss, "auto" learns a weight for each.
         clip_norm: limit of the gradient's norm; null for none.
         precision: as Lightning Fabric names it.
     """
@@ -95,6 +96,7 @@ class Recipe(StrictModel):
     accumulate: Count = 1
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    loss_weighting: Literal["fixed", "auto"] = "fixed"
     clip_norm: Positive | None = 10.0
     ema: EmaConfig = EmaConfig()
     guard: GuardConfig = GuardConfig()

@@ -30,12 +30,14 @@ from nas.train.supernet import (
     alone_in,
     build_feed,
     build_planner,
+    build_weighting,
     load_supernet,
     on_first_process,
     open_calibration,
     place,
 )
 from nas.train.teacher import Teacher, given_teacher, largest_teacher, weights_digest
+from nas.train.weighting import fixed_sum
 
 _log = logging.getLogger(__name__)
 
@@ -134,13 +136,15 @@ def _finetune(
     planner = build_planner(dataset, SingleDraw(arch), recipe, config)
     net = place(net, fabric, recipe)
     teacher = _teacher(net, recipe, run, calibration, fabric)
+    weighting = build_weighting(net, recipe, teacher=teacher is not None)
     if recipe.compile:
         compile_network(net, batch=recipe.batch // (fabric.world_size * recipe.accumulate), fabric=fabric)
     averaged = fit(
         Job(
             title=title,
             net=net,
-            rule=PlainRule(teacher=teacher, weight=recipe.distillation),
+            rule=PlainRule(teacher=teacher, weight=recipe.distillation, weighting=weighting or fixed_sum),
+            weighting=weighting,
             planner=planner,
             feed=build_feed(dataset, planner, fabric, recipe, config.data),
             recipe=recipe,

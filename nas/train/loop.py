@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 from rich.console import Console
+from torch import nn
 
 from nas.errors import UserError
 from nas.models import PoseNet
@@ -26,6 +27,7 @@ from nas.train.rules import Rule
 from nas.train.schedule import Schedule
 from nas.train.state import TrainingState
 from nas.train.update import Updater
+from nas.train.weighting import LearnedWeights
 
 _TIMED_STEPS = 10
 """After so many steps the run says how long it will take."""
@@ -52,6 +54,7 @@ class Job:
         identity: digests of what plans are drawn from.
         validate: scores the averaged network, every `validate_every` steps and at the end; called on all
             processes, which share the work.
+        weighting: learned weights of the loss's terms, if they are; `rule` uses them.
     """
 
     title: str
@@ -68,6 +71,7 @@ class Job:
     identity: Mapping[str, str] = field(default_factory=dict)
     validate: Callable[[PoseNet], Mapping[str, float]] | None = None
     validate_every: int | None = None
+    weighting: LearnedWeights | None = None
 
 
 def fit(job: Job, fabric: Fabric, *, console: Console | None = None) -> PoseNet:
@@ -95,8 +99,9 @@ class _Loop:
         self.state = TrainingState(
             net=job.net,
             ema=averaged(job.net, job.recipe.ema.decay),
-            optimizer=build_optimizer(job.net.named_parameters(), job.recipe.optimizer),
+            optimizer=build_optimizer(_named_parameters(job), job.recipe.optimizer),
             identity=job.identity,
+            weighting=job.weighting,
         )
         schedule = job.recipe.schedule
         self.updater = Updater(
@@ -193,6 +198,7 @@ class _Loop:
             "images": counters.step * batch,
             "learning_rate": self.updater.learning_rate(counters.step - 1),
             **counters.take_means(),
+            **(self.state.weighting.weights() if self.state.weighting else {}),
             "skipped": counters.skipped,
             "images_per_second": round(self.rate.per_second * batch, 1),
             "data_wait": round(self.rate.data_wait, 3),
@@ -265,3 +271,8 @@ class _Loop:
                 "learning rate at %g",
                 self.job.title, counters.skipped, self.job.steps, counters.rollbacks, counters.rate,
             )  # fmt: skip
+
+
+def _named_parameters(job: Job) -> list[tuple[str, nn.Parameter]]:
+    beside = job.weighting.named_parameters() if job.weighting else ()
+    return [*job.net.named_parameters(), *beside]

@@ -12,6 +12,7 @@ from nas.layers import widened
 from nas.models import PoseNet
 from nas.space import Arch
 from nas.train.plan import StepPlan
+from nas.train.weighting import TEACHER, Weighting, fixed_sum
 
 Autocast = Callable[[], AbstractContextManager[object]]
 Backward = Callable[[Tensor], None]
@@ -54,11 +55,13 @@ class SandwichRule:
     Args:
         weight: the teacher's share of the others' loss.
         ramp: steps until it is reached.
+        weighting: of the loss's terms.
     """
 
-    def __init__(self, *, weight: float, ramp: int) -> None:
+    def __init__(self, *, weight: float, ramp: int, weighting: Weighting = fixed_sum) -> None:
         self._weight = weight
         self._ramp = ramp
+        self._weighting = weighting
 
     def __call__(
         self,
@@ -77,15 +80,16 @@ class SandwichRule:
         losses: dict[str, list[Tensor]] = {}
         for role, arch in zip(_roles(len(plan.archs)), plan.archs, strict=True):
             outputs = _forward(net, arch, images, autocast)
-            labels = _label_loss(net, arch, outputs, targets)
-            losses.setdefault(f"{head}/{role}", []).append(labels.detach())
+            terms = net.head(arch).loss(outputs, targets)
+            labels = self._weighting(head, terms)
+            losses.setdefault(f"{head}/{role}", []).append(fixed_sum(head, terms).detach())
             if teacher is None:
                 backward(labels)
                 teacher = {name: tensor.detach() for name, tensor in outputs.items()}
             elif share > 0:
                 distance = net.head(arch).distill(outputs, teacher)
                 losses.setdefault(f"{head}/teacher", []).append(distance.detach())
-                backward((1 - share) * labels + share * distance)
+                backward((1 - share) * labels + share * self._weighting(head, {TEACHER: distance}))
             else:
                 backward(labels)
         return {name: torch.stack(values).mean() for name, values in losses.items()}
@@ -97,11 +101,19 @@ class PlainRule:
     Args:
         teacher: images -> outputs of the same head.
         weight: the teacher's share of the loss.
+        weighting: of the loss's terms.
     """
 
-    def __init__(self, *, teacher: Callable[[Tensor], Outputs] | None = None, weight: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        teacher: Callable[[Tensor], Outputs] | None = None,
+        weight: float = 0.0,
+        weighting: Weighting = fixed_sum,
+    ) -> None:
         self._teacher = teacher if weight > 0 else None
         self._weight = weight
+        self._weighting = weighting
 
     def __call__(
         self,
@@ -116,16 +128,19 @@ class PlainRule:
         """Losses `HEAD/labels` and, with a teacher, `HEAD/teacher`."""
         (arch,) = plan.archs
         outputs = _forward(net, arch, images, autocast)
-        labels = _label_loss(net, arch, outputs, targets)
-        losses = {f"{arch.head.type}/labels": labels.detach()}
+        head = arch.head.type
+        terms = net.head(arch).loss(outputs, targets)
+        labels = self._weighting(head, terms)
+        losses = {f"{head}/labels": fixed_sum(head, terms).detach()}
         if self._teacher is None:
             backward(labels)
             return losses
         with torch.no_grad(), autocast():
             known = self._teacher(images)
         distance = net.head(arch).distill(outputs, _wide(known))
-        backward((1 - self._weight) * labels + self._weight * distance)
-        return losses | {f"{arch.head.type}/teacher": distance.detach()}
+        taught = self._weighting(head, {TEACHER: distance})
+        backward((1 - self._weight) * labels + self._weight * taught)
+        return losses | {f"{head}/teacher": distance.detach()}
 
 
 def _roles(count: int) -> list[str]:
@@ -141,8 +156,3 @@ def _forward(net: PoseNet, arch: Arch, images: Tensor, autocast: Autocast) -> Ou
 def _wide(outputs: Mapping[str, Tensor]) -> Outputs:
     """Outputs of half precision in fp32, as losses need them."""
     return {name: widened(tensor) for name, tensor in outputs.items()}
-
-
-def _label_loss(net: PoseNet, arch: Arch, outputs: Outputs, targets: Mapping[str, Tensor]) -> Tensor:
-    terms = net.head(arch).loss(outputs, targets)
-    return torch.stack(list(terms.values())).sum()

@@ -5,12 +5,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from nas.errors import UserError
 from nas.models import PoseNet
 from nas.train.checkpoint import Checkpoint
+from nas.train.weighting import LearnedWeights
 
 
 @dataclass
@@ -51,6 +53,7 @@ class TrainingState:
     """Network, its average, optimizer and counters. All random draws follow from (seed, step).
 
     Args:
+        weighting: learned weights of the loss's terms; None where they are fixed.
         identity: digests of what plans are drawn from (training samples, pool of networks); a run can
             only go on with the same.
     """
@@ -59,13 +62,14 @@ class TrainingState:
     ema: AveragedModel
     optimizer: Optimizer
     identity: Mapping[str, str]
+    weighting: LearnedWeights | None = None
     counters: Counters = field(default_factory=Counters)
 
     def checkpoint(self) -> Checkpoint:
         """Everything, as of now."""
         return Checkpoint(
             step=self.counters.step,
-            weights={"model": self.net.state_dict(), "ema": self.ema.state_dict()},
+            weights={name: module.state_dict() for name, module in self._modules()},
             state={
                 "optimizer": self.optimizer.state_dict(),
                 "counters": asdict(self.counters),
@@ -74,8 +78,8 @@ class TrainingState:
         )
 
     def broken(self) -> str | None:
-        """The name of the first weight, of network or average, that is not finite; None where all are."""
-        for part, module in (("model", self.net), ("ema", self.ema)):
+        """The name of the first weight, of network, average or loss, that is not finite; None where none."""
+        for part, module in self._modules():
             for name, tensor in module.state_dict().items():
                 if tensor.is_floating_point() and not torch.isfinite(tensor).all():
                     return f"{part}.{name}"
@@ -89,7 +93,17 @@ class TrainingState:
                 raise UserError(
                     f"this run was started with other {name}; put them back as they were, or start a new run"
                 )
-        self.net.load_state_dict(checkpoint.weights["model"])
-        self.ema.load_state_dict(checkpoint.weights["ema"])
+        for name, module in self._modules():
+            module.load_state_dict(checkpoint.weights[name])
         self.optimizer.load_state_dict(checkpoint.state["optimizer"])
         self.counters = Counters(**checkpoint.state["counters"])
+
+    def parameters(self) -> list[nn.Parameter]:
+        """All that is learned, of the network and beside it."""
+        learned = [*self.net.parameters(), *(self.weighting.parameters() if self.weighting else ())]
+        return [parameter for parameter in learned if parameter.requires_grad]
+
+    def _modules(self) -> list[tuple[str, nn.Module]]:
+        """What holds weights, by its name in checkpoints."""
+        beside = [("weighting", self.weighting)] if self.weighting else []
+        return [("model", self.net), ("ema", self.ema), *beside]

@@ -31,6 +31,7 @@ from nas.train.pool import ArchPool, Costs
 from nas.train.rules import SandwichRule
 from nas.train.run_folder import RunFolder
 from nas.train.scoring import Scorer, ends
+from nas.train.weighting import LearnedWeights, fixed_sum, learned_weights
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -71,12 +72,18 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
     pool = draw_pool(config, space)
     draw = SandwichDraw(space, random=config.sandwich.random, pool=pool)
     planner = build_planner(data.training, draw, config, config)
+    weighting = build_weighting(net, config, teacher=config.distillation.weight > 0)
     score = on_first_process(fabric, partial(_scorer, config, data, run, fabric))
     averaged = fit(
         Job(
             title=config.name,
             net=net,
-            rule=SandwichRule(weight=config.distillation.weight, ramp=config.distillation.ramp),
+            rule=SandwichRule(
+                weight=config.distillation.weight,
+                ramp=config.distillation.ramp,
+                weighting=weighting or fixed_sum,
+            ),
+            weighting=weighting,
             planner=planner,
             feed=build_feed(data.training, planner, fabric, config, config.data),
             recipe=config,
@@ -156,6 +163,11 @@ def build_planner(dataset: KeypointDataset, draw: Draw, recipe: Recipe, config: 
         draw=draw,
         late_from=None if late is None else late.first_step(recipe.total_steps(len(dataset.order))),
     )
+
+
+def build_weighting(net: PoseNet, recipe: Recipe, *, teacher: bool) -> LearnedWeights | None:
+    """The learned weights of the loss's terms, where the recipe wants them learned."""
+    return learned_weights(net, teacher=teacher) if recipe.loss_weighting == "auto" else None
 
 
 def build_feed(

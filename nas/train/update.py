@@ -46,7 +46,7 @@ class Updater:
         state = self.state
         torch.manual_seed(_seed(self.seed, plan.step, self.fabric.global_rank))
         state.optimizer.zero_grad(set_to_none=True)
-        parameters = [p for p in state.net.parameters() if p.requires_grad]
+        parameters = state.parameters()
         means = average(self.fabric, parameters, self._backward(plan, parts))
         norm = clip(parameters, self.recipe.clip_norm)
         names = [*means, "gradient_norm"]
@@ -68,7 +68,7 @@ class Updater:
         Each part's gradient is summed by itself first, as a process of its own would: rounding is the same.
         """
         share = 1 / len(parts)
-        parameters = [p for p in self.state.net.parameters() if p.requires_grad]
+        parameters = self.state.parameters()
         before: list[Tensor | None] = [None] * len(parameters)
         losses: dict[str, Tensor] = {}
         for images, targets in parts:

@@ -15,6 +15,7 @@ from space_data import altered
 from nas.errors import UserError
 from nas.shipped import shipped_names
 from nas.space import Arch, Head, SearchSpace
+from nas.space.arch import freeze_options
 
 SPACES = [SearchSpace.load(name) for name in shipped_names("search_spaces", ".yaml")]
 
@@ -155,7 +156,8 @@ def test_options_added_later_leave_ids_alone() -> None:
     """An arch from before `kernel` and `radius` has the id that it had; only other values are written."""
     arch = Arch.load("litepose-auto-xs")
     assert arch.to_json()["head"] == {"type": "associative_embedding", "options": {}}
-    wide = replace(arch, head=replace(arch.head, options=(("kernel", "gaussian"), ("radius", "person"))))
+    options = freeze_options({**dict(arch.head.options), "radius": "person"})
+    wide = replace(arch, head=replace(arch.head, options=options))
     assert wide.to_json()["head"]["options"] == {"radius": "person"}
     assert wide.id != arch.id
     for each in (arch, wide):
