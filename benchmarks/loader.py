@@ -67,7 +67,7 @@ def _loops(
     for request in requests:
         sample = dataset[request]
         image = position[sample.id.image]
-        photographs.append(decode(annotations.image_path(image), annotations.images[image].size))
+        photographs.append(decode(annotations.image_file(image), annotations.images[image].size))
         affines.append(invert(sample.inverse))
 
     def bare(indices: NDArray[np.int64]) -> None:

@@ -143,6 +143,23 @@ def convert(
 
 
 @app.command()
+def shard(
+    annotations: Annotated[Path, typer.Argument(help="A COCO keypoint file.")],
+    images: Annotated[Path, typer.Argument(help="The folder that its file names start from.")],
+    output: Annotated[Path, typer.Option("--out", help="The folder of shards to write; a new one.")],
+    largest_mib: Annotated[int, typer.Option(min=1, help="Size of a shard, in MiB.")] = 256,
+) -> None:
+    """Pack the images of an annotation file into tar files, which `images:` of a recipe may name instead."""
+    from nas.data import load_annotations
+    from nas.data.shards import write_shards
+
+    loaded = load_annotations(annotations, images, None)
+    files = [(image.file, images / image.file) for image in loaded.images]
+    shards = write_shards(files, output, largest_mib=largest_mib, progress=ProgressLines("images packed"))
+    out.print(f"{output}: {len(files):,} images in {len(shards):,} shards", markup=False)
+
+
+@app.command()
 def preview(
     supernet: Annotated[str, typer.Argument(help="A shipped supernet's name, or a YAML file.")],
     output: Annotated[Path, typer.Option("--out", help="The picture to write, such as samples.jpg.")],

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from posixpath import normpath
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.data.shards import ImageFile, ShardMember, members_of, shards_of
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
@@ -90,7 +92,7 @@ class Annotations:
 
     Args:
         path: the annotation file.
-        folder: the image folder; None where only annotations are needed.
+        folder: the folder of images or of shards of them; None where only annotations are needed.
         skeleton: what the keypoints are.
         images: all images, people or not.
         people: everyone annotated, crowd regions included.
@@ -120,11 +122,16 @@ class Annotations:
         """The positions of the images with at least one labelled person."""
         return np.unique(self.people.image[self.people.labelled])
 
-    def image_path(self, image: int) -> Path:
+    def image_file(self, image: int) -> ImageFile:
         """The file of the image at that position. Raises UserError where the set came without images."""
         if self.folder is None:
             raise UserError(f"{self.path}: an image folder is needed; the set was loaded without one")
-        return self.folder / self.images[image].file
+        name = self.images[image].file
+        return self._members.get(normpath(name)) or self.folder / name
+
+    @cached_property
+    def _members(self) -> Mapping[str, ShardMember]:
+        return {} if self.folder is None else members_of(shards_of(self.folder))
 
     def select(self, ids: Iterable[int]) -> Self:
         """Only the images of these ids, in the file's order. Raises UserError for an unknown id."""

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.data.shards import ImageFile
+
 log = logging.getLogger(__name__)
 
 MIB = 2**20
@@ -25,7 +27,7 @@ MEMORY_SHARE = 0.5
 class UnreadableImageError(Exception):
     """A file is missing or no sound image of the annotated size."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: ImageFile, reason: str) -> None:
         super().__init__(path, reason)
         self.path = path
         self.reason = reason
@@ -38,7 +40,7 @@ class WrongSizeError(UnreadableImageError):
     """A sound image of another size than annotated."""
 
 
-def decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+def decode(path: ImageFile, size: tuple[int, int]) -> NDArray[np.uint8]:
     """An RGB image [H, W, 3] of the annotated size (h, w).
 
     The camera's orientation flag is ignored, unless only the turned image has the annotated size.
@@ -112,7 +114,7 @@ class ImageStore:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[ImageFile],
         sizes: NDArray[np.int64],
         shrink: NDArray[np.float64],
         *,

@@ -79,7 +79,7 @@ class Photographs:
         self._table = np.concatenate(table)
         self._first_image = np.cumsum([0, *(len(source.images) for source in self.sources)])
         self._store = ImageStore(
-            [source.image_path(image) for source in self.sources for image in range(len(source.images))],
+            [source.image_file(image) for source in self.sources for image in range(len(source.images))],
             np.array([image.size for source in self.sources for image in source.images], np.int64),
             self._shrink(largest, zoom, tile),
             budget_mib=cache_mib,

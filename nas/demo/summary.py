@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from nas.codecs import Poses
 from nas.data import Annotations
+from nas.data.images import decode
 from nas.evaluate import Detection, Result, oks
 from nas.report import contact_sheet
-from nas.runtime import draw_poses, read_image
+from nas.runtime import draw_poses
 from nas.search.results import SearchResult, Subnet
 from nas.train.run_folder import environment
 
@@ -114,7 +115,8 @@ def _similarities(
 
 def _draw_person(annotations: Annotations, row: int, detection: Detection) -> NDArray[np.uint8]:
     """The surroundings of a person with the pose found in them."""
-    image = read_image(annotations.image_path(int(annotations.people.image[row])))
+    position = int(annotations.people.image[row])
+    image = decode(annotations.image_file(position), annotations.images[position].size)
     x0, y0, x1, y1 = annotations.people.boxes[row]
     margin = _MARGIN * max(x1 - x0, y1 - y0)
     left, top = max(0, int(x0 - margin)), max(0, int(y0 - margin))

@@ -113,7 +113,7 @@ class InputSource:
             if self._store is not None:
                 return self._store.read(image), self._store.scale(image)
             size = self._annotations.images[image].size
-            return decode(self._annotations.image_path(image), size), (1.0, 1.0)
+            return decode(self._annotations.image_file(image), size), (1.0, 1.0)
         except UnreadableImageError as error:
             raise UserError(f"{error}; validation needs every image") from None
 

@@ -86,7 +86,7 @@ def _store(annotations: Annotations) -> ImageStore:
     """The images in memory: hundreds of networks will look at them."""
     count = len(annotations.images)
     return ImageStore(
-        [annotations.image_path(image) for image in range(count)],
+        [annotations.image_file(image) for image in range(count)],
         np.array([image.size for image in annotations.images], np.int64),
         np.ones(count),
         budget_mib=_CACHE_MIB,

@@ -180,7 +180,7 @@ def test_real_people_survive_the_way_there_and_back(shared_data: Path, tmp_path:
     before = load_annotations(source / "annotations" / "coco17_val.json", source / "images", COCO)
     before = before.select([image.id for image in before.images][:12])
     for position, image in enumerate(before.images):
-        (tmp_path / image.file).write_bytes(before.image_path(position).read_bytes())
+        (tmp_path / image.file).write_bytes(before.image_file(position).read_bytes())
         rows = before.people_of(position)
         lines = [
             yolo_line(0, box, points, image.size)

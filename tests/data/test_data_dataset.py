@@ -151,7 +151,7 @@ def test_an_unreadable_image_is_replaced_alike_every_time(dotted: Annotations) -
 
 def test_only_bad_images_are_a_users_error(dotted: Annotations) -> None:
     for image in range(len(dotted.images)):
-        dotted.image_path(image).unlink()
+        dotted.image_file(image).unlink()
     with pytest.raises(UserError, match=r"10 images in a row cannot be read, the first: .*1\.png"):
         KeypointDataset([dotted], task="crop")[SampleRequest(0, (1,), (64, 48))]
 
@@ -203,7 +203,7 @@ def test_a_real_crop_shows_the_person(shared_data: Path) -> None:
         labelled = annotations.people.keypoints[request.index, :, 2] > 0
         np.testing.assert_array_equal(sample.targets["weights"] > 0, labelled)
         # The crop, taken back to the photograph, is the photograph.
-        image = cv2.imread(str(annotations.image_path(request.index)))[..., ::-1]
+        image = cv2.imread(str(annotations.image_file(request.index)))[..., ::-1]
         size = (image.shape[1], image.shape[0])
         back = cv2.warpAffine(sample.image, sample.inverse, size)
         inside = cv2.warpAffine(np.full((128, 96), 255, np.uint8), sample.inverse, size) == 255

@@ -205,7 +205,7 @@ def test_what_people_without_labels_cover_does_not_count(write_set: Any, skeleto
 
 
 def test_unreadable_tiles_are_replaced(dotted: Annotations) -> None:
-    (dotted.image_path(3)).unlink()
+    (dotted.image_file(3)).unlink()
     dataset = KeypointDataset([dotted], task="image", augment=MOSAIC)
     samples = [dataset[SampleRequest(3, (seed,), (64, 64))] for seed in range(4)]
     assert all("4.png" in sample.failures[0] for sample in samples)

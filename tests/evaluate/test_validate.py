@@ -128,7 +128,7 @@ def test_a_good_model_finds_everyone(annotations, task):
 
 def test_stored_images_give_the_same(annotations):
     sizes = np.array([image.size for image in annotations.images])
-    paths = [annotations.image_path(position) for position in range(3)]
+    paths = [annotations.image_file(position) for position in range(3)]
     store = ImageStore(paths, sizes, np.full(3, 0.6), budget_mib=None)
     model = DotModel("crop", (96, 96))
     stored, read = (validate(model, annotations, store=s) for s in (store, None))
@@ -150,7 +150,7 @@ def test_other_skeleton_and_missing_image_are_users_errors(annotations):
     other.skeleton = Skeleton.load("coco17")
     with pytest.raises(UserError, match="skeleton 'dots', but the model finds 'coco17'"):
         validate(other, annotations)
-    annotations.image_path(1).unlink()
+    annotations.image_file(1).unlink()
     with pytest.raises(UserError, match=r"2\.png: the file is missing; validation needs every image"):
         validate(DotModel("image"), annotations)
 
