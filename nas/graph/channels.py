@@ -33,7 +33,7 @@ def sort_channels(net: PoseNet) -> dict[str, Tensor]:
     coupling = Coupling()
     tracer = Tracer.of(net)
     for number, arch in enumerate(_largest_of_every_kind(net.space)):
-        coupling.add(tracer(arch), number)
+        coupling.add(tracer(arch).trained, number)
     orders = {}
     for members in coupling.groups():
         importance = coupling.importance(members, tensors)

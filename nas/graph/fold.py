@@ -126,13 +126,14 @@ def _scaled(conv: Operator, affine: _Affine, *, shifted: bool) -> Operator:
     return replace(conv, inputs=(x, scaled, moved), input_types=types)
 
 
-def _scale(weight: Tensor, variance: Tensor, epsilon: float) -> Tensor:
+def norm_scale(weight: Tensor, variance: Tensor, epsilon: float) -> Tensor:
+    """What a batch norm multiplies each channel by, [C] in float64."""
     return weight.double() / torch.sqrt(variance.double() + epsilon)
 
 
 def _scale_weight(conv: Tensor, weight: Tensor, variance: Tensor, epsilon: float, groups: int) -> Tensor:
     """Scales output channels; `groups` is 0 for a convolution, whose output channels come first."""
-    scale = _scale(weight, variance, epsilon)
+    scale = norm_scale(weight, variance, epsilon)
     if groups == 0:
         return (conv.double() * scale.view(-1, 1, 1, 1)).to(conv.dtype)
     split = conv.double().reshape(groups, -1, *conv.shape[1:])
@@ -149,7 +150,7 @@ def _scale_bias(
     epsilon: float,
     shifted: bool,
 ) -> Tensor:
-    scale = _scale(weight, variance, epsilon)
+    scale = norm_scale(weight, variance, epsilon)
     moved = bias.double() - mean.double() * scale if shifted else torch.zeros_like(scale)
     if conv is not None:
         moved = moved + conv.double() * scale

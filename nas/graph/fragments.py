@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -50,9 +50,17 @@ class Call:
     arguments: tuple[int, ...]
     first: int
 
+    @property
+    def trained(self) -> "Call":
+        """Of the fragment as it is trained; itself where that is the same."""
+        fragment = self.fragment.trained
+        return self if fragment is self.fragment else replace(self, fragment=fragment)
+
 
 @dataclass(frozen=True)
-class _Slot:
+class Slot:
+    """A value's place among the outputs of a fragment."""
+
     index: int
 
 
@@ -68,6 +76,7 @@ class Fragment:
         types: their types.
         form: what the module returned, with slots in place of its values.
         macs: multiply-accumulates of all steps.
+        branched: as it was recorded, where parallel convolutions were merged.
     """
 
     inputs: int
@@ -77,7 +86,18 @@ class Fragment:
     types: tuple[TensorType, ...]
     form: Any
     macs: int
-    _memory: dict[Any, Any] = field(default_factory=dict, repr=False)
+    branched: "Fragment | None" = field(default=None, repr=False)
+    _memory: dict[Any, Any] = field(default_factory=dict, repr=False, init=False)
+
+    @cached_property
+    def trained(self) -> "Fragment":
+        """With every parallel convolution that was merged apart; itself where there is none."""
+        recorded = self.branched or self
+        steps = tuple([step.trained if isinstance(step, Call) else step for step in recorded.steps])
+        if all(old is new for old, new in zip(recorded.steps, steps, strict=True)):
+            return recorded
+        macs = sum(step.fragment.macs if isinstance(step, Call) else step.macs for step in steps)
+        return replace(recorded, steps=steps, macs=macs)
 
     @cached_property
     def weights(self) -> dict[int, Constant]:
@@ -147,9 +167,9 @@ class Fragment:
 
     def refill(self, values: list[Value]) -> Any:
         """What the module returned, with these values in it."""
-        if type(self.form) is _Slot:
+        if type(self.form) is Slot:
             return values[0]
-        return map_tree(lambda leaf: values[leaf.index] if type(leaf) is _Slot else leaf, self.form)
+        return map_tree(lambda leaf: values[leaf.index] if type(leaf) is Slot else leaf, self.form)
 
 
 class Frame:
@@ -219,7 +239,7 @@ class Frame:
                 return leaf
             self._check(leaf)
             outputs.append(leaf)
-            return share(_Slot(len(outputs) - 1))
+            return share(Slot(len(outputs) - 1))
 
         form = map_tree(slot, result)
         fragment = Fragment(

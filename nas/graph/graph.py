@@ -23,7 +23,7 @@ class Graph:
         arch, skeleton: what was traced.
         fragment: all of it; the images are its only input.
         images: type of the input, [1, 3, H, W].
-        named: what decode gives, by name: ids of edges of the fragment, or constants.
+        named: what decode gives, by name: which of the fragment's outputs, or a constant.
         raw_named: what forward gives, by name, likewise.
         anonymous: whether names and weights may be those of other modules that are built alike.
     """
@@ -38,18 +38,25 @@ class Graph:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of convolutions, linear layers and matrix products."""
+        """Multiply-accumulates of convolutions, linear layers and matrix products, parallel ones merged."""
         return self.fragment.macs
+
+    @cached_property
+    def trained(self) -> "Graph":
+        """The network as torch runs it: parallel convolutions that are merged elsewhere are apart."""
+        return replace(self, fragment=self.fragment.trained)
 
     @cached_property
     def params(self) -> int:
         """Number of parameters of the plain network: elements of the distinct weights, as sliced.
 
+        Parallel convolutions count one by one.
+
         Raises ValueError for an anonymous graph.
         """
         if self.anonymous:
             raise ValueError("an anonymous graph does not know its weights")
-        return sum(weight.numel() for weight in self.fragment.weights.values())
+        return sum(weight.numel() for weight in self.fragment.trained.weights.values())
 
     @cached_property
     def _flat(self) -> tuple[tuple[Step, ...], tuple[int, ...]]:
@@ -100,4 +107,5 @@ class Graph:
 
     def _resolve(self, named: Mapping[str, int | Constant]) -> Mapping[str, int | Constant]:
         ids = self._flat[1]
-        return {name: ids[v] if isinstance(v, int) else v for name, v in named.items()}
+        outputs = self.fragment.outputs
+        return {name: ids[outputs[v]] if isinstance(v, int) else v for name, v in named.items()}

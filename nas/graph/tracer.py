@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from nas.graph.constants import Constant, ConstantPool
 from nas.graph.construction import construction
-from nas.graph.fragments import Fragment, Frame, Value
+from nas.graph.fragments import Fragment, Frame, Slot, Value
 from nas.graph.graph import Graph
+from nas.graph.merge import merged
 from nas.graph.symbols import TensorType
 from nas.layers import ElasticBatchNorm2d, Run
 from nas.models import PoseNet
@@ -77,11 +78,12 @@ class Tracer:
         self._frames = [frame]
         with collector_paused():
             raw = self._net.run(frame.inputs[0], arch, self._run)
-            decoded = self._net.decode(raw, arch)
+            fragment = merged(frame.close((raw, self._net.decode(raw, arch))))
+        raw, decoded = fragment.form
         return Graph(
             arch=arch,
             skeleton=self.skeleton,
-            fragment=frame.close((raw, decoded)),
+            fragment=fragment,
             images=images,
             named=self._named(decoded),
             raw_named=self._named(raw),
@@ -90,7 +92,7 @@ class Tracer:
 
     def _named(self, results: Mapping[str, Any]) -> dict[str, int | Constant]:
         return {
-            name: value.id if isinstance(value, Value) else self._constant(value)
+            name: value.index if isinstance(value, Slot) else self._constant(value)
             for name, value in results.items()
         }
 
@@ -144,7 +146,7 @@ class Tracer:
         inputs = iter(frame.inputs)
         self._frames.append(frame)
         try:
-            return frame.close(method(*_replaced(args, inputs), **_replaced(kwargs, inputs)))
+            return merged(frame.close(method(*_replaced(args, inputs), **_replaced(kwargs, inputs))))
         finally:
             self._frames.pop()
 

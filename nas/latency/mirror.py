@@ -60,8 +60,7 @@ class KernelMirror:
 
     def _whole(self, graph: "Graph", *, edges: bool) -> tuple[Placed, ...]:
         fragment = graph.fragment
-        wanted = {value for value in graph.named.values() if isinstance(value, int)}
-        outputs = tuple(index for index, own in enumerate(fragment.outputs) if own in wanted)
+        outputs = tuple(sorted({value for value in graph.named.values() if isinstance(value, int)}))
         return _Pass(self, fragment, outputs, (0,), edges=edges).whole(graph.images.shape)
 
     def part(

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from nas.graph import Graph, TensorType, to_onnx
 from nas.graph.constants import ConstantPool
-from nas.graph.fragments import Frame, Value
+from nas.graph.fragments import Frame, Slot
+from nas.graph.merge import merged
 from nas.layers import ElasticBatchNorm2d
 from nas.models import PoseNet
 from nas.space.arch import Arch
@@ -37,11 +38,11 @@ def trace_function(some_arch: Arch) -> Callable[[Function, tuple[int, ...]], Gra
         frame = Frame("test", pool, [type_])
         results = function(frame.inputs[0])
         results = tuple(results) if isinstance(results, tuple | list) else (results,)
+        fragment = merged(frame.close(results))
         named = {
-            f"out{position}": value.id if isinstance(value, Value) else pool.given(value)
-            for position, value in enumerate(results)
+            f"out{position}": value.index if isinstance(value, Slot) else pool.given(value)
+            for position, value in enumerate(fragment.form)
         }
-        fragment = frame.close(results)
         return Graph(some_arch, Skeleton.load("coco17"), fragment, type_, named, {})
 
     return trace

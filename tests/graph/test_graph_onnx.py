@@ -170,7 +170,7 @@ UNFOLDABLE = {
     "no convolution": lambda x: norm(x),
     "used elsewhere": lambda x: (lambda y: norm(y) + y)(F.conv2d(x, weights(8, 6, 1, 1))),
     "an output": lambda x: (lambda y: (norm(y), y))(F.conv2d(x, weights(8, 6, 1, 1))),
-    "one side only": lambda x: norm(F.conv2d(x, weights(6, 6, 1, 1)) + x),
+    "one side only": lambda x: norm(F.conv2d(x, weights(6, 6, 1, 1)) + x.exp()),
     "after an activation": lambda x: norm(F.relu(F.conv2d(x, weights(8, 6, 1, 1)))),
 }
 
