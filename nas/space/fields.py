@@ -16,6 +16,7 @@ BLOCK_OPTIONS: Mapping[str, Mapping[str, type]] = MappingProxyType(
         "mbconv": {},
         "mbv3": {"squeeze_excite": bool},
         "fused_mbconv": {},
+        "rep": {},
         "shuffle": {},
         "cspnext": {"attention": bool, "residual": bool, "spp": bool},
         "cspdark": {"residual": bool, "spp": bool},
@@ -23,7 +24,7 @@ BLOCK_OPTIONS: Mapping[str, Mapping[str, type]] = MappingProxyType(
 )
 """By block type, its options and what they are."""
 FIXED_OF_BLOCKS: Mapping[str, Mapping[str, int]] = MappingProxyType(
-    {"shuffle": {"expansion": 1}, "cspdark": {"kernel": 3}}
+    {"rep": {"kernel": 3, "expansion": 1}, "shuffle": {"expansion": 1}, "cspdark": {"kernel": 3}}
 )
 """By block type, what its blocks have no choice of, and the one value that every arch has in its place."""
 ACTIVATIONS = ("relu", "relu6", "silu", "hardswish")

@@ -44,7 +44,7 @@ def test_every_choice_of_a_stage_changes_its_output(block_type: str) -> None:
     x = images(arch, batch=4)
     elastic = [d.name for d in space.dimensions if d.elastic and d.name.startswith("stages.")]
     archs = [arch, *(space.decode(indices | {name: 0}) for name in elastic if name in indices)]
-    assert len(archs) > 5
+    assert len(archs) > 2
     with torch.no_grad():
         found = [next(iter(net(x, arch).values())) for arch in archs]
     for number, one in enumerate(found):

@@ -10,6 +10,7 @@ from nas.models.blocks.csp import CSPNeXtBlock, CSPStage, DarknetBlock
 from nas.models.blocks.fused_mbconv import FusedMBConv
 from nas.models.blocks.mbconv import MBConv
 from nas.models.blocks.mbv3 import MobileNetV3Block
+from nas.models.blocks.rep import RepBlock
 from nas.models.blocks.run import BlockRun
 from nas.models.blocks.shuffle import ShuffleUnit
 from nas.space.stages import StageSpec
@@ -19,6 +20,7 @@ STAGES: Mapping[str, Callable[[int, StageSpec], nn.Module]] = MappingProxyType(
         "mbconv": partial(BlockRun, MBConv),
         "mbv3": partial(BlockRun, MobileNetV3Block),
         "fused_mbconv": partial(BlockRun, FusedMBConv),
+        "rep": partial(BlockRun, RepBlock),
         "shuffle": partial(BlockRun, ShuffleUnit),
         "cspnext": partial(CSPStage, CSPNeXtBlock),
         "cspdark": partial(CSPStage, DarknetBlock),
@@ -38,5 +40,6 @@ __all__ = [
     "FusedMBConv",
     "MBConv",
     "MobileNetV3Block",
+    "RepBlock",
     "ShuffleUnit",
 ]
