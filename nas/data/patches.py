@@ -97,11 +97,14 @@ def blank(
     left, right = round(patch.x * width), round((patch.x + patch.width) * width)
     top, bottom = round(patch.y * height), round((patch.y + patch.height) * height)
     rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
-    part = image[rows, columns]
+    if not patch.round:
+        image[rows, columns] = np.asarray(colour, image.dtype)
+        return
     y, x = np.ogrid[rows, columns]
     away = (x + 0.5 - (left + right) / 2) ** 2 + (y + 0.5 - (top + bottom) / 2) ** 2
-    radius = min(right - left, bottom - top) / 2 if patch.round else np.inf
-    part[away <= radius**2] = np.asarray(colour, image.dtype)
+    inside = away <= (min(right - left, bottom - top) / 2) ** 2
+    shape = (*inside.shape, *([1] * (image.ndim - 2)))
+    np.copyto(image[rows, columns], np.asarray(colour, image.dtype), where=inside.reshape(shape))
 
 
 def without_hidden(people: People, patches: Sequence[Patch], resolution: tuple[int, int]) -> People:

@@ -54,12 +54,14 @@ def test_a_rectangle_covers_its_pixels_and_no_other() -> None:
     np.testing.assert_array_equal(changed, expected)
 
 
-def test_a_circle_is_the_largest_in_the_middle_of_its_rectangle() -> None:
-    changed = blanked(
-        (60, 80), Patch(0.25, 0.2, 0.5, 0.5, round=True)
-    )  # 20..60 x 12..42 px: radius 15 about (40, 27)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_circle_is_the_largest_in_the_middle_of_its_rectangle(transposed: bool) -> None:
+    """Of 20..60 x 12..43 px: radius 15.5 about (40, 27.5)."""
+    fractions = [(20 / 80, 12 / 60), (40 / 80, 31 / 60)]
+    (x0, y0), (width, height) = (pair[::-1] if transposed else pair for pair in fractions)
+    changed = blanked((80, 60) if transposed else (60, 80), Patch(x0, y0, width, height, round=True))
     y, x = np.mgrid[:60, :80] + 0.5
-    np.testing.assert_array_equal(changed, np.hypot(x - 40, y - 27) <= 15)
+    np.testing.assert_array_equal(changed.T if transposed else changed, np.hypot(x - 40, y - 27.5) <= 15.5)
 
 
 @pytest.mark.parametrize("round_", [False, True])
