@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
-from scipy.optimize import linear_sum_assignment
 
 from nas.codecs.base import Candidates, Codec, Targets
+from nas.codecs.limbs import join_limbs, join_pieces
 from nas.codecs.maps import draw_heatmaps, gaussian_shift, shrink_mask, to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
@@ -85,8 +85,9 @@ class PartAffinityCodec(Codec):
 
     encode -> decode_maps -> group gives back every labelled keypoint inside the input within 0.1 px along
     each axis, on the border too, if no other person's same keypoint is nearer than 5 cells and no other's
-    same limb lies in the way. A person comes back as one pose for every set of 3 or more keypoints that
-    limbs between labelled keypoints hold together.
+    same limb lies in the way. What limbs between labelled keypoints hold together comes back in one pose; a
+    piece of a person, of two keypoints or more, joins others that are near and lack them. Poses have 3
+    keypoints or more.
 
     Peaks are refined on the map itself by the Gaussian through three cells, which is exact for the
     targets; the highest cell of maps up-sampled four times, as the original has them, is up to 1.4 px off
@@ -199,17 +200,19 @@ class PartAffinityCodec(Codec):
         return np.where(supported & (mean > AFFINITY_THRESHOLD) & both, mean, 0)
 
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
-        """People from candidates: per limb the best one-to-one pairs, joined from the surest to the least.
+        """People from candidates: joined limb by limb, then piece by piece (`nas.codecs.limbs`).
 
-        A pose's score is the sum of its keypoints' scores and its limbs' affinities over the number of both
-        that a whole person has. Best first; keypoints that were not found are 0.
+        What no limb joins to anything is no piece. A pose's score is the sum of its keypoints' scores and its
+        limbs' affinities over the number of both that a whole person has. Best first; keypoints that were not
+        found are 0.
 
         Args:
             candidates: as `decode_maps` returns them.
         """
         points = np.asarray(candidates["candidates"], np.float64)
         points = np.where((np.isfinite(points).all(-1) & (points[..., 2] > 0))[..., None], points, 0)
-        people = join_limbs(points[..., 2], candidates["affinities"], self.limbs)
+        pieces = join_limbs(points[..., 2], candidates["affinities"], self.limbs)
+        people = join_pieces([piece for piece in pieces if len(piece[0]) > 1], points)
         people = [person for person in people if len(person[0]) >= FEWEST_KEYPOINTS]
         keypoints = np.zeros((len(people), self.keypoints, 3))
         scores = np.zeros(len(people))
@@ -243,58 +246,3 @@ def best_peaks(
     joint = np.arange(count)[:, None]
     cells = gaussian_shift(heatmaps, joint, x, y, sigma=sigma, lowest=DETECTION_THRESHOLD)
     return np.where((scores > 0)[..., None], cells, 0), scores
-
-
-Person = tuple[list[tuple[int, int]], float]
-"""(keypoint, candidate) of each found keypoint, and the sum of its limbs' affinities."""
-
-
-def join_limbs(
-    scores: NDArray[np.floating], affinities: NDArray[np.floating], limbs: tuple[tuple[int, int], ...]
-) -> list[Person]:
-    """Candidates joined into people.
-
-    For each limb the pairs of the greatest total affinity are taken, no candidate twice (Cao et al. 2017,
-    equations 13 to 16); then, from the strongest to the weakest pair of all limbs, what two candidates belong
-    to becomes one person unless both have the same keypoint already. Cao et al. follow a tree of limbs; this
-    needs no order and makes use of limbs that close a cycle.
-
-    Args:
-        scores: [K, M], of candidates; 0 where there is none.
-        affinities: [L, M, M].
-        limbs: the two keypoints of each.
-    """
-    people: dict[int, Person] = {}
-    owner: dict[tuple[int, int], int] = {}
-    for number, (joint, candidate) in enumerate(np.argwhere(scores > 0).tolist()):
-        people[number] = [(joint, candidate)], 0.0
-        owner[joint, candidate] = number
-    for affinity, limb, start, end in _connections(scores, affinities, limbs):
-        one, other = owner[limbs[limb][0], start], owner[limbs[limb][1], end]
-        members, support = people[one]
-        if one == other:
-            people[one] = members, support + affinity
-            continue
-        others, other_support = people[other]
-        if {joint for joint, _ in members} & {joint for joint, _ in others}:
-            continue
-        people[one] = members + others, support + other_support + affinity
-        del people[other]
-        owner.update(dict.fromkeys(others, one))
-    return list(people.values())
-
-
-def _connections(
-    scores: NDArray[np.floating], affinities: NDArray[np.floating], limbs: tuple[tuple[int, int], ...]
-) -> list[tuple[float, int, int, int]]:
-    """(affinity, limb, candidate of its first, of its second keypoint), the strongest first."""
-    connections = []
-    for limb, (first, second) in enumerate(limbs):
-        both = (scores[first] > 0)[:, None] & (scores[second] > 0)
-        table = np.where(both & np.isfinite(affinities[limb]), affinities[limb], 0).clip(min=0)
-        rows, columns = np.flatnonzero(table.any(1)), np.flatnonzero(table.any(0))
-        table = table[np.ix_(rows, columns)]
-        for row, column in zip(*linear_sum_assignment(table, maximize=True), strict=True):
-            if table[row, column] > 0:
-                connections.append((float(table[row, column]), limb, int(rows[row]), int(columns[column])))
-    return sorted(connections, key=lambda connection: -connection[0])

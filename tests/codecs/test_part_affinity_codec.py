@@ -1,7 +1,5 @@
 """Part affinity fields: round trips of crowds, targets by hand, grouping against a plain reference."""
 
-from itertools import permutations
-
 import numpy as np
 import pytest
 from codec_people import flip_people, inside, make_people, random_people
@@ -9,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+from nas.codecs.limbs import join_limbs
 from nas.codecs.maps import gaussian_shift
-from nas.codecs.part_affinity import PartAffinityCodec, checked_limbs, join_limbs
+from nas.codecs.part_affinity import PartAffinityCodec, checked_limbs
 from nas.codecs.types import People
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton, skeleton_names
@@ -71,9 +70,12 @@ def assert_found(poses, expected):
 
 @settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 30))
-def test_everyone_comes_back_in_the_parts_that_limbs_hold_together(codec, seed, count):
+def test_what_limbs_hold_together_comes_back_in_one_pose(codec, seed, count):
     people = crowd(np.random.default_rng(seed), count, codec.keypoints)
-    assert_found(round_trip(codec, people), parts(people, codec.limbs))
+    poses, expected = round_trip(codec, people), parts(people, codec.limbs)
+    error = np.abs(poses.keypoints[:, None, :, :2] - expected[None, :, :, :2]).max(3)
+    error[:, expected[..., 2] == 0] = 0
+    assert (error.max(2).min(0, initial=np.inf) <= BOUND).all()
 
 
 @settings(max_examples=20)
@@ -220,41 +222,6 @@ def test_a_gaussians_top_is_found_exactly(offset, cell, sigma, height):
     np.testing.assert_allclose(found, [[x, y]], atol=1e-9)
 
 
-def plain_join(scores, affinities, limbs):
-    """Every one-to-one pairing is tried; people are sets of (joint, candidate) with their sums."""
-    there = scores > 0
-    pairs = []
-    for limb, (first, second) in enumerate(limbs):
-        choices = [
-            [(i, j) for i, j in enumerate(order) if there[first, i] and there[second, j]]
-            for order in permutations(range(scores.shape[1]))
-        ]
-        best = max(choices, key=lambda chosen, limb=limb: sum(affinities[limb, i, j] for i, j in chosen))
-        pairs += [(affinities[limb, i, j], (first, i), (second, j)) for i, j in best]
-    people = [({candidate}, 0.0) for candidate in zip(*np.nonzero(there), strict=True)]
-    for affinity, one, other in sorted(pairs, reverse=True):
-        holders = [person for person in people if one in person[0] or other in person[0]]
-        members = set().union(*(person[0] for person in holders))
-        if affinity > 0 and len({joint for joint, _ in members}) == len(members):
-            people = [person for person in people if person not in holders]
-            people.append((members, sum(person[1] for person in holders) + affinity))
-    return people
-
-
-@given(seed=st.integers(0, 2**32 - 1))
-def test_joining_equals_the_plain_reference(seed):
-    rng = np.random.default_rng(seed)
-    limbs = ((0, 1), (1, 2), (2, 0), (2, 3), (4, 3))
-    scores = rng.uniform(0.1, 1, (5, 4)) * (rng.random((5, 4)) < 0.7)
-    affinities = rng.uniform(0.05, 1, (5, 4, 4)) * (rng.random((5, 4, 4)) < 0.5)
-    ours, reference = (
-        sorted((sorted(members), support) for members, support in join(scores, affinities, limbs))
-        for join in (join_limbs, plain_join)
-    )
-    assert [members for members, _ in ours] == [members for members, _ in reference]
-    np.testing.assert_allclose([support for _, support in ours], [support for _, support in reference])
-
-
 def test_a_pose_scores_by_its_joints_and_limbs():
     codec = PartAffinityCodec(CHAIN, SIZE)
     points, affinities = np.zeros((4, 30, 3)), np.zeros((3, 30, 30))
@@ -274,17 +241,20 @@ def test_what_is_not_finite_is_no_candidate():
     np.testing.assert_array_equal(poses.keypoints[:, :, 2], [[0.9, 0.5, 0.7, 0]])
 
 
-def test_cycles_hold_together_whom_a_tree_would_lose(skeleton):
-    """COCO's right shoulder is missing: the arm is lost, all else stays one person."""
+def test_whom_no_chain_of_limbs_holds_together_is_one_pose_still(skeleton):
+    """COCO's right shoulder is missing: limbs lose the arm, which is near to the rest."""
     codec = PartAffinityCodec(skeleton, SIZE)
     people = crowd(np.random.default_rng(1), 1, 17)
     people.keypoints[..., :2] = people.keypoints[..., :2].clip(1, 300)
     people.keypoints[0, :, 2] = 2
     people.keypoints[0, skeleton.index("right_shoulder"), 2] = 0
-    poses = round_trip(codec, people)
+    candidates = codec.decode_maps(codec.encode(people))
+    by_limbs = join_limbs(candidates["candidates"][..., 2], candidates["affinities"], codec.limbs)
+    assert sorted(len(members) for members, _ in by_limbs) == [2, 14]
+    poses = codec.group(candidates)
     assert len(poses) == 1
     missing = {skeleton.keypoints[joint] for joint in np.flatnonzero(poses.keypoints[0, :, 2] == 0)}
-    assert missing == {"right_shoulder", "right_elbow", "right_wrist"}
+    assert missing == {"right_shoulder"}
 
 
 @pytest.mark.parametrize("name", skeleton_names())

@@ -5,7 +5,9 @@ import pytest
 
 from nas.codecs.affine import affine_scale, apply_affine, image_affine, invert
 from nas.codecs.associative_embedding import AssociativeEmbeddingCodec
+from nas.codecs.center import CenterCodec
 from nas.codecs.maps import to_cells, to_pixels
+from nas.codecs.part_affinity import PartAffinityCodec
 from nas.codecs.types import People, Poses
 from nas.data.coco import load_annotations
 from nas.evaluate import coco_results, oks_ap
@@ -70,5 +72,28 @@ def test_associative_embedding_loses_little_more(groups, side, least):
     def decode(people):
         outputs = {**codec.encode(people), "tags": codec.ideal_tags(people)}
         return codec.group(codec.decode_maps(outputs))
+
+    assert best_ap(groups, (side, side), decode) >= least
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("side", "least"), [(256, 0.73), (384, 0.83), (512, 0.86)])
+def test_part_affinity_loses_neighbours_and_whom_limbs_cannot_find(groups, side, least):
+    """Same joints less than two cells apart are one peak; people of one or two joints are no pose."""
+    codec = PartAffinityCodec(groups.skeleton, (side, side))
+
+    def decode(people):
+        return codec.group(codec.decode_maps(codec.encode(people)))
+
+    assert best_ap(groups, (side, side), decode) >= least
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("side", "least"), [(256, 0.98), (384, 0.985), (512, 0.985)])
+def test_centres_lose_whose_centres_are_stacked(groups, side, least):
+    codec = CenterCodec(groups.skeleton, (side, side), {"people": 30})
+
+    def decode(people):
+        return codec.group(codec.decode_maps(codec.ideal_maps(people)))
 
     assert best_ap(groups, (side, side), decode) >= least
