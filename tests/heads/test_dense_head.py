@@ -1,33 +1,23 @@
-"""Dense head: losses against formulas, decode against the codec, branches, whole networks."""
+"""Dense head: losses against formulas, decode against the codec, branches."""
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
+from dense_samples import BRANCH, DECODES, JOINTS, NOBODY, SKELETON, people, targets_of
 from torch import Tensor
 
-from nas.codecs import codec_of
 from nas.codecs.dense import DenseCodec
 from nas.codecs.dense import suppress as reference
 from nas.codecs.types import People
 from nas.errors import UserError
-from nas.graph import Tracer, to_onnx
 from nas.heads import Level, Outputs
 from nas.heads.dense import DenseHead, suppress
 from nas.layers import ElasticBatchNorm2d, Run
-from nas.models import PoseNet, calibrate, transfer
-from nas.space.arch import Arch, freeze_options
 from nas.space.arch import Head as HeadArch
-from nas.space.skeleton import Skeleton
-from nas.space.space import SearchSpace
-from nas.space.spec import SpaceSpec
+from nas.space.arch import freeze_options
 
-SKELETON = Skeleton.load("crowdpose14")
-JOINTS = len(SKELETON.keypoints)
 RESOLUTION = (96, 128)
 STRIDES = (32, 16, 8)
-DECODES = ("nms", "one_to_one")
-BRANCH = {"nms": "many", "one_to_one": "one"}
 
 
 def build(decode: str, people: int = 30) -> tuple[DenseHead, DenseCodec, HeadArch]:
@@ -39,21 +29,6 @@ def build(decode: str, people: int = 30) -> tuple[DenseHead, DenseCodec, HeadArc
         DenseCodec(SKELETON, RESOLUTION, options, stride=(*STRIDES, 4)),
         HeadArch("dense", freeze_options(options)),
     )
-
-
-def people(rng: np.random.Generator, count: int) -> People:
-    low = rng.uniform(0, [90, 60], (count, 2))
-    boxes = np.concatenate([low, low + rng.uniform([15, 20], [60, 60], (count, 2))], axis=1)
-    xy = rng.uniform(boxes[:, None, :2] - 3, boxes[:, None, 2:] + 3, (count, JOINTS, 2))
-    visible = rng.integers(0, 3, (count, JOINTS, 1))
-    visible[:, 0] = 2
-    xy[:, 0] = (low + 2).clip(0, [127, 95])
-    return People(np.concatenate([xy, visible], axis=2), (boxes[:, 2:] - boxes[:, :2]).prod(1), boxes)
-
-
-def targets_of(codec: DenseCodec, *groups: People) -> dict[str, Tensor]:
-    encoded = [codec.encode(group) for group in groups]
-    return {name: torch.from_numpy(np.stack([part[name] for part in encoded])) for name in encoded[0]}
 
 
 def random_outputs(decode: str, *, batch: int = 1, seed: int = 0, scale: float = 1.0) -> Outputs:
@@ -68,9 +43,6 @@ def random_outputs(decode: str, *, batch: int = 1, seed: int = 0, scale: float =
 def ideal(codec: DenseCodec, group: People) -> Outputs:
     maps = codec.ideal_maps(group)
     return {name: torch.from_numpy(part)[None].float() for name, part in maps.items()}
-
-
-NOBODY = People(np.zeros((0, JOINTS, 3)), np.zeros(0), np.zeros((0, 4)))
 
 
 def test_loss_of_one_to_one_is_the_plain_formula() -> None:
@@ -327,106 +299,3 @@ def test_wrong_levels_and_options_are_refused() -> None:
         DenseHead((Level(8, None, 8),), SKELETON, (RESOLUTION,), {"decode": ("soft",), "people": (30,)})
     with pytest.raises(UserError, match="between 1 and 100"):
         DenseHead((Level(8, None, 8),), SKELETON, (RESOLUTION,), {"decode": ("nms",), "people": (0,)})
-
-
-@pytest.fixture(scope="module")
-def space() -> SearchSpace:
-    stage = {"type": "mbconv", "activation": "relu6", "kernel": [3, 5], "expansion": [2, 4]}
-    return SearchSpace(
-        SpaceSpec.read(
-            {
-                "name": "dense-test",
-                "task": "image",
-                "resolution": [64, 128, 192],
-                "stem": {"width": [8, 16], "activation": "relu6"},
-                "stages": [
-                    {**stage, "stride": 2, "width": [8, 16], "depth": [1, 2]},
-                    {**stage, "stride": 2, "width": [16, 24], "depth": [1, 2]},
-                    {**stage, "stride": 2, "width": [16, 32], "depth": [1, 2]},
-                    {**stage, "stride": 2, "width": [16, 32], "depth": [1]},
-                ],
-                "necks": {
-                    "pan": {"coarser": 1, "widths": [[8, 16], [8, 24], 16, [8, 16]]},
-                    "fpn": {"widths": [[8, 16], 16, 24]},
-                    "fusion_deconv": {"upsampler": "nearest_dw", "widths": [[8, 16], [8, 24]]},
-                },
-                "heads": {"dense": {"options": {"decode": ["nms", "one_to_one"]}}},
-            },
-            "dense-test",
-        )
-    )
-
-
-@pytest.fixture(scope="module")
-def supernet(space: SearchSpace) -> PoseNet:
-    torch.manual_seed(0)
-    net = PoseNet(space, "mpii16")
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.05)
-    return net.eval()
-
-
-def archs(space: SearchSpace) -> list[Arch]:
-    rng = np.random.default_rng(0)
-    drawn = [space.sample(rng, resolution=resolution) for resolution in space.resolutions for _ in range(6)]
-    return [
-        next(a for a in drawn if a.resolution == size and a.head.option("decode") == decode)
-        for size in space.resolutions
-        for decode in DECODES
-    ]
-
-
-def test_transfer_is_exact_and_keeps_both_branches(space: SearchSpace, supernet: PoseNet) -> None:
-    for arch in archs(space):
-        stats = calibrate(supernet, arch, torch.randn(2, 3, *arch.resolution))
-        images = torch.randn(2, 3, *arch.resolution)
-        plain = transfer(supernet, arch, stats)
-        with torch.no_grad():
-            expected, actual = supernet(images, arch, stats), plain(images)
-        branch = BRANCH[str(arch.head.option("decode"))]
-        assert {name.split("_")[0] for name in expected} == {branch}
-        assert all(torch.equal(part, actual[name]) for name, part in expected.items())
-        both = {"many", branch}
-        assert {name.split("_")[0] for name in plain.train()(images)} == both
-        towers = [name for name in plain.state_dict() if ".branches." in name]
-        assert {name.split(".branches.")[1].split(".")[0] for name in towers} == both
-
-
-def test_exported_network_gives_the_same_poses(space: SearchSpace, supernet: PoseNet) -> None:
-    for arch in archs(space):
-        stats = calibrate(supernet, arch, torch.randn(2, 3, *arch.resolution))
-        plain = transfer(supernet, arch, stats)
-        graph = Tracer.of(plain)(arch)
-        tower = sum(p.numel() for name, p in plain.named_parameters() if ".branches.many" in name)
-        idle = tower if arch.head.option("decode") == "one_to_one" else 0
-        assert graph.params == sum(p.numel() for p in plain.parameters()) - idle
-        model = to_onnx(graph, plain)
-        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        image = torch.randn(1, 3, *arch.resolution)
-        with torch.no_grad():
-            expected = plain.decode(plain(image))
-        names = [output.name for output in session.get_outputs()]
-        found = dict(zip(names, session.run(None, {"images": image.numpy()}), strict=True))
-        assert expected["scores"].gt(0).any()
-        for name, part in expected.items():
-            np.testing.assert_allclose(found[name], part.numpy(), atol=1e-3, rtol=1e-4, err_msg=name)
-
-
-def test_every_arch_of_a_space_learns(space: SearchSpace) -> None:
-    """One step of loss and distillation, as supernet training takes it, reaches all active parameters."""
-    net, rng = PoseNet(space, SKELETON), np.random.default_rng(0)
-    largest = space.largest(resolution=(128, 128))
-    for arch in (largest, space.smallest(resolution=(128, 128))):
-        images = torch.randn(2, 3, *arch.resolution)
-        codec = codec_of(arch, SKELETON)
-        assert isinstance(codec, DenseCodec)
-        teacher = {name: part.detach() for name, part in net.train()(images, largest).items()}
-        outputs = net(images, arch)
-        loss = sum(net.head(arch).loss(outputs, targets_of(codec, people(rng, 3), NOBODY)).values())
-        loss = loss + net.head(arch).distill(outputs, teacher)
-        net.zero_grad()
-        loss.backward()
-        assert torch.isfinite(loss)
-        for name in dict(PoseNet(arch, SKELETON).named_parameters()):
-            assert net.get_parameter(name).grad is not None, name
