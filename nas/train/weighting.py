@@ -81,7 +81,7 @@ def learned_weights(net: PoseNet, *, teacher: bool) -> LearnedWeights:
 def loss_terms(net: PoseNet, arch: Arch) -> frozenset[str]:
     """The names of the terms that a network is trained on: what its head says of one made-up person."""
     reference = next(net.parameters())
-    targets = codec_of(arch, net.skeleton).encode(_somebody(arch, len(net.skeleton.keypoints)))
+    targets = codec_of(arch, net.skeleton).encode(somebody(arch, len(net.skeleton.keypoints)))
     # Two: where a level has a single cell, batch norm has no statistics of one image.
     pairs = {name: torch.from_numpy(np.stack([target, target])) for name, target in targets.items()}
     moved = {
@@ -102,7 +102,7 @@ def _every_head(net: PoseNet) -> Iterator[Arch]:
             yield replace(smallest, head=replace(smallest.head, options=options))
 
 
-def _somebody(arch: Arch, joints: int) -> People:
+def somebody(arch: Arch, joints: int) -> People:
     """One person, all of whose joints are seen, along the input's diagonal."""
     height, width = arch.resolution
     along = np.linspace(0.25, 0.75, joints)

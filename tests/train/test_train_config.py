@@ -6,12 +6,15 @@ import pytest
 import yaml
 from tiny_training import RECIPE, RecipeMaker
 
+from nas.codecs import codec_of
 from nas.errors import UserError
 from nas.shipped import shipped_names
 from nas.space import Skeleton
 from nas.train import RunFolder, load_config
 from nas.train.override import override
 from nas.train.run_folder import write_json
+from nas.train.schedule import Schedule
+from nas.train.weighting import somebody
 
 
 @pytest.fixture
@@ -113,8 +116,27 @@ def test_an_unknown_recipe_lists_the_shipped_ones() -> None:
 def test_shipped_recipes_are_valid(name: str) -> None:
     config = load_config(name)
     assert config.name == name
-    config.load_space()
-    Skeleton.load(config.skeleton)
+    space, skeleton = config.load_space(), Skeleton.load(config.skeleton)
+    for part in (config.data.augment, getattr(config.data.late_augment, "augment", None)):
+        assert part is None or space.task == "image" or not part.mosaic
+    for head in space.heads:
+        arch = space.smallest(head=head)
+        assert codec_of(arch, skeleton).encode(somebody(arch, len(skeleton.keypoints)))
+
+
+def test_rtmposes_numbers_are_its_papers() -> None:
+    """Jiang et al. 2023, table of hyper-parameters."""
+    config = load_config("rtmpose-coco")
+    steps = config.total_steps(149_813)  # COCO's labelled people
+    schedule = Schedule(steps, config.schedule.warmup, config.schedule.flat, config.schedule.final)
+    rates = [config.optimizer.lr * schedule.factor(step) for step in (999, steps // 2, steps - 1)]
+    assert rates == pytest.approx([4e-3, 4e-3, 2e-4])
+    assert 1 - config.ema.decay == pytest.approx(2e-4)
+    late = config.data.late_augment
+    assert late is not None
+    weak_epochs = (steps - late.first_step(steps)) * config.batch / 149_813
+    assert weak_epochs == pytest.approx(30, abs=1)
+    assert (late.augment.cutout, late.augment.shift) == (0.5, 0)
 
 
 def test_a_configuration_survives_its_file(make_config: RecipeMaker, tmp_path: Path) -> None:
