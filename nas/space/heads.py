@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -76,8 +78,22 @@ def register_head(spec: HeadSpec) -> HeadSpec:
     return spec
 
 
+@cache
+def _load_installed() -> None:
+    """Let installed packages register their heads: the entry points of the group `nas.heads`."""
+    for entry in entry_points(group="nas.heads"):
+        try:
+            entry.load()
+        # Whatever a foreign package may raise.
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise UserError(f"the installed head {entry.name!r} ({entry.value}) fails: {reason}") from None
+
+
 def head_spec(name: str) -> HeadSpec:
     """The registered head of that name. Raises UserError for an unknown one."""
+    if name not in _REGISTRY:
+        _load_installed()
     try:
         return _REGISTRY[name]
     except KeyError:
@@ -85,7 +101,8 @@ def head_spec(name: str) -> HeadSpec:
 
 
 def head_names() -> tuple[str, ...]:
-    """The names of all registered heads."""
+    """The names of all registered heads, those of installed packages included."""
+    _load_installed()
     return tuple(sorted(_REGISTRY))
 
 
