@@ -1,5 +1,6 @@
 """Train: supernets, fine-tuning, and the one loop that they share."""
 
+from nas.train.backbone import initialise_backbone
 from nas.train.calibration import CalibrationImages
 from nas.train.config import FinetuneConfig, Recipe, SupernetConfig, load_config
 from nas.train.datasets import RunData, open_data
@@ -18,6 +19,7 @@ __all__ = [
     "SupernetConfig",
     "finetune_subnet",
     "initialise",
+    "initialise_backbone",
     "load_config",
     "load_finetune_config",
     "load_supernet",

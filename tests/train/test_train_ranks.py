@@ -27,13 +27,18 @@ def with_validation(make_config: RecipeMaker, **changes: Any) -> Any:
 # Both trainings normalise each part of a step's batch by its own statistics: a process's batch there, an
 # accumulated batch here. That, with labels weighted within each part, makes their gradients equal.
 @pytest.mark.parametrize(
-    ("precision", "tolerance"),
-    [("64-true", 1e-10), pytest.param("32-true", 1e-6, marks=pytest.mark.slow)],
+    ("precision", "tolerance", "weighting"),
+    [
+        ("64-true", 1e-10, "fixed"),
+        ("64-true", 1e-10, "auto"),
+        pytest.param("32-true", 1e-6, "fixed", marks=pytest.mark.slow),
+    ],
 )
 def test_two_processes_equal_one_that_accumulates(
-    make_config: RecipeMaker, tmp_path: Path, precision: str, tolerance: float
+    make_config: RecipeMaker, tmp_path: Path, precision: str, tolerance: float, weighting: str
 ) -> None:
     changes = {"precision": precision, "steps": 20, "optimizer": {"lr": 1e-3, "weight_decay": 0.01}}
+    changes["loss_weighting"] = weighting
     train_supernet(with_validation(make_config, **changes, accumulate=2), tmp_path / "one")
     train_on_ranks(with_validation(make_config, **changes), tmp_path / "two")
 
