@@ -66,7 +66,7 @@ def _compared(graph: Graph, folder: Path) -> tuple[list[Kernel], list[Kernel]]:
 @pytest.mark.parametrize(
     "name",
     [
-        *("demo", "person-crop", "litepose", "litepose-published", "rtmpose"),
+        *("demo", "person-crop", "litepose", "litepose-published", "rtmpose", "movenet", "regression"),
         *(str(OWN_SPACES / "cspnext.yaml"), "pyramids"),
     ],
 )

@@ -56,7 +56,8 @@ def test_shipped_spaces_load_and_round_trip(name: str) -> None:
     space = SearchSpace.load(name)
     assert space.name == name
     assert SearchSpace.from_json(space.to_json()) == space
-    assert space.spec.total_stride == {"openpose-lite": 8, "rtmpose": 32, "yolopose": 32}.get(name, 16)
+    coarse = dict.fromkeys(("movenet", "regression", "rtmpose", "yolopose"), 32)
+    assert space.spec.total_stride == {"openpose-lite": 8, **coarse}.get(name, 16)
 
 
 @pytest.mark.parametrize(
