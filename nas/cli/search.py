@@ -37,6 +37,9 @@ def search(
     ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Networks to score for these budgets.")] = 200,
     metric: Annotated[str, typer.Option(help="The score to search for, e.g. AP or PCK_torso@0.2.")] = "AP",
+    head: Annotated[
+        list[str] | None, typer.Option(help="Look at this head only; may be repeated. Default: all.")
+    ] = None,
     people: Annotated[
         int, typer.Option(min=1, help="People per image: a head on person crops runs once for each.")
     ] = 1,
@@ -75,6 +78,7 @@ def search(
         budgets_ms=budget_ms,
         trials=trials,
         metric=metric,
+        heads=head or (),
         people=people,
         detector_ms=detector_ms,
         detector=detector,

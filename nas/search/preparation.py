@@ -79,6 +79,8 @@ def prepare(run: RunFolder, settings: SearchSettings, displays: Displays) -> Sea
     config = run.config()
     run.require_weights()
     skeleton, space = Skeleton.load(config.skeleton), config.load_space()
+    if settings.heads:
+        space = space.narrow(heads=settings.heads)
     path = settings.predictor or run.predictor_file
     predictor = load_predictor(path, skeleton, allow_other_device=settings.allow_other_device)
     tracer = Tracer(space, skeleton)

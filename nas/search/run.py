@@ -54,7 +54,7 @@ def search_run(
     record = SearchRecord(
         search.space,
         storage=settings.storage or f"sqlite:///{run.search_folder / 'study.db'}",
-        key=evaluator.key,
+        key=" ".join([evaluator.key, *(sorted(settings.heads))]),
         metric=settings.metric,
         cost=search.base,
         predictor=search.base.source,

@@ -17,6 +17,7 @@ class SearchSettings:
     Args:
         budgets_ms: hard limits, end to end.
         trials: networks to score for these budgets.
+        heads: the only ones to look at; none for all of the space.
         metric: the score that is searched for, such as AP or PCK_torso@0.2.
         people: expected per image; a head on person crops runs once for each.
         detector_ms: of the person detector that finds the crops.
@@ -33,6 +34,7 @@ class SearchSettings:
     budgets_ms: Sequence[float]
     trials: int = 200
     metric: str = "AP"
+    heads: Sequence[str] = ()
     people: int = 1
     detector_ms: float = 0.0
     detector: Path | None = None

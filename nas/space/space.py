@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from nas.space.spec import SpaceSpec
 FORMAT_VERSION = 1
 
 Resolution = tuple[int, int]
+_Item = TypeVar("_Item")
 
 
 class SearchSpace:
@@ -63,14 +64,19 @@ class SearchSpace:
         """Plain data; `from_json` gives an equal space back."""
         return {"version": FORMAT_VERSION, **self.spec.to_json()}
 
-    def narrow(self, resolutions: Sequence[Resolution]) -> Self:
-        """The same space with some of its resolutions only. Raises UserError for one it does not have."""
-        for resolution in resolutions:
-            if resolution not in self.resolutions:
-                allowed = ", ".join(str(choice) for choice in self.resolutions)
-                raise UserError(f"space {self.name!r}: resolution: {resolution} is not among {allowed}")
-        kept = tuple(choice for choice in self.resolutions if choice in resolutions)
-        return type(self)(self.spec.model_copy(update={"resolutions": kept}), folder=self._folder)
+    def narrow(
+        self, *, resolutions: Sequence[Resolution] | None = None, heads: Sequence[str] | None = None
+    ) -> Self:
+        """The same space with some of its resolutions or heads only. Raises UserError for what it has not."""
+        changes: dict[str, Any] = {}
+        if resolutions is not None:
+            changes["resolutions"] = _some_of(self.resolutions, resolutions, f"{self.name!r}: resolution")
+        if heads is not None:
+            kept = _some_of(self.heads, heads, f"{self.name!r}: head")
+            changes["heads"] = {name: self.spec.heads[name] for name in kept}
+            used = {neck for head in changes["heads"].values() for neck in head.necks}
+            changes["necks"] = {name: neck for name, neck in self.spec.necks.items() if name in used}
+        return type(self)(self.spec.model_copy(update=changes), folder=self._folder)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SearchSpace) and self.spec == other.spec
@@ -297,3 +303,11 @@ class SearchSpace:
         if not fixed:
             return pick
         return lambda dimension: fixed[dimension] if dimension in fixed else pick(dimension)
+
+
+def _some_of(choices: Sequence[_Item], wanted: Sequence[_Item], what: str) -> tuple[_Item, ...]:
+    """Those wanted, in the order of the choices."""
+    for item in wanted:
+        if item not in choices:
+            raise UserError(f"space {what}: {item} is not among {', '.join(map(str, choices))}")
+    return tuple(item for item in choices if item in wanted)

@@ -223,7 +223,7 @@ class SupernetConfig(Recipe):
     def load_space(self) -> SearchSpace:
         """The search space, narrowed to `resolutions`. Raises UserError where it cannot be."""
         space = SearchSpace.load(self.space)
-        return space if self.resolutions is None else space.narrow(self.resolutions)
+        return space if self.resolutions is None else space.narrow(resolutions=self.resolutions)
 
 
 def load_config(source: str | Path, overrides: Iterable[str] = ()) -> SupernetConfig:

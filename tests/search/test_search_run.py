@@ -86,6 +86,17 @@ def test_what_is_written_is_within_the_budgets(run: RunFolder, budgets: tuple[fl
     assert again.history == result.history
 
 
+def test_a_search_of_one_head_looks_at_no_other(run: RunFolder, space: SearchSpace) -> None:
+    assert len(space.heads) > 1
+    for head in space.heads:
+        settings = replace(settings_for((1e9,)), heads=(head,), trials=3, finalists=1)
+        result = search_run(run, settings)
+        assert len(result.history) == 3
+        assert {item.arch.head.type for item in result.history} == {head}
+    with pytest.raises(UserError, match="head: crystal is not among"):
+        search_run(run, replace(settings_for((1e9,)), heads=("crystal",)))
+
+
 @pytest.fixture
 def foreign(run: RunFolder, tmp_path: Path) -> Path:
     """A predictor of another machine."""

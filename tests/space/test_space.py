@@ -231,10 +231,21 @@ def test_the_manager_speaks_for_its_space(rng: np.random.Generator) -> None:
 
 def test_a_narrowed_space_has_the_given_resolutions_only() -> None:
     space = SearchSpace.load("person-crop")
-    narrow = space.narrow([(128, 96), (96, 64)])
+    narrow = space.narrow(resolutions=[(128, 96), (96, 64)])
     assert narrow.resolutions == ((96, 64), (128, 96))
     assert narrow.size * len(space.resolutions) == space.size * 2
     assert space.contains(narrow.largest())
     assert not narrow.contains(space.largest())
     with pytest.raises(UserError, match="resolution: \\(64, 64\\) is not among"):
-        space.narrow([(64, 64)])
+        space.narrow(resolutions=[(64, 64)])
+
+
+def test_a_narrowed_space_has_the_given_heads_and_their_necks_only() -> None:
+    space = SearchSpace.load("any-head-crop")
+    narrow = space.narrow(heads=["regression", "rle"])
+    assert narrow.heads == ("regression", "rle")
+    assert tuple(narrow.spec.necks) == ("none",)
+    assert SearchSpace.from_json(narrow.to_json()) == narrow
+    assert all(space.contains(arch) for arch in (narrow.smallest(), narrow.largest()))
+    with pytest.raises(UserError, match="head: crystal is not among heatmap, simcc"):
+        space.narrow(heads=["crystal"])

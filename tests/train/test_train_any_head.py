@@ -25,7 +25,7 @@ HEADS = ("associative_embedding", "center", "dense", "part_affinity")
 
 @pytest.fixture(scope="module")
 def space() -> SearchSpace:
-    return SearchSpace.load("any-head-crowd").narrow([SIDE])
+    return SearchSpace.load("any-head-crowd").narrow(resolutions=[SIDE])
 
 
 @pytest.fixture(scope="module")
