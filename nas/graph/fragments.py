@@ -144,26 +144,28 @@ class Fragment:
         The unique ids count this fragment's inputs first, then what the operators give.
         """
         steps: list[Step] = []
-        next_id = self.inputs
+        ids, _ = self._flatten_into(steps, range(self.inputs), self.inputs)
+        return steps, ids
 
-        def expand(inner: "Fragment", arguments: Iterable[int]) -> list[int]:
-            nonlocal next_id
-            ids = [*arguments, *([-1] * (inner.size - inner.inputs))]
-            for step in inner.steps:
-                if isinstance(step, Call):
-                    found = expand(step.fragment, [ids[i] for i in step.arguments])
-                    for place, output in enumerate(step.fragment.outputs, step.first):
-                        ids[place] = found[output]
-                else:
-                    outputs = tuple(range(next_id, next_id + len(step.outputs)))
-                    next_id += len(outputs)
-                    for local, output in zip(step.outputs, outputs, strict=True):
-                        ids[local] = output
-                    inputs = tuple([ids[s] if type(s) is int else s for s in step.inputs])
-                    steps.append(Step(step, inputs, outputs))
-            return ids
-
-        return steps, expand(self, range(self.inputs))
+    def _flatten_into(
+        self, steps: list[Step], arguments: Iterable[int], next_id: int
+    ) -> tuple[list[int], int]:
+        """Append the operators; gives the unique id of each own id, and the next one that is free."""
+        ids = [*arguments, *([-1] * (self.size - self.inputs))]
+        for step in self.steps:
+            if isinstance(step, Call):
+                inner = [ids[i] for i in step.arguments]
+                found, next_id = step.fragment._flatten_into(steps, inner, next_id)
+                for place, output in enumerate(step.fragment.outputs, step.first):
+                    ids[place] = found[output]
+            else:
+                outputs = tuple(range(next_id, next_id + len(step.outputs)))
+                next_id += len(outputs)
+                for local, output in zip(step.outputs, outputs, strict=True):
+                    ids[local] = output
+                inputs = tuple([ids[s] if type(s) is int else s for s in step.inputs])
+                steps.append(Step(step, inputs, outputs))
+        return ids, next_id
 
     def refill(self, values: list[Value]) -> Any:
         """What the module returned, with these values in it."""

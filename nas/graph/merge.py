@@ -10,7 +10,7 @@ network; the branches remain in `Fragment.trained`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,17 +60,20 @@ def _may_be_merged(fragment: Fragment) -> bool:
     sums = [step for step in fragment.steps if isinstance(step, Operator) and _is_sum(step)]
     if not sums:
         return False
-    sources: dict[int, set[int]] = {}  # edge -> itself and the edges that it comes from
+    linear: dict[int, Sequence[int]] = {}  # edge -> those that it is made of
     for step in fragment.steps:
         if isinstance(step, Call):
-            read = step.arguments if _is_linear(step.fragment) else ()
-            made = tuple(range(step.first, step.first + len(step.fragment.outputs)))
-        else:
-            read = step.edges if step.kind in _LINEAR else ()
-            made = step.outputs
-        before = set[int]().union(*(sources.get(edge, {edge}) for edge in read))
-        sources.update((edge, {edge, *before}) for edge in made)
-    return any(set.intersection(*(sources.get(edge, {edge}) for edge in total.edges)) for total in sums)
+            if _is_linear(step.fragment):
+                made = range(step.first, step.first + len(step.fragment.outputs))
+                linear.update(dict.fromkeys(made, step.arguments))
+        elif step.kind in _LINEAR:
+            linear.update(dict.fromkeys(step.outputs, step.edges))
+    return any(set.intersection(*(_origins(edge, linear) for edge in total.edges)) for total in sums)
+
+
+def _origins(edge: int, linear: Mapping[int, Sequence[int]]) -> set[int]:
+    """An edge and those that it is made of."""
+    return {edge}.union(*(_origins(source, linear) for source in linear.get(edge, ())))
 
 
 def _is_linear(fragment: Fragment) -> bool:

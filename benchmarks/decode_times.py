@@ -1,0 +1,78 @@
+"""What decoding costs, head by head: the ONNX network with decode against the same network without it.
+
+    python benchmarks/decode_times.py --out results/heads/decode.json
+
+Each head stands on its finest neck on the smallest body of a space that carries it, so that little else is
+in the difference; both networks are timed interleaved by the protocol of `nas latency time`, with arbitrary
+weights. Grouping is what runs outside the graph afterwards,
+of as many people as the head can give.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from nas.graph import Tracer, to_onnx
+from nas.latency import describe_device
+from nas.latency.loop import time_networks
+from nas.latency.networks import arch_network
+from nas.latency.protocol import Network
+from nas.space import Arch, SearchSpace
+
+SPACES = {"any-head-crop": (256, 192), "any-head-crowd": (512, 512)}
+
+
+def pairs(skeleton: str) -> Iterator[tuple[Arch, Network, Network]]:
+    """Every head's arch, its network with decode and without."""
+    for name, resolution in SPACES.items():
+        space = SearchSpace.load(name)
+        tracer = Tracer(space, skeleton)
+        for head in space.heads:
+            neck = space.spec.heads[head].necks[-1]
+            arch = space.smallest(head=head, neck=neck, resolution=resolution)
+            graph = tracer(arch)
+            raw = to_onnx(replace(graph, named=graph.raw_named)).SerializeToString()
+            whole = arch_network(arch, tracer, name=head)
+            yield arch, whole, Network(f"{whole.key}-raw", f"{head} raw", raw.__bytes__)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--skeleton", default="coco17")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    found = list(pairs(arguments.skeleton))
+    timings = iter(time_networks([network for _, *both in found for network in both]))
+    rows = []
+    for arch, _, _ in found:
+        whole, raw = next(timings), next(timings)
+        rows.append(
+            {
+                "head": arch.head.type,
+                "neck": arch.neck.type,
+                "resolution": list(arch.resolution),
+                "network_ms": raw.measured_ms,
+                "decode_ms": whole.measured_ms - raw.measured_ms,
+                "grouping_ms": whole.outside_ms,
+                "loaded": whole.loaded or raw.loaded,
+            }
+        )
+        row = rows[-1]
+        print(
+            f"{row['head']:22} {row['neck']:14} network {row['network_ms']:8.3f} ms   "
+            f"decode {row['decode_ms']:7.3f} ms   grouping {row['grouping_ms']:7.3f} ms"
+            f"{'   under load' if row['loaded'] else ''}"
+        )
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        facts = {"device": describe_device(threads=1).to_json(), "skeleton": arguments.skeleton}
+        arguments.out.write_text(json.dumps(facts | {"heads": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
