@@ -8,6 +8,7 @@ from nas.graph import Tracer, to_onnx
 from nas.graph.construction import construction
 from nas.latency.mirror import KernelMirror
 from nas.models.blocks import MBConv
+from nas.models.blocks.place import BlockPlace
 from nas.space import SearchSpace
 from nas.space.stages import BlockSpec
 
@@ -55,7 +56,7 @@ def test_an_anonymous_graph_does_not_tell_weights() -> None:
 def test_construction_tells_settings_shapes_and_classes_apart() -> None:
     def block(*, stride=1, residual=True, kernels=(3, 5), expansions=(4,)) -> MBConv:
         choices = BlockSpec.model_construct(kernels=kernels, expansions=expansions)
-        return MBConv(16, 16, stride=stride, residual=residual, choices=choices, options={})
+        return MBConv(BlockPlace(16, 16, stride, residual, choices, options={}))
 
     same = construction(block())
     assert construction(block()) == same

@@ -11,6 +11,7 @@ from nas.layers import Run
 from nas.models import PoseNet
 from nas.models.blocks import FusedMBConv, MBConv, MobileNetV3Block
 from nas.models.blocks.mbv3 import SqueezeExcite, squeezed
+from nas.models.blocks.place import BlockPlace
 from nas.space import SearchSpace, SpaceSpec
 from nas.space.arch import Block, Stage
 from nas.space.stages import BlockSpec
@@ -21,8 +22,7 @@ EXCITE = {"squeeze_excite": (False, True)}
 
 def built(block: type[MBConv] | type[FusedMBConv], *, stride: int = 1, **options: Any) -> Any:
     torch.manual_seed(0)
-    made = block(16, 16, stride=stride, residual=stride == 1, choices=CHOICES, options=options)
-    return made.train()
+    return block(BlockPlace(16, 16, stride, stride == 1, CHOICES, options)).train()
 
 
 def noise(*shape: int) -> Tensor:

@@ -1,39 +1,27 @@
 """Fused inverted residual blocks (EfficientNetV2, Tan and Le 2021)."""
 
-from collections.abc import Mapping, Sequence
-
 from torch import Tensor, nn
 
 from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticKernelConv2d, Run, activate
-from nas.space.arch import Block, OptionValue, Stage
-from nas.space.stages import BlockSpec
+from nas.models.blocks.place import BlockPlace
+from nas.space.arch import Block, Stage
 
 
 class FusedMBConv(nn.Module):
     """`MBConv` with one dense convolution in place of 1x1 and depthwise; it projects at expansion 1 as well.
 
     Args:
-        in_width, out_width: the largest widths.
-        stride, residual, choices, options: see `BlockType`; the dense convolution has the stride.
+        place: the dense convolution has the stride.
     """
 
-    def __init__(
-        self,
-        in_width: int,
-        out_width: int,
-        *,
-        stride: int,
-        residual: bool,
-        choices: BlockSpec,
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
+    def __init__(self, place: BlockPlace) -> None:
         super().__init__()
-        hidden = in_width * max(choices.expansions)
-        self.residual = residual
-        self.expand = ElasticKernelConv2d(in_width, hidden, choices.kernels, stride=stride)
+        hidden = place.in_width * max(place.choices.expansions)
+        self.residual = place.residual
+        self.expand = ElasticKernelConv2d(place.in_width, hidden, place.choices.kernels, stride=place.stride)
         self.expand_norm = ElasticBatchNorm2d(hidden)
-        self.project = ElasticConv2d(hidden, out_width, 1, bias=False)
-        self.project_norm = ElasticBatchNorm2d(out_width)
+        self.project = ElasticConv2d(hidden, place.out_width, 1, bias=False)
+        self.project_norm = ElasticBatchNorm2d(place.out_width)
 
     def forward(self, x: Tensor, stage: Stage, block: Block, run: Run) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""

@@ -1,41 +1,29 @@
 """Inverted residual blocks (MobileNetV2, Sandler et al. 2018)."""
 
-from collections.abc import Mapping, Sequence
-
 from torch import Tensor, nn
 
 from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
-from nas.space.arch import Block, OptionValue, Stage
-from nas.space.stages import BlockSpec
+from nas.models.blocks.place import BlockPlace
+from nas.space.arch import Block, Stage
 
 
 class MBConv(nn.Module):
     """Inverted residual (MobileNetV2): 1x1 to expansion times the input, depthwise, 1x1 to the width.
 
     Args:
-        in_width, out_width: the largest widths.
-        stride, residual, choices, options: see `BlockType`; the depthwise convolution has the stride.
+        place: the depthwise convolution has the stride.
     """
 
-    def __init__(
-        self,
-        in_width: int,
-        out_width: int,
-        *,
-        stride: int,
-        residual: bool,
-        choices: BlockSpec,
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
+    def __init__(self, place: BlockPlace) -> None:
         super().__init__()
-        hidden = in_width * max(choices.expansions)
-        self.residual = residual
-        self.expand = ElasticConv2d(in_width, hidden, 1, bias=False)
+        hidden = place.in_width * max(place.choices.expansions)
+        self.residual = place.residual
+        self.expand = ElasticConv2d(place.in_width, hidden, 1, bias=False)
         self.expand_norm = ElasticBatchNorm2d(hidden)
-        self.depthwise = ElasticDepthwiseConv2d(hidden, choices.kernels, stride=stride)
+        self.depthwise = ElasticDepthwiseConv2d(hidden, place.choices.kernels, stride=place.stride)
         self.depthwise_norm = ElasticBatchNorm2d(hidden)
-        self.project = ElasticConv2d(hidden, out_width, 1, bias=False)
-        self.project_norm = ElasticBatchNorm2d(out_width)
+        self.project = ElasticConv2d(hidden, place.out_width, 1, bias=False)
+        self.project_norm = ElasticBatchNorm2d(place.out_width)
 
     def forward(self, x: Tensor, stage: Stage, block: Block, run: Run) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""

@@ -1,15 +1,13 @@
 """MobileNetV3 blocks (Howard et al. 2019): inverted residuals with squeeze-and-excitation."""
 
-from collections.abc import Mapping, Sequence
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.layers import ElasticConv2d, Run
 from nas.models.blocks.mbconv import MBConv
-from nas.space.arch import OptionValue, Stage
+from nas.models.blocks.place import BlockPlace
+from nas.space.arch import Stage
 from nas.space.fields import CHANNEL_MULTIPLE
-from nas.space.stages import BlockSpec
 
 REDUCTION = 4
 
@@ -20,24 +18,13 @@ class MobileNetV3Block(MBConv):
     MobileNetV3's activation is ReLU in the first stages and hard swish in the last: it is the stage's.
 
     Args:
-        in_width, out_width, stride, residual, choices, options: as `MBConv` has them.
+        place: as `MBConv` has it.
     """
 
-    def __init__(
-        self,
-        in_width: int,
-        out_width: int,
-        *,
-        stride: int,
-        residual: bool,
-        choices: BlockSpec,
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
-        super().__init__(
-            in_width, out_width, stride=stride, residual=residual, choices=choices, options=options
-        )
-        hidden = in_width * max(choices.expansions)
-        self.excite = SqueezeExcite(hidden) if True in options["squeeze_excite"] else None
+    def __init__(self, place: BlockPlace) -> None:
+        super().__init__(place)
+        hidden = place.in_width * max(place.choices.expansions)
+        self.excite = SqueezeExcite(hidden) if True in place.options["squeeze_excite"] else None
 
     def attend(self, hidden: Tensor, stage: Stage, run: Run) -> Tensor:
         if not stage.option("squeeze_excite"):

@@ -1,12 +1,10 @@
 """Re-parameterised blocks (RepVGG, Ding et al. 2021; EfficientRep, the body of YOLOv6, Li et al. 2022)."""
 
-from collections.abc import Mapping, Sequence
-
 from torch import Tensor, nn
 
 from nas.layers import ElasticBatchNorm2d, ElasticConv2d, Run, activate
-from nas.space.arch import Block, OptionValue, Stage
-from nas.space.stages import BlockSpec
+from nas.models.blocks.place import BlockPlace
+from nas.space.arch import Block, Stage
 
 KERNEL = 3
 
@@ -18,28 +16,18 @@ class RepBlock(nn.Module):
     see `nas.graph.merge`. Kernel and expansion are fixed.
 
     Args:
-        in_width, out_width: the largest widths.
-        stride, residual, choices, options: see `BlockType`; a residual block has the branch of the input.
+        place: a residual block has the branch of the input.
     """
 
-    def __init__(
-        self,
-        in_width: int,
-        out_width: int,
-        *,
-        stride: int,
-        residual: bool,
-        choices: BlockSpec,
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
+    def __init__(self, place: BlockPlace) -> None:
         super().__init__()
         self.dense = ElasticConv2d(
-            in_width, out_width, KERNEL, stride=stride, padding=KERNEL // 2, bias=False
+            place.in_width, place.out_width, KERNEL, stride=place.stride, padding=KERNEL // 2, bias=False
         )
-        self.dense_norm = ElasticBatchNorm2d(out_width)
-        self.pointwise = ElasticConv2d(in_width, out_width, 1, stride=stride, bias=False)
-        self.pointwise_norm = ElasticBatchNorm2d(out_width)
-        self.input_norm = ElasticBatchNorm2d(in_width) if residual else None
+        self.dense_norm = ElasticBatchNorm2d(place.out_width)
+        self.pointwise = ElasticConv2d(place.in_width, place.out_width, 1, stride=place.stride, bias=False)
+        self.pointwise_norm = ElasticBatchNorm2d(place.out_width)
+        self.input_norm = ElasticBatchNorm2d(place.in_width) if place.residual else None
 
     def forward(self, x: Tensor, stage: Stage, block: Block, run: Run) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""

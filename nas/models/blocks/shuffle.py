@@ -1,14 +1,14 @@
 """Shuffle units (ShuffleNetV2, Ma et al. 2018)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
-from nas.space.arch import Block, OptionValue, Stage
+from nas.models.blocks.place import BlockPlace
+from nas.space.arch import Block, Stage
 from nas.space.fields import CHANNEL_MULTIPLE
-from nas.space.stages import BlockSpec
 
 HALF = CHANNEL_MULTIPLE // 2
 
@@ -21,26 +21,18 @@ class ShuffleUnit(nn.Module):
     Channels are dealt out so that a narrow unit is a part of a wide one: see `split_channels`.
 
     Args:
-        in_width, out_width: the largest widths.
-        stride, residual, choices, options: see `BlockType`; a residual unit passes half of its input.
+        place: a residual unit passes half of its input.
     """
 
-    def __init__(
-        self,
-        in_width: int,
-        out_width: int,
-        *,
-        stride: int,
-        residual: bool,
-        choices: BlockSpec,
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
+    def __init__(self, place: BlockPlace) -> None:
         super().__init__()
-        half, kernels = out_width // 2, choices.kernels
-        self.shortcut = None if residual else _Separable(in_width, half, kernels, stride=stride)
-        self.reduce = ElasticConv2d(half if residual else in_width, half, 1, bias=False)
+        half, kernels = place.out_width // 2, place.choices.kernels
+        self.shortcut = (
+            None if place.residual else _Separable(place.in_width, half, kernels, stride=place.stride)
+        )
+        self.reduce = ElasticConv2d(half if place.residual else place.in_width, half, 1, bias=False)
         self.reduce_norm = ElasticBatchNorm2d(half)
-        self.branch = _Separable(half, half, kernels, stride=stride)
+        self.branch = _Separable(half, half, kernels, stride=place.stride)
 
     def forward(self, x: Tensor, stage: Stage, block: Block, run: Run) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
