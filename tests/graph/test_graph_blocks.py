@@ -82,7 +82,11 @@ def _scored(net: PoseNet, arch: Arch) -> torch.Tensor:
         return torch.cat([value.flatten() for value in net(x, arch, calibrate(net, arch, [x])).values()])
 
 
-@pytest.mark.parametrize("types", MIXTURES, ids="-".join)
+@pytest.mark.parametrize(
+    "types",
+    [pytest.param(types, marks=[pytest.mark.slow] * (len(types) > 1)) for types in MIXTURES],
+    ids=["-".join(types) for types in MIXTURES],
+)
 @pytest.mark.parametrize("option_on_last", [True, False])
 def test_sorting_channels_changes_no_largest_network(types, option_on_last) -> None:
     data = block_space(*types).spec.to_json()

@@ -44,7 +44,11 @@ def scored(net: PoseNet, arch):
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "person-crop", "litepose-published", "openpose-lite", str(OWN_SPACES / "cspnext.yaml")]
+    "name",
+    [
+        *("demo", "person-crop", str(OWN_SPACES / "cspnext.yaml")),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("litepose-published", "openpose-lite")),
+    ],
 )
 def test_largest_networks_of_every_kind_are_unchanged(name) -> None:
     space = SearchSpace.load(name)
