@@ -218,7 +218,9 @@ def _fault(value: Any, depth: int) -> str | None:
         return f"is nested more than {_DEEPEST} levels deep"
     if isinstance(value, dict):
         wrong = [key for key in value if not isinstance(key, str)]
-        return f"a field's name must be text, got {shown(wrong[0])}; put it in quotes" if wrong else None
+        if wrong:
+            return f"a field's name must be text, got {shown(wrong[0])}; put it in quotes"
+        return next((f"a field's name: {fault}" for key in value if (fault := _text_fault(key))), None)
     if isinstance(value, list):
         return None
     if type(value) not in _PLAIN:
@@ -235,7 +237,13 @@ def _float_fault(value: float) -> str | None:
 
 
 def _text_fault(value: str) -> str | None:
-    return None if len(value) <= _LONGEST_TEXT else f"a text of {len(value)} characters is too long"
+    if len(value) > _LONGEST_TEXT:
+        return f"a text of {len(value)} characters is too long"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return f"{shown(value)} holds half of a surrogate pair, which is no character"
+    return None
 
 
 _CHECKS: tuple[tuple[type, Callable[[Any], str | None]], ...] = (
