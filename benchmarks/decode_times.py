@@ -4,14 +4,14 @@
 
 Each head stands on its finest neck on the smallest body of a space that carries it, so that little else is
 in the difference; both networks are timed interleaved by the protocol of `nas latency time`, with arbitrary
-weights. Grouping is what runs outside the graph afterwards,
-of as many people as the head can give.
+weights. Grouping is what runs outside the graph afterwards, of as many people as the head can give.
 """
 
 import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from nas.graph import Tracer, to_onnx
@@ -35,7 +35,7 @@ def pairs(skeleton: str) -> Iterator[tuple[Arch, Network, Network]]:
             graph = tracer(arch)
             raw = to_onnx(replace(graph, named=graph.raw_named)).SerializeToString()
             whole = arch_network(arch, tracer, name=head)
-            yield arch, whole, Network(f"{whole.key}-raw", f"{head} raw", raw.__bytes__)
+            yield arch, whole, Network(f"{whole.key}-raw", f"{head} raw", partial(bytes, raw))
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nas.heads import Head, Level, Outputs
+from nas.heads import Head, HeadPlace, Outputs
 from nas.heads.base import SeparableOutput
 from nas.layers import Run
 from nas.space import SearchSpace, SpaceSpec
@@ -12,10 +12,10 @@ from nas.space.heads import HeadSpec, register_head
 class EveryLevelHead(Head):
     """One map per joint at every level."""
 
-    def __init__(self, levels: tuple[Level, ...], *args: Any) -> None:
-        super().__init__(levels, *args)
-        self.strides = tuple(level.stride for level in levels)
-        for level in levels:
+    def __init__(self, place: HeadPlace) -> None:
+        super().__init__(place)
+        self.strides = tuple(level.stride for level in place.levels)
+        for level in place.levels:
             setattr(self, f"output_{level.stride}", SeparableOutput(level, self.keypoints, std=0.1))
 
     def forward(self, levels: Any, head: Any, run: Run) -> Outputs:

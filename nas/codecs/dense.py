@@ -13,7 +13,6 @@ from scipy.special import expit
 from nas.codecs.base import Candidates, Codec, Targets, checked_people, group_direct
 from nas.codecs.maps import to_pixels
 from nas.codecs.types import People, Poses
-from nas.errors import UserError
 from nas.space.heads import Task
 
 STRIDES = (64, 32, 16, 8)
@@ -55,13 +54,6 @@ def cell_centres(grids: Iterable[tuple[int, tuple[int, int]]]) -> NDArray[np.flo
     return np.concatenate(parts)
 
 
-def checked_decode(value: object) -> str:
-    """Option `decode`. Raises UserError for an unknown value."""
-    if value not in BRANCHES:
-        raise UserError(f"dense head: decode {value!r} is unknown; choose one of {', '.join(BRANCHES)}")
-    return str(value)
-
-
 class DenseCodec(Codec):
     """Everyone's box and keypoints; which cells predict them is decided in the loss.
 
@@ -82,7 +74,7 @@ class DenseCodec(Codec):
     @property
     def decode(self) -> str:
         """How poses are chosen among the cells. Raises UserError for an unknown value."""
-        return checked_decode(self.options.get("decode", "nms"))
+        return self.choice("decode", tuple(BRANCHES))
 
     @property
     def people(self) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from nas.heads.base import (
     HEATMAP_STD,
     Head,
-    Level,
+    HeadPlace,
     LevelFeatures,
     Outputs,
     SeparableOutput,
@@ -20,8 +20,6 @@ from nas.heads.base import (
 )
 from nas.layers import Run, widened
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue
-from nas.space.skeleton import Skeleton
 
 CANDIDATES = 30
 """Peaks kept per joint: as many as there may be people."""
@@ -37,18 +35,12 @@ class AssociativeEmbeddingHead(Head):
     T is 1, and 2 after a flip test.
     """
 
-    def __init__(
-        self,
-        levels: Sequence[Level],
-        skeleton: Skeleton,
-        resolutions: Sequence[tuple[int, int]],
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
-        super().__init__(levels, skeleton, resolutions, options)
-        if [level.stride for level in levels[-2:]] != [4, 2]:
+    def __init__(self, place: HeadPlace) -> None:
+        super().__init__(place)
+        if [level.stride for level in place.levels[-2:]] != [4, 2]:
             raise ValueError("associative embedding needs a neck whose last two levels have strides 4 and 2")
-        self.output_4 = SeparableOutput(levels[-2], 2 * self.keypoints, std=HEATMAP_STD)
-        self.output_2 = SeparableOutput(levels[-1], self.keypoints, std=HEATMAP_STD)
+        self.output_4 = SeparableOutput(place.levels[-2], 2 * self.keypoints, std=HEATMAP_STD)
+        self.output_2 = SeparableOutput(place.finest, self.keypoints, std=HEATMAP_STD)
         for weight in self.output_4.last_weights():
             nn.init.normal_(weight[self.keypoints :], std=TAG_STD)
 

@@ -28,14 +28,30 @@ class Level:
     stride: int
 
 
-class Head(nn.Module):
-    """Base of all heads.
+@dataclass(frozen=True)
+class HeadPlace:
+    """What a head is told when it is built.
 
     Args:
         levels: the scales that the neck hands over, coarsest first.
         skeleton: the joints to find.
         resolutions: every input size (h, w) to choose from.
         options: for every option of the head its choices.
+    """
+
+    levels: Sequence[Level]
+    skeleton: Skeleton
+    resolutions: Sequence[tuple[int, int]]
+    options: Mapping[str, Sequence[OptionValue]]
+
+    @property
+    def finest(self) -> Level:
+        """The last level."""
+        return self.levels[-1]
+
+
+class Head(nn.Module):
+    """Base of all heads.
 
     A head's outputs are named tensors. Sub-classes say how they come from the features (`forward`), what
     they cost against targets (`loss`) and against a teacher (`distill`), how those of a mirrored image are
@@ -46,15 +62,9 @@ class Head(nn.Module):
     """Terms of the loss that are negative log-likelihoods: they learn a scale of their own, and may well be
     negative, so that no learned weight applies to them. All others are 0 or more."""
 
-    def __init__(
-        self,
-        levels: Sequence[Level],
-        skeleton: Skeleton,
-        resolutions: Sequence[tuple[int, int]],
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
+    def __init__(self, place: HeadPlace) -> None:
         super().__init__()
-        self.keypoints = len(skeleton.keypoints)
+        self.keypoints = len(place.skeleton.keypoints)
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
         raise NotImplementedError

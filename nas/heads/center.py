@@ -24,7 +24,7 @@ from nas.codecs.center import (
 from nas.heads.base import (
     HEATMAP_STD,
     Head,
-    Level,
+    HeadPlace,
     LevelFeatures,
     Outputs,
     SeparableOutput,
@@ -33,8 +33,6 @@ from nas.heads.base import (
 )
 from nas.layers import Run, widened
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue
-from nas.space.skeleton import Skeleton
 
 PEAK_WEIGHT = 8.0
 """A cell's squared error weighs 1 + 8 t at a target of t: nearly all cells are background."""
@@ -60,23 +58,17 @@ class CenterHead(Head):
     [B, 2 K, h, w] in cells of stride 4, all x before all y.
     """
 
-    def __init__(
-        self,
-        levels: Sequence[Level],
-        skeleton: Skeleton,
-        resolutions: Sequence[tuple[int, int]],
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
-        super().__init__(levels, skeleton, resolutions, options)
-        if levels[-1].stride != STRIDE:
+    def __init__(self, place: HeadPlace) -> None:
+        super().__init__(place)
+        if place.finest.stride != STRIDE:
             raise ValueError(f"the centre head needs a neck that ends at stride {STRIDE}")
-        for choice in options["people"]:
+        for choice in place.options["people"]:
             checked_people(choice, most=MAX_PEOPLE)
-        for choice in options["activation"]:
+        for choice in place.options["activation"]:
             checked_choice("activation", choice, ACTIVATIONS)
-        self.limbs = skeleton.limb_index
-        self.maps = SeparableOutput(levels[-1], self.keypoints + 1, std=HEATMAP_STD)
-        self.places = SeparableOutput(levels[-1], 4 * self.keypoints, std=HEATMAP_STD)
+        self.limbs = place.skeleton.limb_index
+        self.maps = SeparableOutput(place.finest, self.keypoints + 1, std=HEATMAP_STD)
+        self.places = SeparableOutput(place.finest, 4 * self.keypoints, std=HEATMAP_STD)
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
         activation, shift = _ACTIVATIONS[str(head.option("activation"))]

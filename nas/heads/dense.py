@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.codecs.base import checked_people
+from nas.codecs.base import checked_choice, checked_people
 from nas.codecs.dense import (
     BOX,
     BRANCHES,
@@ -17,17 +17,14 @@ from nas.codecs.dense import (
     SCORE_THRESHOLD,
     STRIDES,
     cell_centres,
-    checked_decode,
 )
-from nas.heads.base import Head, Level, LevelFeatures, Outputs, SeparableOutput
+from nas.heads.base import Head, HeadPlace, Level, LevelFeatures, Outputs, SeparableOutput
 from nas.heads.boxes import areas, complete_overlap_loss, intersection_and_union
 from nas.heads.dense_answers import Answers, Assignment, assigned
 from nas.heads.similarity import object_keypoint_similarity, relative_distance
 from nas.heads.simota import one_to_many, one_to_one
 from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate, widened
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue
-from nas.space.skeleton import Skeleton
 
 OUTPUT_STD = 0.01
 ACTIVATION = "relu6"
@@ -49,35 +46,31 @@ class DenseHead(Head):
 
     sigmas: Tensor
 
-    def __init__(
-        self,
-        levels: Sequence[Level],
-        skeleton: Skeleton,
-        resolutions: Sequence[tuple[int, int]],
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
-        super().__init__(levels, skeleton, resolutions, options)
-        self.places = {level.stride: place for place, level in enumerate(levels) if level.stride in STRIDES}
+    def __init__(self, place: HeadPlace) -> None:
+        super().__init__(place)
+        self.places = {
+            level.stride: number for number, level in enumerate(place.levels) if level.stride in STRIDES
+        }
         if STRIDES[-1] not in self.places:
             raise ValueError(f"the dense head needs a neck with a level of stride {STRIDES[-1]}")
-        decodes = {checked_decode(choice) for choice in options["decode"]}
-        for choice in options["people"]:
+        decodes = {checked_choice("decode", choice, BRANCHES) for choice in place.options["decode"]}
+        for choice in place.options["people"]:
             checked_people(choice, most=CANDIDATES)
         self.branches = nn.ModuleDict(
             {
                 branch: nn.ModuleDict(
                     {
-                        str(stride): _Tower(levels[place], self.keypoints)
-                        for stride, place in self.places.items()
+                        str(stride): _Tower(place.levels[number], self.keypoints)
+                        for stride, number in self.places.items()
                     }
                 )
                 for branch in ([MANY, ONE] if "one_to_one" in decodes else [MANY])
             }
         )
-        self.register_buffer("sigmas", torch.tensor(skeleton.sigmas), persistent=False)
+        self.register_buffer("sigmas", torch.tensor(place.skeleton.sigmas), persistent=False)
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
-        decoded = BRANCHES[checked_decode(head.option("decode"))]
+        decoded = BRANCHES[str(head.option("decode"))]
         outputs: Outputs = {}
         # The branch that is there for training only costs nothing afterwards.
         if decoded == MANY or self.training or run.uses_batch_statistics:
@@ -191,7 +184,7 @@ class DenseHead(Head):
 
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
         """`keypoints` [B, people, K, 3] (input px, confidence or 0) and `scores` [B, people], best first."""
-        branch = BRANCHES[checked_decode(head.option("decode"))]
+        branch = BRANCHES[str(head.option("decode"))]
         people = checked_people(head.option("people"), most=CANDIDATES)
         maps = [outputs[f"{branch}_{stride}"] for stride in self.places]
         surest = _surest(

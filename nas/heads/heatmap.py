@@ -11,7 +11,7 @@ from nas.codecs.base import checked_choice
 from nas.heads.base import (
     HEATMAP_STD,
     Head,
-    Level,
+    HeadPlace,
     LevelFeatures,
     Outputs,
     SeparableOutput,
@@ -25,8 +25,6 @@ from nas.heads.base import (
 from nas.heads.dark import dark_shift
 from nas.layers import Run, widened
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue
-from nas.space.skeleton import Skeleton
 
 REFINEMENTS: Mapping[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]] = MappingProxyType(
     {"quarter": quarter_shift, "dark": dark_shift}
@@ -36,16 +34,10 @@ REFINEMENTS: Mapping[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tenso
 class HeatmapHead(Head):
     """One map per joint at the neck's finest scale; outputs `heatmaps` [B, K, h, w]."""
 
-    def __init__(
-        self,
-        levels: Sequence[Level],
-        skeleton: Skeleton,
-        resolutions: Sequence[tuple[int, int]],
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
-        super().__init__(levels, skeleton, resolutions, options)
-        self.stride = levels[-1].stride
-        self.output = SeparableOutput(levels[-1], self.keypoints, std=HEATMAP_STD)
+    def __init__(self, place: HeadPlace) -> None:
+        super().__init__(place)
+        self.stride = place.finest.stride
+        self.output = SeparableOutput(place.finest, self.keypoints, std=HEATMAP_STD)
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
         return {"heatmaps": self.output(levels[-1], run)}

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from nas.codecs.integral import localisation_stride, score_radius
 from nas.heads.base import (
     Head,
+    HeadPlace,
     Level,
     LevelFeatures,
     Outputs,
@@ -19,8 +20,6 @@ from nas.heads.base import (
 )
 from nas.layers import Deconv2x2, Run, widened
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue
-from nas.space.skeleton import Skeleton
 
 LOGIT_STD = 0.1
 """Of the last weights times beta at the start."""
@@ -41,21 +40,15 @@ class IntegralHead(Head):
     the probabilities here.
     """
 
-    def __init__(
-        self,
-        levels: Sequence[Level],
-        skeleton: Skeleton,
-        resolutions: Sequence[tuple[int, int]],
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
-        super().__init__(levels, skeleton, resolutions, options)
-        level = levels[-1]
+    def __init__(self, place: HeadPlace) -> None:
+        super().__init__(place)
+        level = place.finest
         self.stride = level.stride
-        for name, choices in options.items():
+        for name, choices in place.options.items():
             for choice in choices:
                 localisation_stride(self.stride, {name: choice})
-        width = max(int(choice) for choice in options["width"])
-        depths = [int(choice) for choice in options["deconvolutions"]]
+        width = max(int(choice) for choice in place.options["width"])
+        depths = [int(choice) for choice in place.options["deconvolutions"]]
         finer = [
             Level(width, None, localisation_stride(level.stride, {"deconvolutions": depth}))
             for depth in range(1, max(depths) + 1)
@@ -64,7 +57,7 @@ class IntegralHead(Head):
         self.upsample = nn.ModuleList(
             Deconv2x2(source.channels, source.raw_channels, width) for source in inputs[:-1]
         )
-        std = LOGIT_STD / max(float(beta) for beta in options["beta"])
+        std = LOGIT_STD / max(float(beta) for beta in place.options["beta"])
         self.outputs = nn.ModuleDict(
             {str(depth): SeparableOutput(inputs[depth], self.keypoints, std=std) for depth in depths}
         )

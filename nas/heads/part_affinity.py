@@ -19,13 +19,11 @@ from nas.codecs.part_affinity import (
     checked_limbs,
 )
 from nas.errors import UserError
-from nas.heads.base import Head, Level, LevelFeatures, Outputs, cells_to_pixels, mirror_maps
+from nas.heads.base import Head, HeadPlace, LevelFeatures, Outputs, cells_to_pixels, mirror_maps
 from nas.heads.part_affinity_tower import Features, Initial, Refinement
 from nas.layers import Run, widened
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue
 from nas.space.fields import CHANNEL_MULTIPLE
-from nas.space.skeleton import Skeleton
 
 MOST_REFINEMENTS = 2
 SCALE = 10.0
@@ -43,15 +41,9 @@ class PartAffinityHead(Head):
         refinement: how many stages (0, 1, 2) follow the initial one.
     """
 
-    def __init__(
-        self,
-        levels: Sequence[Level],
-        skeleton: Skeleton,
-        resolutions: Sequence[tuple[int, int]],
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
-        super().__init__(levels, skeleton, resolutions, options)
-        widths, depths = ([int(choice) for choice in options[name]] for name in ("width", "refinement"))
+    def __init__(self, place: HeadPlace) -> None:
+        super().__init__(place)
+        widths, depths = ([int(choice) for choice in place.options[name]] for name in ("width", "refinement"))
         for width in widths:
             if width <= 0 or width % CHANNEL_MULTIPLE:
                 raise UserError(
@@ -62,11 +54,11 @@ class PartAffinityHead(Head):
                 raise UserError(
                     f"part_affinity head: refinement: expected 0 to {MOST_REFINEMENTS}, got {depth}"
                 )
-        self.stride = levels[-1].stride
-        self.limbs = checked_limbs(skeleton)
+        self.stride = place.finest.stride
+        self.limbs = checked_limbs(place.skeleton)
         self.first_joints, self.second_joints = (list(joints) for joints in zip(*self.limbs, strict=True))
         maps = (self.keypoints + 1, 2 * len(self.limbs))
-        self.features = Features(levels[-1], max(widths))
+        self.features = Features(place.finest, max(widths))
         self.initial = Initial(max(widths), maps)
         self.refinements = nn.ModuleList(Refinement(max(widths), maps) for _ in range(max(depths)))
         self.fractions: Tensor

@@ -8,12 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.codecs.regression import RegressionCodec
-from nas.heads.base import Head, Level, LevelFeatures, Outputs, cells_to_pixels, labelled_mean
+from nas.heads.base import Head, HeadPlace, Level, LevelFeatures, Outputs, cells_to_pixels, labelled_mean
 from nas.heads.similarity import keypoint_similarity
 from nas.layers import ElasticConv2d, Run, widened
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue
-from nas.space.skeleton import Skeleton
 
 Pooled = tuple[Tensor, ...]
 """Means [B, C, 1, 1] of every map that a neck hands over."""
@@ -34,21 +32,15 @@ class RegressionHead(Head):
 
     unscored: ClassVar[str] = RegressionCodec.unscored
 
-    def __init__(
-        self,
-        levels: Sequence[Level],
-        skeleton: Skeleton,
-        resolutions: Sequence[tuple[int, int]],
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
-        super().__init__(levels, skeleton, resolutions, options)
-        self.stride = levels[-1].stride
-        self.limbs = skeleton.limb_index
-        self.sigmas = skeleton.sigmas
-        self.may_score = set(options["score"]) != {self.unscored}
-        self.xy = PooledLinear(levels, 2 * self.keypoints)
+    def __init__(self, place: HeadPlace) -> None:
+        super().__init__(place)
+        self.stride = place.finest.stride
+        self.limbs = place.skeleton.limb_index
+        self.sigmas = place.skeleton.sigmas
+        self.may_score = set(place.options["score"]) != {self.unscored}
+        self.xy = PooledLinear(place.levels, 2 * self.keypoints)
         if self.may_score:
-            self.score = PooledLinear(levels, self.keypoints)
+            self.score = PooledLinear(place.levels, self.keypoints)
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
         pooled = self.pooled(levels, head)

@@ -7,13 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from nas.codecs.rle import MIN_SIGMA, RLECodec
-from nas.heads.base import Level, LevelFeatures, Outputs
+from nas.heads.base import HeadPlace, Level, LevelFeatures, Outputs
 from nas.heads.flow import RealNVP
 from nas.heads.regression import PooledLinear, RegressionHead, map_channels
 from nas.layers import ConvNorm, ElasticConv2d, Run, activate, widened
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue
-from nas.space.skeleton import Skeleton
 
 GUIDE_WIDTH = 16
 
@@ -31,20 +29,14 @@ class RLEHead(RegressionHead):
     unscored: ClassVar[str] = RLECodec.unscored
     likelihoods: ClassVar[frozenset[str]] = frozenset({"xy"})
 
-    def __init__(
-        self,
-        levels: Sequence[Level],
-        skeleton: Skeleton,
-        resolutions: Sequence[tuple[int, int]],
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
-        super().__init__(levels, skeleton, resolutions, options)
-        self.sigma = PooledLinear(levels, 2 * self.keypoints)
+    def __init__(self, place: HeadPlace) -> None:
+        super().__init__(place)
+        self.sigma = PooledLinear(place.levels, 2 * self.keypoints)
         self.flow = RealNVP()
         if self.may_score:
             self.guide = _Guide()
-        if "separate" in options["maps"]:
-            self.maps = nn.ModuleDict({name: _OwnMaps(levels) for name in ("xy", "sigma")})
+        if "separate" in place.options["maps"]:
+            self.maps = nn.ModuleDict({name: _OwnMaps(place.levels) for name in ("xy", "sigma")})
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
         self.flow.keep(run)

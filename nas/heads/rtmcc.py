@@ -1,17 +1,13 @@
 """RTMPose's head for person crops (Jiang et al. 2023): SimCC with attention between joints."""
 
-from collections.abc import Mapping, Sequence
-
 import torch
 from torch import Tensor
 
 from nas.codecs.rtmcc import TEMPERATURE
 from nas.heads.axes import AxisHead, bin_axes, grid_axes, positive
-from nas.heads.base import Level, LevelFeatures, Outputs
+from nas.heads.base import HeadPlace, LevelFeatures, Outputs
 from nas.layers import Axis, ElasticConv2d, GatedAttention, ResampledLinear, Run, ScaleNorm
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue
-from nas.space.skeleton import Skeleton
 
 KERNEL = 7
 
@@ -26,21 +22,15 @@ class RTMCCHead(AxisHead):
 
     sharpness = TEMPERATURE
 
-    def __init__(
-        self,
-        levels: Sequence[Level],
-        skeleton: Skeleton,
-        resolutions: Sequence[tuple[int, int]],
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
-        super().__init__(levels, skeleton, resolutions, options)
-        level = levels[-1]
+    def __init__(self, place: HeadPlace) -> None:
+        super().__init__(place)
+        level = place.finest
         self.stride = level.stride
-        hidden = Axis.channels(positive("hidden", options["hidden"]))
-        bins_y, bins_x = bin_axes(resolutions, options["split"])
+        hidden = Axis.channels(positive("hidden", place.options["hidden"]))
+        bins_y, bins_x = bin_axes(place.resolutions, place.options["split"])
         self.maps = ElasticConv2d(level.channels, self.keypoints, KERNEL, padding=KERNEL // 2)
         self.norm = ScaleNorm()
-        self.tokens = ResampledLinear(grid_axes(resolutions, self.stride), hidden, bias=False)
+        self.tokens = ResampledLinear(grid_axes(place.resolutions, self.stride), hidden, bias=False)
         self.attention = GatedAttention(hidden.largest)
         self.x = ResampledLinear([hidden], bins_x, bias=False)
         self.y = ResampledLinear([hidden], bins_y, bias=False)

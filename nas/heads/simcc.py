@@ -1,15 +1,11 @@
 """SimCC head for person crops (Li et al. 2022): one classification per axis."""
 
-from collections.abc import Mapping, Sequence
-
 from torch import Tensor
 
 from nas.heads.axes import AxisHead, bin_axes, grid_axes
-from nas.heads.base import Level, LevelFeatures, Outputs, SeparableOutput
+from nas.heads.base import HeadPlace, LevelFeatures, Outputs, SeparableOutput
 from nas.layers import ResampledLinear, Run
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue
-from nas.space.skeleton import Skeleton
 
 MAP_STD = 0.1
 
@@ -21,18 +17,12 @@ class SimCCHead(AxisHead):
     grid; for other resolutions their weights are resampled.
     """
 
-    def __init__(
-        self,
-        levels: Sequence[Level],
-        skeleton: Skeleton,
-        resolutions: Sequence[tuple[int, int]],
-        options: Mapping[str, Sequence[OptionValue]],
-    ) -> None:
-        super().__init__(levels, skeleton, resolutions, options)
-        self.stride = levels[-1].stride
-        self.output = SeparableOutput(levels[-1], self.keypoints, std=MAP_STD)
-        grid = grid_axes(resolutions, self.stride)
-        bins_y, bins_x = bin_axes(resolutions, options["split"])
+    def __init__(self, place: HeadPlace) -> None:
+        super().__init__(place)
+        self.stride = place.finest.stride
+        self.output = SeparableOutput(place.finest, self.keypoints, std=MAP_STD)
+        grid = grid_axes(place.resolutions, self.stride)
+        bins_y, bins_x = bin_axes(place.resolutions, place.options["split"])
         self.x = ResampledLinear(grid, bins_x)
         self.y = ResampledLinear(grid, bins_y)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nas.heads import Head, Outputs
+from nas.heads import Head, HeadPlace, Outputs
 from nas.layers import ElasticBatchNorm2d, ElasticLayer, Run, Statistics
 from nas.models.backbone import build_stages
 from nas.models.necks import NECKS
@@ -58,7 +58,7 @@ class PoseNet(nn.Module):
             self.heads[neck_name] = nn.ModuleDict(
                 {
                     name: head_spec(name).load_module()(
-                        module.levels, self.skeleton, spec.resolutions, head.options
+                        HeadPlace(module.levels, self.skeleton, spec.resolutions, head.options)
                     )
                     for name, head in spec.heads.items()
                     if neck_name in head.necks

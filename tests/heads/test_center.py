@@ -14,7 +14,7 @@ from nas.codecs.center import SIGMA, CenterCodec
 from nas.codecs.types import People
 from nas.errors import UserError
 from nas.graph import Tracer, to_onnx
-from nas.heads import Level
+from nas.heads import HeadPlace, Level
 from nas.heads.center import PEAK_WEIGHT, CenterHead
 from nas.latency.session import open_session
 from nas.models import PoseNet, calibrate, to_input, transfer
@@ -35,7 +35,7 @@ def arch(**options: Any) -> HeadArch:
 def build(skeleton: str = "coco17", *, people: int = 30) -> tuple[CenterHead, CenterCodec]:
     loaded = Skeleton.load(skeleton)
     options = {"people": (people,), "activation": ("sigmoid", "softsign")}
-    head = CenterHead((Level(16, None, 4),), loaded, (RESOLUTION,), options)
+    head = CenterHead(HeadPlace((Level(16, None, 4),), loaded, (RESOLUTION,), options))
     return head, CenterCodec(loaded, RESOLUTION, {"people": people})
 
 
@@ -233,9 +233,9 @@ def test_options_out_of_range_and_necks_of_other_strides_are_named() -> None:
     ):
         choices = {"people": (30,), "activation": ("sigmoid",)} | options
         with pytest.raises(UserError, match=message):
-            CenterHead((Level(16, None, 4),), Skeleton.load("coco17"), (RESOLUTION,), choices)
+            CenterHead(HeadPlace((Level(16, None, 4),), Skeleton.load("coco17"), (RESOLUTION,), choices))
     with pytest.raises(ValueError, match="ends at stride 4"):
-        CenterHead((Level(16, None, 8),), Skeleton.load("coco17"), (RESOLUTION,), {})
+        CenterHead(HeadPlace((Level(16, None, 8),), Skeleton.load("coco17"), (RESOLUTION,), {}))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from nas.codecs.dense import DenseCodec
 from nas.codecs.dense import suppress as reference
 from nas.codecs.types import People
 from nas.errors import UserError
-from nas.heads import Level, Outputs
+from nas.heads import HeadPlace, Level, Outputs
 from nas.heads.dense import DenseHead, suppress
 from nas.layers import ElasticBatchNorm2d, Run
 from nas.space.arch import Head as HeadArch
@@ -22,7 +22,7 @@ STRIDES = (32, 16, 8)
 
 def build(decode: str, people: int = 30) -> tuple[DenseHead, DenseCodec, HeadArch]:
     levels = tuple(Level(16, None, stride) for stride in (*STRIDES, 4))
-    head = DenseHead(levels, SKELETON, (RESOLUTION,), {"decode": (decode,), "people": (people,)})
+    head = DenseHead(HeadPlace(levels, SKELETON, (RESOLUTION,), {"decode": (decode,), "people": (people,)}))
     options = {"decode": decode, "people": people}
     return (
         head,
@@ -293,9 +293,13 @@ def test_scoring_runs_the_decoded_branch_only() -> None:
 
 
 def test_wrong_levels_and_options_are_refused() -> None:
+    def build_at(stride: int, decode: str, people: int) -> None:
+        options = {"decode": (decode,), "people": (people,)}
+        DenseHead(HeadPlace((Level(8, None, stride),), SKELETON, (RESOLUTION,), options))
+
     with pytest.raises(ValueError, match="stride 8"):
-        DenseHead((Level(8, None, 16),), SKELETON, (RESOLUTION,), {"decode": ("nms",), "people": (30,)})
+        build_at(16, "nms", 30)
     with pytest.raises(UserError, match="choose one of"):
-        DenseHead((Level(8, None, 8),), SKELETON, (RESOLUTION,), {"decode": ("soft",), "people": (30,)})
+        build_at(8, "soft", 30)
     with pytest.raises(UserError, match="between 1 and 100"):
-        DenseHead((Level(8, None, 8),), SKELETON, (RESOLUTION,), {"decode": ("nms",), "people": (0,)})
+        build_at(8, "nms", 0)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nas.codecs.base import Codec
 from nas.codecs.types import People
-from nas.heads import Head, Level
+from nas.heads import Head, HeadPlace, Level
 from nas.heads.associative_embedding import AssociativeEmbeddingHead, tag_loss
 from nas.heads.base import quarter_shift
 from nas.space.arch import Head as HeadArch
@@ -27,7 +27,7 @@ def build(name: str, options: Mapping[str, OptionValue]) -> tuple[Head, Codec, H
     levels = (Level(16, 8, 4), Level(8, 8, 2)) if spec.task == "image" else (Level(16, 8, 4),)
     options = complete_options(name, options)
     choices = {option: (value,) for option, value in options.items()}
-    head = spec.load_module()(levels, SKELETON, (RESOLUTION,), choices)
+    head = spec.load_module()(HeadPlace(levels, SKELETON, (RESOLUTION,), choices))
     codec = spec.load_codec()(SKELETON, RESOLUTION, dict(options), stride=4)
     return head, codec, HeadArch(name, freeze_options(options))
 

@@ -10,7 +10,7 @@ from nas.codecs.heatmap import HeatmapCodec
 from nas.codecs.types import People
 from nas.errors import UserError
 from nas.heads.associative_embedding import AssociativeEmbeddingHead
-from nas.heads.base import Level, squared_error
+from nas.heads.base import HeadPlace, Level, squared_error
 from nas.heads.dark import dark_shift
 from nas.heads.heatmap import HeatmapHead
 from nas.space.arch import Head as HeadArch
@@ -51,7 +51,7 @@ def test_dark_of_any_cells_is_the_reference(seed: int) -> None:
 def test_decode_is_the_codecs(refine: str) -> None:
     options = complete_options("heatmap", {"refine": refine})
     choices = {name: (value,) for name, value in options.items()}
-    head = HeatmapHead((Level(16, 8, 4),), SKELETON, (RESOLUTION,), choices)
+    head = HeatmapHead(HeadPlace((Level(16, 8, 4),), SKELETON, (RESOLUTION,), choices))
     codec = HeatmapCodec(SKELETON, RESOLUTION, options)
     maps = bells(9)
     decoded = head.decode({"heatmaps": maps}, HeadArch("heatmap", freeze_options(options)))
@@ -76,7 +76,9 @@ def test_foreground_counts_more(share: float) -> None:
     assert ("foreground" in encoded) == bool(share)
     targets = {name: torch.from_numpy(np.stack([target] * 2)) for name, target in encoded.items()}
     maps = torch.randn(2, 16, 24, 16, dtype=torch.float64, requires_grad=True)
-    head = HeatmapHead((Level(16, 8, 4),), SKELETON, (RESOLUTION,), {n: (v,) for n, v in options.items()})
+    head = HeatmapHead(
+        HeadPlace((Level(16, 8, 4),), SKELETON, (RESOLUTION,), {n: (v,) for n, v in options.items()})
+    )
 
     wanted = encoded["heatmaps"].astype(np.float64)
     error = (1 + share * wanted) * (maps.detach().numpy() - wanted) ** 2
@@ -105,9 +107,9 @@ def test_foreground_of_both_scales_of_associative_embedding() -> None:
     keypoints = np.column_stack([np.linspace(8, 56, 16), np.linspace(8, 88, 16), np.full(16, 2.0)])
     encoded = codec.encode(People(keypoints[None], np.array([2000.0]), np.array([[8.0, 8, 56, 88]])))
     targets = {name: torch.from_numpy(target[None]) for name, target in encoded.items()}
-    head = AssociativeEmbeddingHead(
-        (Level(16, 8, 4), Level(16, 8, 2)), SKELETON, (RESOLUTION,), {n: (v,) for n, v in options.items()}
-    )
+    choices = {name: (value,) for name, value in options.items()}
+    levels = (Level(16, 8, 4), Level(16, 8, 2))
+    head = AssociativeEmbeddingHead(HeadPlace(levels, SKELETON, (RESOLUTION,), choices))
     outputs = {
         "heatmaps_4": torch.randn(1, 16, 24, 16),
         "heatmaps_2": torch.randn(1, 16, 48, 32),

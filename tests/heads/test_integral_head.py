@@ -13,7 +13,7 @@ from torch import Tensor
 from nas.codecs.base import Codec
 from nas.codecs.types import People
 from nas.errors import UserError
-from nas.heads import Head, Level
+from nas.heads import Head, HeadPlace, Level
 from nas.heads.integral import above_background, expectation, flat_softmax, jensen_shannon
 from nas.layers import Run
 from nas.space.arch import Head as HeadArch
@@ -29,7 +29,7 @@ HEADS = ["integral", "dsnt"]
 def build(name: str, **options: float | bool) -> tuple[Head, Codec, HeadArch]:
     spec, full = head_spec(name), complete_options(name, options)
     choices = {option: (value,) for option, value in full.items()}
-    head = spec.load_module()((Level(16, 8, 4),), SKELETON, (RESOLUTION,), choices)
+    head = spec.load_module()(HeadPlace((Level(16, 8, 4),), SKELETON, (RESOLUTION,), choices))
     return head, spec.load_codec()(SKELETON, RESOLUTION, full), HeadArch(name, freeze_options(full))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from nas.codecs.part_affinity import PartAffinityCodec
 from nas.codecs.types import People
 from nas.errors import UserError
-from nas.heads import Level
+from nas.heads import HeadPlace, Level
 from nas.heads.part_affinity import SCALE, PartAffinityHead
 from nas.models import PoseNet, calibrate, transfer
 from nas.space.arch import Head as HeadArch
@@ -26,7 +26,7 @@ ARCH = HeadArch("part_affinity", (("refinement", 1), ("width", 16)))
 def build(skeleton: str = "coco17", **options: tuple[int, ...]) -> tuple[PartAffinityHead, PartAffinityCodec]:
     loaded = Skeleton.load(skeleton)
     choices: dict[str, tuple[int, ...]] = {"width": (16,), "refinement": (1,)}
-    head = PartAffinityHead((Level(16, None, 8),), loaded, (RESOLUTION,), choices | options)
+    head = PartAffinityHead(HeadPlace((Level(16, None, 8),), loaded, (RESOLUTION,), choices | options))
     return head, PartAffinityCodec(loaded, RESOLUTION, stride=8)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nas.codecs.base import Codec
 from nas.codecs.types import People
-from nas.heads import Head, Level
+from nas.heads import Head, HeadPlace, Level
 from nas.heads.regression import SCALE, SMOOTH, quality_focal_loss
 from nas.heads.rle import RLEHead, sigmas
 from nas.layers import Run
@@ -32,7 +32,9 @@ def build(name: str, options: Mapping[str, OptionValue] = {}) -> tuple[Head, Cod
     spec, full = head_spec(name), complete_options(name, options)
     levels = (Level(16, None, 8), Level(8, 4, 4))
     torch.manual_seed(0)
-    head = spec.load_module()(levels, SKELETON, (RESOLUTION,), {key: (value,) for key, value in full.items()})
+    head = spec.load_module()(
+        HeadPlace(levels, SKELETON, (RESOLUTION,), {key: (value,) for key, value in full.items()})
+    )
     head = head.double()
     with torch.no_grad():
         for parameter in head.parameters():

@@ -15,7 +15,7 @@ from nas.codecs.types import People
 from nas.data import KeypointDataset, SampleRequest, load_annotations
 from nas.errors import UserError
 from nas.graph import Tracer, complexity, export_onnx, to_onnx
-from nas.heads import Level
+from nas.heads import HeadPlace, Level
 from nas.heads.rtmcc import RTMCCHead
 from nas.layers import Run
 from nas.models import PoseNet, calibrate, to_input, transfer
@@ -54,7 +54,9 @@ def net(space: SearchSpace) -> PoseNet:
 def build(
     hidden: tuple[int, ...] = (64,), split: int = 2, resolutions: tuple[tuple[int, int], ...] = RESOLUTIONS
 ) -> RTMCCHead:
-    return RTMCCHead((Level(16, None, STRIDE),), SKELETON, resolutions, {"hidden": hidden, "split": (split,)})
+    return RTMCCHead(
+        HeadPlace((Level(16, None, STRIDE),), SKELETON, resolutions, {"hidden": hidden, "split": (split,)})
+    )
 
 
 def arch_of(hidden: int = 64, split: int = 2) -> Head:
@@ -197,7 +199,7 @@ def test_fewer_hidden_channels_are_a_head_of_that_size() -> None:
 @pytest.mark.parametrize("options", [{"hidden": (0,), "split": (2,)}, {"hidden": (64,), "split": (0, 2)}])
 def test_options_that_count_nothing_are_refused(options: dict[str, tuple[int, ...]]) -> None:
     with pytest.raises(UserError, match="expected a positive integer, got 0"):
-        RTMCCHead((Level(16, None, STRIDE),), SKELETON, RESOLUTIONS, options)
+        RTMCCHead(HeadPlace((Level(16, None, STRIDE),), SKELETON, RESOLUTIONS, options))
 
 
 def archs(space: SearchSpace) -> list[Arch]:
