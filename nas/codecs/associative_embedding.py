@@ -178,30 +178,42 @@ def match_by_tags(candidates: NDArray[np.floating]) -> tuple[NDArray[np.float64]
     Returns:
         keypoints [N, K, 3] x, y (px), score, where missing ones are 0; mean tags [N, T].
     """
-    count, most, size = candidates.shape
-    keypoints = np.zeros((count * most, count, 3))
-    tag_sums = np.zeros((count * most, size - 3))
-    joints = np.zeros((count * most, 1))
-    people = 0
     values = np.asarray(candidates, np.float64)
+    count, most, size = values.shape
     usable = (values[..., 2] > DETECTION_THRESHOLD) & np.isfinite(values).all(2)
-    for joint in range(count):
-        rows = values[joint, usable[joint]]
-        means = tag_sums[:people] / joints[:people]
-        distance = _length(rows[:, None, 3:] - means)
-        close = distance < TAG_THRESHOLD
-        cost = np.rint(distance) * 100 - rows[:, 2:3] + TIE_BREAK * distance**2
-        row, column = linear_sum_assignment(np.where(close, cost, NO_MATCH))
-        near = close[row, column]
-        owner = np.full(len(rows), -1)
-        owner[row[near]] = column[near]
+    tagged = np.concatenate([values[..., 3:], np.ones((count, most, 1))], axis=2)
+    keypoints = np.zeros((count * most, count, 3))
+    sums = np.zeros((count * most, size - 2))  # of tags, and how many they are
+    people = 0
+    for joint, rows in enumerate(usable):
+        found, tags = values[joint, rows], tagged[joint, rows]
+        means = sums[:people, :-1] / sums[:people, -1:]
+        owner = _owners(_length(tags[:, None, :-1] - means), found[:, 2:3])
         new = np.flatnonzero(owner < 0)
         owner[new] = people + np.arange(len(new))
         people += len(new)
-        keypoints[owner, joint] = rows[:, :3]
-        tag_sums[owner] += rows[:, 3:]
-        joints[owner] += 1
-    return keypoints[:people], tag_sums[:people] / joints[:people]
+        keypoints[owner, joint] = found[:, :3]
+        sums[owner] += tags
+    return keypoints[:people], sums[:people, :-1] / sums[:people, -1:]
+
+
+def _owners(distance: NDArray[np.floating], scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The person [M] of every candidate, -1 for none, by distances [M, N] to mean tags and scores [M, 1]."""
+    close = distance < TAG_THRESHOLD
+    row, column = close.nonzero()
+    if _is_repeated(row) or _is_repeated(column):
+        cost = np.rint(distance) * 100 - scores + TIE_BREAK * distance**2
+        row, column = linear_sum_assignment(np.where(close, cost, NO_MATCH))
+        near = close[row, column]
+        row, column = row[near], column[near]
+    owner = np.full(len(distance), -1)
+    owner[row] = column
+    return owner
+
+
+def _is_repeated(index: NDArray[np.int64]) -> bool:
+    """Whether something occurs more than once: candidates or people compete."""
+    return len(set(index.tolist())) < len(index)
 
 
 def fill_missing(
