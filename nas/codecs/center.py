@@ -29,6 +29,9 @@ NMS_KERNEL = 3
 WINDOW = 7
 """Cells in each direction from the regressed keypoint within which its peak is looked for."""
 
+REACH = 8.0
+"""Cells: the unit of regressions. Ways are tens of cells long, and outputs of order 1 are learned best."""
+
 NEARNESS = 1.8
 """Cells: heatmap values are divided by the distance from the regressed keypoint plus this."""
 
@@ -129,7 +132,7 @@ class CenterCodec(Codec):
         return {
             "heatmaps": targets["heatmaps"],
             "center": targets["center"],
-            "regressions": regressions,
+            "regressions": regressions / REACH,
             "offsets": offsets,
         }
 
@@ -141,7 +144,7 @@ class CenterCodec(Codec):
 
         Args:
             outputs: heatmaps [K, h, w] and center [1, h, w] between 0 and 1; regressions [2 K, h, w] from the
-                cell and offsets [2 K, h, w] within it in cells, all x before all y.
+                cell in units of `REACH` cells and offsets [2 K, h, w] within it in cells, all x before all y.
         """
         people = checked_people(self.options.get("people", MAX_PEOPLE), most=MAX_PEOPLE)
         heatmaps, center = outputs["heatmaps"], outputs["center"][0]
@@ -157,7 +160,7 @@ class CenterCodec(Codec):
         centers = center.ravel()[best]
         centers = centers * (centers >= CENTER_THRESHOLD) * ~_adjoins_a_better_one(column, row)
 
-        x, y = outputs["regressions"].reshape(2, count, -1)[:, :, best]
+        x, y = REACH * outputs["regressions"].reshape(2, count, -1)[:, :, best]
         x, y = x + column, y + row
         cell_x = (np.round(x).clip(0, width - 1)[..., None] + window()[:, 0]).clip(0, width - 1)
         cell_y = (np.round(y).clip(0, height - 1)[..., None] + window()[:, 1]).clip(0, height - 1)

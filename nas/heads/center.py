@@ -16,6 +16,7 @@ from nas.codecs.center import (
     MAX_PEOPLE,
     NEARNESS,
     NMS_KERNEL,
+    REACH,
     SIGMA,
     STRIDE,
     closeness,
@@ -54,8 +55,8 @@ _ACTIVATIONS: Mapping[str, tuple[Callable[[Tensor], Tensor], float]] = MappingPr
 class CenterHead(Head):
     """Keypoint and centre heatmaps, keypoints seen from the centre, offsets; see `CenterCodec`.
 
-    Outputs `heatmaps` [B, K, h, w] and `center` [B, 1, h, w] between 0 and 1, `regressions` and `offsets`
-    [B, 2 K, h, w] in cells of stride 4, all x before all y.
+    Outputs `heatmaps` [B, K, h, w] and `center` [B, 1, h, w] between 0 and 1, `regressions` [B, 2 K, h, w] in
+    units of `REACH` cells of stride 4 and `offsets` [B, 2 K, h, w] in cells, all x before all y.
     """
 
     def __init__(self, place: HeadPlace) -> None:
@@ -68,17 +69,17 @@ class CenterHead(Head):
             checked_choice("activation", choice, ACTIVATIONS)
         self.limbs = place.skeleton.limb_index
         self.maps = SeparableOutput(place.finest, self.keypoints + 1, std=HEATMAP_STD)
-        self.places = SeparableOutput(place.finest, 4 * self.keypoints, std=HEATMAP_STD)
+        self.regressions = SeparableOutput(place.finest, 2 * self.keypoints, std=HEATMAP_STD)
+        self.offsets = SeparableOutput(place.finest, 2 * self.keypoints, std=HEATMAP_STD)
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
         activation, shift = _ACTIVATIONS[str(head.option("activation"))]
         maps = activation(self.maps(levels[-1], run) + shift)
-        places: Tensor = self.places(levels[-1], run)
         return {
             "heatmaps": maps[:, : self.keypoints],
             "center": maps[:, self.keypoints :],
-            "regressions": places[:, : 2 * self.keypoints],
-            "offsets": places[:, 2 * self.keypoints :],
+            "regressions": self.regressions(levels[-1], run),
+            "offsets": self.offsets(levels[-1], run),
         }
 
     def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -95,7 +96,8 @@ class CenterHead(Head):
             terms[name] = (error * targets["mask"].unsqueeze(1)).sum() / (people * error.shape[1])
         width = outputs["center"].shape[3]
         cells, taught = targets["discs"].unbind(-1)
-        found = _at(widened(outputs["regressions"]), cells.unsqueeze(2).expand(-1, -1, self.keypoints, -1))
+        everyones = cells.unsqueeze(2).expand(-1, -1, self.keypoints, -1)
+        found = REACH * _at(widened(outputs["regressions"]), everyones)
         wanted = _seen_from(joints, cells.unsqueeze(2), width)
         weights = taught.unsqueeze(2) * joints[..., 2:]
         terms["regression"] = _mean((found - wanted).abs().mean(dim=4), weights)
@@ -124,9 +126,9 @@ class CenterHead(Head):
         for name in ("heatmaps", "center"):
             error = _weighted_error(student[name], teacher[name])
             total = total + error.sum() / (people * error.shape[1])
-        for name, seen in (("regressions", "center"), ("offsets", "heatmaps")):
+        for name, seen, unit in (("regressions", "center", REACH), ("offsets", "heatmaps", 1.0)):
             x, y = (student[name] - teacher[name]).abs().chunk(2, dim=1)
-            distance = (x + y) / 2
+            distance = unit * (x + y) / 2
             weights = teacher[seen].expand_as(distance)
             total = total + (distance * weights).sum() / weights.sum().clamp(min=1)
         return total
@@ -150,7 +152,7 @@ class CenterHead(Head):
         width = outputs["center"].shape[3]
         centers, column, row = _best_centers(outputs["center"], people)
         index = (row * width + column).unsqueeze(1).expand(-1, 2 * self.keypoints, -1)
-        x, y = outputs["regressions"].flatten(2).gather(2, index).chunk(2, dim=1)
+        x, y = (REACH * outputs["regressions"].flatten(2).gather(2, index)).chunk(2, dim=1)
         x, y, values = _refined(outputs, x + column.unsqueeze(1), y + row.unsqueeze(1))
         places = [cells_to_pixels(x, STRIDE), cells_to_pixels(y, STRIDE), values]
         keypoints = torch.stack(places, dim=3).transpose(1, 2)

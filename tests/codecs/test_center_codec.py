@@ -185,7 +185,7 @@ def test_a_keypoint_goes_to_the_best_peak_for_its_distance(skeleton):
         "offsets": np.zeros((34, 32, 32)),
     }
     maps["center"][0, 16, 16] = 1
-    maps["regressions"][0, 16, 16] = -2
+    maps["regressions"][0, 16, 16] = -2 / 8
     maps["heatmaps"][0, 16, 14], maps["heatmaps"][0, 16, 17], maps["heatmaps"][0, 16, 22] = 0.3, 0.9, 1.0
     maps["offsets"][[0, 17], 16, 17] = 0.25, -0.5
     maps["heatmaps"][1, 16, 17] = 0.05

@@ -62,13 +62,13 @@ QUARTER = Neck("fusion_deconv", "nearest_dw", (32, 24))
 
 CASES = {
     "associative_embedding": Overfit(LITEPOSE, steps=600, rate=4e-3),
-    "part_affinity": Overfit(OPENPOSE, steps=300, rate=4e-3, share=0.95),
+    "part_affinity": Overfit(OPENPOSE, steps=220, rate=4e-3, share=0.95),
     "center": Overfit(
-        crowd(320, head("center"), Neck("fpn", "nearest", (64, 64, 96), "separable")), steps=500, rate=4e-3
+        crowd(320, head("center"), Neck("fpn", "nearest", (64, 64, 96), "separable")), steps=300, rate=4e-3
     ),
     "dense": Overfit(crowd(256, head("dense"), THREE_SCALES), steps=400, rate=4e-3),
     "dense, one to one": Overfit(
-        crowd(256, head("dense", decode="one_to_one"), THREE_SCALES), steps=400, rate=4e-3
+        crowd(256, head("dense", decode="one_to_one"), THREE_SCALES), steps=350, rate=4e-3
     ),
     "dsnt": Overfit(body(CROP, head("dsnt", deconvolutions=1)), steps=150),
     "heatmap": Overfit(body(CROP, head("heatmap"), QUARTER), steps=150),
