@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from nas.report.figures import COLOURS, GREY, new_figure, png, use_log_axis
 
 _SMOOTH = 0.02
+_NO_LOSSES = ("val/", "weight/", "gradient_norm/")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def plot_training(rows: Sequence[Mapping[str, float | int | None]]) -> bytes:
         rows: lines of `metrics.jsonl`. Losses are named `HEAD/WHOSE`, scores `val/NETWORK/FIGURE`.
     """
     names = sorted({name for row in rows for name in row if "/" in name})
-    losses = [name for name in names if not name.startswith("val/")]
+    losses = [name for name in names if not name.startswith(_NO_LOSSES)]
     scores = [name for name in names if name.startswith("val/")]
     panels = [part for part in (losses, scores) if part]
     figure, all_axes = new_figure(7.4 if len(panels) < 2 else 11.0, 4.2, columns=max(1, len(panels)))

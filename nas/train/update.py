@@ -49,7 +49,7 @@ class Updater:
         parameters = state.parameters()
         means = average(self.fabric, parameters, self._backward(plan, parts))
         norm = clip(parameters, self.recipe.clip_norm)
-        names = [*means, "gradient_norm"]
+        names = [*means, f"gradient_norm/{plan.setting.head.type}"]
         values = dict(zip(names, torch.stack([*means.values(), norm]).tolist(), strict=True))
         if all(map(math.isfinite, values.values())):
             for group in state.optimizer.param_groups:

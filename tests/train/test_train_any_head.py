@@ -151,7 +151,9 @@ def test_a_run_trains_every_head_and_gives_subnets_of_each(shared_data: Path, tm
     run = train_supernet(SupernetConfig.read(recipe, "recipe"), tmp_path / "run")
     lines = read_metrics(run.metrics_file)
     assert all(line["skipped"] == 0 for line in lines)
-    assert {name.split("/")[0] for line in lines for name in line if "/largest" in name} == set(HEADS)
+    names = {name for line in lines for name in line}
+    assert {name.split("/")[0] for name in names if "/largest" in name} == set(HEADS)
+    assert {name.split("/")[1] for name in names if name.startswith("gradient_norm/")} == set(HEADS)
     for head in HEADS:
         arch = space.smallest(head=head, resolution=SIDE)
         assert transfer_subnet(run.path, arch).is_file()
