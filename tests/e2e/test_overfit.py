@@ -1,6 +1,6 @@
 """Every head overfits eight photographs to AP >= 0.90, or to what its targets can give; crowds included."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -96,18 +96,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="module")
-def table() -> Iterator[list[str]]:
-    """The rows that are printed at the end."""
-    rows = ["head                     steps  seconds     AP"]
-    yield rows
-    print("", *rows, sep="\n")
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", CASES)
-def test_head_overfits_eight_photographs(name: str, shared_data: Path, table: list[str]) -> None:
+def test_head_overfits_eight_photographs(
+    name: str, shared_data: Path, add_row: Callable[[str], None]
+) -> None:
     found = run(CASES[name], shared_data)
-    table.append(f"{name:24} {CASES[name].steps:5}  {found.seconds:7.0f}  {found.average_precision:.3f}")
+    add_row(f"{name:24} {CASES[name].steps:5}  {found.seconds:7.0f}  {found.average_precision:.3f}")
     assert found.average_precision >= found.least
