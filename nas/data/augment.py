@@ -150,15 +150,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tint": 0.15,
         "cutout": 1.0,
     },
+    # RTMPose scales the box by 0.6 to 1.4, and by 0.75 to 1.25 in the end: the person's scale is the inverse.
     "rtmpose_strong": {
-        "scale": [0.6, 1.4],
+        "scale": [0.71, 1.67],
         "rotation": 80.0,
         "shift": 0.16,
         "shifted": 0.3,
         **_RTMPOSE,
         "cutout": 1.0,
     },
-    "rtmpose_weak": {"scale": [0.75, 1.25], "rotation": 60.0, **_RTMPOSE, "cutout": 0.5},
+    "rtmpose_weak": {"scale": [0.8, 1.33], "rotation": 60.0, **_RTMPOSE, "cutout": 0.5},
 }
 
 NO_AUGMENT = AugmentConfig()

@@ -63,7 +63,7 @@ def test_the_stages_of_rtmpose_have_its_figures() -> None:
         ]
         for stage in ("rtmpose_strong", "rtmpose_weak")
     }
-    for stage, scale, rotation, cut in (("strong", (0.6, 1.4), 80, 1.0), ("weak", (0.75, 1.25), 60, 0.5)):
+    for stage, scale, rotation, cut in (("strong", (0.71, 1.67), 80, 1.0), ("weak", (0.8, 1.33), 60, 0.5)):
         variations = drawn[f"rtmpose_{stage}"]
         scales = [v.scale for v in variations]
         assert min(scales) == pytest.approx(scale[0], abs=0.02)
