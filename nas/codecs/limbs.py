@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from nas.codecs.limb_sets import Limbs
+
 NEAR = 0.5
 """Pieces are near whose nearest keypoints are half of the larger one's diagonal apart, or less."""
 
@@ -11,9 +13,7 @@ Person = tuple[list[tuple[int, int]], float]
 """(keypoint, candidate) of each found keypoint, and the sum of its limbs' affinities."""
 
 
-def join_limbs(
-    scores: NDArray[np.floating], affinities: NDArray[np.floating], limbs: tuple[tuple[int, int], ...]
-) -> list[Person]:
+def join_limbs(scores: NDArray[np.floating], affinities: NDArray[np.floating], limbs: Limbs) -> list[Person]:
     """Candidates joined into people.
 
     For each limb the pairs of the greatest total affinity are taken, no candidate twice (Cao et al. 2017,
@@ -47,7 +47,7 @@ def join_limbs(
 
 
 def _connections(
-    scores: NDArray[np.floating], affinities: NDArray[np.floating], limbs: tuple[tuple[int, int], ...]
+    scores: NDArray[np.floating], affinities: NDArray[np.floating], limbs: Limbs
 ) -> list[tuple[float, int, int, int]]:
     """(affinity, limb, candidate of its first, of its second keypoint), the strongest first."""
     connections = []
@@ -62,15 +62,17 @@ def _connections(
     return sorted(connections, key=lambda connection: -connection[0])
 
 
-def join_pieces(pieces: list[Person], points: NDArray[np.floating]) -> list[Person]:
+def join_pieces(pieces: list[Person], points: NDArray[np.floating], telling: Limbs = ()) -> list[Person]:
     """Pieces joined that have no keypoint in common and are near, the nearest (for their size) first.
 
     Where a keypoint is hidden, no chain of limbs may hold what is left of a person together: of COCO's people
-    in groups, 18 % are labelled in several pieces.
+    in groups, 18 % are labelled in several pieces of a skeleton's limbs.
 
     Args:
-        pieces: as `join_limbs` returns them.
+        pieces: as `join_limbs` returns them; lone keypoints have no size and join larger pieces only.
         points: [K, M, 3] the candidates' x, y (px), score.
+        telling: limbs that speak against a lone keypoint's joining a piece, where they lead from the one to
+            the other and have not joined them.
     """
     if len(pieces) < 2:
         return pieces
@@ -78,7 +80,7 @@ def join_pieces(pieces: list[Person], points: NDArray[np.floating]) -> list[Pers
     first = np.cumsum([0] + [len(members) for members, _ in pieces[:-1]])
     has = np.zeros((len(pieces), len(points)), np.float32)
     has[np.repeat(np.arange(len(pieces)), np.diff(first, append=len(index))), index[:, 0]] = 1
-    free = has @ has.T == 0
+    free = (has @ has.T == 0) & ~_told_apart(has, telling)
     if not free.any():
         return pieces
     places = points[index[:, 0], index[:, 1], :2]
@@ -101,6 +103,16 @@ def join_pieces(pieces: list[Person], points: NDArray[np.floating]) -> list[Pers
         free[other] = free[:, other] = False
         ratios[one] = ratios[:, one] = _ratios(gaps[one], np.maximum(sizes[one], sizes), free[one])
         ratios[other] = ratios[:, other] = np.inf
+
+
+def _told_apart(has: NDArray[np.float32], telling: Limbs) -> NDArray[np.bool_]:
+    """[N, N] True for pieces [N, K] of which one is a lone keypoint and a limb leads to the other."""
+    linked = np.zeros((has.shape[1], has.shape[1]), np.float32)
+    for start, end in telling:
+        linked[start, end] = linked[end, start] = 1
+    lone = has.sum(1) == 1
+    told: NDArray[np.bool_] = (has @ linked @ has.T > 0) & (lone[:, None] | lone)
+    return told
 
 
 def _ratios(

@@ -1,8 +1,8 @@
 """Many people by part affinity fields (Cao et al., CVPR 2017) at one scale, as Lightweight OpenPose has them.
 
 (Osokin, "Real-time 2D Multi-Person Pose Estimation on CPU: Lightweight OpenPose", 2018.) Beside a heatmap per
-keypoint there are two maps per limb of the skeleton, which hold the unit vector from the limb's first to its
-second keypoint wherever the limb is.
+keypoint there are two maps per limb, which hold the unit vector from the limb's first to its second keypoint
+wherever the limb is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
 from nas.codecs.base import Candidates, Codec, Targets
+from nas.codecs.limb_sets import LIMB_SETS, limb_set
 from nas.codecs.limbs import join_limbs, join_pieces
 from nas.codecs.maps import draw_heatmaps, gaussian_shift, shrink_mask, to_cells, to_pixels
 from nas.codecs.types import People, Poses
@@ -44,40 +45,14 @@ SHORTEST = 1e-6
 """Cells: limbs are no shorter when their direction is taken."""
 
 FEWEST_KEYPOINTS = 3
-"""A pose of fewer is dropped."""
+"""A pose of fewer is dropped, by default."""
 
 
-def checked_limbs(skeleton: "Skeleton") -> tuple[tuple[int, int], ...]:
-    """The limbs as positions, once they serve to join a person: connected, and their own mirror image.
-
-    Cycles are welcome: they hold together people of whom a keypoint is missing.
-
-    Raises:
-        UserError: names a keypoint that no chain of limbs joins to the first, or a limb without mirror image.
-    """
-    limbs = skeleton.limb_index
-    reached, found = {0}, {0}
-    while found:
-        neighbours = {joint for limb in limbs if found & set(limb) for joint in limb}
-        found = neighbours - reached
-        reached |= found
-    for joint, name in enumerate(skeleton.keypoints):
-        if joint not in reached:
-            raise UserError(
-                f"skeleton {skeleton.name!r}: limbs: no chain of limbs joins {name!r} to "
-                f"{skeleton.keypoints[0]!r}; the part_affinity head needs one"
-            )
-    known = {frozenset(limb) for limb in limbs}
-    if len(known) != len(limbs) or any(start == end for start, end in limbs):
-        raise UserError(f"skeleton {skeleton.name!r}: limbs: each must occur once and join two keypoints")
-    flip = skeleton.flip_index
-    for start, end in limbs:
-        if frozenset((flip[start], flip[end])) not in known:
-            raise UserError(
-                f"skeleton {skeleton.name!r}: limbs: {skeleton.keypoints[start]!r} to "
-                f"{skeleton.keypoints[end]!r} has no mirror image; the part_affinity head needs it"
-            )
-    return limbs
+def checked_fewest(value: object) -> int:
+    """The value of the option `fewest`. Raises UserError where it is not a positive number."""
+    if not isinstance(value, int) or value < 1:
+        raise UserError(f"head option 'fewest': {value!r} is not a number of keypoints from 1 on")
+    return value
 
 
 class PartAffinityCodec(Codec):
@@ -86,8 +61,12 @@ class PartAffinityCodec(Codec):
     encode -> decode_maps -> group gives back every labelled keypoint inside the input within 0.1 px along
     each axis, on the border too, if no other person's same keypoint is nearer than 5 cells and no other's
     same limb lies in the way. What limbs between labelled keypoints hold together comes back in one pose; a
-    piece of a person, of two keypoints or more, joins others that are near and lack them. Poses have 3
-    keypoints or more.
+    piece of a person joins others that are near and lack its keypoints. Poses have `fewest` keypoints or
+    more.
+
+    Options:
+        limbs: which pairs of keypoints have fields, one of `LIMB_SETS`.
+        fewest: keypoints of a pose.
 
     Peaks are refined on the map itself by the Gaussian through three cells, which is exact for the
     targets; the highest cell of maps up-sampled four times, as the original has them, is up to 1.4 px off
@@ -108,7 +87,8 @@ class PartAffinityCodec(Codec):
         stride: int | Sequence[int] = 8,
     ) -> None:
         super().__init__(skeleton, resolution, options, stride=stride)
-        self.limbs = checked_limbs(skeleton)
+        self.limbs = limb_set(skeleton, self.choice("limbs", LIMB_SETS))
+        self.fewest = checked_fewest(self.options.get("fewest", FEWEST_KEYPOINTS))
 
     @property
     def sigma(self) -> float:
@@ -202,9 +182,12 @@ class PartAffinityCodec(Codec):
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
         """People from candidates: joined limb by limb, then piece by piece (`nas.codecs.limbs`).
 
-        What no limb joins to anything is no piece. A pose's score is the sum of its keypoints' scores and its
-        limbs' affinities over the number of both that a whole person has. Best first; keypoints that were not
-        found are 0.
+        Lone keypoints would be dropped, so they join whom they are near; where they count as people
+        (`fewest` 1) they do so only if no limb could have told that they belong there.
+
+        A pose's score is the sum of its keypoints' scores and its limbs' affinities over the number of both
+        that a whole person has, so that small pieces rank last. Best first; keypoints that were not found are
+        0.
 
         Args:
             candidates: as `decode_maps` returns them.
@@ -212,8 +195,8 @@ class PartAffinityCodec(Codec):
         points = np.asarray(candidates["candidates"], np.float64)
         points = np.where((np.isfinite(points).all(-1) & (points[..., 2] > 0))[..., None], points, 0)
         pieces = join_limbs(points[..., 2], candidates["affinities"], self.limbs)
-        people = join_pieces([piece for piece in pieces if len(piece[0]) > 1], points)
-        people = [person for person in people if len(person[0]) >= FEWEST_KEYPOINTS]
+        people = join_pieces(pieces, points, self.limbs if self.fewest == 1 else ())
+        people = [person for person in people if len(person[0]) >= self.fewest]
         keypoints = np.zeros((len(people), self.keypoints, 3))
         scores = np.zeros(len(people))
         for number, (members, support) in enumerate(people):

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.codecs.base import checked_choice
+from nas.codecs.limb_sets import LIMB_SETS, limb_set
 from nas.codecs.maps import FARTHEST, FLATTEST, LEAST_NEIGHBOUR
 from nas.codecs.part_affinity import (
     AFFINITY_THRESHOLD,
@@ -16,7 +18,7 @@ from nas.codecs.part_affinity import (
     SHORTEST,
     SIGMA,
     VALID_SAMPLES,
-    checked_limbs,
+    checked_fewest,
 )
 from nas.errors import UserError
 from nas.heads.base import Head, HeadPlace, LevelFeatures, Outputs, cells_to_pixels, mirror_maps
@@ -39,6 +41,8 @@ class PartAffinityHead(Head):
     Options:
         width: channels of the tower, a multiple of 8.
         refinement: how many stages (0, 1, 2) follow the initial one.
+        limbs: which pairs of keypoints have fields, one of `LIMB_SETS`.
+        fewest: keypoints of a pose.
     """
 
     def __init__(self, place: HeadPlace) -> None:
@@ -55,7 +59,11 @@ class PartAffinityHead(Head):
                     f"part_affinity head: refinement: expected 0 to {MOST_REFINEMENTS}, got {depth}"
                 )
         self.stride = place.finest.stride
-        self.limbs = checked_limbs(place.skeleton)
+        for fewest in place.options["fewest"]:
+            checked_fewest(fewest)
+        known = [checked_choice("limbs", choice, LIMB_SETS) for choice in place.options["limbs"]]
+        self.counts = {choice: len(limb_set(place.skeleton, choice)) for choice in known}
+        self.limbs = limb_set(place.skeleton, max(known, key=LIMB_SETS.index))
         self.first_joints, self.second_joints = (list(joints) for joints in zip(*self.limbs, strict=True))
         maps = (self.keypoints + 1, 2 * len(self.limbs))
         self.features = Features(place.finest, max(widths))
@@ -66,10 +74,12 @@ class PartAffinityHead(Head):
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
         width, depth = int(head.option("width")), int(head.option("refinement"))
+        count = self.counts[str(head.option("limbs"))]
+        fields = ((0, count), (len(self.limbs), count))
         features = self.features(levels[-1], width, run)
-        stages = [self.initial(features, run)]
+        stages = [self.initial(features, fields, run)]
         for refinement in self.refinements[:depth]:
-            stages.append(refinement(features, *stages[-1], run))
+            stages.append(refinement(features, *stages[-1], fields, run))
         outputs: Outputs = {}
         for number, (heatmaps, affinities) in enumerate(stages):
             suffix = "" if number == depth else f"_{number}"
@@ -94,9 +104,10 @@ class PartAffinityHead(Head):
     def merge_flip(self, outputs: Outputs, mirrored: Outputs, flip_index: Sequence[int]) -> Outputs:
         """Averages; of a mirrored limb x changes its sign, and both do where it leads the other way."""
         joints = [*flip_index, self.keypoints]
-        numbers = {limb: number for number, limb in enumerate(self.limbs)}
+        limbs = self.limbs[: outputs["affinities"].shape[1] // 2]
+        numbers = {limb: number for number, limb in enumerate(limbs)}
         sources, signs = [], []
-        for start, end in self.limbs:
+        for start, end in limbs:
             limb = flip_index[start], flip_index[end]
             forth = limb in numbers
             sources.append(numbers[limb if forth else limb[::-1]])
@@ -165,7 +176,8 @@ class PartAffinityHead(Head):
     def _pairs(self, maps: Tensor, x: Tensor, y: Tensor, found: Tensor) -> Tensor:
         """Affinities [B, L, M, M] of maps [B, 2 L, h, w] between candidates [B, K, M] (cells)."""
         height, width = maps.shape[2], maps.shape[3]
-        first, second, limbs = self.first_joints, self.second_joints, len(self.limbs)
+        limbs = maps.shape[1] // 2
+        first, second = self.first_joints[:limbs], self.second_joints[:limbs]
         (start_x, end_x), (start_y, end_y) = (
             (cells[:, first][:, :, :, None, None], cells[:, second][:, :, None, :, None]) for cells in (x, y)
         )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from nas.heads.base import HEATMAP_STD, Level, LevelFeatures
-from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
+from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, Segments, activate
 
 ACTIVATION = "relu"
 INITIAL_EXPANSION = 4
@@ -57,11 +57,11 @@ class Initial(nn.Module):
         self.branches = _Branches(width, INITIAL_EXPANSION, maps)
         nn.init.ones_(self.branches.heat_bias[-1:])  # the background is nearly all there is
 
-    def forward(self, x: Tensor, run: Run) -> tuple[Tensor, Tensor]:
-        """[B, width, h, w] -> heatmaps and affinity fields of one stage."""
+    def forward(self, x: Tensor, fields: Segments, run: Run) -> tuple[Tensor, Tensor]:
+        """[B, width, h, w] -> heatmaps and, of the affinity fields, those segments of one stage."""
         for block in self.trunk:
             x = block(x, run)
-        out: tuple[Tensor, Tensor] = self.branches(x, run)
+        out: tuple[Tensor, Tensor] = self.branches(x, fields, run)
         return out
 
 
@@ -85,15 +85,18 @@ class Refinement(nn.Module):
         self.branches = _Branches(width, 1, maps)
 
     def forward(
-        self, features: Tensor, heatmaps: Tensor, affinities: Tensor, run: Run
+        self, features: Tensor, heatmaps: Tensor, affinities: Tensor, fields: Segments, run: Run
     ) -> tuple[Tensor, Tensor]:
-        """Features [B, width, h, w] and the maps of the stage before -> those of this stage."""
-        x: Tensor = self.first([features, heatmaps, affinities], features.shape[1], run)
+        """Features [B, width, h, w] and the maps of the stage before -> those of this stage.
+
+        `fields` are the segments of all affinity fields that there are.
+        """
+        x: Tensor = self.first([features, heatmaps, affinities], features.shape[1], run, last=fields)
         x = x + self.far[0](self.near[0](x, run), run)
         for reduce, near, far in zip(self.reduce, self.near[1:], self.far[1:], strict=True):
             x = reduce(x, run)
             x = x + far(near(x, run), run)
-        more_heat, more_affinity = self.branches(x, run)
+        more_heat, more_affinity = self.branches(x, fields, run)
         return heatmaps + more_heat, affinities + more_affinity
 
 
@@ -103,7 +106,7 @@ class _Branches(nn.Module):
     def __init__(self, width: int, expansion: int, maps: Sequence[int]) -> None:
         super().__init__()
         self.expansion = expansion
-        self.maps = tuple(maps)
+        self.heatmaps = maps[0]
         self.hidden = nn.ModuleList(_Conv(width, 1, expansion) for _ in maps)
         heatmaps, affinities = (ElasticConv2d(width * expansion, count, 1) for count in maps)
         for layer in (heatmaps, affinities):
@@ -119,10 +122,10 @@ class _Branches(nn.Module):
         assert isinstance(bias, Tensor)
         return bias
 
-    def forward(self, x: Tensor, run: Run) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, fields: Segments, run: Run) -> tuple[Tensor, Tensor]:
         heatmaps, affinities = (
-            last(hidden(x, run), count, run)
-            for hidden, last, count in zip(self.hidden, self.last, self.maps, strict=True)
+            last(hidden(x, run), maps, run)
+            for hidden, last, maps in zip(self.hidden, self.last, (self.heatmaps, fields), strict=True)
         )
         return heatmaps, affinities
 
@@ -174,8 +177,15 @@ class _Sum(nn.Module):
         self.convs = nn.ModuleList(convs)
         self.norm = ElasticBatchNorm2d(width)
 
-    def forward(self, tensors: Sequence[Tensor], width: int, run: Run) -> Tensor:
-        x, *others = (conv(tensor, width, run) for conv, tensor in zip(self.convs, tensors, strict=True))
+    def forward(
+        self, tensors: Sequence[Tensor], width: int, run: Run, *, last: Segments | None = None
+    ) -> Tensor:
+        """`last` are the segments that the last tensor holds, where they are not its first channels."""
+        segments = [None] * (len(tensors) - 1) + [last]
+        x, *others = (
+            conv(tensor, width, run, segments=held)
+            for conv, tensor, held in zip(self.convs, tensors, segments, strict=True)
+        )
         for other in others:
             x = x + other
         return activate(self.norm(x, run), ACTIVATION)

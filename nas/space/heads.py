@@ -151,7 +151,8 @@ register_head(
         module="nas.heads.part_affinity:PartAffinityHead",
         codec="nas.codecs.part_affinity:PartAffinityCodec",
         necks=("none", "fusion_deconv", "fpn", "pan"),
-        options={"width": 64, "refinement": 1},
+        options={"width": 64, "refinement": 1, "limbs": "skeleton", "fewest": 3},
+        later=("limbs", "fewest"),
         strides=(8,),
     )
 )

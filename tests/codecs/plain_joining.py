@@ -27,21 +27,28 @@ def plain_join(scores, affinities, limbs):
     return people
 
 
-def plain_pieces(pieces):
-    """Pieces {joint: (x, y, ...)}: the nearest pair without a common joint is joined, again and again."""
-    pieces = list(pieces)
+def plain_pieces(pieces, telling):
+    """Pieces {joint: (x, y, ...)}: the nearest two that nothing speaks against are joined, and again."""
+    pieces, parts = list(pieces), [[piece] for piece in pieces]
     while True:
         ratios = {}
         for one, other in combinations(range(len(pieces)), 2):
             pair = pieces[one], pieces[other]
             limit = 0.5 * max(map(_diagonal, pair))
             gap = min(dist(a[:2], b[:2]) for a in pair[0].values() for b in pair[1].values())
-            if not pair[0].keys() & pair[1].keys() and limit > 0 and gap <= limit:
+            apart = any(_speaks_against(set(a), set(b), telling) for a in parts[one] for b in parts[other])
+            if limit > 0 and gap <= limit and not apart:
                 ratios[one, other] = gap / limit
         if not ratios:
             return pieces
         one, other = min(ratios, key=ratios.get)
         pieces[one] = pieces[one] | pieces.pop(other)
+        parts[one] += parts.pop(other)
+
+
+def _speaks_against(one, other, telling):
+    lone = 1 in (len(one), len(other))
+    return one & other or (lone and any({*limb} & one and {*limb} & other for limb in telling))
 
 
 def _diagonal(piece):

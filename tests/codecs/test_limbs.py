@@ -25,17 +25,17 @@ def test_joining_equals_the_plain_reference(seed):
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 14), spread=st.sampled_from([5.0, 30.0, 200.0]))
 def test_joining_pieces_equals_the_plain_reference(seed, count, spread):
     rng = np.random.default_rng(seed)
-    joints = 6
+    joints, telling = 6, ((0, 1), (4, 2))
     points = np.zeros((joints, count, 3))
     pieces = []
     for number in range(count):
-        own = rng.permutation(joints)[: rng.integers(2, 5)]
+        own = rng.permutation(joints)[: rng.integers(1, 5)]
         points[own, number, :2] = rng.uniform(0, spread, 2) + rng.uniform(0, 20, (len(own), 2))
         points[own, number, 2] = 1
         pieces.append(([(int(joint), number) for joint in own], float(rng.uniform(0, 3))))
     plain = [{joint: (*points[joint, k, :2], (joint, k)) for joint, k in members} for members, _ in pieces]
-    expected = [sorted(member[2] for member in piece.values()) for piece in plain_pieces(plain)]
-    found = join_pieces(pieces, points)
+    expected = [sorted(member[2] for member in piece.values()) for piece in plain_pieces(plain, telling)]
+    found = join_pieces(pieces, points, telling)
     assert sorted(sorted(members) for members, _ in found) == sorted(expected)
     support = {number: support for number, (_, support) in enumerate(pieces)}
     for members, total in found:
@@ -49,3 +49,14 @@ def test_pieces_of_one_place_have_no_size_and_join_nothing():
     assert join_pieces(pieces, points) == pieces
     points[3, 0, :2] = 12.0
     assert len(join_pieces(pieces, points)) == 1
+
+
+def test_a_limb_tells_a_lone_keypoint_from_a_piece_but_not_two_pieces():
+    points = np.zeros((4, 1, 3))
+    points[:, 0, 0] = [0, 10, 14, 24]
+    telling = ((1, 2),)
+    lone = [([(0, 0), (1, 0)], 1.0), ([(2, 0)], 0.0)]
+    assert len(join_pieces(lone, points)) == 1
+    assert join_pieces(lone, points, telling) == lone
+    pieces = [([(0, 0), (1, 0)], 1.0), ([(2, 0), (3, 0)], 1.0)]
+    assert len(join_pieces(pieces, points, telling)) == 1

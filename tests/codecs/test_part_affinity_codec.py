@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+from nas.codecs.limb_sets import LIMB_SETS
 from nas.codecs.limbs import join_limbs
 from nas.codecs.maps import gaussian_shift
-from nas.codecs.part_affinity import PartAffinityCodec, checked_limbs
+from nas.codecs.part_affinity import PartAffinityCodec
 from nas.codecs.types import People
-from nas.errors import UserError
 from nas.space.skeleton import Skeleton, skeleton_names
 
 SIZE = (320, 384)
@@ -21,9 +21,12 @@ LETTERS = ("a", "b", "c", "d")
 CHAIN = Skeleton("chain", LETTERS, (), (0.1,) * 4, limbs=(("a", "b"), ("b", "c"), ("c", "d")))
 
 
-@pytest.fixture(scope="module", params=skeleton_names())
+@pytest.fixture(
+    scope="module", params=[(name, "skeleton") for name in skeleton_names()] + [("coco17", "bridged")]
+)
 def codec(request):
-    return PartAffinityCodec(Skeleton.load(request.param), SIZE)
+    skeleton, limbs = request.param
+    return PartAffinityCodec(Skeleton.load(skeleton), SIZE, {"limbs": limbs})
 
 
 def crowd(rng, count, joints):
@@ -257,23 +260,27 @@ def test_whom_no_chain_of_limbs_holds_together_is_one_pose_still(skeleton):
     assert missing == {"right_shoulder"}
 
 
-@pytest.mark.parametrize("name", skeleton_names())
-def test_every_shipped_skeleton_serves(name):
-    skeleton = Skeleton.load(name)
-    assert checked_limbs(skeleton) == skeleton.limb_index
+def test_bridges_hold_together_whom_limbs_do_not(skeleton):
+    """Of COCO's skeleton ear and knees are hidden: neither eye nor ankles are joined to the rest."""
+    people = make_people(np.zeros((1, 17, 3)))
+    for number, name in enumerate(("left_eye", "left_shoulder", "left_hip", "left_ankle", "right_ankle")):
+        people.keypoints[0, skeleton.index(name)] = [60 + 10 * number, 20 + 60 * number, 2]
+    counts = {}
+    for limbs in LIMB_SETS:
+        codec = PartAffinityCodec(skeleton, SIZE, {"limbs": limbs, "fewest": 1})
+        candidates = codec.decode_maps(codec.encode(people))
+        by_limbs = join_limbs(candidates["candidates"][..., 2], candidates["affinities"], codec.limbs)
+        counts[limbs] = sorted(len(members) for members, _ in by_limbs)
+    assert counts == {"skeleton": [1, 1, 1, 2], "mirrored": [1, 2, 2], "bridged": [5]}
 
 
-@pytest.mark.parametrize(
-    ("limbs", "pairs", "message"),
-    [
-        ((), (), "no chain of limbs joins 'b' to 'a'"),
-        ((("a", "b"), ("c", "d")), (), "no chain of limbs joins 'c' to 'a'"),
-        ((("a", "b"), ("b", "c"), ("c", "d"), ("b", "a")), (), "each must occur once"),
-        ((("a", "b"), ("b", "c"), ("c", "d"), ("d", "d")), (), "join two keypoints"),
-        ((("a", "b"), ("b", "c"), ("c", "d")), (("c", "d"),), "'b' to 'c' has no mirror image"),
-    ],
-)
-def test_skeletons_that_cannot_serve_are_named(limbs, pairs, message):
-    skeleton = Skeleton("own", ("a", "b", "c", "d"), pairs, (0.1,) * 4, limbs=limbs)
-    with pytest.raises(UserError, match=f"skeleton 'own': limbs: .*{message}"):
-        PartAffinityCodec(skeleton, SIZE)
+@pytest.mark.parametrize(("fewest", "found"), [(1, 3), (2, 2), (3, 1)])
+def test_poses_of_fewer_keypoints_are_dropped_and_rank_last(fewest, found):
+    keypoints = np.zeros((3, 4, 3))
+    for number in range(3):
+        keypoints[number, : number + 1] = [
+            [40 + 40 * joint, 40 + 100 * number, 2] for joint in range(number + 1)
+        ]
+    codec = PartAffinityCodec(CHAIN, SIZE, {"fewest": fewest})
+    poses = round_trip(codec, make_people(keypoints))
+    assert (poses.keypoints[..., 2] > 0).sum(1).tolist() == [3, 2, 1][:found]

@@ -8,32 +8,36 @@ import torch
 from torch import Tensor
 
 from nas.codecs.affine import image_affine, warp_image
+from nas.codecs.limb_sets import LIMB_SETS
 from nas.codecs.part_affinity import PartAffinityCodec
 from nas.codecs.types import People
 from nas.graph import Tracer, complexity, export_onnx, to_onnx
-from nas.heads import Level
+from nas.heads import HeadPlace, Level
 from nas.heads.part_affinity import PartAffinityHead
 from nas.models import to_input
 from nas.runtime.pipeline import read_image
-from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
+from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem, freeze_options
+from nas.space.heads import complete_options
 from nas.space.skeleton import Skeleton
 
 RESOLUTION = (128, 160)
 
 
-def network(refinement: int) -> Arch:
+def network(refinement: int, limbs: str = "skeleton") -> Arch:
     stages = tuple(Stage("mbconv", "relu", 2, width, (Block(3, 2),)) for width in (16, 24))
-    head = Head("part_affinity", (("refinement", refinement), ("width", 16)))
+    options = complete_options("part_affinity", {"refinement": refinement, "width": 16, "limbs": limbs})
+    head = Head("part_affinity", freeze_options(options))
     return Arch(RESOLUTION, Stem(8, "relu"), stages, Neck(), head)
 
 
 @pytest.mark.parametrize("count", [0, 1, 12])
-def test_decode_of_people_agrees_with_torch(count: int, run_function) -> None:
+@pytest.mark.parametrize("limbs", LIMB_SETS)
+def test_decode_of_people_agrees_with_torch(count: int, limbs: str, run_function) -> None:
     skeleton = Skeleton.load("crowdpose14")
-    head = PartAffinityHead(
-        (Level(16, None, 8),), skeleton, (RESOLUTION,), {"width": (16,), "refinement": (0,)}
-    )
-    codec = PartAffinityCodec(skeleton, RESOLUTION, stride=8)
+    options = dict(network(0, limbs).head.options)
+    choices = {name: (value,) for name, value in options.items()}
+    head = PartAffinityHead(HeadPlace((Level(16, None, 8),), skeleton, (RESOLUTION,), choices))
+    codec = PartAffinityCodec(skeleton, RESOLUTION, options, stride=8)
     places = np.random.default_rng(count).uniform(
         0, [RESOLUTION[1] - 1, RESOLUTION[0] - 1, 3], (count, 14, 3)
     )
@@ -52,9 +56,9 @@ def test_decode_of_people_agrees_with_torch(count: int, run_function) -> None:
     np.testing.assert_allclose(outputs["out1"], affinities.numpy(), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("refinement", [0, 1, 2])
+@pytest.mark.parametrize(("refinement", "limbs"), [(0, "skeleton"), (1, "bridged"), (2, "skeleton")])
 def test_networks_agree_with_torch_on_photographs(
-    refinement: int, shared_data: Path, tmp_path: Path, calibrated_net, run_onnx
+    refinement: int, limbs: str, shared_data: Path, tmp_path: Path, calibrated_net, run_onnx
 ) -> None:
     files = sorted((shared_data / "coco_mini" / "images").rglob("*.jpg"))[:3]
     pixels = [read_image(file) for file in files]
@@ -62,7 +66,7 @@ def test_networks_agree_with_torch_on_photographs(
         [warp_image(image, image_affine(image.shape[:2], RESOLUTION), RESOLUTION) for image in pixels]
     )
     images = to_input(torch.from_numpy(inputs))
-    arch = network(refinement)
+    arch = network(refinement, limbs)
     net = calibrated_net(arch)
     with torch.no_grad():  # as far as a trained network's maps range, so that there are peaks
         for name, parameter in net.named_parameters():

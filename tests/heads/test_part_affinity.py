@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nas.codecs.limb_sets import LIMB_SETS
 from nas.codecs.part_affinity import PartAffinityCodec
 from nas.codecs.types import People
 from nas.errors import UserError
@@ -15,6 +16,8 @@ from nas.heads import HeadPlace, Level
 from nas.heads.part_affinity import SCALE, PartAffinityHead
 from nas.models import PoseNet, calibrate, transfer
 from nas.space.arch import Head as HeadArch
+from nas.space.arch import OptionValue
+from nas.space.heads import complete_options
 from nas.space.skeleton import Skeleton, skeleton_names
 from nas.space.space import SearchSpace
 
@@ -23,11 +26,17 @@ GRID = (16, 20)
 ARCH = HeadArch("part_affinity", (("refinement", 1), ("width", 16)))
 
 
-def build(skeleton: str = "coco17", **options: tuple[int, ...]) -> tuple[PartAffinityHead, PartAffinityCodec]:
+def build(
+    skeleton: str = "coco17", **options: tuple[OptionValue, ...]
+) -> tuple[PartAffinityHead, PartAffinityCodec]:
+    """A head of these choices, and the codec of the last ones."""
     loaded = Skeleton.load(skeleton)
-    choices: dict[str, tuple[int, ...]] = {"width": (16,), "refinement": (1,)}
-    head = PartAffinityHead(HeadPlace((Level(16, None, 8),), loaded, (RESOLUTION,), choices | options))
-    return head, PartAffinityCodec(loaded, RESOLUTION, stride=8)
+    choices = {
+        name: (value,) for name, value in complete_options("part_affinity", {"width": 16}).items()
+    } | options
+    head = PartAffinityHead(HeadPlace((Level(16, None, 8),), loaded, (RESOLUTION,), choices))
+    last = {name: values[-1] for name, values in choices.items()}
+    return head, PartAffinityCodec(loaded, RESOLUTION, last, stride=8)
 
 
 def people(seed: int, joints: int, count: int = 4) -> People:
@@ -56,8 +65,9 @@ def noise(head: PartAffinityHead, seed: int = 0, *, stages: int = 1) -> dict[str
 
 @pytest.mark.parametrize("skeleton", skeleton_names())
 @pytest.mark.parametrize("kind", ["people", "noise"])
-def test_decode_equals_the_codecs_reference(skeleton: str, kind: str) -> None:
-    head, codec = build(skeleton)
+@pytest.mark.parametrize("limbs", LIMB_SETS)
+def test_decode_equals_the_codecs_reference(skeleton: str, kind: str, limbs: str) -> None:
+    head, codec = build(skeleton, limbs=(limbs,))
     outputs = noise(head, 3)
     if kind == "people":
         encoded = batch(codec.encode(people(0, codec.keypoints, 12)))
@@ -156,8 +166,9 @@ def test_distillation_takes_the_last_stages_whatever_their_number() -> None:
 
 
 @pytest.mark.parametrize("skeleton", skeleton_names())
-def test_flip_merge_of_the_mirrored_people_changes_nothing(skeleton: str) -> None:
-    head, codec = build(skeleton)
+@pytest.mark.parametrize("limbs", LIMB_SETS)
+def test_flip_merge_of_the_mirrored_people_changes_nothing(skeleton: str, limbs: str) -> None:
+    head, codec = build(skeleton, limbs=("bridged", limbs))
     shown = people(5, codec.keypoints)
     flip = codec.skeleton.flip_index
     keypoints = shown.keypoints[:, list(flip)].copy()
@@ -181,9 +192,11 @@ def test_flip_merge_of_the_mirrored_people_changes_nothing(skeleton: str) -> Non
         ({"width": (16, 20)}, "width: expected a multiple of 8, got 20"),
         ({"width": (-8,)}, "width: expected a multiple of 8, got -8"),
         ({"refinement": (1, 3)}, "refinement: expected 0 to 2, got 3"),
+        ({"limbs": ("skeleton", "dense")}, "'limbs': 'dense' is unknown; choose one of skeleton, mirrored, "),
+        ({"fewest": (3, 0)}, "'fewest': 0 is not a number of keypoints from 1 on"),
     ],
 )
-def test_options_out_of_range_are_named(options: dict[str, tuple[int, ...]], message: str) -> None:
+def test_options_out_of_range_are_named(options: dict[str, tuple[OptionValue, ...]], message: str) -> None:
     with pytest.raises(UserError, match=message):
         build(**options)
 
@@ -207,7 +220,10 @@ def space() -> SearchSpace:
         "stages": [{**stage, "stride": 2, "width": [8, 16]}, {**stage, "stride": 2, "width": [16, 24]}],
         "necks": {"none": {}, "fusion_deconv": {"upsampler": ["bilinear"], "widths": [[8, 16], [8]]}},
         "heads": {
-            "part_affinity": {"neck": "none", "options": {"width": [8, 16, 24], "refinement": [0, 1, 2]}},
+            "part_affinity": {
+                "neck": "none",
+                "options": {"width": [8, 16, 24], "refinement": [0, 1, 2], "limbs": list(LIMB_SETS)},
+            },
             "associative_embedding": {"neck": "fusion_deconv"},
         },
     }
@@ -222,6 +238,7 @@ def test_transfer_is_exact_at_every_size_width_and_refinement(space: SearchSpace
             parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
     rng = np.random.default_rng(0)
     seen = set()
+    own = len(net.skeleton.limbs)
     for resolution in space.resolutions * 4:
         arch = space.sample(rng, head="part_affinity", resolution=resolution)
         images = torch.randn(2, 3, *resolution, generator=generator)
@@ -230,6 +247,7 @@ def test_transfer_is_exact_at_every_size_width_and_refinement(space: SearchSpace
             expected, actual = net(images, arch, stats), transfer(net, arch, stats)(images)
         assert expected.keys() == actual.keys()
         assert len(expected) == 2 * (1 + int(arch.head.option("refinement")))
+        assert (expected["affinities"].shape[1] > 2 * own) == (arch.head.option("limbs") != "skeleton")
         for name, value in expected.items():
             assert torch.equal(value, actual[name]), name
         seen.add(arch.head.options)
@@ -241,7 +259,7 @@ def test_untrained_outputs_are_near_an_empty_image_and_cost_a_few_units(space: S
     torch.manual_seed(0)
     arch = space.largest(head="part_affinity", resolution=RESOLUTION)
     net = PoseNet(space, "coco17").train()
-    codec = PartAffinityCodec(net.skeleton, RESOLUTION, stride=8)
+    codec = PartAffinityCodec(net.skeleton, RESOLUTION, dict(arch.head.options), stride=8)
     outputs = net(torch.randn(1, 3, *RESOLUTION), arch)
     for name, term in net.head(arch).loss(outputs, batch(codec.encode(people(0, 17, 2)))).items():
-        assert 0.1 < term.item() < 20, name
+        assert 0.1 < term.item() < 20 * len(codec.limbs) / len(net.skeleton.limbs), name
