@@ -1,4 +1,4 @@
-"""Every head overfits eight photographs to AP >= 0.90, or to what its targets can give; crowds included."""
+"""Every head overfits eight photographs to AP >= 0.90, crowds included."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +12,8 @@ from nas.space.arch import freeze_options
 from nas.space.heads import complete_options
 
 CROP = (192, 144)
+LEAST = 0.90
+"""Average precision."""
 
 
 def head(name: str, **options: int | float | str | bool) -> Head:
@@ -45,24 +47,25 @@ def crowd(side: int, head: Head, neck: Neck) -> Arch:
 
 
 OPENPOSE = Arch(
-    resolution=(256, 256),
+    resolution=(496, 496),
     stem=Stem(16, "relu"),
     stages=tuple(
         Stage("mbconv", "relu", stride, width, (Block(kernel, 3),) * depth)
         for stride, width, kernel, depth in ((2, 24, 3, 1), (2, 48, 3, 2), (1, 64, 5, 2))
     ),
     neck=Neck(),
-    head=head("part_affinity", width=48, refinement=1),
+    head=head("part_affinity", width=48, refinement=1, limbs="bridged", fewest=1),
 )
-"""The head's targets decode to an AP of 0.69 on the eight photographs at 256 px: five of their 37 people show
-one or two keypoints, two are labelled twice, and some show pieces that no limb joins."""
+"""The head's targets decode to an AP of 0.94 on the eight photographs at 496 px, to 0.86 at 256 px: same
+joints of two people close together are one peak. Both options are needed: five of the 37 people show one or
+two joints, others show pieces."""
 
 THREE_SCALES = Neck("pan", "nearest", (64, 48, 48), "separable", coarser=1)
 QUARTER = Neck("fusion_deconv", "nearest_dw", (32, 24))
 
 CASES = {
     "associative_embedding": Overfit(LITEPOSE, steps=600, rate=4e-3),
-    "part_affinity": Overfit(OPENPOSE, steps=220, rate=4e-3, share=0.95),
+    "part_affinity": Overfit(OPENPOSE, steps=450, rate=4e-3),
     "center": Overfit(
         crowd(320, head("center"), Neck("fpn", "nearest", (64, 64, 96), "separable")), steps=300, rate=4e-3
     ),
@@ -104,4 +107,4 @@ def test_head_overfits_eight_photographs(
 ) -> None:
     found = run(CASES[name], shared_data)
     add_row(f"{name:24} {CASES[name].steps:5}  {found.seconds:7.0f}  {found.average_precision:.3f}")
-    assert found.average_precision >= found.least
+    assert found.average_precision >= LEAST
