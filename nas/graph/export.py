@@ -146,17 +146,17 @@ def _require_close(reference: Arrays, found: Arrays) -> None:
 def _require_agreement(reference: Arrays, found: Arrays) -> None:
     _require_same_form(reference, found)
     for name, value in reference.items():
-        share = agreement(value, found[name])
+        share = agreement(value, found[name], scores=reference.get("scores"))
         if not share >= AGREEMENT:
             raise ParityError(f"only {share:.0%} of the decoded {name!r} agree with torch")
 
 
-def agreement(reference: NDArray[Any], found: NDArray[Any]) -> float:
+def agreement(reference: NDArray[Any], found: NDArray[Any], *, scores: NDArray[Any] | None = None) -> float:
     """The share of rows (along the last axis) that are equal within tolerance.
 
     Rows of three or more columns hold a score in the third: the scores of all must be equal within
-    tolerance (else the share is 0), and rows whose neighbour has the same score are left out, since their
-    order is open.
+    tolerance (else the share is 0). Left out is what has a neighbour of the same score, since their order is
+    open: candidates [B, K, M, 3 + T], and poses [B, N, K, 3] by their own `scores` [B, N].
     """
     if reference.ndim == 0:
         reference, found = reference.reshape(1), found.reshape(1)
@@ -165,14 +165,18 @@ def agreement(reference: NDArray[Any], found: NDArray[Any]) -> float:
     rows = equal.all(axis=-1)
     if reference.ndim < 3 or not 3 <= reference.shape[-1] <= 8:
         return float(rows.mean())
+    if scores is not None:
+        settled = ~_tied(scores)
+        equal, rows = equal[settled], rows[settled]
     if not equal[..., 2].all():
         return 0.0
-    settled = ~_tied(reference[..., 2], TOLERANCE * scale[2])
-    return float(rows[settled].mean()) if settled.any() else 1.0
+    if scores is None:
+        rows = rows[~_tied(reference[..., 2])]
+    return float(rows.mean()) if rows.size else 1.0
 
 
-def _tied(scores: NDArray[Any], tolerance: float) -> NDArray[np.bool_]:
-    near = np.abs(np.diff(scores, axis=-1)) <= tolerance
+def _tied(scores: NDArray[Any]) -> NDArray[np.bool_]:
+    near = np.abs(np.diff(scores, axis=-1)) <= TOLERANCE * np.abs(scores).max(initial=1e-6)
     tied = np.zeros(scores.shape, bool)
     tied[..., 1:] |= near
     tied[..., :-1] |= near

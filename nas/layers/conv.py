@@ -23,7 +23,8 @@ class ElasticConv2d(ElasticLayer, nn.Conv2d):
         self, x: Tensor, out_channels: int | Segments, run: Run, *, segments: Segments | None = None
     ) -> Tensor:
         """[B, C, H, W] -> [B, out_channels (or those of the segments), H', W']."""
-        filters = ((0, out_channels),) if isinstance(out_channels, int) else out_channels
+        # While torch.jit traces, a number of channels is a tensor.
+        filters = out_channels if isinstance(out_channels, tuple) else ((0, out_channels),)
         weight = joined(self.weight, filters)
         weight = joined(weight, segments or ((0, x.shape[1]),), dim=1)
         bias = None if self.bias is None else joined(self.bias, filters)

@@ -83,3 +83,17 @@ def test_agreement_needs_equal_scores() -> None:
     other = reference.copy()
     other[0, 0, 3, 2] = 0.31
     assert agreement(reference, other) == 0
+
+
+def test_agreement_leaves_the_order_of_poses_of_equal_scores_open() -> None:
+    rng = np.random.default_rng(0)
+    poses = rng.uniform(1, 99, (1, 4, 17, 3)).astype(np.float32)
+    poses[..., 2] = rng.uniform(0, 1, (1, 4, 17))
+    scores = np.array([[0.9, 0.7, 0.30001, 0.3]], np.float32)
+    swapped = poses[:, [0, 1, 3, 2]]
+    assert agreement(poses, swapped, scores=scores) == 1
+    assert agreement(poses, swapped, scores=np.array([[0.9, 0.7, 0.4, 0.3]])) == 0
+    assert agreement(poses, poses[:, [1, 0, 2, 3]], scores=scores) == 0
+    moved = poses.copy()
+    moved[0, 1, :10, 0] += 0.5
+    assert agreement(poses, moved, scores=scores) == pytest.approx(24 / 34)
