@@ -4,7 +4,8 @@
 
 Each head stands on its finest neck on the smallest body of a space that carries it, so that little else is
 in the difference; both networks are timed interleaved by the protocol of `nas latency time`, with arbitrary
-weights. Grouping is what runs outside the graph afterwards, of as many people as the head can give.
+weights; printed are medians over rounds. Grouping is what runs outside the graph afterwards, of as many
+people as the head can give.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 from nas.graph import Tracer, to_onnx
 from nas.latency import describe_device
@@ -44,22 +46,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--skeleton", default="coco17")
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     found = list(pairs(arguments.skeleton))
-    timings = iter(time_networks([network for _, *both in found for network in both]))
+    networks = [network for _, *both in found for network in both]
+    rounds = [list(time_networks(networks)) for _ in range(arguments.rounds)]
     rows = []
-    for arch, _, _ in found:
-        whole, raw = next(timings), next(timings)
+    for number, (arch, _, _) in enumerate(found):
+        timed = [(timings[2 * number], timings[2 * number + 1]) for timings in rounds]
         rows.append(
             {
                 "head": arch.head.type,
                 "neck": arch.neck.type,
                 "resolution": list(arch.resolution),
-                "network_ms": raw.measured_ms,
-                "decode_ms": whole.measured_ms - raw.measured_ms,
-                "grouping_ms": whole.outside_ms,
-                "loaded": whole.loaded or raw.loaded,
+                "network_ms": median(raw.measured_ms for _, raw in timed),
+                "decode_ms": median(whole.measured_ms - raw.measured_ms for whole, raw in timed),
+                "grouping_ms": median(whole.outside_ms for whole, _ in timed),
+                "loaded": any(timing.loaded for both in timed for timing in both),
             }
         )
         row = rows[-1]
