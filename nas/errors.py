@@ -12,8 +12,12 @@ class UserError(Exception):
         super().__init__(_one_line(message))
 
 
+def printable(text: str) -> str:
+    """A text as a line of a terminal may show it: control characters, line breaks too, are escaped."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
 def _one_line(message: str) -> str:
-    if message.isprintable():
-        return message
-    spaced = " ".join(message.split())
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in spaced)
+    return message if message.isprintable() else printable(" ".join(message.split()))

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nas.cli.console import out, print_json, print_table
+from nas.cli.console import print_json, print_table, say
 from nas.cli.space import SkeletonOption
 
 app = typer.Typer()
@@ -35,8 +35,8 @@ def show(
         print_json(figures | {"arch": loaded.to_json()})
         return
     height, width = loaded.resolution
-    out.print(f"[bold]{loaded.id}[/bold]: input {height} x {width} (height x width)")
-    out.print(f"{size.params:,} parameters, {size.macs:,} MACs with skeleton {skeleton}\n")
+    say(f"{loaded.id}: input {height} x {width} (height x width)", style="bold")
+    say(f"{size.params:,} parameters, {size.macs:,} MACs with skeleton {skeleton}\n")
     columns = ("part", "type", "stride", "width", "depth", "kernels", "expansions", "activation")
     print_table(None, columns, _rows(loaded), text_columns=2)
 

@@ -1,4 +1,8 @@
-"""Console output shared by the commands: figures go to stdout, progress and remarks to stderr."""
+"""Console output shared by the commands: figures go to stdout, progress and remarks to stderr.
+
+What users named (files, networks, joints) is shown as it is: nothing is markup, and what cannot be printed is
+escaped.
+"""
 
 import json
 import logging
@@ -11,8 +15,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.markup import escape
 from rich.table import Table
+
+from nas.errors import printable
 
 _SECONDS_PER_LINE = 5.0
 
@@ -20,17 +25,50 @@ _FILE_WIDTH = 140
 """Where output goes into a file or a pipe, which has no width of its own."""
 
 
-def _console(*, stderr: bool) -> Console:
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else _FILE_WIDTH
-    # Of the processes that torchrun or srun start, the first one prints results.
-    others = any(os.environ.get(name, "0") != "0" for name in ("RANK", "SLURM_PROCID"))
-    quiet = others and not stderr
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width, quiet=quiet)
+class PlainConsole(Console):
+    """Prints text as it is: brackets are no markup, control characters reach no terminal."""
+
+    def __init__(self, *, stderr: bool, quiet: bool = False) -> None:
+        super().__init__(
+            stderr=stderr,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            soft_wrap=True,
+            width=None if (sys.stderr if stderr else sys.stdout).isatty() else _FILE_WIDTH,
+            quiet=quiet,
+        )
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich's, with texts made printable; line breaks around a text are kept."""
+        super().print(*(_line(item) if isinstance(item, str) else item for item in objects), **options)
 
 
-out = _console(stderr=False)
-err = _console(stderr=True)
+def open_streams() -> None:
+    """Give a process whose standard streams are closed empty ones, so that no file takes their places."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+open_streams()
+# Of the processes that torchrun or srun start, the first one prints results.
+out = PlainConsole(
+    stderr=False, quiet=any(os.environ.get(name, "0") != "0" for name in ("RANK", "SLURM_PROCID"))
+)
+err = PlainConsole(stderr=True)
+
+
+def say(text: str = "", *, style: str | None = None) -> None:
+    """Print a line that belongs to the result; `style` is rich's, for all of it."""
+    out.print(text, style=style)
 
 
 def print_json(data: Any) -> None:
@@ -48,13 +86,15 @@ def print_table(
 def make_table(
     title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1
 ) -> Table:
-    """The table that `print_table` prints, for other consoles and for files."""
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    """The table that `print_table` prints, for other plain consoles and for files."""
+    table = Table(
+        title=title and printable(title), title_justify="left", header_style="bold", box=None, pad_edge=False
+    )
     for position, column in enumerate(columns):
         text = position < text_columns
         table.add_column(column, justify="left" if text else "right", overflow="fold", no_wrap=position == 0)
     for row in rows:
-        table.add_row(*(escape(format_cell(cell)) for cell in row))
+        table.add_row(*(printable(format_cell(cell)) for cell in row))
     return table
 
 
@@ -73,7 +113,7 @@ def format_cell(value: object) -> str:
 
 def remark(message: str) -> None:
     """Tell the user something that is no figure: on stderr, so that it never mixes with `--json`."""
-    err.print(message, markup=False)
+    err.print(message)
 
 
 def log_to_console() -> None:
@@ -82,9 +122,21 @@ def log_to_console() -> None:
     if err.is_terminal:
         # Writes above a progress bar; into a file it would pad every line.
         handler = RichHandler(console=err, show_path=False, show_level=False, show_time=False, markup=False)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+    handler.setFormatter(_PrintableFormatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.raiseExceptions = False  # a closed stderr loses messages; that is no reason for a traceback
     for chatty in ("lightning_fabric", "faster_coco_eval"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class _PrintableFormatter(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return printable(super().formatMessage(record))
+
+
+def _line(text: str) -> str:
+    before, after = len(text) - len(text.lstrip("\n")), len(text.rstrip("\n"))
+    return text[:before] + printable(text[before:after]) + text[after:] if after > before else text
 
 
 def _without_nan(data: Any) -> Any:

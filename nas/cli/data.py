@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nas.cli.console import ProgressLines, out, print_json, print_table, remark
+from nas.cli.console import ProgressLines, print_json, print_table, remark, say
 from nas.cli.train import SetOption
 from nas.errors import UserError
 
@@ -54,7 +54,7 @@ def check(
     else:
         _print_report(report)
         if html is not None:
-            out.print(f"\nPictures of examples: {html}", markup=False)
+            say(f"\nPictures of examples: {html}")
     if report.problems:
         raise typer.Exit(1)
 
@@ -76,7 +76,7 @@ def stats(
         return
     for number, split in enumerate(splits):
         if number:
-            out.print()
+            say()
         _print_stats(split)
 
 
@@ -133,13 +133,12 @@ def convert(
         return
     for line in converted.remarks:
         remark(f"{source}: {line}")
-    out.print(
+    say(
         f"{output}: {figures['images']:,} images, {figures['people']:,} people "
         f"({figures['labelled_people']:,} with labelled joints), {figures['joints']} joints",
-        markup=False,
     )
     if converted.images is not None:
-        out.print(f"File names start from {converted.images}", markup=False)
+        say(f"File names start from {converted.images}")
 
 
 @app.command()
@@ -156,7 +155,7 @@ def shard(
     loaded = load_annotations(annotations, images, None)
     files = [(image.file, images / image.file) for image in loaded.images]
     shards = write_shards(files, output, largest_mib=largest_mib, progress=ProgressLines("images packed"))
-    out.print(f"{output}: {len(files):,} images in {len(shards):,} shards", markup=False)
+    say(f"{output}: {len(files):,} images in {len(shards):,} shards")
 
 
 @app.command()
@@ -181,7 +180,7 @@ def preview(
     sheet = draw_preview(config, count=count, columns=columns, seed=seed, late=late)
     _, encoded = cv2.imencode(output.suffix, sheet[..., ::-1])
     _write(output, encoded.tobytes())
-    out.print(f"Samples: {output}", markup=False)
+    say(f"Samples: {output}")
 
 
 def _skeleton(name: str | None) -> "Skeleton | None":
@@ -203,9 +202,9 @@ def _print_report(report: "CheckReport") -> None:
 
     for split in report.splits:
         folder = "images not found" if split.folder is None else f"images in {split.folder}"
-        out.print(f"{split.file}: {split.images:,} images, {split.people:,} people, {folder}", markup=False)
+        say(f"{split.file}: {split.images:,} images, {split.people:,} people, {folder}")
     if report.findings:
-        out.print()
+        say()
         print_table(
             None,
             ("class", "severity", "count"),
@@ -213,19 +212,19 @@ def _print_report(report: "CheckReport") -> None:
             text_columns=2,
         )
     for finding in report.findings:
-        out.print(f"\n{finding.kind.title}. {finding.kind.advice}", markup=False, style="bold")
+        say(f"\n{finding.kind.title}. {finding.kind.advice}", style="bold")
         for example in finding.examples[:_SHOWN_EXAMPLES]:
-            out.print(f"  {example}", markup=False)
+            say(f"  {example}")
         more = finding.count - min(_SHOWN_EXAMPLES, len(finding.examples))
         if more:
-            out.print(f"  and {more:,} more")
-    out.print(f"\n{verdict(report)}", markup=False)
+            say(f"  and {more:,} more")
+    say(f"\n{verdict(report)}")
 
 
 def _print_stats(split: "SplitStats") -> None:
     from nas.data.stats import QUANTILES
 
-    out.print(f"[bold]{split.file}[/bold]\n")
+    say(f"{split.file}\n", style="bold")
     people_per_image = sum(n * images for n, images in enumerate(split.per_image)) / max(split.images, 1)
     small, medium, large = split.by_area
     print_table(
@@ -245,7 +244,7 @@ def _print_stats(split: "SplitStats") -> None:
             ("large people (area from 96 x 96 px)", large),
         ),
     )
-    out.print()
+    say()
     spreads = {
         "image height, px": split.image_height,
         "image width, px": split.image_width,
@@ -256,7 +255,7 @@ def _print_stats(split: "SplitStats") -> None:
     titles = [f"{quantile:.0%}" for quantile in QUANTILES]
     rows = ((name, *(round(value) for value in spread)) for name, spread in spreads.items())
     print_table("Spread (boxes and areas of labelled people)", ("", *titles), rows)
-    out.print()
+    say()
     print_table(
         "Joints of labelled people",
         ("joint", "labelled", "share", "of these occluded"),

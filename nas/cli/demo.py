@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nas.cli.console import err, out, print_json, print_table, remark
+from nas.cli.console import err, print_json, print_table, remark, say
 
 _SECONDS_PER_LINE = 10.0
 
@@ -35,7 +35,7 @@ def demo(
 
 
 def _print_summary(run: Path, summary: dict[str, Any]) -> None:
-    out.print()
+    say()
     columns = (
         "name",
         "budget_ms",
@@ -50,17 +50,17 @@ def _print_summary(run: Path, summary: dict[str, Any]) -> None:
     average = ("average pose", None, None, None, None, summary["baseline_ap"], summary["baseline_ap50"])
     print_table("The most accurate networks within their budgets, on this machine", titles, [*rows, average])
     people = summary["validation"]["people"]
-    out.print(
-        "\nAP inherited: before fine-tuning, on training pictures kept apart for the search.\n"
+    say("\nAP inherited: before fine-tuning, on training pictures kept apart for the search.")
+    say(
         "AP fine-tuned, AP50: of the exported ONNX files on "
         f"{people:,} validation people in their true boxes, no flip test."
     )
     for budget in summary["unmet_budgets_ms"]:
         remark(f"{budget:g} ms: no network was measured within it; run on a quieter machine.")
     if any(subnet["loaded"] for subnet in summary["subnets"]):
-        out.print("Other processes used the processor while networks were timed: times may be too long.")
-    out.print(f"\nNetworks: {run / 'subnets'}/*.onnx   people with poses: {run / 'validation_people.png'}")
-    out.print(f"All figures: {run / 'summary.json'}")
+        say("Other processes used the processor while networks were timed: times may be too long.")
+    say(f"\nNetworks: {run / 'subnets'}/*.onnx   people with poses: {run / 'validation_people.png'}")
+    say(f"All figures: {run / 'summary.json'}")
 
 
 class _PictureLines:

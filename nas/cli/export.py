@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.console import out, print_json
+from nas.cli.console import print_json, say
 from nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,19 +46,17 @@ def export(
     if as_json:
         print_json(figures)
         return
-    out.print(
-        f"{path}: {figures['params']:,} parameters, {figures['macs']:,} MACs, {figures['bytes']:,} bytes"
-    )
+    say(f"{path}: {figures['params']:,} parameters, {figures['macs']:,} MACs, {figures['bytes']:,} bytes")
     if not int8:
-        out.print("Its outputs agree with torch's.")
+        say("Its outputs agree with torch's.")
         return
-    out.print(f"In fp32 it would have {figures['fp32_bytes']:,} bytes.")
-    out.print(
+    say(f"In fp32 it would have {figures['fp32_bytes']:,} bytes.")
+    say(
         f"Keypoints lie {figures['mean_shift_px']:.2f} px from fp32's on average, half of them within "
         f"{figures['median_shift_px']:.2f} px of the input ({figures['images']} calibration images, "
         f"{figures['missing_poses']} of {figures['poses']} poses missing)."
     )
-    out.print("What that costs in accuracy: nas validate, with either file.")
+    say("What that costs in accuracy: nas validate, with either file.")
 
 
 def _export_fp32(net: "PoseNet", path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from nas.cli.console import err, out, print_json, print_table, remark
+from nas.cli.console import err, print_json, print_table, remark, say
 from nas.cli.latency_fit import fit
 from nas.cli.latency_pack import import_, pack
 from nas.cli.latency_predict import predict
@@ -91,7 +91,7 @@ def measure(
         print_json({"table": str(path), "networks": [timing.to_json() for timing in timings]})
         return
     _print_timings(timings)
-    out.print(f"\n{len(timings)} networks are in {path}. Next: nas latency fit {path}")
+    say(f"\n{len(timings)} networks are in {path}. Next: nas latency fit {path}")
 
 
 def _what_to_measure(space: str, skeleton: str | None, threads: int) -> tuple["SearchSpace", str, Path]:
@@ -102,10 +102,12 @@ def _what_to_measure(space: str, skeleton: str | None, threads: int) -> tuple["S
         run = RunFolder.open(Path(space))
         config = run.config()
         return config.load_space(), skeleton or config.skeleton, run.predictor_file.with_name("table.jsonl")
-    from nas.space import SearchSpace
+    from nas.files import one_component
+    from nas.space import SearchSpace, Skeleton
 
     loaded, skeleton = SearchSpace.load(space), skeleton or "coco17"
-    return loaded, skeleton, Path("runs/latency") / f"{loaded.name}-{skeleton}-{threads}t.jsonl"
+    name = one_component(f"{loaded.name}-{Skeleton.load(skeleton).name}-{threads}t", "--space, --skeleton")
+    return loaded, skeleton, Path("runs/latency") / f"{name}.jsonl"
 
 
 @app.command(name="time")
@@ -142,7 +144,7 @@ def time_(
         ]
         print_json({"device": device.to_json(), "networks": rows})
         return
-    out.print(str(device))
+    say(str(device))
     _print_timings(timings)
     if len(timings) > 1:
         print_table(
@@ -160,12 +162,12 @@ class VisitDisplay:
         self._discarded = 0
         self._loaded = 0
         self._bar = Bar(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[rate]}", markup=False),
             TimeElapsedColumn(),
-            TextColumn("left"),
+            TextColumn("left", markup=False),
             TimeRemainingColumn(),
             console=err,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.console import out, print_json, print_table, remark
+from nas.cli.console import print_json, print_table, remark, say
 
 if TYPE_CHECKING:
     from nas.latency import LatencyPredictor
@@ -53,18 +53,18 @@ def fit(
         found = [{**vars(checked), "error": checked.error} for checked in checks]
         print_json({"predictor": str(path), **validation.to_json(), "checks": found})
         return
-    out.print(f"{validation.networks} networks on {predictor.device}")
+    say(f"{validation.networks} networks on {predictor.device}")
     if validation.loaded:
-        out.print(f"{validation.loaded} of them were timed while other processes used the processor.")
+        say(f"{validation.loaded} of them were timed while other processes used the processor.")
     if validation.matched < LEAST_MATCHED:
-        out.print(
+        say(
             f"Of a network only {validation.matched:.0%} of the time could be assigned to operators (another "
             "onnxruntime than this version knows?): whole networks were fitted instead."
         )
     _print_validation(validation)
     if checks:
         _print_checks(checks)
-    out.print(f"\nThe predictor is in {path}.")
+    say(f"\nThe predictor is in {path}.")
 
 
 def _print_validation(validation: "Validation") -> None:
@@ -76,7 +76,7 @@ def _print_validation(validation: "Validation") -> None:
         rows,
     )
     if validation.noise_floor is not None:
-        out.print(
+        say(
             f"Noise floor: {validation.noise_floor:.1%}, by which the labels themselves err (half of the "
             "visits against the other half)."
         )
@@ -110,7 +110,6 @@ def _draw(predictor: "LatencyPredictor", checks: "list[Checked]", path: Path) ->
 
     validation = predictor.validation
     spaces = ", ".join(str(space["name"]) for space in predictor.spaces)
-    path.parent.mkdir(parents=True, exist_ok=True)
     plot_predicted(
         path,
         predicted=[*validation.predicted, *(checked.predicted_ms for checked in checks)],

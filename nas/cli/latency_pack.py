@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nas.cli.console import out, print_json, remark
+from nas.cli.console import print_json, remark, say
 from nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,12 +57,10 @@ def pack(
         print_json({"pack": str(folder), "networks": names, "needs": packages})
         return
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    out.print(f"{len(manifest.networks)} networks are in {folder} ({size / 1e6:.1f} MB).")
-    out.print(
-        f"Copy it to the device, install {', '.join(packages)} for Python 3.11 or newer there, and run:"
-    )
-    out.print(f"    python {PROGRAM}")
-    out.print(f"Then copy the table back: nas latency import TABLE --pack {folder}")
+    say(f"{len(manifest.networks)} networks are in {folder} ({size / 1e6:.1f} MB).")
+    say(f"Copy it to the device, install {', '.join(packages)} for Python 3.11 or newer there, and run:")
+    say(f"    python {PROGRAM}")
+    say(f"Then copy the table back: nas latency import TABLE --pack {folder}")
 
 
 def import_(
@@ -88,11 +86,11 @@ def import_(
         networks = [timing.to_json() for timing in timings]
         print_json({**found, "incomplete": imported.incomplete, "device": device, "networks": networks})
         return
-    out.print(str(imported.table.device))
+    say(str(imported.table.device))
     _print_timings(timings)
-    out.print(f"\n{imported.added} new visits; {len(timings)} networks are in {imported.table.path}.")
+    say(f"\n{imported.added} new visits; {len(timings)} networks are in {imported.table.path}.")
     if imported.table.sources:
-        out.print(f"Next: nas latency fit {imported.table.path}")
+        say(f"Next: nas latency fit {imported.table.path}")
 
 
 def _drawn(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.console import out, print_json
+from nas.cli.console import print_json, say
 from nas.cli.space import SkeletonOption
 from nas.errors import UserError
 
@@ -61,15 +61,15 @@ def predict(
     if as_json:
         print_json(figures | {"device": fitted.device.to_json()})
         return
-    out.print(f"{loaded.id} on {fitted.device}")
+    say(f"{loaded.id} on {fitted.device}")
     if figures["unknown_kinds"]:
-        out.print(
+        say(
             f"No measured network had {', '.join(figures['unknown_kinds'])}: such kernels are estimated by "
             "their like; measure networks that have them and fit again."
         )
-    out.print(f"predicted {network_ms:.2f} ms, 90 % between {low:.2f} and {high:.2f} ms")
+    say(f"predicted {network_ms:.2f} ms, 90 % between {low:.2f} and {high:.2f} ms")
     with_detector = f" and {detector_ms:.2f} ms of a person detector" if detector_ms else ""
-    out.print(
+    say(
         f"with grouping, for {people} people{with_detector}: {total_ms:.2f} ms, 90 % between "
         f"{figures['total_low_ms']:.2f} and {figures['total_high_ms']:.2f} ms"
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.console import err, log_to_console, out
+from nas.cli.console import log_to_console, remark, say
 from nas.errors import UserError
 
 INTERRUPTED = 130
@@ -31,7 +31,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        out.print(f"pose-nas {metadata.version('pose-nas')}")
+        say(f"pose-nas {metadata.version('pose-nas')}")
         raise typer.Exit
 
 
@@ -88,15 +88,20 @@ def run(arguments: Sequence[str]) -> int:
         )
     except BrokenPipeError:
         return 1
+    except OSError as error:
+        named = "" if error.filename is None else f"{error.filename}: "
+        return _fail(f"{named}{error.strerror or error}")
+    except MemoryError:
+        return _fail("out of memory")
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     if code == INTERRUPTED:
-        err.print("Interrupted. Long work resumes where it stopped when the same command is run again.")
+        remark("Interrupted. Long work resumes where it stopped when the same command is run again.")
     return code if isinstance(code, int) else 0
 
 
 def _fail(message: str) -> int:
-    err.print(f"Error: {' '.join(message.split())}", markup=False)
+    remark(f"Error: {' '.join(message.split())}")
     return 2
 
 
@@ -108,4 +113,12 @@ def _command(error: Exception) -> str:
 
 def main() -> None:
     """Entry point of the command `nas`."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer would fail again, with a traceback, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            code = _fail(f"the output cannot be written ({error.strerror})")
+    sys.exit(code)

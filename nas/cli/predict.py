@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.console import out, print_json, print_table
+from nas.cli.console import print_json, print_table, say
 from nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def predict(
         return
     rows = ((d["image"], len(d["poses"]), d["drawing"]) for d in documents)
     print_table(None, ("image", "people", "drawing"), rows)
-    out.print(f"\n{len(documents)} drawings in {output}")
+    say(f"\n{len(documents)} drawings in {output}")
 
 
 def _files(path: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.console import out, print_json, remark
+from nas.cli.console import print_json, remark, say
 
 
 def report(
@@ -22,4 +22,4 @@ def report(
         return
     for part in written.missing:
         remark(f"Missing in it: {part}")
-    out.print(f"The report is in {written.path}", markup=False)
+    say(f"The report is in {written.path}")

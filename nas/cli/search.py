@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from nas.cli.console import err, out, print_json, print_table, remark
+from nas.cli.console import err, print_json, print_table, remark, say
 
 if TYPE_CHECKING:
     from nas.search.loop import Progress
@@ -96,11 +96,9 @@ def search(
         return
     print_subnets(result)
     print_comparison(result)
-    out.print(
-        f"\nSubnets: {folder.subnets_folder}/*.json   everything: {folder.search_folder / 'results.json'}"
-    )
+    say(f"\nSubnets: {folder.subnets_folder}/*.json   everything: {folder.search_folder / 'results.json'}")
     for subnet in result.subnets[:1]:
-        out.print(f"Next: nas finetune {run} {folder.subnets_folder / subnet.name}.json --name {subnet.name}")
+        say(f"Next: nas finetune {run} {folder.subnets_folder / subnet.name}.json --name {subnet.name}")
 
 
 def print_subnets(result: "SearchResult") -> None:
@@ -156,7 +154,7 @@ def print_comparison(result: "SearchResult") -> None:
     """Predicted against measured: of all finalists, and of what was measured to refine the predictor."""
     finalists = result.finalists()
     if finalists:
-        out.print()
+        say()
         print_table(
             "Predicted against measured, all finalists",
             ("network", "predicted ms", "90 % interval", "measured ms", "error", "inside", ""),
@@ -175,20 +173,18 @@ def print_comparison(result: "SearchResult") -> None:
         )
         first = finalists[0]
         if first["people"] > 1 or first["detector_ms"]:
-            out.print(
+            say(
                 f"Times are for {first['people']} people, grouping included, with "
                 f"{first['detector_ms']:.3f} ms of a person detector."
             )
     for number, done in enumerate(result.facts.get("refinement", []), start=1):
         errors = [abs(tried["predicted_ms"] / tried["measured_ms"] - 1) for tried in done["networks"]]
-        out.print(
+        say(
             f"Refinement {number}, after {done['scored']} networks: {len(errors)} measured, before which the "
             f"predictor was off by {sum(errors) / len(errors):.1%} on average."
         )
     if refitted := result.facts.get("refined_predictor"):
-        out.print(
-            f"The refitted predictor is in {refitted}; the one that was given is as it was.", markup=False
-        )
+        say(f"The refitted predictor is in {refitted}; the one that was given is as it was.")
 
 
 def _comparison_remark(entry: Mapping[str, Any]) -> str:
@@ -207,10 +203,10 @@ class SearchDisplay:
         self._last_line = 0.0
         if err.is_terminal:
             columns = (
-                TextColumn("search"),
+                TextColumn("search", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[detail]}"),
+                TextColumn("{task.fields[detail]}", markup=False),
             )
             self._bar = Bar(*columns, console=err)
             self._task = self._bar.add_task("search", total=None, detail="")

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nas.cli.console import out, print_json, print_table
+from nas.cli.console import print_json, print_table, say
 
 app = typer.Typer()
 
@@ -48,9 +48,7 @@ def show(
             }
         )
         return
-    out.print(
-        f"[bold]{loaded.name}[/bold]: {loaded.size:,} networks ({loaded.size:.2e}), task: {loaded.task}\n"
-    )
+    say(f"{loaded.name}: {loaded.size:,} networks ({loaded.size:.2e}), task: {loaded.task}\n", style="bold")
     print_table(
         f"Networks for {skeleton}; the median is by MACs, of {samples} random ones",
         ("network", "resolution", "head", "parameters", "MACs"),
@@ -66,7 +64,7 @@ def show(
         ),
         text_columns=3,
     )
-    out.print()
+    say()
     print_table(
         f"{len(loaded.dimensions)} dimensions",
         ("dimension", "choices"),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.console import err, out
+from nas.cli.console import err, say
 
 RunArgument = Annotated[Path, typer.Argument(help="The folder of a run, such as runs/person-crop-lsp.")]
 ArchArgument = Annotated[str, typer.Argument(help="An arch JSON, or a shipped subnet's name.")]
@@ -34,13 +34,15 @@ def train(
     init_backbone: InitBackboneOption = None,
 ) -> None:
     """Train a supernet. The same command goes on where it was stopped."""
+    from nas.files import one_component
     from nas.train import load_config, train_supernet
 
     overrides = [*(set_ or []), *_assigned("init.backbone", init_backbone)]
     overrides += [f"seed={seed}"] if seed is not None else []
     config = load_config(supernet, overrides)
-    run = train_supernet(config, runs / (name or config.name), console=err)
-    out.print(f"Supernet: {run.weights_file}\nMetrics:  {run.metrics_file}", markup=False)
+    run = train_supernet(config, runs / one_component(name or config.name, "--name"), console=err)
+    say(f"Supernet: {run.weights_file}")
+    say(f"Metrics:  {run.metrics_file}")
 
 
 def transfer(run: RunArgument, arch: ArchArgument, name: NameOption = None) -> None:
@@ -48,7 +50,7 @@ def transfer(run: RunArgument, arch: ArchArgument, name: NameOption = None) -> N
     from nas.space import Arch
     from nas.train import transfer_subnet
 
-    out.print(str(transfer_subnet(run, Arch.load(arch), name=name)), markup=False)
+    say(str(transfer_subnet(run, Arch.load(arch), name=name)))
 
 
 def finetune(
@@ -71,7 +73,7 @@ def finetune(
     overrides = [*(set_ or []), *_assigned("init.backbone", init_backbone), *_assigned("teacher", teacher)]
     recipe = load_finetune_config(run, overrides)
     path = finetune_subnet(run, Arch.load(arch), recipe=recipe, name=name, scratch=scratch, console=err)
-    out.print(str(path), markup=False)
+    say(str(path))
 
 
 def _assigned(field: str, path: Path | None) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nas.cli.console import ProgressLines, out, print_json, print_table, remark
+from nas.cli.console import ProgressLines, print_json, print_table, remark, say
 from nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -101,14 +101,15 @@ def _print_result(path: Path, network: "PoseModel", result: "Result") -> None:
     height, width = network.resolution
     test = "with flip test" if result.flip else "without flip test"
     crops = "; every person's true box is given" if network.task == "crop" else ""
-    out.print(f"[bold]{path}[/bold]  {height} x {width}, {test}{crops}")
-    out.print(f"{result.images:,} images, {result.people:,} people\n")
+    say(f"{path}", style="bold")
+    say(f"{height} x {width}, {test}{crops}")
+    say(f"{result.images:,} images, {result.people:,} people\n")
     figures = {name: value for name, value in result.figures.items() if "/" not in name}
     print_table(None, ("metric", "value"), ((name, float(value)) for name, value in figures.items()))
     joints = _by_joint(result.figures)
     if joints:
         columns = list(next(iter(joints.values())))
-        out.print()
+        say()
         print_table(
             "By keypoint",
             ("keypoint", *columns),

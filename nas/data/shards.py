@@ -4,7 +4,6 @@ Any tool that writes tar files makes shards; a member's name is the image's file
 Images are read at their places in the shards, in any order, so that shards change nothing about training.
 """
 
-import shutil
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from posixpath import normpath
 
 from nas.errors import UserError
+from nas.files import new_folder
 
 MIB = 2**20
 
@@ -97,24 +97,25 @@ def write_shards(
     """
     if folder.exists():
         raise UserError(f"{folder}: exists already; name a new folder")
-    unfinished = folder.with_name(f".{folder.name}.part")
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
+    with new_folder(folder) as unfinished:
         packed = 0
         for number, part in enumerate(_parts(files, largest_mib * MIB)):
             with tarfile.open(unfinished / f"{number:06}.tar", "w") as archive:
                 for name, file in part:
-                    entry, content = tarfile.TarInfo(normpath(name)), file.read_bytes()
+                    entry, content = tarfile.TarInfo(normpath(name)), _content(file)
                     entry.size = len(content)
                     archive.addfile(entry, BytesIO(content))
             packed += len(part)
             if progress is not None:
                 progress(packed, len(files))
-        unfinished.rename(folder)
-    except OSError as error:
-        raise UserError(f"{error.filename or folder}: {error.strerror}; no shards were written") from None
     return shards_of(folder)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}); no shards were written") from None
 
 
 def _parts(files: Sequence[tuple[str, Path]], most: float) -> Iterator[list[tuple[str, Path]]]:
@@ -122,7 +123,7 @@ def _parts(files: Sequence[tuple[str, Path]], most: float) -> Iterator[list[tupl
     part: list[tuple[str, Path]] = []
     total = 0
     for name, file in files:
-        size = file.stat().st_size
+        size = file.stat().st_size if file.is_file() else 0
         if part and total + size > most:
             yield part
             part, total = [], 0

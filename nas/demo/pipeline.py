@@ -13,6 +13,7 @@ from nas.data import Annotations, load_annotations
 from nas.data.people import generate
 from nas.demo.summary import FinishedSubnet, summarise, write_sheet
 from nas.evaluate import mean_pose_baseline, validate
+from nas.files import write_json
 from nas.graph import Tracer, export_onnx
 from nas.latency import LatencyPredictor, LatencyTable, Protocol, measure_space
 from nas.models import load_weights
@@ -25,7 +26,6 @@ from nas.space import SearchSpace, Skeleton
 from nas.train import RunFolder, finetune_subnet, load_config, load_finetune_config, train_supernet
 from nas.train.config import SupernetConfig
 from nas.train.progress import duration
-from nas.train.run_folder import write_json
 
 _TRAIN_SEED, _VAL_SEED = 1, 2
 _BUDGET_SHARES = (0.5, 0.9)
@@ -96,8 +96,12 @@ class _Demo:
     def announce(self, title: str, *explanation: str) -> None:
         """Say what the next stage does."""
         self._stage += 1
-        self.console.print(f"\n[bold]{self._stage}/{_STAGES}  {title}[/bold]")
-        self.console.print(*explanation, markup=False)
+        self.console.print(f"\n{self._stage}/{_STAGES}  {title}", style="bold", markup=False)
+        self.tell(*explanation)
+
+    def tell(self, *lines: str) -> None:
+        """Print what a stage says."""
+        self.console.print(*lines, markup=False)
 
 
 def run_demo(
@@ -129,7 +133,7 @@ def run_demo(
         displays=displays or DemoDisplays(),
         threads=threads or _cores(),
     )
-    console.print(
+    demo.tell(
         f"The whole pipeline on generated people: about {scale.minutes} minutes on two cores.",
         "Ctrl-C stops it at any time; the same command goes on where it was.",
     )
@@ -141,7 +145,7 @@ def run_demo(
     weights = _fine_tune(demo, result.subnets)
     subnets = _export(demo, result.subnets, weights, val)
     summary = _summarise(demo, result, subnets, train=train, val=val)
-    console.print(f"\nDone in {duration(time.monotonic() - started)}.")
+    demo.tell(f"\nDone in {duration(time.monotonic() - started)}.")
     return summary
 
 
@@ -175,7 +179,7 @@ def _generate(demo: _Demo) -> tuple[Annotations, Annotations]:
             progress=progress,
         )
         sets.append(load_annotations(file, folder / "images", skeleton))
-        demo.console.print(f"{name}: {int(sets[-1].people.labelled.sum()):,} people in {folder}")
+        demo.tell(f"{name}: {int(sets[-1].people.labelled.sum()):,} people in {folder}")
     return sets[0], sets[1]
 
 
@@ -202,7 +206,7 @@ def _measure(demo: _Demo, config: SupernetConfig) -> list[float]:
         LatencyPredictor.fit(LatencyTable.read(table)).save(file)
     predictor = LatencyPredictor.load(file)
     error = predictor.validation.held_out.mape
-    demo.console.print(f"On networks left out of the fit, the predictor is off by {error:.1%} on average.")
+    demo.tell(f"On networks left out of the fit, the predictor is off by {error:.1%} on average.")
     return _budgets(demo, space, predicted_cost(predictor, Tracer(space, skeleton, anonymous=True)))
 
 
@@ -211,7 +215,7 @@ def _budgets(demo: _Demo, space: SearchSpace, cost: Cost) -> list[float]:
     least = cost(cheapest(space, cost))
     most = max(cost(space.largest(head=head)) for head in space.heads)
     budgets = [float(f"{least * (most / least) ** share:.2g}") for share in _BUDGET_SHARES]
-    demo.console.print(
+    demo.tell(
         f"Networks of the space take {least:.2f} to {most:.2f} ms on this machine.",
         f"The budgets of the search: {budgets[0]:g} ms and {budgets[1]:g} ms.",
     )
@@ -266,7 +270,7 @@ def _export(
         path = weights[subnet.name].with_suffix(".onnx")
         export_onnx(load_weights(weights[subnet.name]), path)
         finished.append(FinishedSubnet(subnet, path, validate(OnnxModel(path, threads=demo.threads), val)))
-        demo.console.print(f"{path}: AP {finished[-1].result['AP']:.3f}", markup=False)
+        demo.tell(f"{path}: AP {finished[-1].result['AP']:.3f}")
     return finished
 
 
@@ -283,7 +287,7 @@ def _summarise(
         "How far does one get without looking? Everyone gets the average training pose in their box.",
     )
     baseline = mean_pose_baseline(train, val)
-    demo.console.print(f"The average pose: AP {baseline['AP']:.3f}, AP50 {baseline['AP50']:.3f}")
+    demo.tell(f"The average pose: AP {baseline['AP']:.3f}, AP50 {baseline['AP50']:.3f}")
     if subnets:
         best = max(subnets, key=lambda subnet: subnet.result["AP"])
         write_sheet(demo.run.path / "validation_people.png", best, val)

@@ -9,6 +9,7 @@ from nas.codecs.affine import Affine, apply_affine
 from nas.codecs.types import Poses
 from nas.errors import UserError
 from nas.evaluate.oks import Detection
+from nas.files import write_json
 
 
 def coco_results(poses: Poses, inverse: Affine, *, image_id: int, category_id: int = 1) -> list[Detection]:
@@ -37,8 +38,7 @@ def write_results(path: Path, detections: Sequence[Detection]) -> None:
         {**detection, "keypoints": [round(number, 2) for number in detection["keypoints"]]}
         for detection in detections
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(rounded, allow_nan=False), encoding="utf-8")
+    write_json(path, rounded, indent=None)
 
 
 def read_results(path: Path) -> list[Detection]:

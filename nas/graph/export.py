@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor
 
+from nas.files import write_bytes
 from nas.graph.onnx import RAW_PREFIX, to_onnx
 from nas.graph.tracer import Tracer
 from nas.layers import Statistics
@@ -66,10 +67,7 @@ def export_onnx(
 
 def write_onnx(model: ModelProto, path: Path) -> None:
     """Write a model's file; it appears only when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(model.SerializeToString())
-    partial.replace(path)
+    write_bytes(path, model.SerializeToString())
 
 
 def _compare(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nas.errors import UserError
+from nas.files import write_json
 from nas.latency.outside import Grouping
 from nas.latency.protocol import Network, Protocol
 from nas.latency.table import Source
@@ -121,7 +122,7 @@ class Manifest:
             "probe": vars(self.probe),
             "networks": [network.to_json() for network in self.networks],
         }
-        (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / MANIFEST, content, indent=1)
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -2,12 +2,12 @@
 
 import gzip
 import hashlib
-import shutil
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from nas.errors import UserError
+from nas.files import new_folder
 from nas.latency.channel_block import probe_model
 from nas.latency.loop import expected_seconds
 from nas.latency.manifest import PROGRAM, README, Manifest, PackedModel, PackedNetwork
@@ -45,10 +45,8 @@ def write_pack(
     """
     if folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty; give another --out")
-    draft = folder.with_name(f".{folder.name}.part")
-    try:
-        shutil.rmtree(draft, ignore_errors=True)
-        (draft / _NETWORKS).mkdir(parents=True)
+    with new_folder(folder) as draft:
+        (draft / _NETWORKS).mkdir()
         manifest = Manifest(
             protocol=protocol or Protocol(),
             threads=threads,
@@ -60,11 +58,6 @@ def write_pack(
         manifest.write(draft)
         (draft / PROGRAM).write_bytes(build_program(_codec_modules(manifest)))
         (draft / README).write_text(_readme(manifest, folder.name), encoding="utf-8")
-        if folder.is_dir():
-            folder.rmdir()
-        draft.rename(folder)
-    except OSError as error:
-        raise UserError(f"cannot write the pack {folder}: {error.strerror}") from None
     return manifest
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
+from nas.files import one_component
 from nas.latency.manifest import Manifest
 from nas.latency.table import LatencyTable, Source
 from nas.latency.timing import Timing
@@ -83,7 +84,7 @@ def usual_table(table: LatencyTable) -> Path:
 def table_name(sources: "list[Source]", threads: int) -> str:
     """What is measured, in a file's name: the first source's space and skeleton, and the threads."""
     name = f"{sources[0].space['name']}-{sources[0].skeleton['name']}" if sources else "networks"
-    return f"{name}-{threads}t"
+    return one_component(f"{name}-{threads}t", "the table's space and skeleton")
 
 
 def _check_times(timing: Timing, path: Path) -> None:

@@ -4,7 +4,6 @@ Operators become onnxruntime's kernels in a mirror of its fusions; every kernel 
 with a boosted residual; these are summed and scaled. Querying needs neither onnxruntime nor scikit-learn.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ import numpy as np
 
 from nas.documents import Fields, read_json
 from nas.errors import UserError
+from nas.files import write_json
 from nas.latency.arrays import Floats
 from nas.latency.baselines import BASELINES, macs_line
 from nas.latency.device import DeviceDescription, describe_device
@@ -167,10 +167,7 @@ class LatencyPredictor:
             "p95_ratio": self.p95_ratio,
             "validation": self.validation.to_json(),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.partial")
-        partial.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_json(path, content, indent=None)
 
     @classmethod
     def load(

@@ -9,6 +9,7 @@ so that rows put together by hand are found out.
 import io
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +17,8 @@ from typing import Any, Self
 
 from nas.documents import Fields
 from nas.errors import UserError
+from nas.files import append_row, cut_torn_row, read_rows, writing
 from nas.latency.device import DeviceDescription
-from nas.latency.json_lines import append, complete, lock, rows
 from nas.latency.memory import MeasuredFootprint
 from nas.latency.profile import OperatorTime, align
 from nas.latency.protocol import Network, Protocol, Visit
@@ -68,11 +69,7 @@ class LatencyTable:
 
         Raises UserError where the file is missing, is no table, is broken, or mixes devices or protocols.
         """
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise UserError(f"cannot read the latency table {path}: {error.strerror}") from None
-        found = list(rows(content[: complete(content)], path))
+        found = list(read_rows(path))
         if not found:
             raise UserError(f"{path} holds no timing; measure first: nas latency measure --table {path} ...")
         number, header = found[0]
@@ -98,17 +95,12 @@ class LatencyTable:
         An unfinished last line is cut off. Raises UserError where the existing table is of another device or
         protocol, or where another process is writing it.
         """
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = io.FileIO(path, "a+")
-        except OSError as error:
-            raise UserError(f"cannot write the latency table {path}: {error.strerror}") from None
+            file = path.open("a+b", buffering=0)
         try:
-            lock(file, path)
-            file.seek(0)
-            length = complete(file.readall())
-            file.truncate(length)
-            if length:
+            _lock(file, path)
+            if cut_torn_row(file):
                 table = cls.read(path)
                 table._refuse_other(device, protocol)
                 table._file = file
@@ -232,7 +224,7 @@ class LatencyTable:
     def _append(self, row: dict[str, Any]) -> None:
         if self._file is None:
             raise ValueError("the table was opened for reading only")
-        append(self._file, {"fingerprint": self.fingerprint, **row}, self.path)
+        append_row(self.path, {"fingerprint": self.fingerprint, **row})
 
     def _take(self, row: dict[str, Any], number: int) -> None:
         where = f"{self.path}, line {number}"
@@ -280,6 +272,14 @@ def _visit_row(key: str, visit: Visit) -> dict[str, Any]:
         "foreign_load": None if visit.foreign_load is None else round(visit.foreign_load, 4),
         "loaded": visit.loaded,
     }
+
+
+def _lock(file: io.FileIO, path: Path) -> None:
+    """Keep a second measuring process out; a device that times a pack may lack the library."""
+    with suppress(ModuleNotFoundError):
+        from nas.locks import lock_file
+
+        lock_file(file.fileno(), path)
 
 
 def _visit(row: Mapping[str, Any], operators: list[tuple[str, str]]) -> Visit:

@@ -1,8 +1,6 @@
 """Weights files: one safetensors file that is enough by itself."""
 
-import errno
 import json
-import os
 from collections.abc import Mapping
 from operator import le
 from pathlib import Path
@@ -13,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from nas.errors import UserError
+from nas.files import write_bytes
 from nas.layers import ElasticBatchNorm2d
 from nas.models.net import PoseNet
 from nas.space.arch import Arch
@@ -23,16 +22,19 @@ FORMAT_VERSION = 1
 METADATA_KEY = "nas"
 
 
-def save_weights(path: Path | str, net: PoseNet, *, notes: Mapping[str, Any] | None = None) -> None:
+def save_weights(
+    path: Path | str, net: PoseNet, *, notes: Mapping[str, Any] | None = None, kept: str = ""
+) -> None:
     """Write a network with its space or architecture, skeleton and embedded statistics, atomically.
 
     Args:
         path: the safetensors file.
         net: a supernet, or a plain network with or without statistics.
         notes: anything JSON that says where the weights come from.
+        kept: what stays as it was where they cannot be written, for the message.
 
     Raises:
-        OSError: the disk is full, or refuses; a former file stays as it was.
+        UserError: the disk is full, or refuses; a former file stays as it was.
     """
     path = Path(path)
     metadata = {
@@ -42,25 +44,7 @@ def save_weights(path: Path | str, net: PoseNet, *, notes: Mapping[str, Any] | N
         **({"arch": net.arch.to_json()} if net.arch else {"space": net.space.to_json()}),
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(save(tensors, {METADATA_KEY: json.dumps(metadata)}))
-            file.flush()
-            _flush(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def _flush(handle: int) -> None:
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # not every file system can
-            raise
+    write_bytes(path, save(tensors, {METADATA_KEY: json.dumps(metadata)}), kept=kept)
 
 
 def load_weights(path: Path | str) -> PoseNet:

@@ -9,6 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from nas.errors import UserError
+from nas.files import replacing
+
 COLOURS = ("#2166ac", "#b2182b", "#1b7837", "#e08214", "#762a83", "#525252", "#35978f", "#bf812d")
 GREY = "#9a9a9a"
 _DPI = 160
@@ -44,10 +47,16 @@ def use_log_axis(axis: Any, low: float, high: float) -> None:
 
 
 def save(figure: Figure, target: Path | IO[bytes]) -> None:
-    """Write a figure; the suffix of a path says the format, a stream gets PNG."""
+    """Write a figure; the suffix of a path says the format, a stream gets PNG.
+
+    Raises UserError for an unknown format, and where the file cannot be written.
+    """
     if isinstance(target, Path):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, dpi=_DPI, facecolor="white")
+        suffix = target.suffix.lower().removeprefix(".")
+        if suffix not in figure.canvas.get_supported_filetypes():
+            raise UserError(f"{target}: plots are written as .png, .svg or .pdf")
+        with replacing(target) as draft:
+            figure.savefig(draft, dpi=_DPI, facecolor="white", format=suffix)
     else:
         figure.savefig(target, dpi=_DPI, facecolor="white", format="png")
 

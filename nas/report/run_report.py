@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from nas.files import write_text
 from nas.report import sections
 from nas.report.html import missing, page
 from nas.report.run_files import finetuned_accuracies, read_predictors, read_results
 from nas.train.metrics import read_metrics
-from nas.train.run_folder import RunFolder, environment, write_text
+from nas.train.run_folder import RunFolder, environment
 
 
 @dataclass(frozen=True)

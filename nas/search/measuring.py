@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nas.errors import UserError
+from nas.files import write_json
 from nas.graph import Tracer
 from nas.latency import (
     LatencyPredictor,
@@ -28,7 +29,6 @@ from nas.latency.loop import Silent
 from nas.latency.memory import MeasuredFootprint, measure_footprint
 from nas.latency.table import Source
 from nas.space import Arch, SearchSpace
-from nas.train.run_folder import write_json
 
 TimingDisplay = Callable[[], AbstractContextManager[TimingProgress | None]]
 

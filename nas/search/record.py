@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from nas.errors import UserError
+from nas.files import append_row, read_rows
 from nas.search.limits import Overrun, no_overrun
 from nas.search.proposal import Proposal, index_distributions
 from nas.search.values import Cost, Evaluated, Scores
@@ -30,8 +32,8 @@ class EvaluationCache:
         self.path = path
         self._scores: dict[tuple[str, str], Scores] = {}
         if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                self._take(line)
+            for _, row in read_rows(path, strict=False):
+                self._take(row)
 
     def get(self, key: str, arch: Arch) -> Scores | None:
         """What is known of an architecture under a key; None where it was not scored."""
@@ -39,19 +41,15 @@ class EvaluationCache:
 
     def add(self, key: str, arch: Arch, scores: Scores) -> None:
         """Append one evaluation."""
-        line = json.dumps({"key": key, "id": arch.id, "scores": dict(scores), "arch": arch.to_json()})
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        torn = self.path.is_file() and self.path.read_bytes()[-1:] not in (b"", b"\n")
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(("\n" if torn else "") + line + "\n")
+        row = {"key": key, "id": arch.id, "scores": dict(scores), "arch": arch.to_json()}
+        append_row(self.path, row, kept="what was scored before is kept")
         self._scores[key, arch.id] = scores
 
-    def _take(self, line: str) -> None:
+    def _take(self, row: Mapping[str, Any]) -> None:
         try:
-            row = json.loads(line)
             self._scores[row["key"], row["id"]] = row["scores"]
-        except (ValueError, KeyError, TypeError):
-            _log.warning("%s: an unfinished line is passed over", self.path)
+        except (KeyError, TypeError):
+            _log.warning("%s: a line that is no evaluation is passed over", self.path)
 
 
 class SearchRecord:
@@ -100,7 +98,7 @@ class SearchRecord:
                 load_if_exists=True,
             )
         except (optuna.exceptions.StorageInternalError, SQLAlchemyError, ImportError, ValueError) as error:
-            raise UserError(f"cannot open the study in {storage}: {error}") from None
+            raise UserError(f"cannot open the study in {_shown(storage)}: {error}") from None
 
     @property
     def name(self) -> str:
@@ -165,6 +163,19 @@ class SearchRecord:
         arch = self._arch(trial.user_attrs["arch"])
         scores: dict[str, Any] = trial.user_attrs["scores"]
         return Evaluated(arch, self._cost(arch), scores[self._metric], scores, self._overrun(arch))
+
+
+def sqlite_url(path: Path) -> str:
+    """The storage URL of a database file, whatever its path holds."""
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def _shown(storage: str) -> str:
+    """A storage URL without its password."""
+    try:
+        return make_url(storage).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "the given storage (no URL such as sqlite:///study.db)"
 
 
 def _parse_arch(text: str) -> Arch:

@@ -6,13 +6,13 @@ the latency table does not hold yet, and goes on.
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from nas.errors import UserError
+from nas.files import write_json
 from nas.latency import LatencyPredictor, Timing
 from nas.search.choice import choose_networks
 from nas.search.estimate import Estimate
@@ -20,7 +20,6 @@ from nas.search.evaluator import digest_files
 from nas.search.measuring import Bench
 from nas.search.values import Evaluated
 from nas.space import Arch
-from nas.train.run_folder import write_json
 
 ROUNDS = 3
 """After each third of the trials: the first corrects the proposals, the last is for the finals."""
@@ -183,11 +182,11 @@ class Refinement:
         """Measure what is not in the table yet, refit, and keep both."""
         timings = self._bench([Arch.from_json(dict(network.architecture)) for network in begun.networks])
         predictor = self._refit()
-        draft = self._file.with_name(f".predictor.draft-{os.getpid()}")
-        predictor.save(draft)
-        digest = digest_files(draft)
+        latest = self._file.with_name(".predictor.json")
+        predictor.save(latest)
+        digest = digest_files(latest)
         name = f"predictor-{digest}.json"
-        draft.replace(self._file.with_name(name))
+        latest.replace(self._file.with_name(name))
         networks = tuple(n.with_timing(t) for n, t in zip(begun.networks, timings, strict=True))
         self.rounds.append(replace(begun, networks=networks, after=digest, predictor=name))
         self._write(self.rounds)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
+from nas.files import write_json
 from nas.search.finalists import Finalist, Measured
 from nas.search.pareto import pareto_front
 from nas.search.values import Evaluated, Interval
 from nas.space import Arch
-from nas.train.run_folder import write_json
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from nas.search.measuring import Bench, fitted_networks, paid_ms
 from nas.search.pareto import within
 from nas.search.preparation import Search, load_predictor, prepare
 from nas.search.proposal import Proposer
-from nas.search.record import EvaluationCache, SearchRecord
+from nas.search.record import EvaluationCache, SearchRecord, sqlite_url
 from nas.search.refinement import Refinement
 from nas.search.results import Predicted, SearchResult, Subnet
 from nas.search.settings import Displays, SearchSettings
@@ -53,7 +53,7 @@ def search_run(
     run.search_folder.mkdir(parents=True, exist_ok=True)
     record = SearchRecord(
         search.space,
-        storage=settings.storage or f"sqlite:///{run.search_folder / 'study.db'}",
+        storage=settings.storage or sqlite_url(run.search_folder / "study.db"),
         key=" ".join([evaluator.key, *(sorted(settings.heads))]),
         metric=settings.metric,
         cost=search.base,

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from nas.files import write_text
+
 OptionValue = int | float | str | bool
 Options = tuple[tuple[str, OptionValue], ...]
 
@@ -155,7 +157,7 @@ class Arch:
         # Innermost lists and mappings on one line each: a block reads as one thing.
         lines = json.dumps(data, indent=2, allow_nan=False)
         lines = _INNERMOST.sub(lambda match: re.sub(r"\n *", " ", match.group()), lines)
-        Path(path).write_text(lines + "\n", encoding="utf-8")
+        write_text(path, lines + "\n")
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> "Arch":

@@ -4,10 +4,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from nas.documents import shown
 from nas.errors import UserError
+from nas.files import name_fault
 from nas.space.necks import CONVOLUTIONS, NECK_TYPES
 from nas.space.strides import STEM_STRIDES
 
@@ -45,6 +46,16 @@ def integer(test: Callable[[int], bool], description: str, *, most: int | None =
         return value
 
     return BeforeValidator(check)
+
+
+def _file_name(name: str) -> str:
+    if fault := name_fault(name):
+        raise ValueError(fault)
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_file_name)]
+"""A name that becomes that of a file or folder."""
 
 
 def one_of(noun: str, names: Collection[str]) -> BeforeValidator:

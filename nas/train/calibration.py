@@ -11,10 +11,10 @@ from torch import Tensor
 
 from nas.data import KeypointDataset, SampleRequest
 from nas.errors import UserError
+from nas.files import write_json
 from nas.models import PoseNet, Statistics, to_input
 from nas.models.calibrate import Moments, moments, pooled
 from nas.space import Arch
-from nas.train.run_folder import write_json
 from nas.train.spread import spread
 
 

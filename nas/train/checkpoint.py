@@ -1,11 +1,9 @@
 """Checkpoints: written whole or not at all, checked by digest, rotated."""
 
-import errno
 import hashlib
 import io
 import json
 import logging
-import os
 import pickle
 import shutil
 from collections.abc import Mapping
@@ -20,14 +18,12 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from nas.errors import UserError
-from nas.train.faults import writing
+from nas.files import DRAFT, new_folder
 
 FORMAT_VERSION = 1
 _MANIFEST = "manifest.json"
 _STATE = "state.pt"
-_DRAFT, _OLD = ".draft-", ".old-"
-_NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
-"""What file systems answer that cannot flush a folder."""
+_OLD = ".old-"
 
 _log = logging.getLogger(__name__)
 
@@ -60,19 +56,10 @@ class CheckpointStore:
         Raises:
             UserError: the disk is full, or refuses; the checkpoints before it are still there.
         """
-        draft = self.folder / f"{_DRAFT}{os.getpid()}"
-        with writing(self.folder, kept="the checkpoints before it are whole"):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._sweep()
-            try:
-                draft.mkdir()
-                _fill(draft, checkpoint)
-                target = self._target(checkpoint.step)
-                draft.rename(target)
-                _sync(self.folder)
-            except OSError:
-                shutil.rmtree(draft, ignore_errors=True)
-                raise
+        self._sweep()
+        target = self._target(checkpoint.step)
+        with new_folder(target, kept="the checkpoints before it are whole") as draft:
+            _fill(draft, checkpoint)
         self._rotate(target)
         return target
 
@@ -124,7 +111,7 @@ class CheckpointStore:
         self._sweep()
 
     def _sweep(self) -> None:
-        for stale in (*self.folder.glob(f"{_DRAFT}*"), *self.folder.glob(f"{_OLD}*")):
+        for stale in (*self.folder.glob(f".*{DRAFT}*"), *self.folder.glob(f"{_OLD}*")):
             shutil.rmtree(stale, ignore_errors=True)
 
 
@@ -133,7 +120,7 @@ class _DamagedError(Exception):
 
 
 def _fill(draft: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint's files and have them put on the disk.
+    """Write a checkpoint's files.
 
     What they hold is made in memory: written by Python alone, they fail in one way where the disk is full.
     """
@@ -146,8 +133,6 @@ def _fill(draft: Path, checkpoint: Checkpoint) -> None:
     digests = {path.name: _digest(path) for path in sorted(draft.iterdir())}
     manifest = {"version": FORMAT_VERSION, "step": checkpoint.step, "sha256": digests}
     (draft / _MANIFEST).write_text(json.dumps(manifest, indent=2))
-    for path in (*draft.iterdir(), draft):
-        _sync(path)
 
 
 def _step(path: Path) -> int:
@@ -195,16 +180,3 @@ def _manifest(path: Path) -> dict[str, Any]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    if os.name == "nt":  # neither folders nor files opened for reading can be flushed there
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in _NOT_OFFERED:
-            raise
-    finally:
-        os.close(handle)

@@ -12,7 +12,7 @@ from nas.documents import read_yaml
 from nas.errors import UserError
 from nas.shipped import locate
 from nas.space import SearchSpace
-from nas.space.fields import AsTuple, Count, StrictModel
+from nas.space.fields import AsTuple, Count, FileName, StrictModel
 from nas.train.override import LENGTHS, override, plain_copy
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -203,7 +203,7 @@ class SupernetConfig(Recipe):
         skeleton: a shipped skeleton or the path of one.
     """
 
-    name: str
+    name: FileName
     space: str
     resolutions: Annotated[tuple[Annotated[tuple[int, int], AsTuple], ...], AsTuple] | None = None
     skeleton: str

@@ -7,9 +7,10 @@ from functools import cached_property
 
 from nas.data import Annotations, KeypointDataset, SearchSplit, draw_search_split
 from nas.errors import UserError
+from nas.files import write_json
 from nas.space import SearchSpace, Skeleton
 from nas.train.config import SupernetConfig
-from nas.train.run_folder import RunFolder, write_json
+from nas.train.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

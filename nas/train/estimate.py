@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from nas.errors import UserError
+from nas.files import writing
 from nas.train.checkpoint import CheckpointStore
-from nas.train.faults import writing
 from nas.train.state import TrainingState
 
 _MIB = 2**20

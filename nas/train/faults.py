@@ -1,17 +1,14 @@
-"""What a machine refuses, told as one line: a full disk, a folder that cannot be written, no memory left."""
+"""Memory that runs out, told as one line."""
 
 import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import cv2
 
 from nas.errors import UserError
 from nas.train.config import Recipe
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _NO_MEMORY = re.compile(
     r"out of memory|(not enough|insufficient) memory|can't allocate memory|cannot allocate memory|bad_alloc"
@@ -20,20 +17,6 @@ _NO_MEMORY = re.compile(
     re.IGNORECASE,
 )
 """How torch, its allocators and its loader's workers say that memory ran out."""
-
-
-@contextmanager
-def writing(path: Path, *, kept: str = "") -> Iterator[None]:
-    """Within, what the file system refuses becomes a UserError that names `path`.
-
-    Args:
-        path: what is written.
-        kept: what stays as it was, for the message.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise UserError(_refused(path, error, kept)) from None
 
 
 @contextmanager
@@ -63,16 +46,6 @@ def is_out_of_memory(error: BaseException) -> bool:
         return error.errno == errno.ENOMEM
     # torch.OutOfMemoryError, of other devices than the CPU, is a RuntimeError too.
     return isinstance(error, RuntimeError | cv2.error) and _NO_MEMORY.search(str(error)) is not None
-
-
-def _refused(path: Path, error: OSError, kept: str) -> str:
-    stays = f"; {kept}" if kept else ""
-    if error.errno in _FULL:
-        return (
-            f"{path}: the disk is full{stays}. Free some space (or start elsewhere), then the same command "
-            "goes on"
-        )
-    return f"{path}: cannot be written ({error.strerror or error}){stays}"
 
 
 def _too_large(recipe: Recipe, device: str, error: BaseException) -> str:

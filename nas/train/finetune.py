@@ -11,20 +11,21 @@ from lightning_fabric import Fabric
 from rich.console import Console
 
 from nas.errors import UserError
+from nas.files import one_component, write_json
 from nas.models import PoseNet, save_weights, transfer
 from nas.space import Arch, SearchSpace
 from nas.train.calibration import CalibrationImages
 from nas.train.compilation import compile_network
 from nas.train.config import FinetuneConfig, SupernetConfig
 from nas.train.datasets import RunData, open_data, samples_digest
-from nas.train.faults import memory_for, writing
+from nas.train.faults import memory_for
 from nas.train.initialise import start_from
 from nas.train.launch import launch
 from nas.train.loop import Job, fit
 from nas.train.override import override
 from nas.train.plan import SingleDraw
 from nas.train.rules import PlainRule
-from nas.train.run_folder import RunFolder, write_json
+from nas.train.run_folder import RunFolder
 from nas.train.scoring import Scorer
 from nas.train.supernet import (
     alone_in,
@@ -62,9 +63,9 @@ def transfer_subnet(folder: Path | str, arch: Arch, *, name: str | None = None) 
     _require_member(supernet.space, arch)
     data = open_data(config, supernet.space, run)
     subnet = transfer(supernet, arch, open_calibration(run, data).statistics(supernet, arch))
-    path = run.subnets_folder / f"{name or arch.id}-inherited.safetensors"
-    with writing(path):
-        save_weights(path, subnet, notes={"run": run.path.name, "training": "inherited from the supernet"})
+    name = one_component(f"{name or arch.id}-inherited", "name")
+    path = run.subnets_folder / f"{name}.safetensors"
+    save_weights(path, subnet, notes={"run": run.path.name, "training": "inherited from the supernet"})
     return path
 
 
@@ -108,7 +109,7 @@ def finetune_subnet(
     if not scratch or (recipe.distillation > 0 and recipe.teacher is None):
         run.require_weights()
     fabric = launch(accelerator=config.accelerator, precision=recipe.precision, threads=config.threads)
-    title = name or (f"{arch.id}-scratch" if scratch else arch.id)
+    title = one_component(name or (f"{arch.id}-scratch" if scratch else arch.id), "name")
     with alone_in(run.work_folder(title), fabric), memory_for(recipe, device=fabric.device.type):
         return _finetune(run, arch, recipe, fabric, title=title, scratch=scratch, console=console)
 
@@ -228,8 +229,7 @@ def _save(
 ) -> None:
     training = "from scratch" if scratch else "fine-tuned from the supernet"
     notes = {"run": run.path.name, "training": training, "recipe": recipe.model_dump(mode="json")}
-    with writing(path, kept="the last checkpoint is whole"):
-        save_weights(path, averaged, notes=notes)
+    save_weights(path, averaged, notes=notes, kept="the last checkpoint is whole")
     _log.info("%s written to %s", training, path)
 
 

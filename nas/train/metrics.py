@@ -1,6 +1,5 @@
 """What a run measured, as JSON lines and for TensorBoard."""
 
-import io
 import json
 import math
 import threading
@@ -12,8 +11,7 @@ from typing import Self
 from torch.utils.tensorboard import SummaryWriter
 
 from nas.errors import UserError
-from nas.train.faults import writing
-from nas.train.run_folder import write_text
+from nas.files import append_row, read_rows, write_text, writing
 
 Value = float | int
 
@@ -51,7 +49,7 @@ class MetricsWriter:
             return
         line = {"step": step} | {key: _plain(value) for key, value in values.items()}
         with writing(self._path, kept=_KEPT):
-            append(self._path, json.dumps(line) + "\n")
+            append_row(self._path, line, kept=_KEPT)
             for key, value in values.items():
                 self._board.add_scalar(key, value, step)
 
@@ -81,25 +79,11 @@ class MetricsWriter:
             self._former_hook(arguments)
 
 
-def append(path: Path, line: str) -> None:
-    """Append a line whole or not at all. Raises OSError."""
-    with path.open("ab", buffering=0) as file:
-        end = file.seek(0, io.SEEK_END)
-        content = line.encode()
-        try:
-            written = 0
-            while written < len(content):
-                written += file.write(content[written:])
-        except OSError:
-            file.truncate(end)
-            raise
-
-
 def read_metrics(path: Path) -> list[dict[str, Value | None]]:
     """All whole lines of a metrics file; empty where there is none."""
     if not path.is_file():
         return []
-    return [line for text in path.read_text().splitlines() if (line := _parse(text)) is not None]
+    return [row for _, row in read_rows(path, strict=False) if "step" in row]
 
 
 def truncate(path: Path, *, step: int) -> None:
@@ -108,15 +92,6 @@ def truncate(path: Path, *, step: int) -> None:
         return
     kept = [line for line in read_metrics(path) if isinstance(line["step"], int) and line["step"] <= step]
     write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
-
-
-def _parse(text: str) -> dict[str, Value | None] | None:
-    """One line, or None for the torn last line of a killed process."""
-    try:
-        line = json.loads(text)
-    except ValueError:
-        return None
-    return line if isinstance(line, dict) and "step" in line else None
 
 
 def _plain(value: Value) -> Value | None:

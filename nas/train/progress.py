@@ -10,6 +10,8 @@ from typing import Self, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from nas.errors import printable
+
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -101,13 +103,13 @@ class ProgressDisplay:
         self._bar: Progress | None = None
         if console is not None and console.is_terminal:
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[detail]}"),
+                TextColumn("{task.fields[detail]}", markup=False),
             )
             self._bar = Progress(*columns, console=console)
-            self._task = self._bar.add_task(title, total=total, completed=done, detail="")
+            self._task = self._bar.add_task(printable(title), total=total, completed=done, detail="")
 
     def update(self, step: int, rate: Rate, line: Mapping[str, float]) -> None:
         """Show that `step` steps are done; `line` is what the metrics say of it, if anything."""

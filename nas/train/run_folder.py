@@ -1,11 +1,9 @@
 """The folder of a run: where everything lies, and whether a command may go on in it."""
 
-import json
 import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,8 +13,8 @@ import yaml
 
 from nas.documents import read_yaml
 from nas.errors import UserError
+from nas.files import write_json, write_text
 from nas.train.config import SupernetConfig
-from nas.train.faults import writing
 
 _FREE = (
     "name", "data.root", "data.workers", "data.cache_mib", "data.bad_share", "threads",
@@ -93,12 +91,8 @@ class RunFolder:
         run = cls(path)
         if run.config_file.is_file():
             run._require_same(config)
-        try:
-            run.path.mkdir(parents=True, exist_ok=True)
-            write_text(run.config_file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-            write_json(run.environment_file, environment())
-        except OSError as error:
-            raise UserError(f"{run.path}: cannot write the run's folder ({error.strerror})") from None
+        write_text(run.config_file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        write_json(run.environment_file, environment())
         return run
 
     @classmethod
@@ -144,25 +138,6 @@ def environment() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name)) is not None},
     }
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write JSON whole or not at all."""
-    write_text(path, json.dumps(data, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all. Raises UserError where the disk is full, or refuses."""
-    draft = path.with_name(f".{path.name}.draft-{os.getpid()}")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_text(text)
-            draft.replace(path)
-        except OSError:
-            with suppress(OSError):
-                draft.unlink()
-            raise
 
 
 def _differences(

@@ -15,16 +15,16 @@ from nas.data import DataConfig, KeypointDataset, Loader
 from nas.errors import UserError
 from nas.graph import Tracer
 from nas.latency import LatencyPredictor
+from nas.locks import sole_process
 from nas.models import PoseNet, load_weights, save_weights
 from nas.space import SearchSpace, Skeleton
 from nas.train.calibration import CalibrationImages, choose_images
 from nas.train.config import Recipe, SupernetConfig
 from nas.train.datasets import RunData, open_data, samples_digest
-from nas.train.faults import memory_for, writing
+from nas.train.faults import memory_for
 from nas.train.feed import Feed
 from nas.train.initialise import start_from
 from nas.train.launch import launch
-from nas.train.lock import sole_process
 from nas.train.loop import Job, fit
 from nas.train.plan import Draw, Planner, SandwichDraw, calibration_rng, pool_rng
 from nas.train.pool import ArchPool, Costs
@@ -104,8 +104,7 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
     )
     if fabric.is_global_zero:
         notes = {"run": run.path.name, "recipe": config.name, "images": _images_seen(config, data)}
-        with writing(run.weights_file, kept="the last checkpoint is whole"):
-            save_weights(run.weights_file, averaged.float(), notes=notes)
+        save_weights(run.weights_file, averaged.float(), notes=notes, kept="the last checkpoint is whole")
         _log.info("supernet written to %s", run.weights_file)
     fabric.barrier()
     return run

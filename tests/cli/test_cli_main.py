@@ -1,6 +1,9 @@
 """How the command line answers: one line for a user's mistake, nothing heavy for help."""
 
+import errno
 import json
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +79,52 @@ def test_what_ends_a_command_is_told_in_one_line(
     assert run(["raise"]) == code
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert said in line
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/a.png"), "out/a.png: No space left on device"),
+        (OSError(errno.EACCES, os.strerror(errno.EACCES)), "Permission denied"),
+        (OSError("a library's own words"), "a library's own words"),
+        (MemoryError(), "out of memory"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line(
+    raising: dict[str, BaseException], capsys: pytest.CaptureFixture[str], error: BaseException, said: str
+) -> None:
+    raising["error"] = error
+    assert run(["raise"]) == 2
+    assert capsys.readouterr().err == f"Error: {said}\n"
+
+
+SHOW = f"{shlex.quote(sys.executable)} -m nas arch show litepose-auto-xs"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell is needed")
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        (f"{SHOW} | head -c 1 > /dev/null; exit ${{PIPESTATUS[0]}}", (0, 1), ""),
+        (f"{SHOW} > /dev/full", (2,), "Error: "),
+        (f"{SHOW} --json > /dev/full", (2,), "Error: "),
+        (f"{SHOW} >&-", (0,), ""),
+        (f"{SHOW} >&- 2>&-", (0,), ""),
+        (f"{SHOW} <&- >&- 2>&-", (0,), ""),
+        (f"{SHOW} --json >&-", (0,), ""),
+        (f"{SHOW} nonsense 2> /dev/full", (2,), ""),
+        (f"{SHOW} nonsense 2>&-", (2,), ""),
+        (f"PYTHONIOENCODING=ascii {SHOW} --json", (0,), ""),
+        (f"PYTHONIOENCODING=ascii {SHOW[: SHOW.index('arch')]} arch show $'\\u2603\\xff'", (2,), "Error: "),
+    ],
+)
+def test_an_output_that_takes_nothing_is_no_traceback(line: str, code: tuple[int, ...], said: str) -> None:
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode in code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 1
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize("error", [ModuleNotFoundError("mine", name="nas.nonsense"), ValueError("a bug")])

@@ -8,11 +8,11 @@ from tiny_training import RECIPE, RecipeMaker
 
 from nas.codecs import codec_of
 from nas.errors import UserError
+from nas.files import write_json
 from nas.shipped import shipped_names
 from nas.space import Skeleton
 from nas.train import RunFolder, load_config
 from nas.train.override import override
-from nas.train.run_folder import write_json
 from nas.train.schedule import Schedule
 from nas.train.weighting import somebody
 

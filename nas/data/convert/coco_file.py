@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nas.data.annotations import Annotations
 from nas.data.coco import load_annotations
 from nas.errors import UserError
+from nas.files import replacing
 from nas.space.skeleton import Skeleton
 
 AREA_OF_BOX = 0.53
@@ -145,18 +146,11 @@ def write_coco(converted: Converted, output: Path) -> Annotations:
     Raises:
         UserError: the loader refuses the result (it says why), or the file cannot be written.
     """
-    draft = output.with_name(f"{output.name}.part")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(output) as draft:
         draft.write_text(json.dumps(converted.content), encoding="utf-8")
         try:
             annotations = load_annotations(draft, None, None)
         except UserError as error:
             reason = str(error).replace(str(draft), "what came out").removesuffix(f" of skeleton {draft}")
             raise UserError(f"{output}: nothing was written; {reason}") from None
-        draft.replace(output)
-    except OSError as error:
-        raise UserError(f"{output}: cannot be written ({error.strerror})") from None
-    finally:
-        draft.unlink(missing_ok=True)
     return annotations

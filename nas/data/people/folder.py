@@ -1,13 +1,13 @@
 """The folder that generated people are kept in: settings, finished pieces, the annotation file."""
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
+from nas.files import write_json
 from nas.space.skeleton import Skeleton
 
 _VERSION = 2  # of the pictures: raised whenever the same settings give different ones
@@ -92,7 +92,7 @@ class PeopleFolder:
         if _read_json(self._marker) != self.settings.to_json():
             for path in (*self._parts.glob("*.json"), *self.images.glob("[0-9]*.jpg")):
                 path.unlink()
-            write_json(self._marker, self.settings.to_json())
+            write_json(self._marker, self.settings.to_json(), indent=None)
 
     def part(self, number: int) -> list[dict[str, Any]] | None:
         """The images of a finished piece with their people; None where it is not there."""
@@ -104,7 +104,7 @@ class PeopleFolder:
 
     def write_part(self, number: int, images: list[dict[str, Any]]) -> None:
         """Keep a piece, after its pictures are on the disk."""
-        write_json(self._part_path(number), images)
+        write_json(self._part_path(number), images, indent=None)
 
     def finish(self, parts: Iterable[list[dict[str, Any]]], skeleton: Skeleton) -> Path:
         """Write the annotation file from all pieces and remove them."""
@@ -153,13 +153,6 @@ class PeopleFolder:
     def _is_ours(self) -> bool:
         """Whether the folder is empty or an unfinished set of this generator."""
         return self._parts.is_dir() or not any(self.root.iterdir())
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write so that the file is there whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(data, separators=(",", ":")), encoding="utf-8")
-    temporary.replace(path)
 
 
 def _read_json(path: Path) -> Any:

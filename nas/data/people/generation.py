@@ -14,6 +14,7 @@ from nas.data.people.anatomy import Build, landmarks
 from nas.data.people.folder import PeopleFolder, Settings
 from nas.data.people.scene import render_scene
 from nas.errors import UserError
+from nas.files import write_bytes
 from nas.space.skeleton import Skeleton
 
 DEFAULT_SIZE = (224, 288)
@@ -137,6 +138,6 @@ def _render_image(home: PeopleFolder, skeleton: Skeleton, index: int) -> dict[st
     )
     if not done:
         raise RuntimeError(f"OpenCV could not encode {name}")
-    (home.images / name).write_bytes(data.tobytes())
+    write_bytes(home.images / name, data.tobytes())
     h, w = settings.size
     return {"id": index + 1, "file_name": name, "height": h, "width": w, "people": scene.people}
