@@ -13,6 +13,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # As the command nas does for itself: threads that wait sleep, so that a busy machine does not stall the tests.
 export OMP_WAIT_POLICY ?= PASSIVE
+# Processes that run tests, each with one thread.
+JOBS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist worksteal
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
@@ -48,12 +51,12 @@ layers: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)
-	$(BIN)/pytest -m "not slow and not e2e"
+	$(PYTEST) -m "not slow and not e2e"
 
 short-run: $(STAMP)
 	$(BIN)/pytest -m e2e -s
 
 test-all: $(STAMP)
 	@mkdir -p results
-	{ date -u; uname -srm; $(MAKE) --no-print-directory lint types layers; $(BIN)/pytest -v --durations=20; } 2>&1 \
+	{ date -u; uname -srm; $(MAKE) --no-print-directory lint types layers; $(PYTEST) -v --durations=40; } 2>&1 \
 		| tee results/test-all.log

@@ -8,6 +8,7 @@ import typer
 from nas.cli.console import ProgressLines, print_json, print_table, remark, say
 from nas.cli.train import SetOption
 from nas.errors import UserError
+from nas.files import write_bytes, write_text
 
 if TYPE_CHECKING:
     from nas.data.check_report import CheckReport
@@ -48,7 +49,7 @@ def check(
     lines = ProgressLines("images decoded")
     report = check_dataset(data, images, skeleton=_skeleton(skeleton), progress=lines)
     if html is not None:
-        _write(html, check_page(f"Data set {data}", report).encode("utf-8", "backslashreplace"))
+        write_text(html, check_page(f"Data set {data}", report))
     if as_json:
         print_json({"data": str(data)} | report.to_json())
     else:
@@ -179,7 +180,7 @@ def preview(
     config = load_config(supernet, set_ or [])
     sheet = draw_preview(config, count=count, columns=columns, seed=seed, late=late)
     _, encoded = cv2.imencode(output.suffix, sheet[..., ::-1])
-    _write(output, encoded.tobytes())
+    write_bytes(output, encoded.tobytes())
     say(f"Samples: {output}")
 
 
@@ -187,14 +188,6 @@ def _skeleton(name: str | None) -> "Skeleton | None":
     from nas.space import Skeleton
 
     return None if name is None else Skeleton.load(name)
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _print_report(report: "CheckReport") -> None:

@@ -13,6 +13,7 @@ from nas.codecs import Poses
 from nas.data import Annotations
 from nas.data.images import decode
 from nas.evaluate import Detection, Result, oks
+from nas.files import write_bytes
 from nas.report import contact_sheet
 from nas.runtime import draw_poses
 from nas.search.results import SearchResult, Subnet
@@ -92,7 +93,8 @@ def write_sheet(path: Path, subnet: FinishedSubnet, annotations: Annotations) ->
     ]
     captions = [f"OKS {similarity[index]:.2f}" for index in chosen]
     sheet = contact_sheet(images, columns=_COLUMNS, cell=_CELL, captions=captions)
-    cv2.imwrite(str(path), sheet[..., ::-1])
+    _, encoded = cv2.imencode(path.suffix, sheet[..., ::-1])
+    write_bytes(path, encoded.tobytes())
 
 
 def _similarities(

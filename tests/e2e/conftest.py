@@ -1,22 +1,24 @@
-"""Rows of a table that is shown after the tests, whatever of their output is captured."""
+"""Rows of a table that is shown after the tests, whatever of their output is captured and whoever ran them."""
 
 from collections.abc import Callable
 
 import pytest
 
-OVERFITTED = pytest.StashKey[list[str]]()
+OVERFITTED = "overfitted"
 
 
 @pytest.fixture
 def add_row(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Adds to the table of overfitted photographs."""
-    return request.config.stash.setdefault(OVERFITTED, []).append
+    return lambda row: request.node.user_properties.append((OVERFITTED, row))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Write the table."""
-    if rows := config.stash.get(OVERFITTED, []):
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    rows = [row for report in reports for name, row in report.user_properties if name == OVERFITTED]
+    if rows:
         terminalreporter.write_sep("=", "eight photographs overfitted")
         terminalreporter.write_line("head                     steps  seconds     AP")
         for row in rows:
-            terminalreporter.write_line(row)
+            terminalreporter.write_line(str(row))

@@ -6,14 +6,14 @@ from search_fakes import fake_cost
 
 from nas.errors import UserError
 from nas.search.proposal import Proposal
-from nas.search.record import EvaluationCache, SearchRecord
+from nas.search.record import EvaluationCache, SearchRecord, sqlite_url
 from nas.space import SearchSpace
 
 
 def open_record(space: SearchSpace, folder: Path, *, key: str = "k", scale: float = 1.0) -> SearchRecord:
     return SearchRecord(
         space,
-        storage=f"sqlite:///{folder / 'study.db'}",
+        storage=sqlite_url(folder / "study.db"),
         key=key,
         metric="AP",
         cost=lambda arch: scale * fake_cost(arch),
@@ -28,6 +28,30 @@ def test_a_study_is_opened_again_with_all_it_knew(space: SearchSpace, tmp_path: 
     assert item.arch == arch
     assert item.accuracy == 0.25
     assert item.scores == {"AP": 0.25, "AP50": 0.5}
+
+
+@pytest.mark.parametrize(
+    "name", ["a?1", "a%20b", "a b", "a#1", "{x}", "a'b", "é", "a;b", "a&mode=ro", ":memory:"]
+)
+def test_a_study_lies_where_its_folder_does_whatever_that_is_called(
+    space: SearchSpace, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    arch = space.smallest()
+    record = open_record(space, folder)
+    record.add(Proposal(arch, 5.0, fake_cost(arch), "tpe"), {"AP": 0.25}, budgets_ms=[5.0])
+    assert [path.name for path in folder.iterdir()] == ["study.db"]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert len(open_record(space, folder).history()) == 1
+    (tmp_path / f"{name}2").mkdir()
+    assert open_record(space, tmp_path / f"{name}2").history() == []
+
+
+def test_a_password_is_not_told(space: SearchSpace) -> None:
+    with pytest.raises(UserError, match="cannot open the study") as caught:
+        SearchRecord(space, storage="nothing://me:secret@host/db", key="k", metric="AP", cost=fake_cost)
+    assert "secret" not in str(caught.value)
 
 
 def test_times_come_from_the_present_predictor(space: SearchSpace, tmp_path: Path) -> None:
