@@ -1,4 +1,4 @@
-"""Rows of a table that is shown after the tests, whatever of their output is captured and whoever ran them."""
+"""Rows of a table that is shown after the tests, whoever ran them and whatever was captured."""
 
 from collections.abc import Callable
 
