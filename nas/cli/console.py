@@ -11,7 +11,8 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -56,6 +57,17 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def end_stream(stream: TextIO) -> OSError | None:
+    """Write out what a standard stream holds; why that fails, if it does. Afterwards it ends quietly."""
+    try:
+        stream.flush()
+    except OSError as error:
+        # What is left in the buffer would fail again, with a traceback, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None
 
 
 open_streams()
@@ -113,7 +125,8 @@ def format_cell(value: object) -> str:
 
 def remark(message: str) -> None:
     """Tell the user something that is no figure: on stderr, so that it never mixes with `--json`."""
-    err.print(message)
+    with suppress(OSError):  # nowhere is left to say that stderr takes nothing
+        err.print(message)
 
 
 def log_to_console() -> None:

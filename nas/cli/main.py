@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.console import log_to_console, remark, say
+from nas.cli.console import end_stream, log_to_console, remark, say
 from nas.errors import UserError
 
 INTERRUPTED = 130
@@ -114,11 +114,8 @@ def _command(error: Exception) -> str:
 def main() -> None:
     """Entry point of the command `nas`."""
     code = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        # What is left in the buffer would fail again, with a traceback, when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            code = _fail(f"the output cannot be written ({error.strerror})")
+    error = end_stream(sys.stdout)
+    if error is not None and not isinstance(error, BrokenPipeError):
+        code = _fail(f"the output cannot be written ({error.strerror})")
+    end_stream(sys.stderr)
     sys.exit(code)

@@ -111,7 +111,7 @@ class CheckpointStore:
         self._sweep()
 
     def _sweep(self) -> None:
-        for stale in (*self.folder.glob(f".*{DRAFT}*"), *self.folder.glob(f"{_OLD}*")):
+        for stale in (*self.folder.glob(f"*{DRAFT}*"), *self.folder.glob(f"{_OLD}*")):
             shutil.rmtree(stale, ignore_errors=True)
 
 

@@ -20,6 +20,7 @@ from tiny_training import RecipeMaker
 
 from nas.cli.main import run as run_command
 from nas.errors import UserError
+from nas.train import checkpoint as checkpoint_files
 from nas.train import read_metrics, train_supernet
 from nas.train.checkpoint import Checkpoint, CheckpointStore
 from nas.train.config import Recipe
@@ -104,13 +105,15 @@ def test_a_run_that_filled_the_disk_goes_on_once_there_is_room(
 ) -> None:
     config = make_config()
     straight = train_supernet(config, tmp_path / "straight")
-    saved = CheckpointStore._target
+    fill = checkpoint_files._fill
 
-    def filling(store: CheckpointStore, step: int) -> Path:
-        return full() if step == 6 else saved(store, step)  # type: ignore[no-any-return]
+    def filling(draft: Path, made: Checkpoint) -> None:
+        fill(draft, made)
+        if made.step == 6:
+            full()
 
     with monkeypatch.context() as patch:
-        patch.setattr(CheckpointStore, "_target", filling)
+        patch.setattr(checkpoint_files, "_fill", filling)
         with pytest.raises(UserError, match="the disk is full; the checkpoints before it are whole"):
             train_supernet(config, tmp_path / "full")
     same_run(straight, train_supernet(config, tmp_path / "full"))
