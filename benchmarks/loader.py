@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nas.codecs.affine import Affine, invert, warp_image
 from nas.codecs.normalise import normalise
 from nas.data import Annotations, AugmentConfig, KeypointDataset, SampleRequest, load_annotations
-from nas.data.images import decode
+from nas.data.images import read_annotated
 from nas.space.arch import Head, freeze_options
 from nas.space.heads import HeadSpec, head_spec
 from nas.space.skeleton import Skeleton
@@ -67,7 +67,7 @@ def _loops(
     for request in requests:
         sample = dataset[request]
         image = position[sample.id.image]
-        photographs.append(decode(annotations.image_file(image), annotations.images[image].size))
+        photographs.append(read_annotated(annotations, image))
         affines.append(invert(sample.inverse))
 
     def bare(indices: NDArray[np.int64]) -> None:

@@ -39,6 +39,10 @@ def check(
     skeleton: Annotated[
         str | None, typer.Option(help="The joints that the set should have: a name or a YAML file.")
     ] = None,
+    orientation: Annotated[
+        Literal["turned", "stored"],
+        typer.Option(help="What the labels are of: pictures turned as their orientation flag says, or as stored."),
+    ] = "turned",
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures of examples.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,
 ) -> None:
@@ -47,7 +51,9 @@ def check(
     from nas.data.check_html import check_page
 
     lines = ProgressLines("images decoded")
-    report = check_dataset(data, images, skeleton=_skeleton(skeleton), progress=lines)
+    report = check_dataset(
+        data, images, skeleton=_skeleton(skeleton), orientation=orientation, progress=lines
+    )
     if html is not None:
         write_text(html, check_page(f"Data set {data}", report))
     if as_json:

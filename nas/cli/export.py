@@ -1,7 +1,7 @@
 """`nas export`: a finished network as an ONNX file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -10,6 +10,7 @@ from nas.errors import UserError
 
 if TYPE_CHECKING:
     from nas.models import PoseNet
+    from nas.pictures import Orientation
 
 
 def export(
@@ -25,6 +26,9 @@ def export(
     images: Annotated[
         Path | None, typer.Option(help="The folder that the annotation file's names start from.")
     ] = None,
+    orientation: Annotated[
+        Literal["turned", "stored"], typer.Option(help="Of pictures with an orientation flag (--int8).")
+    ] = "turned",
     samples: Annotated[int, typer.Option(min=1, help="Images (or people) to calibrate int8 on.")] = 64,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -42,7 +46,7 @@ def export(
     if net.arch is None:
         raise UserError(f"{weights}: a supernet; take a subnet out of it first: nas transfer RUN ARCH.json")
     path = output or weights.with_suffix(".int8.onnx" if int8 else ".onnx")
-    figures = _export_int8(net, path, data, images, samples) if data else _export_fp32(net, path)
+    figures = _export_int8(net, path, data, images, samples, orientation) if data else _export_fp32(net, path)
     if as_json:
         print_json(figures)
         return
@@ -66,7 +70,14 @@ def _export_fp32(net: "PoseNet", path: Path) -> dict[str, Any]:
     return {"onnx": str(path), **_size(net), "precision": "fp32", "bytes": path.stat().st_size}
 
 
-def _export_int8(net: "PoseNet", path: Path, data: Path, images: Path | None, samples: int) -> dict[str, Any]:
+def _export_int8(
+    net: "PoseNet",
+    path: Path,
+    data: Path,
+    images: Path | None,
+    samples: int,
+    orientation: "Orientation",
+) -> dict[str, Any]:
     """Write the int8 file and compare it with fp32 on the images that calibrate it."""
     from tempfile import TemporaryDirectory
 
@@ -76,7 +87,7 @@ def _export_int8(net: "PoseNet", path: Path, data: Path, images: Path | None, sa
     from nas.graph import Tracer, export_onnx, to_int8, write_onnx
     from nas.runtime import OnnxModel
 
-    inputs = calibration_inputs(TorchModel(net), data, images, count=samples)
+    inputs = calibration_inputs(TorchModel(net), data, images, count=samples, orientation=orientation)
     with TemporaryDirectory(prefix="nas-export-") as folder:
         exact = Path(folder) / "fp32.onnx"
         export_onnx(net, exact)

@@ -1,6 +1,7 @@
 """`nas validate`: what a network scores on annotated images."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,6 +19,10 @@ def validate(
     model: Annotated[Path, typer.Argument(help="Weights (.safetensors), or an exported network (.onnx).")],
     data: Annotated[Path, typer.Option(help="A COCO keypoint annotation file.")],
     images: Annotated[Path, typer.Option(help="The folder that its file names start from.")],
+    orientation: Annotated[
+        Literal["turned", "stored"],
+        typer.Option(help="What its labels are of: pictures turned as their orientation flag says, or as stored."),
+    ] = "turned",
     flip: Annotated[
         bool, typer.Option("--flip", help="Run every image mirrored as well (weights only).")
     ] = False,
@@ -41,7 +46,7 @@ def validate(
 
     network = load_model(model, flip=flip, threads=threads)
     _check_joints(data, network.skeleton, accept=other_joints)
-    annotations = load_annotations(data, images, network.skeleton)
+    annotations = replace(load_annotations(data, images, network.skeleton), orientation=orientation)
     lines = ProgressLines("images" if network.task == "image" else "people")
     result = run_validation(network, annotations, batch_size=batch, backend=backend, progress=lines)
     if results is not None:

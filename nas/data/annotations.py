@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nas.data.shards import ImageFile, ShardMember, members_of, shards_of
 from nas.errors import UserError
+from nas.pictures import Orientation
 from nas.space.skeleton import Skeleton
 
 
@@ -99,6 +100,7 @@ class Annotations:
         category: the file's category id of a person.
         complete: whether every visible person is annotated. Where not, the loss of a whole-image task counts
             only inside the annotated boxes.
+        orientation: whether the labels are of the pictures turned as their orientation flag says, or as stored.
     """
 
     path: Path
@@ -108,6 +110,7 @@ class Annotations:
     people: PersonTable
     category: int = 1
     complete: bool = True
+    orientation: Orientation = "turned"
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:

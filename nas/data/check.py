@@ -9,6 +9,7 @@ from nas.data.check_leakage import check_leakage
 from nas.data.check_report import CheckReport, Example, Findings, SplitSummary
 from nas.data.coco import load_annotations
 from nas.errors import UserError
+from nas.pictures import Orientation
 from nas.space.skeleton import Skeleton
 
 
@@ -17,6 +18,7 @@ def check_dataset(
     images: Path | None = None,
     *,
     skeleton: Skeleton | None = None,
+    orientation: Orientation = "turned",
     progress: Progress | None = None,
 ) -> CheckReport:
     """Check a COCO keypoint file, or all splits of a folder.
@@ -25,6 +27,7 @@ def check_dataset(
         data: an annotation file or the data set's folder.
         images: the image folder; by default looked for around the annotations.
         skeleton: the joints that the set should have; None where any will do.
+        orientation: whether the labels are of the pictures turned as their orientation flag says, or as stored.
         progress: called with how many of how many images are done.
 
     Raises:
@@ -42,7 +45,7 @@ def check_dataset(
             findings.add("refused", Example(split.path, str(error).removeprefix(f"{split.path}: ")))
         if split.folder is None:
             findings.add("images_unseen", Example(split.path, ""))
-    prints = check_images(files, findings, progress)
+    prints = check_images(files, findings, progress, orientation=orientation)
     check_leakage(files, prints, findings)
     summaries = tuple(
         SplitSummary(
@@ -54,4 +57,4 @@ def check_dataset(
         )
         for checked in files
     )
-    return CheckReport(summaries, findings.findings())
+    return CheckReport(summaries, findings.findings(), orientation)

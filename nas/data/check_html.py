@@ -5,6 +5,7 @@ from html import escape
 
 from nas.data.check_pictures import draw
 from nas.data.check_report import CheckReport, Example, Finding
+from nas.pictures import Orientation
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -49,7 +50,8 @@ def check_page(title: str, report: CheckReport) -> str:
     """A document of the verdict, the splits, all classes of findings and pictures of examples."""
     body = [f"<h1>{escape(title)}</h1>", _verdict(report), _splits(report)]
     if report.findings:
-        body += [_overview(report), _LEGEND, *map(_section, report.findings)]
+        body += [_overview(report), _LEGEND]
+        body += [_section(finding, report.orientation) for finding in report.findings]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -109,10 +111,10 @@ def _tag(finding: Finding) -> str:
     return f'<span class="tag {finding.kind.severity}">{finding.kind.severity}</span>'
 
 
-def _section(finding: Finding) -> str:
+def _section(finding: Finding, orientation: Orientation) -> str:
     shown = len(finding.examples)
     more = f" The first {shown} of {finding.count:,}:" if finding.count > shown else ""
-    examples = "\n".join(map(_example, finding.examples))
+    examples = "\n".join(_example(example, orientation) for example in finding.examples)
     return (
         f'<section id="{finding.kind.name}">\n<h2>{escape(finding.kind.title)} {_tag(finding)}</h2>\n'
         f'<p class="note">{escape(finding.kind.advice + more)}</p>\n'
@@ -120,8 +122,8 @@ def _section(finding: Finding) -> str:
     )
 
 
-def _example(example: Example) -> str:
-    drawn = [jpeg for picture in example.pictures if (jpeg := draw(picture)) is not None]
+def _example(example: Example, orientation: Orientation) -> str:
+    drawn = [jpeg for picture in example.pictures if (jpeg := draw(picture, orientation)) is not None]
     pictures = "".join(
         f'<img alt="{escape(example.label)}" src="data:image/jpeg;base64,'
         f'{base64.b64encode(jpeg).decode("ascii")}">'

@@ -4,8 +4,10 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +15,8 @@ from numpy.typing import NDArray
 
 from nas.data.check_annotations import CheckedFile, Image
 from nas.data.check_report import Example, Findings, Picture
-from nas.data.images import UnreadableImageError, WrongSizeError, decode
+from nas.data.images import NotTurnedError, WrongSizeError, decode_annotated
+from nas.pictures import Orientation, UnreadablePictureError, picture_content, picture_header
 
 Progress = Callable[[int, int], None]
 
@@ -39,15 +42,30 @@ class Fingerprint:
 Fingerprints = Mapping[Path, Fingerprint]
 
 
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What looking at an image gave: its fingerprint where it is sound, a class of findings and the case."""
+
+    fingerprint: Fingerprint | None
+    kind: str | None = None
+    what: str = ""
+
+
 def check_images(
-    files: Iterable[CheckedFile], findings: Findings, progress: Progress | None = None
+    files: Iterable[CheckedFile],
+    findings: Findings,
+    progress: Progress | None = None,
+    *,
+    orientation: Orientation = "turned",
 ) -> dict[Path, Fingerprint]:
     """Decode every image once; a problem counts once, whatever number of splits list the image.
 
     Args:
         files: the splits, with their usable images.
-        findings: missing, broken and wrongly sized images are added here.
+        findings: missing, broken and wrongly sized images are added here, and those whose orientation flag may
+            contradict their labels.
         progress: called with how many of how many images are done.
+        orientation: whether the labels are of the pictures turned as their orientation flag says, or as stored.
 
     Returns:
         The sound images' fingerprints by file.
@@ -58,41 +76,55 @@ def check_images(
             if image.file is not None:
                 asked.setdefault((image.file, image.size), (checked, image))
     prints: dict[Path, Fingerprint] = {}
+    people: dict[Path, dict[int, list[Mapping[str, Any]]]] = {}
     rest, done = iter(asked.items()), 0
     with ThreadPoolExecutor() as pool:
         # In portions, so that Ctrl-C does not wait for all of them.
         while portion := list(islice(rest, _AT_ONCE)):
-            results = pool.map(_look, (key for key, _ in portion))
-            for ((file, _), (checked, image)), result in zip(portion, results, strict=True):
-                if isinstance(result, Fingerprint):
-                    prints[file] = result
-                else:
-                    kind, reason, pictures = result
-                    example = Example(
-                        checked.split.path, reason, image=image.id, name=image.name, pictures=pictures
-                    )
-                    findings.add(kind, example)
+            looks = pool.map(partial(_look, orientation=orientation), (key for key, _ in portion))
+            for ((file, _), (checked, image)), look in zip(portion, looks, strict=True):
+                if look.fingerprint is not None:
+                    prints[file] = look.fingerprint
+                if look.kind is None:
+                    continue
+                path = checked.split.path
+                if path not in people:
+                    people[path] = _rows_by_image(checked)
+                picture = Picture(file, tuple(people[path].get(image.id, ())))
+                example = Example(path, look.what, image=image.id, name=image.name, pictures=(picture,))
+                findings.add(look.kind, example)
             done += len(portion)
             if progress is not None:
                 progress(done, len(asked))
     return prints
 
 
-def _look(
-    asked: tuple[Path, tuple[int, int]],
-) -> Fingerprint | tuple[str, str, tuple[Picture, ...]]:
-    """The image's fingerprint, or the class, reason and pictures of what is wrong."""
+def _rows_by_image(checked: CheckedFile) -> dict[int, list[Mapping[str, Any]]]:
+    """The annotations of a file by their image, as the file has them."""
+    rows: dict[int, list[Mapping[str, Any]]] = {}
+    for row in checked.split.content["annotations"]:
+        if isinstance(row, dict) and isinstance(row.get("image_id"), int):
+            rows.setdefault(row["image_id"], []).append(row)
+    return rows
+
+
+def _look(asked: tuple[Path, tuple[int, int]], *, orientation: Orientation) -> _Look:
     file, size = asked
     try:
-        pixels = decode(file, size)
-        content = file.read_bytes()
+        content = picture_content(file)
+        pixels = decode_annotated(content, file, size, orientation=orientation)
+        header = picture_header(content, file)
+    except NotTurnedError as error:
+        return _Look(None, "image_turned", error.reason)
     except WrongSizeError as error:
-        return "image_size", error.reason, (Picture(file),)
-    except UnreadableImageError as error:
-        return ("image_corrupt" if file.is_file() else "image_missing"), error.reason, ()
-    except OSError as error:
-        return "image_corrupt", f"cannot be read ({error.strerror})", ()
-    return fingerprint(content, pixels)
+        return _Look(None, "image_size", error.reason)
+    except UnreadablePictureError as error:
+        return _Look(None, "image_corrupt" if file.is_file() else "image_missing", error.reason)
+    found = fingerprint(content, pixels)
+    if header.flag == 1 or header.size != header.turned_size:
+        return _Look(found)
+    other = "as it is stored" if orientation == "turned" else "as its flag turns it"
+    return _Look(found, "image_flag", f"orientation flag {header.flag}: labels may be of the picture {other}")
 
 
 def fingerprint(content: bytes, pixels: NDArray[np.uint8]) -> Fingerprint:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data.check_report import Picture
+from nas.errors import UserError
+from nas.pictures import Orientation, read_picture
 
 SIDE = 260
 """Longer side of a picture in px, border included."""
@@ -22,10 +24,11 @@ _STRESSED = (230, 30, 30)
 _OUTSIDE = (225, 225, 225)
 
 
-def draw(picture: Picture) -> bytes | None:
+def draw(picture: Picture, orientation: Orientation = "turned") -> bytes | None:
     """A JPEG of the image with its people; None where the image cannot be decoded."""
-    pixels = _read(picture)
-    if pixels is None:
+    try:
+        pixels = read_picture(picture.file, orientation=orientation)
+    except UserError:
         return None
     height, width = pixels.shape[:2]
     points = [point for person in picture.people for point in _points(person)]
@@ -42,16 +45,6 @@ def draw(picture: Picture) -> bytes | None:
         _draw_person(canvas, person, warp, picture.joints)
     _, encoded = cv2.imencode(".jpg", canvas[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
     return bytes(encoded)
-
-
-def _read(picture: Picture) -> NDArray[np.uint8] | None:
-    try:
-        content = np.frombuffer(picture.file.read_bytes(), np.uint8)
-        flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-        image: NDArray[np.uint8] | None = cv2.imdecode(content, flags) if len(content) else None
-    except (OSError, ValueError, cv2.error):
-        return None
-    return image
 
 
 def _view(points: list[tuple[float, float]], width: int, height: int) -> tuple[float, float, float, float]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.documents import shown
+from nas.pictures import Orientation
 
 EXAMPLES = 6
 """So many examples of a class are kept."""
@@ -58,6 +59,7 @@ KINDS: dict[str, Kind] = _kinds(
     ("image_missing", "Missing images", "Training replaces them, validation ends."),
     ("image_corrupt", "Images that cannot be decoded", "Training replaces them, validation ends."),
     ("image_size", "Images of another size than stated", "The annotations do not fit the pixels."),
+    ("image_turned", "Images that an orientation flag gives another size than stated", "See `data.orientation`."),
     ("leak_same", "Same image in two splits", "Scores on the one say nothing once the other was trained on."),
     ("leak_name", "Same file name in two splits", "Likely the same; the images could not be compared."),
     ("leak_alike", "Images of two splits that look the same", "Scaled copies, or frames of one video."),
@@ -68,6 +70,7 @@ KINDS: dict[str, Kind] = _kinds(
     ("crowd_box", "Crowd regions without a segmentation", "Their whole box is masked out."),
     ("box_over_edge", "Boxes that reach beyond their image", "What lies outside is padding in a crop."),
     ("other_category", "Annotations of other categories", "They are ignored."),
+    ("image_flag", "Images turned by a flag that sizes cannot confirm", "Look whether the labels fit; `data.orientation`."),
     ("copy", "Same image twice within a split", "It counts double."),
     ("same_id", "Same image id for different images of two splits", "Never merge such files as they are."),
     ("images_unseen", "Images were not looked at", "No folder with them was found: give --images FOLDER."),
@@ -177,10 +180,11 @@ class SplitSummary:
 
 @dataclass(frozen=True, eq=False)
 class CheckReport:
-    """All that a check found, worst first."""
+    """All that a check found, worst first; `orientation` is how the pictures were looked at."""
 
     splits: tuple[SplitSummary, ...]
     findings: tuple[Finding, ...]
+    orientation: Orientation = "turned"
 
     @property
     def problems(self) -> int:

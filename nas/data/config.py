@@ -1,5 +1,6 @@
 """The data section of a training configuration."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from nas.data.augment import AugmentConfig
 from nas.data.coco import load_annotations
 from nas.data.dataset import KeypointDataset
 from nas.errors import UserError
+from nas.pictures import Orientation
 from nas.space.fields import AsTuple, Count, StrictModel
 from nas.space.heads import Task
 from nas.space.skeleton import Skeleton
@@ -56,6 +58,8 @@ class DataConfig(StrictModel):
         root: the folder of all sets.
         train: sets that are trained on together.
         val: sets that are validated on.
+        orientation: "turned" shows every picture as its orientation flag says, as viewers and labelling tools do;
+            "stored" is for labels made on the pictures as they are stored.
         augment: a preset's name, or a mapping of its fields.
         late_augment: what holds instead in the last part of training, and of fine-tuning; null for no change.
         rare_poses: how much more often rare poses are drawn: 0 not at all, 1 every kind of pose alike.
@@ -68,6 +72,7 @@ class DataConfig(StrictModel):
     root: str = "."
     train: Annotated[tuple[SourceConfig, ...], AsTuple, Field(min_length=1)]
     val: Annotated[tuple[SourceConfig, ...], AsTuple] = ()
+    orientation: Orientation = "turned"
     augment: AugmentConfig = AugmentConfig.model_validate("weak")
     late_augment: LateAugmentConfig | None = None
     rare_poses: float = Field(default=0.0, ge=0, le=2)
@@ -114,7 +119,8 @@ class DataConfig(StrictModel):
         root = Path(self.root).expanduser()
         if not root.is_dir():
             raise UserError(f"data.root: {root} is not a folder; name yours with --set data.root=FOLDER")
-        return tuple(_load_source(source, root, skeleton) for source in sources)
+        loaded = (_load_source(source, root, skeleton) for source in sources)
+        return tuple(replace(annotations, orientation=self.orientation) for annotations in loaded)
 
 
 def _load_source(source: SourceConfig, root: Path, skeleton: Skeleton) -> Annotations:

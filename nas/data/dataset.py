@@ -14,13 +14,13 @@ from nas.codecs.affine import Affine, invert
 from nas.data.annotations import Annotations
 from nas.data.augment import NO_AUGMENT, UNCHANGED, AugmentConfig, Variation, draw_variation, dropped_patches
 from nas.data.batch import Batch, Sample, SampleId, SampleRequest
-from nas.data.images import UnreadableImageError
 from nas.data.mosaic import compose, draw_tiles
 from nas.data.order import SampleOrder
 from nas.data.patches import blank, without_hidden
 from nas.data.photographs import Photographs, Place
 from nas.data.rarity import rare_pose_shares
 from nas.errors import UserError
+from nas.pictures import UnreadablePictureError
 from nas.space.arch import Head
 from nas.space.heads import Task, head_spec
 from nas.space.skeleton import Skeleton
@@ -222,7 +222,7 @@ class KeypointDataset(Dataset[Sample]):
             place = self._photographs.place(index)
             try:
                 people, affine = self._photographs.show(place, variation, out)
-            except UnreadableImageError as error:
+            except UnreadablePictureError as error:
                 if not replace:
                     raise UserError(f"{error}; restore the image or take it out of the annotations") from None
                 failures = (*failures, str(error))

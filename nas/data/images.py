@@ -12,7 +12,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.data.annotations import Annotations
 from nas.data.shards import ImageFile
+from nas.pictures import (
+    Orientation,
+    UnreadablePictureError,
+    decode_picture,
+    picture_content,
+    picture_header,
+)
 
 log = logging.getLogger(__name__)
 
@@ -24,59 +32,61 @@ MEMORY_SHARE = 0.5
 """Of the available memory, what a cache without a stated budget may take."""
 
 
-class UnreadableImageError(Exception):
-    """A file is missing or no sound image of the annotated size."""
-
-    def __init__(self, path: ImageFile, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
-
-
-class WrongSizeError(UnreadableImageError):
+class WrongSizeError(UnreadablePictureError):
     """A sound image of another size than annotated."""
 
 
-def decode(path: ImageFile, size: tuple[int, int]) -> NDArray[np.uint8]:
+class NotTurnedError(WrongSizeError):
+    """A sound image whose annotated size is the one before, or after, it is turned by its orientation flag."""
+
+
+def decode(
+    path: ImageFile, size: tuple[int, int], *, orientation: Orientation = "turned"
+) -> NDArray[np.uint8]:
     """An RGB image [H, W, 3] of the annotated size (h, w).
 
-    The camera's orientation flag is ignored, unless only the turned image has the annotated size.
-
     Raises:
-        UnreadableImageError: missing, cut short, not an image, or of another size.
+        UnreadablePictureError: missing, not a whole picture, or of another size.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise UnreadableImageError(path, "the file is missing") from None
-    except OSError as error:
-        raise UnreadableImageError(path, f"cannot be read ({error.strerror})") from None
-    if not content:
-        raise UnreadableImageError(path, "the file is empty")
-    if content.startswith(b"\xff\xd8") and b"\xff\xd9" not in content[-4096:]:
-        # OpenCV fills the missing rows with grey and only warns.
-        raise UnreadableImageError(path, "the JPEG is cut short")
-    encoded = np.frombuffer(content, np.uint8)
-    image = _decode(encoded, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is not None and image.shape[:2] == size[::-1] != size:
-        image = _decode(encoded, cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise UnreadableImageError(path, "this is not an image that can be decoded")
+    return decode_annotated(picture_content(path), path, size, orientation=orientation)
+
+
+def decode_annotated(
+    content: bytes, path: ImageFile, size: tuple[int, int], *, orientation: Orientation
+) -> NDArray[np.uint8]:
+    """As `decode`, of the content of a file."""
+    image = decode_picture(content, path, orientation=orientation)
     if image.shape[:2] != size:
-        found, wanted = image.shape[1::-1], size[::-1]
-        raise WrongSizeError(path, f"is {found[0]} x {found[1]} px, annotated as {wanted[0]} x {wanted[1]}")
+        raise _wrong_size(content, path, size, orientation)
     return image
 
 
-def _decode(encoded: NDArray[np.uint8], flags: int) -> NDArray[np.uint8] | None:
-    try:
-        image: NDArray[np.uint8] | None = cv2.imdecode(encoded, flags)
-    except cv2.error:
-        return None
-    return image
+def read_annotated(annotations: Annotations, image: int) -> NDArray[np.uint8]:
+    """The RGB image [H, W, 3] at that position of a set. Raises UnreadablePictureError; see `decode`."""
+    size = annotations.images[image].size
+    return decode(annotations.image_file(image), size, orientation=annotations.orientation)
+
+
+def _wrong_size(
+    content: bytes, path: ImageFile, size: tuple[int, int], orientation: Orientation
+) -> WrongSizeError:
+    header = picture_header(content, path)
+    turned, stored = header.turned_size, header.size
+    wanted = f"{size[1]} x {size[0]}"
+    if size not in (turned, stored):
+        found = turned if orientation == "turned" else stored
+        return WrongSizeError(path, f"is {found[1]} x {found[0]} px, annotated as {wanted}")
+    if orientation == "turned":
+        return NotTurnedError(
+            path,
+            f"is {turned[1]} x {turned[0]} px once it is turned as its orientation flag says, annotated as "
+            f"{wanted}, as it is stored; data.orientation: stored leaves such pictures as they are",
+        )
+    return NotTurnedError(
+        path,
+        f"is {stored[1]} x {stored[0]} px as stored, annotated as {wanted}, its size once it is turned as its "
+        "orientation flag says; data.orientation: turned does so",
+    )
 
 
 def available_mib() -> int:
@@ -109,6 +119,7 @@ class ImageStore:
         paths: the files.
         sizes: [N, 2] annotated (h, w).
         shrink: [N] factor in (0, 1] by which an image may be shrunk.
+        orientations: [N] whether each is turned as its orientation flag says; by default all are.
         budget_mib: memory for the cache; 0 for none, None for half of what is available.
     """
 
@@ -118,10 +129,12 @@ class ImageStore:
         sizes: NDArray[np.int64],
         shrink: NDArray[np.float64],
         *,
+        orientations: Sequence[Orientation] | None = None,
         budget_mib: int | None = 0,
     ) -> None:
         self._paths = paths
         self._sizes = sizes
+        self._orientations: Sequence[Orientation] = orientations or ["turned"] * len(paths)
         shrunk = np.maximum(1, np.rint(sizes * shrink[:, None])).astype(np.int64)
         self._shrunk = np.where((shrink > WORTH_SHRINKING)[:, None], sizes, shrunk)
         self._ends = np.cumsum(self._shrunk.prod(1) * 3)
@@ -145,7 +158,7 @@ class ImageStore:
         """The RGB image [h, w, 3] at that position, shrunk; not to be written to.
 
         Raises:
-            UnreadableImageError: see `decode`.
+            UnreadablePictureError: see `decode`.
         """
         if self._pixels is None or self._filled is None:
             return self._load(position)
@@ -160,7 +173,9 @@ class ImageStore:
 
     def _load(self, position: int) -> NDArray[np.uint8]:
         height, width = self._sizes[position].tolist()
-        image = decode(self._paths[position], (height, width))
+        image = decode(
+            self._paths[position], (height, width), orientation=self._orientations[position]
+        )
         shrunk_height, shrunk_width = self._shrunk[position].tolist()
         if (shrunk_height, shrunk_width) == (height, width):
             return image

@@ -82,6 +82,7 @@ class Photographs:
             [source.image_file(image) for source in self.sources for image in range(len(source.images))],
             np.array([image.size for source in self.sources for image in source.images], np.int64),
             self._shrink(largest, zoom, tile),
+            orientations=[source.orientation for source in self.sources for _ in source.images],
             budget_mib=cache_mib,
         )
 
@@ -108,7 +109,7 @@ class Photographs:
         Geometry and colours are varied; patches and mosaics are not this class's.
 
         Raises:
-            UnreadableImageError: the image cannot be read.
+            UnreadablePictureError: the image cannot be read.
         """
         position = int(self._first_image[place.source]) + place.image
         photograph = self._store.read(position)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nas.codecs import Poses
 from nas.data import Annotations
-from nas.data.images import decode
+from nas.data.images import read_annotated
 from nas.evaluate import Detection, Result, oks
 from nas.files import write_bytes
 from nas.report import contact_sheet
@@ -118,7 +118,7 @@ def _similarities(
 def _draw_person(annotations: Annotations, row: int, detection: Detection) -> NDArray[np.uint8]:
     """The surroundings of a person with the pose found in them."""
     position = int(annotations.people.image[row])
-    image = decode(annotations.image_file(position), annotations.images[position].size)
+    image = read_annotated(annotations, position)
     x0, y0, x1, y1 = annotations.people.boxes[row]
     margin = _MARGIN * max(x1 - x0, y1 - y0)
     left, top = max(0, int(x0 - margin)), max(0, int(y0 - margin))

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from nas.codecs.affine import Affine, crop_affine, image_affine, invert, rescale_source, warp_image
 from nas.data.annotations import Annotations
-from nas.data.images import ImageStore, UnreadableImageError, decode
+from nas.data.images import ImageStore, read_annotated
 from nas.errors import UserError
+from nas.pictures import UnreadablePictureError
 from nas.runtime.model import PoseModel
 
 
@@ -112,9 +113,8 @@ class InputSource:
         try:
             if self._store is not None:
                 return self._store.read(image), self._store.scale(image)
-            size = self._annotations.images[image].size
-            return decode(self._annotations.image_file(image), size), (1.0, 1.0)
-        except UnreadableImageError as error:
+            return read_annotated(self._annotations, image), (1.0, 1.0)
+        except UnreadablePictureError as error:
             raise UserError(f"{error}; validation needs every image") from None
 
     def _warp(

@@ -1,7 +1,7 @@
 """int8 export: images that calibrate it, and how far it moves what a network finds."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,8 @@ from nas.codecs.affine import box_affine, image_affine, image_box, warp_image
 from nas.data import load_annotations
 from nas.errors import UserError
 from nas.evaluate.inputs import InputSource
-from nas.runtime import read_image
+from nas.pictures import PICTURE_SUFFIXES, Orientation, read_picture
 from nas.runtime.model import PoseModel
-
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 Pixels = NDArray[np.uint8]
 
@@ -50,7 +48,14 @@ class Shift:
         }
 
 
-def calibration_inputs(model: PoseModel, data: Path, images: Path | None, *, count: int) -> list[Pixels]:
+def calibration_inputs(
+    model: PoseModel,
+    data: Path,
+    images: Path | None,
+    *,
+    count: int,
+    orientation: Orientation = "turned",
+) -> list[Pixels]:
     """At most `count` inputs [H, W, 3] of a network, spread evenly over a data set.
 
     Args:
@@ -58,15 +63,16 @@ def calibration_inputs(model: PoseModel, data: Path, images: Path | None, *, cou
         data: COCO keypoint annotations (a crop network is shown people in their true boxes), or a folder of
             pictures, each shown as a whole.
         images: the folder that file names of annotations start from.
+        orientation: whether pictures are turned as their orientation flag says.
 
     Raises:
         UserError: the data cannot be read or hold no usable image.
     """
     if data.is_dir():
-        return [_whole(path, model) for path in _spread(_pictures(data), count)]
+        return [_whole(path, model, orientation) for path in _spread(_pictures(data), count)]
     if images is None:
         raise UserError(f"{data}: name the folder that its file names start from with --images")
-    annotations = load_annotations(data, images, model.skeleton)
+    annotations = replace(load_annotations(data, images, model.skeleton), orientation=orientation)
     usable: Sequence[int] = range(len(annotations.images))
     if model.task == "crop":
         usable = annotations.labelled_images.tolist()
@@ -116,8 +122,8 @@ def _weighted(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tupl
     return float(values @ weights / total), float(values[order[min(half, len(order) - 1)]])
 
 
-def _whole(path: Path, model: PoseModel) -> Pixels:
-    pixels = read_image(path)
+def _whole(path: Path, model: PoseModel, orientation: Orientation) -> Pixels:
+    pixels = read_picture(path, orientation=orientation)
     size = pixels.shape[:2]
     if model.task == "image":
         return warp_image(pixels, image_affine(size, model.resolution), model.resolution)
@@ -125,9 +131,9 @@ def _whole(path: Path, model: PoseModel) -> Pixels:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    found = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    found = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
     if not found:
-        raise UserError(f"{folder}: no images in this folder ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        raise UserError(f"{folder}: no images in this folder ({', '.join(sorted(PICTURE_SUFFIXES))})")
     return found
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -17,6 +16,7 @@ from nas.codecs.affine import (
     warp_image,
 )
 from nas.errors import UserError
+from nas.pictures import read_picture
 from nas.runtime.model import PoseModel
 
 
@@ -44,7 +44,7 @@ class PosePipeline:
         Raises:
             UserError: the file cannot be read, or boxes are given to a network for whole images.
         """
-        pixels = image if isinstance(image, np.ndarray) else read_image(Path(image))
+        pixels = image if isinstance(image, np.ndarray) else read_picture(Path(image))
         affines = self._affines(pixels.shape[:2], boxes)
         if not affines:
             return Poses(np.zeros((0, len(self.model.skeleton.keypoints), 3)), np.zeros(0))
@@ -65,16 +65,3 @@ class PosePipeline:
         if boxes is None:
             return [box_affine(image_box(size), resolution)]
         return [crop_affine(box, resolution, self.padding) for box in np.reshape(boxes, (-1, 4))]
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """An image file as RGB [H, W, 3], turned as its camera says. Raises UserError where it cannot be read."""
-    if not path.is_file():
-        raise UserError(f"{path}: the image file does not exist")
-    try:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise UserError(f"{path}: this is not an image that can be decoded")
-    return np.asarray(image, np.uint8)

@@ -89,5 +89,6 @@ def _store(annotations: Annotations) -> ImageStore:
         [annotations.image_file(image) for image in range(count)],
         np.array([image.size for image in annotations.images], np.int64),
         np.ones(count),
+        orientations=[annotations.orientation] * count,
         budget_mib=_CACHE_MIB,
     )

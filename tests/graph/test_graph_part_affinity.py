@@ -15,7 +15,7 @@ from nas.graph import Tracer, complexity, export_onnx, to_onnx
 from nas.heads import HeadPlace, Level
 from nas.heads.part_affinity import PartAffinityHead
 from nas.models import to_input
-from nas.runtime.pipeline import read_image
+from nas.runtime import read_image
 from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem, freeze_options
 from nas.space.heads import complete_options
 from nas.space.skeleton import Skeleton

@@ -13,7 +13,7 @@ from nas.codecs.affine import image_affine, warp_image
 from nas.codecs.dense import BOX, DenseCodec
 from nas.graph import Tracer, to_onnx
 from nas.models import PoseNet, calibrate, to_input, transfer
-from nas.runtime.pipeline import read_image
+from nas.runtime import read_image
 from nas.space.arch import Arch
 from nas.space.space import SearchSpace
 from nas.space.spec import SpaceSpec

@@ -24,10 +24,11 @@ from nas.data.convert.coco_file import (
     person_category,
     person_entry,
 )
-from nas.data.convert.image_sizes import IMAGE_SUFFIXES, image_sizes
+from nas.data.convert.image_sizes import image_sizes
 from nas.data.convert.yolo_joints import YoloJoints, yolo_joints
 from nas.documents import shown
 from nas.errors import UserError
+from nas.pictures import PICTURE_SUFFIXES
 from nas.space.skeleton import Skeleton
 
 
@@ -135,7 +136,7 @@ def _images(facts: Mapping[str, Any], root: Path, split: str, source: Path) -> l
             # A leading ./ means "beside the list".
             files += [(folder.parent if line.startswith("./") else root) / line for line in listed]
         elif folder.is_dir():
-            files += [file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES]
+            files += [file for file in folder.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES]
         else:
             raise UserError(f"{source}: split {split!r} lies in {folder}, which does not exist")
     if not files:
