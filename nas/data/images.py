@@ -80,12 +80,12 @@ def _wrong_size(
         return NotTurnedError(
             path,
             f"is {turned[1]} x {turned[0]} px once it is turned as its orientation flag says, annotated as "
-            f"{wanted}, as it is stored; data.orientation: stored leaves such pictures as they are",
+            f"{wanted}, as it is stored; labels of stored pictures need the orientation `stored` (data.orientation of a recipe)",
         )
     return NotTurnedError(
         path,
         f"is {stored[1]} x {stored[0]} px as stored, annotated as {wanted}, its size once it is turned as its "
-        "orientation flag says; data.orientation: turned does so",
+        "orientation flag says: such labels need the orientation `turned`",
     )
 
 

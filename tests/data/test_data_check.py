@@ -250,6 +250,57 @@ def test_a_folder_without_annotations(files: dict[str, str], said: str, tmp_path
         check_dataset(tmp_path)
 
 
+def flag(file: Path, value: int) -> None:
+    """Give a JPEG an orientation flag."""
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0" + bytes([value]) + bytes(6)
+    jpeg = file.read_bytes()
+    file.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
+
+
+STORED, TURNED = {"height": 90, "width": 120}, {"height": 120, "width": 90}
+
+
+@pytest.mark.parametrize(
+    ("value", "stated", "turned", "stored"),
+    [
+        (1, STORED, None, None),
+        (3, STORED, "image_flag", "image_flag"),
+        (4, STORED, "image_flag", "image_flag"),
+        (6, STORED, "image_turned", None),
+        (6, TURNED, None, "image_turned"),
+        (6, {"height": 90, "width": 121}, "image_size", "image_size"),
+    ],
+)
+def test_a_flag_that_contradicts_the_labels(
+    value: int, stated: dict[str, int], turned: str | None, stored: str | None, tmp_path: Path
+) -> None:
+    content = split(tmp_path, "train", 1)
+    content["images"][1].update(stated)
+    write(tmp_path, "train", content)
+    flag(tmp_path / "images" / "2.jpg", value)
+    for orientation, expected in (("turned", turned), ("stored", stored)):
+        report = check_dataset(tmp_path, orientation=orientation)
+        findings = [finding for finding in report.findings if finding.kind.name.startswith("image")]
+        assert [(finding.kind.name, finding.count) for finding in findings] == ([(expected, 1)] if expected else [])
+        for finding in findings:
+            assert finding.kind.problem == (expected != "image_flag")
+            (picture,) = finding.examples[0].pictures
+            assert [person["id"] for person in picture.people] == [20]
+            shape = (90, 120) if orientation == "stored" or value < 5 else (120, 90)
+            assert decoded(draw(Picture(picture.file), orientation)).shape[:2] == shape
+        assert report.splits[0].looked_at == (2 if expected in ("image_turned", "image_size") else 3)
+
+
+def test_bytes_behind_the_end_of_a_jpeg_are_no_fault(tmp_path: Path) -> None:
+    split(tmp_path, "train", 1)
+    for id_, trailer in ((1, bytes(40_000)), (2, (tmp_path / "images" / "3.jpg").read_bytes())):
+        file = tmp_path / "images" / f"{id_}.jpg"
+        file.write_bytes(file.read_bytes() + trailer)
+    assert found(check_dataset(tmp_path)) == {}
+    cut = tmp_path / "images" / "1.jpg"
+    cut.write_bytes(cut.read_bytes()[:1500] + bytes(40_000))
+    assert found(check_dataset(tmp_path)) == {"image_corrupt": 1}
+
 def test_a_picture_shows_what_lies_outside(tmp_path: Path) -> None:
     split(tmp_path, "train", 1, 1)
     file = tmp_path / "images" / "1.jpg"

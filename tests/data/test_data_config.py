@@ -64,3 +64,13 @@ def test_a_missing_root_says_how_to_set_it() -> None:
     config = DataConfig.read({"root": "no/such/folder", "train": [LSP]}, "test.yaml")
     with pytest.raises(UserError, match=r"--set data\.root=FOLDER"):
         config.load_train(Skeleton.load("crowdpose14"))
+
+
+def test_the_sets_know_whether_their_pictures_are_turned(shared_data: Path) -> None:
+    section = {"root": str(shared_data), "train": [LSP], "val": LSP}
+    skeleton = Skeleton.load("crowdpose14")
+    for more, expected in (({}, "turned"), ({"orientation": "stored"}, "stored")):
+        config = DataConfig.read(section | more, "test.yaml")
+        sources = (*config.load_train(skeleton), *config.load_val(skeleton))
+        assert {source.orientation for source in sources} == {expected}
+        assert sources[0].first(3).orientation == expected

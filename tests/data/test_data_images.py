@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nas.data import images
-from nas.data.images import ImageStore, UnreadableImageError, available_mib, decode
+from nas.data.images import ImageStore, NotTurnedError, WrongSizeError, available_mib, decode
+from nas.pictures import UnreadablePictureError
 
 
 @pytest.fixture
@@ -33,9 +34,9 @@ def test_grey_images_become_rgb(tmp_path: Path) -> None:
 
 
 def test_bad_files_say_why(photograph: Path) -> None:
-    with pytest.raises(UnreadableImageError, match="is missing"):
+    with pytest.raises(UnreadablePictureError, match="is missing"):
         decode(photograph.with_name("none.jpg"), (60, 80))
-    with pytest.raises(UnreadableImageError, match="is 80 x 60 px, annotated as 40 x 30"):
+    with pytest.raises(UnreadablePictureError, match="is 80 x 60 px, annotated as 40 x 30"):
         decode(photograph, (30, 40))
     whole = photograph.read_bytes()
     for content, reason in (
@@ -44,7 +45,7 @@ def test_bad_files_say_why(photograph: Path) -> None:
         (b"no image at all", "not an image"),
     ):
         photograph.write_bytes(content)
-        with pytest.raises(UnreadableImageError, match=reason):
+        with pytest.raises(UnreadablePictureError, match=reason):
             decode(photograph, (60, 80))
 
 
@@ -64,7 +65,7 @@ def test_cached_images_equal_decoded_ones_and_survive_the_file(photograph: Path)
         np.testing.assert_array_equal(cached.read(position), first[position])
     photograph.unlink()
     np.testing.assert_array_equal(cached.read(1), first[1])
-    with pytest.raises(UnreadableImageError):
+    with pytest.raises(UnreadablePictureError):
         plain.read(1)
 
 
@@ -100,3 +101,17 @@ def test_memory_is_not_promised_twice(photograph: Path, monkeypatch: pytest.Monk
 
 def test_available_memory_is_measured() -> None:
     assert available_mib() > 0
+
+
+def test_a_size_that_fits_only_the_stored_picture_says_so(photograph: Path) -> None:
+    jpeg = photograph.read_bytes()
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    photograph.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
+    assert decode(photograph, (80, 60)).shape == (80, 60, 3)
+    with pytest.raises(NotTurnedError, match="60 x 80 px once .* flag says, annotated as 80 x 60, as it is stored"):
+        decode(photograph, (60, 80))
+    assert decode(photograph, (60, 80), orientation="stored").shape == (60, 80, 3)
+    with pytest.raises(NotTurnedError, match="80 x 60 px as stored, annotated as 60 x 80"):
+        decode(photograph, (80, 60), orientation="stored")
+    with pytest.raises(WrongSizeError, match="is 60 x 80 px, annotated as 31 x 30"):
+        decode(photograph, (30, 31))

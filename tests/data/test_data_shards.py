@@ -10,9 +10,10 @@ from torch.utils.data import DataLoader
 
 from nas.cli.main import run
 from nas.data import Annotations, AugmentConfig, KeypointDataset, SampleRequest, load_annotations
-from nas.data.images import MIB, UnreadableImageError, decode
+from nas.data.images import MIB, decode
 from nas.data.shards import members_of, shards_of, write_shards
 from nas.errors import UserError
+from nas.pictures import UnreadablePictureError
 from nas.space.skeleton import Skeleton
 
 
@@ -65,7 +66,7 @@ def test_shards_of_other_tools_are_read(dotted: Annotations, tmp_path: Path) -> 
 def test_a_missing_image_is_named_as_in_a_folder(sharded: Annotations) -> None:
     assert sharded.folder is not None
     shards_of(sharded.folder)[0].unlink()
-    with pytest.raises(UnreadableImageError, match=r"shards/1.png: the file is missing"):
+    with pytest.raises(UnreadablePictureError, match=r"shards/1.png: the file is missing"):
         decode(sharded.image_file(0), sharded.images[0].size)
 
 
@@ -75,7 +76,7 @@ def test_a_shard_that_was_cut_short_costs_its_last_images(sharded: Annotations) 
     assert not isinstance(member, Path)
     content = member.shard.read_bytes()
     member.shard.write_bytes(content[: member.offset + member.size // 2])
-    with pytest.raises(UnreadableImageError, match=rf"{member.shard.name}/{member.name}: .*decoded"):
+    with pytest.raises(UnreadablePictureError, match=rf"{member.shard.name}/{member.name}: .*decoded"):
         decode(member, sharded.images[last].size)
 
 

@@ -44,11 +44,11 @@ class Watcher:
 def write_set(folder: Path, orientation: Orientation) -> Annotations:
     """Pictures of every kind and with every flag, one labelled person each."""
     (folder / "images").mkdir()
-    contents = {kind: make() for kind, make in KINDS.items()}
-    contents |= {f"{kind} {flag}": make(flag) for kind, make in FLAGGED.items() for flag in range(1, 9)}
+    contents = {f"{kind}.jpg": make() for kind, make in KINDS.items()}
+    contents |= {f"{kind} {flag}.jpg": make(flag) for kind, make in FLAGGED.items() for flag in range(1, 9)}
     images, people = [], []
     for id_, (name, content) in enumerate(sorted(contents.items()), 1):
-        file = folder / "images" / f"{name}.jpg"
+        file = folder / "images" / name
         file.write_bytes(content)
         height, width, _ = read_picture(file, orientation=orientation).shape
         images.append({"id": id_, "file_name": file.name, "height": height, "width": width})

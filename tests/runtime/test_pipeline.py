@@ -41,8 +41,8 @@ def test_unreadable_images_are_named(tmp_path):
     (tmp_path / "empty.jpg").write_bytes(b"")
     for name, message in (
         ("text.jpg", "not an image"),
-        ("empty.jpg", "not an image"),
-        ("absent.jpg", "does not exist"),
+        ("empty.jpg", "is empty"),
+        ("absent.jpg", "is missing"),
     ):
         with pytest.raises(UserError, match=f"{name}.*{message}"):
             read_image(tmp_path / name)
