@@ -41,7 +41,9 @@ def check(
     ] = None,
     orientation: Annotated[
         Literal["turned", "stored"],
-        typer.Option(help="What the labels are of: pictures turned as their orientation flag says, or as stored."),
+        typer.Option(
+            help="What the labels are of: pictures turned as their orientation flag says, or as stored."
+        ),
     ] = "turned",
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures of examples.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,

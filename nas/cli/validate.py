@@ -21,7 +21,9 @@ def validate(
     images: Annotated[Path, typer.Option(help="The folder that its file names start from.")],
     orientation: Annotated[
         Literal["turned", "stored"],
-        typer.Option(help="What its labels are of: pictures turned as their orientation flag says, or as stored."),
+        typer.Option(
+            help="What its labels are of: pictures turned as their orientation flag says, or as stored."
+        ),
     ] = "turned",
     flip: Annotated[
         bool, typer.Option("--flip", help="Run every image mirrored as well (weights only).")

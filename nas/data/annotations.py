@@ -100,7 +100,7 @@ class Annotations:
         category: the file's category id of a person.
         complete: whether every visible person is annotated. Where not, the loss of a whole-image task counts
             only inside the annotated boxes.
-        orientation: whether the labels are of the pictures turned as their orientation flag says, or as stored.
+        orientation: whether labels are of pictures turned as their orientation flag says, or as stored.
     """
 
     path: Path

@@ -27,7 +27,7 @@ def check_dataset(
         data: an annotation file or the data set's folder.
         images: the image folder; by default looked for around the annotations.
         skeleton: the joints that the set should have; None where any will do.
-        orientation: whether the labels are of the pictures turned as their orientation flag says, or as stored.
+        orientation: whether labels are of pictures turned as their orientation flag says, or as stored.
         progress: called with how many of how many images are done.
 
     Raises:

@@ -62,10 +62,10 @@ def check_images(
 
     Args:
         files: the splits, with their usable images.
-        findings: missing, broken and wrongly sized images are added here, and those whose orientation flag may
-            contradict their labels.
+        findings: missing, broken and wrongly sized images are added here, and those whose orientation flag
+            may contradict their labels.
         progress: called with how many of how many images are done.
-        orientation: whether the labels are of the pictures turned as their orientation flag says, or as stored.
+        orientation: whether labels are of pictures turned as their orientation flag says, or as stored.
 
     Returns:
         The sound images' fingerprints by file.

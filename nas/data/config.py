@@ -58,8 +58,8 @@ class DataConfig(StrictModel):
         root: the folder of all sets.
         train: sets that are trained on together.
         val: sets that are validated on.
-        orientation: "turned" shows every picture as its orientation flag says, as viewers and labelling tools do;
-            "stored" is for labels made on the pictures as they are stored.
+        orientation: "turned" shows every picture as its orientation flag says, as viewers and labelling tools
+            do; "stored" is for labels made on the pictures as they are stored.
         augment: a preset's name, or a mapping of its fields.
         late_augment: what holds instead in the last part of training, and of fine-tuning; null for no change.
         rare_poses: how much more often rare poses are drawn: 0 not at all, 1 every kind of pose alike.

@@ -37,7 +37,7 @@ class WrongSizeError(UnreadablePictureError):
 
 
 class NotTurnedError(WrongSizeError):
-    """A sound image whose annotated size is the one before, or after, it is turned by its orientation flag."""
+    """A sound image of the annotated size only before, or only after, its orientation flag turns it."""
 
 
 def decode(
@@ -80,12 +80,13 @@ def _wrong_size(
         return NotTurnedError(
             path,
             f"is {turned[1]} x {turned[0]} px once it is turned as its orientation flag says, annotated as "
-            f"{wanted}, as it is stored; labels of stored pictures need the orientation `stored` (data.orientation of a recipe)",
+            f"{wanted}, as it is stored; labels of stored pictures need the orientation `stored` "
+            "(data.orientation of a recipe)",
         )
     return NotTurnedError(
         path,
-        f"is {stored[1]} x {stored[0]} px as stored, annotated as {wanted}, its size once it is turned as its "
-        "orientation flag says: such labels need the orientation `turned`",
+        f"is {stored[1]} x {stored[0]} px as stored, annotated as {wanted}, its size once it is turned as "
+        "its orientation flag says: such labels need the orientation `turned`",
     )
 
 
@@ -173,9 +174,7 @@ class ImageStore:
 
     def _load(self, position: int) -> NDArray[np.uint8]:
         height, width = self._sizes[position].tolist()
-        image = decode(
-            self._paths[position], (height, width), orientation=self._orientations[position]
-        )
+        image = decode(self._paths[position], (height, width), orientation=self._orientations[position])
         shrunk_height, shrunk_width = self._shrunk[position].tolist()
         if (shrunk_height, shrunk_width) == (height, width):
             return image

@@ -1,4 +1,4 @@
-"""Picture files: the one way from a file to the pixels that training, validation, export and prediction see."""
+"""Picture files: one way from a file to the pixels that training, validation, export and prediction see."""
 
 from nas.pictures.header import Header
 from nas.pictures.reader import (

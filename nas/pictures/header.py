@@ -22,8 +22,8 @@ class Header:
 
     Args:
         size: (h, w) in px, as stored.
-        flag: EXIF's orientation, 1 to 8: 1 as stored, 3 upside down, 2, 4, 5 and 7 mirrored, 5 to 8 with sides
-            exchanged.
+        flag: EXIF's orientation, 1 to 8: 1 as stored, 3 upside down, 2, 4, 5 and 7 mirrored, 5 to 8 with its
+            sides exchanged.
         content: what OpenCV is to decode, so that it turns nothing by itself.
         end: where a JPEG ends; 0 for other formats, whose decoders say by themselves what they miss.
     """
@@ -40,14 +40,14 @@ class Header:
 
 
 def read_header(content: bytes) -> Header:
-    """The header of a JPEG, PNG, WebP, BMP or TIFF file. Raises FaultyError."""
+    """The header of a JPEG, PNG, WebP, BMP, TIFF, GIF or PNM file. Raises FaultyError."""
     for name, magic, read in _FORMATS:
         if magic.match(content):
             try:
                 return read(content)
             except OUT_OF_BOUNDS:
                 raise FaultyError(f"the {name} is cut short") from None
-    raise FaultyError("this is not an image that can be decoded: no JPEG, PNG, WebP, BMP or TIFF")
+    raise FaultyError("this is not an image that can be decoded: no JPEG, PNG, WebP, BMP, TIFF, GIF or PNM")
 
 
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
@@ -161,10 +161,27 @@ def _tiff(content: bytes) -> Header:
     return Header(size, flag if 1 <= flag <= 8 else 1, tags.upright())
 
 
+def _gif(content: bytes) -> Header:
+    width, height = struct.unpack_from("<HH", content, 6)
+    return Header((height, width), 1, content)
+
+
+_PNM_SIZE = re.compile(rb"P.(?:\s+|#[^\n]*\n)+(\d{1,9})(?:\s+|#[^\n]*\n)+(\d{1,9})\s")
+
+
+def _pnm(content: bytes) -> Header:
+    found = _PNM_SIZE.match(content)
+    if found is None:
+        raise FaultyError("this is not an image that can be decoded: no sound PNM")
+    return Header((int(found[2]), int(found[1])), 1, content)
+
+
 _FORMATS: tuple[tuple[str, re.Pattern[bytes], Callable[[bytes], Header]], ...] = (
     ("JPEG", re.compile(rb"\xff\xd8"), _jpeg),
     ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n"), _png),
     ("WebP", re.compile(rb"RIFF....WEBP", re.DOTALL), _webp),
     ("BMP", re.compile(rb"BM"), _bmp),
     ("TIFF", re.compile(rb"II[*+]\0|MM\0[*+]"), _tiff),
+    ("GIF", re.compile(rb"GIF8[79]a"), _gif),
+    ("PNM", re.compile(rb"P[1-6]\s"), _pnm),
 )

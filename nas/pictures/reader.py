@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from nas.errors import UserError
 from nas.pictures.header import FaultyError, Header, read_header
 
+# What is the matter with a file is said once, by the error.
+cv2.setLogLevel(0)
+
 Pixels = NDArray[np.uint8]
 
 Orientation = Literal["turned", "stored"]
@@ -55,7 +58,7 @@ def read_picture(file: PictureFile, *, orientation: Orientation = "turned") -> P
 
 
 def picture_content(file: PictureFile) -> bytes:
-    """The bytes of a picture file. Raises UnreadablePictureError where it is missing, empty or not readable."""
+    """The bytes of a picture file. Raises UnreadablePictureError where there are none."""
     if isinstance(file, Path) and not file.is_file():
         raise UnreadablePictureError(file, "this is no file" if file.exists() else "the file is missing")
     try:

@@ -281,7 +281,9 @@ def test_a_flag_that_contradicts_the_labels(
     for orientation, expected in (("turned", turned), ("stored", stored)):
         report = check_dataset(tmp_path, orientation=orientation)
         findings = [finding for finding in report.findings if finding.kind.name.startswith("image")]
-        assert [(finding.kind.name, finding.count) for finding in findings] == ([(expected, 1)] if expected else [])
+        assert [(finding.kind.name, finding.count) for finding in findings] == (
+            [(expected, 1)] if expected else []
+        )
         for finding in findings:
             assert finding.kind.problem == (expected != "image_flag")
             (picture,) = finding.examples[0].pictures
@@ -298,8 +300,9 @@ def test_bytes_behind_the_end_of_a_jpeg_are_no_fault(tmp_path: Path) -> None:
         file.write_bytes(file.read_bytes() + trailer)
     assert found(check_dataset(tmp_path)) == {}
     cut = tmp_path / "images" / "1.jpg"
-    cut.write_bytes(cut.read_bytes()[:1500] + bytes(40_000))
+    cut.write_bytes(cut.read_bytes()[:-40_100] + bytes(40_000))
     assert found(check_dataset(tmp_path)) == {"image_corrupt": 1}
+
 
 def test_a_picture_shows_what_lies_outside(tmp_path: Path) -> None:
     split(tmp_path, "train", 1, 1)

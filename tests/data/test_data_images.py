@@ -108,7 +108,9 @@ def test_a_size_that_fits_only_the_stored_picture_says_so(photograph: Path) -> N
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     photograph.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
     assert decode(photograph, (80, 60)).shape == (80, 60, 3)
-    with pytest.raises(NotTurnedError, match="60 x 80 px once .* flag says, annotated as 80 x 60, as it is stored"):
+    with pytest.raises(
+        NotTurnedError, match=r"60 x 80 px once .* flag says, annotated as 80 x 60, as it is stored"
+    ):
         decode(photograph, (60, 80))
     assert decode(photograph, (60, 80), orientation="stored").shape == (60, 80, 3)
     with pytest.raises(NotTurnedError, match="80 x 60 px as stored, annotated as 60 x 80"):

@@ -23,7 +23,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 def huge() -> dict[str, bytes]:
     """Small files whose headers state 30000 x 30000 px; none has the data of so many."""
     start = JPEG.index(b"\xff\xc0") + 5
-    bmp, webp = bytearray(KINDS["bmp"]()), bytearray(KINDS["transparent webp"]())
+    bmp, webp = bytearray(KINDS["bmp"]()), bytearray(saved(picture("RGBA"), "WEBP"))
     bmp[18:26] = struct.pack("<ii", SIDE, SIDE)
     bmp[30:34] = struct.pack("<I", 1)  # packed, so that its rows have no fixed length
     webp[24:30] = (SIDE - 1).to_bytes(3, "little") * 2
@@ -36,8 +36,8 @@ def huge() -> dict[str, bytes]:
         "bmp": bytes(bmp),
         "webp": bytes(webp),
         "tiff": saved(picture(), "TIFF")
-        .replace(struct.pack("<HHIH", 0x0100, 3, 1, SIZE[1]), struct.pack("<HHIH", 0x0100, 3, 1, SIDE))
-        .replace(struct.pack("<HHIH", 0x0101, 3, 1, SIZE[0]), struct.pack("<HHIH", 0x0101, 3, 1, SIDE)),
+        .replace(struct.pack("<HHII", 0x0100, 4, 1, SIZE[1]), struct.pack("<HHII", 0x0100, 4, 1, SIDE))
+        .replace(struct.pack("<HHII", 0x0101, 4, 1, SIZE[0]), struct.pack("<HHII", 0x0101, 4, 1, SIDE)),
     }
 
 
@@ -93,9 +93,13 @@ def test_no_picture_says_why(content: bytes, reason: str, tmp_path: Path) -> Non
 
 
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UnreadablePictureError, match="none.png: the file is missing") as caught:
+    with pytest.raises(UnreadablePictureError, match=r"none.png: the file is missing") as caught:
         read_picture(tmp_path / "none.png")
     copy = pickle.loads(pickle.dumps(caught.value))
-    assert (str(copy), copy.path, copy.reason) == (str(caught.value), tmp_path / "none.png", "the file is missing")
+    assert (str(copy), copy.path, copy.reason) == (
+        str(caught.value),
+        tmp_path / "none.png",
+        "the file is missing",
+    )
     with pytest.raises(UnreadablePictureError, match="this is no file"):
         read_picture(tmp_path)
