@@ -59,7 +59,7 @@ KINDS: dict[str, Kind] = _kinds(
     ("image_missing", "Missing images", "Training replaces them, validation ends."),
     ("image_corrupt", "Images that cannot be decoded", "Training replaces them, validation ends."),
     ("image_size", "Images of another size than stated", "The annotations do not fit the pixels."),
-    ("image_turned", "Images whose orientation flag contradicts their stated size", "See `data.orientation`."),
+    ("image_turned", "Images whose orientation flag contradicts the stated size", "See `data.orientation`."),
     ("leak_same", "Same image in two splits", "Scores on the one say nothing once the other was trained on."),
     ("leak_name", "Same file name in two splits", "Likely the same; the images could not be compared."),
     ("leak_alike", "Images of two splits that look the same", "Scaled copies, or frames of one video."),

@@ -166,7 +166,7 @@ def _gif(content: bytes) -> Header:
     return Header((height, width), 1, content)
 
 
-_PNM_SIZE = re.compile(rb"P.(?:\s+|#[^\n]*\n)+(\d{1,9})(?:\s+|#[^\n]*\n)+(\d{1,9})\s")
+_PNM_SIZE = re.compile(rb"P.(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
 
 
 def _pnm(content: bytes) -> Header:

@@ -12,7 +12,7 @@ from nas.errors import UserError
 from nas.pictures.header import FaultyError, Header, read_header
 
 # What is the matter with a file is said once, by the error.
-cv2.setLogLevel(0)
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 Pixels = NDArray[np.uint8]
 
@@ -105,7 +105,7 @@ def decode_picture(
         raise UnreadablePictureError(name, "this is not an image that can be decoded")
     if _goes_on(header, pixels):
         raise UnreadablePictureError(name, "the JPEG is cut short")
-    pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), np.uint8)
     return _turned(pixels, header.flag) if orientation == "turned" else pixels
 
 
