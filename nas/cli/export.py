@@ -27,7 +27,8 @@ def export(
         Path | None, typer.Option(help="The folder that the annotation file's names start from.")
     ] = None,
     orientation: Annotated[
-        Literal["turned", "stored"], typer.Option(help="Of pictures with an orientation flag (--int8).")
+        Literal["turned", "stored"],
+        typer.Option(help="For --int8: pictures turned as their orientation flag says, or as stored."),
     ] = "turned",
     samples: Annotated[int, typer.Option(min=1, help="Images (or people) to calibrate int8 on.")] = 64,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -40,8 +41,8 @@ def export(
             "--int8 needs images like those it will see: --data ANNOTATIONS.json --images FOLDER, "
             "or --data FOLDER"
         )
-    if not int8 and (data is not None or images is not None):
-        raise UserError("--data and --images calibrate int8: give --int8 as well")
+    if not int8 and (data is not None or images is not None or orientation != "turned"):
+        raise UserError("--data, --images and --orientation calibrate int8: give --int8 as well")
     net = load_weights(weights)
     if net.arch is None:
         raise UserError(f"{weights}: a supernet; take a subnet out of it first: nas transfer RUN ARCH.json")

@@ -1,6 +1,7 @@
 """`nas export`, `nas validate`, `nas predict` on a small network that has learned nothing."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -181,3 +182,27 @@ def test_int8_export_says_which_images_it_needs(
     error = capsys.readouterr().err
     assert said in error
     assert len(error.strip().splitlines()) <= 2
+
+
+def test_pictures_with_a_flag_and_a_film(
+    weights: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What follows on a picture's end is no fault anywhere; a flag against the stated size is one everywhere."""
+    shutil.copytree(people, tmp_path / "people")
+    first, second, *_ = sorted((tmp_path / "people" / "images").iterdir())
+    first.write_bytes(first.read_bytes() + bytes(40_000) + b"\xff\xd8\xff")
+    model, options = str(weights.with_suffix(".onnx")), data_options(tmp_path / "people")
+    check = ["data", "check", str(tmp_path / "people"), "--json"]
+    predict = ["predict", model, str(first), "--out", str(tmp_path / "out"), "--json"]
+    for command in (["validate", model, *options, "--json"], check, predict):
+        assert run(command) == 0
+    capsys.readouterr()
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x08\0\0\0\0\0\0\0"
+    jpeg = second.read_bytes()
+    second.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
+    assert run(["validate", model, *options]) == 2
+    assert "the orientation `stored`" in capsys.readouterr().err
+    assert run(check) == 1
+    assert [finding["class"] for finding in printed(capsys)["findings"]] == ["image_turned"]
+    for command in (["validate", model, *options, "--json"], check):
+        assert run([*command, "--orientation", "stored"]) == 0

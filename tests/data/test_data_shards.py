@@ -76,7 +76,9 @@ def test_a_shard_that_was_cut_short_costs_its_last_images(sharded: Annotations) 
     assert not isinstance(member, Path)
     content = member.shard.read_bytes()
     member.shard.write_bytes(content[: member.offset + member.size // 2])
-    with pytest.raises(UnreadablePictureError, match=rf"{member.shard.name}/{member.name}: the PNG is cut short"):
+    with pytest.raises(
+        UnreadablePictureError, match=rf"{member.shard.name}/{member.name}: the PNG is cut short"
+    ):
         decode(member, sharded.images[last].size)
 
 
@@ -93,7 +95,7 @@ def test_what_is_no_shard_is_refused(tmp_path: Path, sharded: Annotations) -> No
 def test_nothing_is_left_where_an_image_is_missing(dotted: Annotations, tmp_path: Path) -> None:
     files = files_of(dotted)
     files[-1][1].unlink()
-    with pytest.raises(UserError, match=r"6.png: No such file.*no shards were written"):
+    with pytest.raises(UserError, match=r"6\.png: cannot be read .No such file.*no shards were written"):
         write_shards(files, tmp_path / "shards")
     assert not (tmp_path / "shards").exists()
 

@@ -91,6 +91,9 @@ KINDS: dict[str, Callable[[], bytes]] = {
     "packed tiff": lambda: saved(picture(), "TIFF", 6, compression="tiff_lzw"),
     "grey tiff": lambda: saved(picture("L"), "TIFF"),
     "deep tiff": lambda: deep(".tiff"),
+    "gif": lambda: saved(picture("P"), "GIF"),
+    "ppm": lambda: saved(picture(), "PPM"),
+    "pgm": lambda: saved(picture("L"), "PPM"),
 }
 
 FLAGGED: dict[str, Callable[[int], bytes]] = {

@@ -34,6 +34,8 @@ OTHERS = (
     "tiff",
     "packed tiff",
     "deep tiff",
+    "gif",
+    "ppm",
 )
 
 

@@ -35,6 +35,8 @@ def huge() -> dict[str, bytes]:
         + chunk(b"IEND", b""),
         "bmp": bytes(bmp),
         "webp": bytes(webp),
+        "gif": KINDS["gif"]()[:6] + struct.pack("<HH", SIDE, SIDE) + KINDS["gif"]()[10:],
+        "ppm": b"P6 # large\n%d %d\n255\n" % (SIDE, SIDE) + bytes(90),
         "tiff": saved(picture(), "TIFF")
         .replace(struct.pack("<HHII", 0x0100, 4, 1, SIZE[1]), struct.pack("<HHII", 0x0100, 4, 1, SIDE))
         .replace(struct.pack("<HHII", 0x0101, 4, 1, SIZE[0]), struct.pack("<HHII", 0x0101, 4, 1, SIDE)),

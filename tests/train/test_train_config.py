@@ -170,3 +170,12 @@ def test_a_failed_write_leaves_the_former_file(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_json(path, {"a": object()})
     assert path.read_text() == '{\n  "a": 1\n}\n'
+
+
+def test_a_run_on_turned_pictures_does_not_go_on_with_stored_ones(recipe: Path, tmp_path: Path) -> None:
+    run = RunFolder.start(tmp_path / "run", load_config(recipe))
+    assert run.config().data.orientation == "turned"
+    with pytest.raises(
+        UserError, match=r"another configuration: data\.orientation \(turned there, stored now\)"
+    ):
+        RunFolder.start(tmp_path / "run", load_config(recipe, ["data.orientation=stored"]))
