@@ -187,7 +187,7 @@ def test_int8_export_says_which_images_it_needs(
 def test_pictures_with_a_flag_and_a_film(
     weights: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What follows on a picture's end is no fault anywhere; a flag against the stated size is one everywhere."""
+    """What follows on a picture's end is no fault anywhere; a flag against the size is one everywhere."""
     shutil.copytree(people, tmp_path / "people")
     first, second, *_ = sorted((tmp_path / "people" / "images").iterdir())
     first.write_bytes(first.read_bytes() + bytes(40_000) + b"\xff\xd8\xff")
