@@ -160,7 +160,7 @@ def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_is_told(make_config: RecipeMaker, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write the run's folder"):
+    with pytest.raises(UserError, match="cannot be written"):
         RunFolder.start(tmp_path / "file" / "run", make_config())
 
 
