@@ -47,7 +47,7 @@ def split(
     for name, fit in BASELINES.items():
         errors[name] = HeldOut.of(fit(seen, seed=seed)(held_out), measured)
     uncertainty = cross_validate(seen, boosted=boosted, seed=seed).uncertainty(
-        np.array([network.label_ms for network in seen])
+        np.array([network.label_ms for network in seen]), [timings[i] for i in order[:train]]
     )
     strange = Novelty.of([kernel for network in seen for kernel in network.kernels])
     novelty = [mean_novelty(strange(n.kernels), model.kernel_ms(n.kernels)) for n in held_out]

@@ -55,7 +55,10 @@ def fit(
         return
     say(f"{validation.networks} networks on {predictor.device}")
     if validation.loaded:
-        say(f"{validation.loaded} of them were timed while other processes used the processor.")
+        say(
+            f"{validation.loaded} of them were timed while other processes used the processor: the 90 % "
+            f"intervals are wider by {predictor.uncertainty.loaded:.1%} for it."
+        )
     if validation.matched < LEAST_MATCHED:
         say(
             f"Of a network only {validation.matched:.0%} of the time could be assigned to operators (another "

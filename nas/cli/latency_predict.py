@@ -1,11 +1,12 @@
 """`nas latency predict`: what a network takes, and what a user pays with it."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.console import print_json, say
+from nas.cli.console import print_json, remark, say
 from nas.cli.space import SkeletonOption
 from nas.errors import UserError
 
@@ -41,16 +42,18 @@ def predict(
     if detector is not None:
         detector_ms = _time_detector(detector, fitted, instead_of=detector_ms)
     ((low, high),) = fitted.interval_ms([loaded]).tolist()
-    network_ms = fitted.predict_ms(loaded)
-    total_ms = float(fitted.total_ms([loaded], people=people, detector_ms=detector_ms)[0])
+    network_ms, grouping_ms = fitted.predict_ms(loaded), fitted.grouping_ms(loaded)
+    pays = EndToEnd(people, detector_ms)
+    known_ms = math.nan if grouping_ms is None else grouping_ms
+    total_ms = pays.total_ms(loaded, network_ms=network_ms, grouping_ms=known_ms)
     # What is paid besides the runs of the network does not depend on how long one takes.
-    runs = EndToEnd(people, detector_ms).runs(loaded)
+    runs = pays.runs(loaded)
     figures: dict[str, Any] = {
         "id": loaded.id,
         "predicted_ms": network_ms,
         "low_ms": low,
         "high_ms": high,
-        "grouping_ms": (total_ms - detector_ms) / runs - network_ms,
+        "grouping_ms": grouping_ms,
         "people": people,
         "detector_ms": detector_ms,
         "total_ms": total_ms,
@@ -58,8 +61,10 @@ def predict(
         "total_high_ms": total_ms + runs * (high - network_ms),
         "unknown_kinds": list(fitted.unknown_kinds(loaded)),
     }
+    if fitted.remark is not None:
+        remark(fitted.remark)
     if as_json:
-        print_json(figures | {"device": fitted.device.to_json()})
+        print_json(figures | {"device": fitted.device.to_json(), "remark": fitted.remark})
         return
     say(f"{loaded.id} on {fitted.device}")
     if figures["unknown_kinds"]:
@@ -69,6 +74,12 @@ def predict(
         )
     say(f"predicted {network_ms:.2f} ms, 90 % between {low:.2f} and {high:.2f} ms")
     with_detector = f" and {detector_ms:.2f} ms of a person detector" if detector_ms else ""
+    if grouping_ms is None:
+        say(
+            f"That is one run of the network alone: {fitted.ungrouped(loaded)}. What {people} people"
+            f"{with_detector} take together is not known; measure networks with that head and fit again."
+        )
+        return
     say(
         f"with grouping, for {people} people{with_detector}: {total_ms:.2f} ms, 90 % between "
         f"{figures['total_low_ms']:.2f} and {figures['total_high_ms']:.2f} ms"
@@ -78,11 +89,11 @@ def predict(
 def _time_detector(model: Path, fitted: "LatencyPredictor", *, instead_of: float) -> float:
     """The ms of a person detector on this machine, by the predictor's protocol."""
     from nas.cli.latency import VisitDisplay
-    from nas.latency import describe_device, file_network, time_networks
+    from nas.latency import file_network, time_networks
 
     if instead_of:
         raise UserError("--detector times a model and --detector-ms names a time: give one of them")
-    if describe_device(threads=fitted.device.threads).fingerprint != fitted.device.fingerprint:
+    if not fitted.is_here:
         raise UserError(
             "--detector is timed on this machine, and the predictor is of another one; give --detector-ms"
         )

@@ -103,22 +103,26 @@ def search(
 
 def print_subnets(result: "SearchResult") -> None:
     """The table of what was found, and what was not."""
+    shown = list(dict.fromkeys((result.facts["metric"], "AP", "AP50")))
+    rows: list[tuple[Any, ...]] = [
+        (
+            figures["name"],
+            figures["budget_ms"],
+            figures["predicted_ms"],
+            figures["measured_ms"],
+            *(figures["inherited"].get(name) for name in shown),
+            "timed under load" if figures["loaded"] else "",
+        )
+        for figures in (subnet.figures() for subnet in result.subnets)
+    ]
+    if average := result.facts.get("average_pose"):
+        rows.append(("average pose", None, None, None, *(average.get(name) for name in shown), ""))
     print_table(
         f"{len(result.history)} networks scored on the search split, with inherited weights",
-        ("subnet", "budget ms", "predicted ms", "measured ms", "inherited AP", "AP50", ""),
-        (
-            (
-                figures["name"],
-                figures["budget_ms"],
-                figures["predicted_ms"],
-                figures["measured_ms"],
-                figures["inherited_ap"],
-                figures["inherited"].get("AP50"),
-                "timed under load" if figures["loaded"] else "",
-            )
-            for figures in (subnet.figures() for subnet in result.subnets)
-        ),
+        ("subnet", "budget ms", "predicted ms", "measured ms", f"inherited {shown[0]}", *shown[1:], ""),
+        rows,
     )
+    _print_average_pose(result)
     if result.facts.get("limits"):
         print_table(
             "Limits, measured",
@@ -131,6 +135,13 @@ def print_subnets(result: "SearchResult") -> None:
                 for subnet in result.subnets
             ),
         )
+        untold = {
+            name
+            for name in result.facts["limits"]
+            if any(subnet.measured and _limited(subnet.figures(), name) is None for subnet in result.subnets)
+        }
+        for name in sorted(untold):
+            remark(f"{_LIMITS[name]}: this system does not tell it, so that limit was held by prediction alone.")
     also = " and the limits" if result.facts.get("limits") else ""
     for budget in result.unmet_ms:
         remark(
@@ -139,6 +150,22 @@ def print_subnets(result: "SearchResult") -> None:
         )
     if result.subnets and result.subnets[0].measured is None:
         remark("The predictor is of another device: nothing was measured here.")
+
+
+def _print_average_pose(result: "SearchResult") -> None:
+    """Say what is no better than no network at all."""
+    metric, average = result.facts["metric"], result.average_pose
+    if result.beats_average(result.history) is False:
+        best = max(item.accuracy for item in result.history)
+        out.print(
+            f"No network scored better than the average pose in everyone's true box ({metric} {best:.3f} at "
+            f"best, {average:.3f} the average pose): the supernet has not learned enough to tell networks "
+            "apart; train it for longer before relying on any of them."
+        )
+        return
+    for subnet in result.subnets:
+        if result.beats_average([subnet.item]) is False:
+            out.print(f"{subnet.name} scores no better than the average pose in everyone's true box.")
 
 
 def _limited(figures: Mapping[str, Any], limit: str) -> float | None:

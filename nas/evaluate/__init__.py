@@ -4,6 +4,7 @@ from nas.evaluate.baseline import mean_pose, mean_pose_baseline, mean_pose_detec
 from nas.evaluate.by_size import SIZES, ap_by_size
 from nas.evaluate.crowdpose import crowdpose_ap
 from nas.evaluate.detections import coco_results, read_results, write_results
+from nas.evaluate.metrics import metric_names, require_metric
 from nas.evaluate.oks import Backend, Detection, oks_ap
 from nas.evaluate.pck import match_people, pck
 from nas.evaluate.similarity import oks
@@ -23,10 +24,12 @@ __all__ = [
     "mean_pose",
     "mean_pose_baseline",
     "mean_pose_detections",
+    "metric_names",
     "oks",
     "oks_ap",
     "pck",
     "read_results",
+    "require_metric",
     "score",
     "validate",
     "write_results",

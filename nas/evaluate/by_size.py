@@ -13,6 +13,9 @@ SIZES: AreaRanges = {
 }
 """COCO's object sizes (px^2)."""
 
+COUNT = "people_"
+"""What the names of numbers of people begin with: they are no accuracies."""
+
 
 def ap_by_size(
     truth: Mapping[str, Any],
@@ -37,5 +40,5 @@ def ap_by_size(
     for index, (size, (low, high)) in enumerate(sizes.items()):
         figures[f"AP_{size}"] = curves.ap(index)
         figures[f"AR_{size}"] = curves.ar(index)
-        figures[f"people_{size}"] = sum(low <= area <= high for area in areas)
+        figures[f"{COUNT}{size}"] = sum(low <= area <= high for area in areas)
     return figures

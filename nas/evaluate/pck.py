@@ -61,10 +61,18 @@ def reference_lengths(truth: FloatArray, skeleton: Skeleton, *, reference: Refer
     """The length (px) [N] of each person's reference segment; 0 where one of its ends is not labelled."""
     segment = getattr(skeleton.pck, reference)
     if segment is None:
-        raise UserError(f"skeleton {skeleton.name!r} names no {reference} segment for PCK")
+        raise UserError(no_segment(skeleton, reference))
     start, end = (truth[:, skeleton.index(name)] for name in segment)
     length = np.linalg.norm(start[:, :2] - end[:, :2], axis=-1)
     return np.where((start[:, 2] > 0) & (end[:, 2] > 0), length, 0.0)
+
+
+def no_segment(skeleton: Skeleton, reference: str) -> str:
+    """What to say where a skeleton lacks a reference segment, and what to do."""
+    return (
+        f"skeleton {skeleton.name!r} names no {reference} segment for PCK; add the two joints that span it to "
+        f"the skeleton's YAML file, as in docs/data.md: `pck: {{{reference}: [JOINT, JOINT]}}`"
+    )
 
 
 def match_people(

@@ -18,6 +18,9 @@ from nas.evaluate.oks import Backend, Detection, oks_ap
 from nas.evaluate.pck import match_people, pck
 from nas.runtime.model import PoseModel
 
+NOBODY = -1.0
+"""The figure of a metric where the set has nobody to measure it on."""
+
 
 @dataclass(frozen=True)
 class Result:

@@ -7,7 +7,8 @@ import platform
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, Self
 
@@ -83,6 +84,26 @@ class DeviceDescription:
             f"{self.cpu}, {flags}, {self.cores} cores, {self.system}, "
             f"{self.runtime}, {threads} (fingerprint {self.fingerprint})"
         )
+
+
+class Agreement(Enum):
+    """How far times of one device hold on another."""
+
+    FULL = "full"
+    """The same device: they may share a table."""
+    RUNTIME = "all but the runtime's version"
+    """The same machine, instruction set and session, another onnxruntime: near, but never in one table."""
+    NONE = "none"
+    """Another machine."""
+
+
+def agreement(known: DeviceDescription, other: DeviceDescription) -> Agreement:
+    """How far times that were taken on `known` hold on `other`."""
+    if known.fingerprint == other.fingerprint:
+        return Agreement.FULL
+    if replace(known, runtime=other.runtime).fingerprint == other.fingerprint:
+        return Agreement.RUNTIME
+    return Agreement.NONE
 
 
 def describe_device(*, threads: int = 1) -> DeviceDescription:

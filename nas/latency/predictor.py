@@ -5,7 +5,7 @@ with a boosted residual; these are summed and scaled. Querying needs neither onn
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, overload
@@ -17,7 +17,7 @@ from nas.errors import UserError
 from nas.files import write_json
 from nas.latency.arrays import Floats
 from nas.latency.baselines import BASELINES, macs_line
-from nas.latency.device import DeviceDescription, describe_device
+from nas.latency.device import Agreement, DeviceDescription, agreement, describe_device
 from nas.latency.endtoend import EndToEnd
 from nas.latency.kernel_model import KernelModel
 from nas.latency.kernels import Kernel
@@ -26,7 +26,13 @@ from nas.latency.networks import ArchTracer
 from nas.latency.protocol import Protocol
 from nas.latency.samples import FP32, Samples, TracerOfSpaces, mirror_of
 from nas.latency.table import LatencyTable
-from nas.latency.uncertainty import Novelty, Uncertainty
+from nas.latency.uncertainty import (
+    OTHER_RUNTIME,
+    Novelty,
+    Uncertainty,
+    load_allowance,
+    share_allowance,
+)
 from nas.latency.validation import Validation, cross_validate, mean_novelty, validation_of
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
@@ -68,6 +74,7 @@ class LatencyPredictor:
         outside_ms: by head type, the time outside the graph (grouping).
         p95_ratio: the 95th percentile of whole runs over the label.
         validation: its error on held-out networks.
+        used_on: the device that it was loaded for; None stands for its own.
     """
 
     device: DeviceDescription
@@ -82,6 +89,7 @@ class LatencyPredictor:
     outside_ms: Mapping[str, float]
     p95_ratio: float
     validation: Validation
+    used_on: DeviceDescription | None = None
     _kernel_ms: dict[Kernel, float] = field(default_factory=dict, repr=False)
     _kernel_novelty: dict[Kernel, float] = field(default_factory=dict, repr=False)
 
@@ -128,7 +136,9 @@ class LatencyPredictor:
             spaces=samples.spaces,
             model=KernelModel.fit(networks, boosted=boosted, seed=seed),
             novelty=Novelty.of([kernel for network in networks for kernel in network.kernels]),
-            uncertainty=found.uncertainty(np.array([network.label_ms for network in networks])),
+            uncertainty=found.uncertainty(
+                np.array([network.label_ms for network in networks]), samples.timings
+            ),
             outside_ms=samples.outside_by_head(),
             p95_ratio=samples.p95_ratio(),
             validation=validation_of(
@@ -141,13 +151,26 @@ class LatencyPredictor:
         )
 
     def check(self, table: LatencyTable) -> list["Checked"]:
-        """How this predictor does on the networks that a table was given to check it on."""
+        """How this predictor does on the networks that a table was given to check it on.
+
+        The interval of one that was timed under load is the wider for it.
+        """
         samples = Samples.of(table, skeleton=self.skeleton.name, precision=self.precision)
         archs = [Arch.from_json(timing.description["arch"]) for timing in samples.checks]
         bounds = self.interval_ms(archs).tolist() if archs else []
+        factors = [1 + load_allowance([timing]) for timing in samples.checks]
         return [
-            Checked(timing.name, timing.measured_ms, self.predict_ms(arch), low, high, timing.loaded)
-            for arch, timing, (low, high) in zip(archs, samples.checks, bounds, strict=True)
+            Checked(
+                timing.name,
+                timing.measured_ms,
+                self.predict_ms(arch),
+                low_ms=low / factor,
+                high_ms=high * factor,
+                loaded=timing.loaded,
+            )
+            for arch, timing, (low, high), factor in zip(
+                archs, samples.checks, bounds, factors, strict=True
+            )
         ]
 
     def save(self, path: Path) -> None:
@@ -175,9 +198,11 @@ class LatencyPredictor:
     ) -> Self:
         """Read a saved predictor.
 
+        One of the same machine with another onnxruntime is used, with wider intervals; see `remark`.
+
         Args:
-            device: what it must be of; None stands for this machine.
-            allow_other_device: use it whatever it is of.
+            device: what it is to be used on; None stands for this machine.
+            allow_other_device: use it whatever it is of; what it says is then of its own device.
 
         Raises:
             UserError: unreadable, of another version, or of another device.
@@ -193,12 +218,29 @@ class LatencyPredictor:
         except UserError as error:
             raise UserError(f"{path} is not a complete latency predictor ({error}); fit it again") from None
         wanted = device or describe_device(threads=predictor.device.threads)
-        if not allow_other_device and wanted.fingerprint != predictor.device.fingerprint:
+        agreed = agreement(predictor.device, wanted)
+        if agreed is Agreement.NONE and not allow_other_device:
             raise UserError(
-                f"{path} predicts for {predictor.device}; this is {wanted}; measure and fit here, or "
+                f"{path} predicts for {predictor.device}; this is {wanted}. Measure and fit here, or "
                 "allow the other device (--allow-other-device)"
             )
-        return predictor
+        return predictor if agreed is Agreement.NONE else replace(predictor, used_on=wanted)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is of this machine, with whatever onnxruntime."""
+        here = describe_device(threads=self.device.threads)
+        return agreement(self.device, here) is not Agreement.NONE
+
+    @property
+    def remark(self) -> str | None:
+        """What to tell of predictions by the times of another onnxruntime; None where there is nothing."""
+        if self.used_on is None or self.used_on.runtime == self.device.runtime:
+            return None
+        return (
+            f"The latency predictor was fitted under {self.device.runtime}, this is {self.used_on.runtime}: "
+            f"its 90 % intervals are wider by {OTHER_RUNTIME:.0%}; measure and fit again for closer ones."
+        )
 
     @classmethod
     def _from_json(cls, content: Mapping[str, Any]) -> Self:
@@ -209,6 +251,8 @@ class LatencyPredictor:
             raise UserError(f"{fields.place}.spaces: expected a list")
         for space in spaces:
             SearchSpace.from_json(space, source="spaces")
+        validation = Validation.from_json(fields.mapping("validation"))
+        loaded = share_allowance(validation.loaded / max(validation.networks, 1))
         return cls(
             device=DeviceDescription.from_json(fields.get("device")),
             protocol=Protocol.from_json(fields.get("protocol")),
@@ -218,10 +262,10 @@ class LatencyPredictor:
             spaces=tuple(spaces),
             model=KernelModel.from_json(fields.mapping("model")),
             novelty=Novelty.from_json(fields.mapping("novelty")),
-            uncertainty=Uncertainty.from_json(fields.mapping("uncertainty")),
+            uncertainty=Uncertainty.from_json(fields.mapping("uncertainty"), loaded=loaded),
             outside_ms={head: outside.number(head, least=0) for head in outside.names},
             p95_ratio=fields.number("p95_ratio", least=0),
-            validation=Validation.from_json(fields.mapping("validation")),
+            validation=validation,
         )
 
     @overload
@@ -246,7 +290,10 @@ class LatencyPredictor:
     def interval_ms(
         self, archs: Sequence[Arch], *, coverage: float = 0.9, tracer: ArchTracer | None = None
     ) -> Floats:
-        """Bounds [N, 2] that hold the measured time with at least this probability."""
+        """Bounds [N, 2] that hold the undisturbed time with at least this probability.
+
+        Wider where networks were timed under load, and where another onnxruntime is used.
+        """
         networks = self._kernels(archs, tracer)
         predicted = self._predict(networks)
         self._learn_novelty(networks)
@@ -258,6 +305,8 @@ class LatencyPredictor:
             for kernels in networks
         ]
         error = self.uncertainty.relative(np.array(novelty), coverage=coverage)
+        if self.remark is not None:
+            error = error + OTHER_RUNTIME
         # The error is of predicted over measured.
         return np.stack([predicted / (1 + error), predicted / np.maximum(1 - error, 0.1)], axis=1)
 
@@ -269,11 +318,15 @@ class LatencyPredictor:
         detector_ms: float = 0.0,
         tracer: ArchTracer | None = None,
     ) -> Floats:
-        """What a user pays [N], see `nas.latency.endtoend`: network, grouping, people, person detector."""
+        """What a user pays [N], see `nas.latency.endtoend`: network, grouping, people, person detector.
+
+        Raises:
+            UserError: the grouping of a head was never timed.
+        """
         pays = EndToEnd(people=people, detector_ms=detector_ms)
         networks = self.predict_ms(archs, tracer=tracer).tolist()
         totals = (
-            pays.total_ms(arch, network_ms=ms, grouping_ms=self._outside(arch))
+            pays.total_ms(arch, network_ms=ms, grouping_ms=self._grouping_ms(arch))
             for arch, ms in zip(archs, networks, strict=True)
         )
         return np.fromiter(totals, np.float64, len(archs))
@@ -287,6 +340,17 @@ class LatencyPredictor:
         ms = self.model.kernel_ms([found.kernel for found in placed])
         ms *= self.model.of_sum(ms.sum()) / ms.sum()
         return [(found.scope, found.kernel, value) for found, value in zip(placed, ms.tolist(), strict=True)]
+
+    def grouping_ms(self, arch: Arch) -> float | None:
+        """The time outside the graph of an arch's head; None where no network with it was timed."""
+        return self.outside_ms.get(arch.head.type)
+
+    def ungrouped(self, arch: Arch) -> str:
+        """What to say of an arch whose grouping was never timed."""
+        return (
+            f"the latency predictor has no time for the grouping of {arch.head.type!r}: no such network "
+            "was measured, or its device could not time it"
+        )
 
     def unknown_kinds(self, arch: Arch, *, tracer: ArchTracer | None = None) -> tuple[str, ...]:
         """Kinds of an arch's kernels that no measured network had: their family stands in for them."""
@@ -312,13 +376,10 @@ class LatencyPredictor:
         new = [k for k in {k: None for kernels in networks for k in kernels} if k not in self._kernel_novelty]
         self._kernel_novelty.update(zip(new, self.novelty(new).tolist(), strict=True))
 
-    def _outside(self, arch: Arch) -> float:
-        ms = self.outside_ms.get(arch.head.type)
+    def _grouping_ms(self, arch: Arch) -> float:
+        ms = self.grouping_ms(arch)
         if ms is None:
-            raise UserError(
-                f"the latency predictor has no time for the grouping of {arch.head.type!r}: no such network "
-                "was measured, or its device could not time it; measure some and fit again"
-            )
+            raise UserError(f"{self.ungrouped(arch)}; measure some and fit again")
         return ms
 
     @cached_property

@@ -13,6 +13,14 @@ from nas.documents import Fields
 from nas.errors import UserError
 from nas.latency.arrays import Floats
 from nas.latency.kernels import Kernel
+from nas.latency.protocol import Visit
+from nas.latency.timing import Timing
+
+# By how much a visit that was taken while others used all of the processor may be too long; see
+# results/latency. Less of the processor lengthens it by as much less.
+_FULL_LOAD = 0.25
+# By how much networks differ between one onnxruntime and the next on the same machine; see results/latency.
+OTHER_RUNTIME = 0.10
 
 # A kernel this far from any measured one (in powers of two of its numbers) is as strange as one can be.
 _FARTHEST = 4.0
@@ -68,39 +76,67 @@ class Uncertainty:
     Args:
         base, slope: the usual error of a network is base + slope * its novelty.
         scores: sorted errors of held-out networks over their usual error.
+        loaded: by how much load may have lengthened the times that were fitted to, see `load_allowance`.
+            Held-out networks do not tell: where all of them were timed under load, all are too long alike.
     """
 
     base: float
     slope: float
     scores: tuple[float, ...]
+    loaded: float = 0.0
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Of `vars`. Raises UserError `uncertainty.field: what is wrong`."""
+    def from_json(cls, values: Mapping[str, Any], *, loaded: float) -> Self:
+        """Of `vars`; `loaded` stands in for what files of older versions do not tell.
+
+        Raises UserError `uncertainty.field: what is wrong`.
+        """
         fields = Fields(values, "uncertainty")
-        fields.known(("base", "slope", "scores"))
+        fields.known(("base", "slope", "scores", "loaded"))
         base, slope = fields.number("base", least=0), fields.number("slope", least=0)
-        return cls(base, slope, fields.numbers("scores", least=0))
+        if "loaded" in fields.names:
+            loaded = fields.number("loaded", least=0)
+        return cls(base, slope, fields.numbers("scores", least=0), loaded)
 
     @classmethod
-    def of(cls, errors: Floats, novelty: Floats) -> Self:
+    def of(cls, errors: Floats, novelty: Floats, *, loaded: float = 0.0) -> Self:
         """From relative errors [N] of held-out networks, and how novel these were [N]."""
         size = np.abs(errors)
         matrix = np.stack([np.ones_like(novelty), novelty], axis=1)
         (base, slope), _ = nnls(matrix, size)
         base, slope = max(float(base), _LEAST_BASE), max(float(slope), _LEAST_SLOPE)
         scores = np.sort(size / (base + slope * novelty))
-        return cls(base, slope, tuple(np.round(scores, 4).tolist()))
+        return cls(base, slope, tuple(np.round(scores, 4).tolist()), loaded)
 
     def relative(self, novelty: Floats, *, coverage: float) -> Floats:
         """The error [N] that networks of this novelty [N] stay below with this probability.
 
         Of n held-out networks the ceil((n + 1) * coverage)-th smallest score is taken, which makes the bound
-        hold for any distribution of errors; the largest where n is too small for that.
+        hold for any distribution of errors; the largest where n is too small for that. What load may have
+        added to the labels comes on top.
         """
         count = len(self.scores)
         rank = min(count, int(np.ceil((count + 1) * coverage))) - 1
-        return np.asarray(self.scores[rank] * (self.base + self.slope * novelty))
+        return np.asarray(self.scores[rank] * (self.base + self.slope * novelty) + self.loaded)
+
+
+def load_allowance(timings: Sequence[Timing]) -> float:
+    """By how much load may have lengthened the labels of timed networks: the mean over all their visits.
+
+    A quiet visit counts as 0; one that was taken under load by the share of the processor that others had.
+    """
+    visits = [visit for timing in timings for visit in timing.visits]
+    shares = [_share(visit) for visit in visits if visit.loaded]
+    return _FULL_LOAD * sum(shares) / len(visits) if visits else 0.0
+
+
+def share_allowance(share: float) -> float:
+    """As `load_allowance`, where only the share of networks that were timed under load is known."""
+    return _FULL_LOAD * share
+
+
+def _share(visit: Visit) -> float:
+    return 1.0 if visit.foreign_load is None else min(1.0, visit.foreign_load)
 
 
 def _rows(fields: Fields, kind: str) -> Floats:

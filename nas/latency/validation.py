@@ -14,7 +14,7 @@ from nas.latency.attribution import TimedKernels
 from nas.latency.baselines import Fitted
 from nas.latency.kernel_model import KernelModel
 from nas.latency.timing import Timing, noise_floor
-from nas.latency.uncertainty import Novelty, Uncertainty
+from nas.latency.uncertainty import Novelty, Uncertainty, load_allowance
 
 FOLDS = 5
 
@@ -124,9 +124,10 @@ class CrossValidated:
     predicted: Floats
     novelty: Floats
 
-    def uncertainty(self, measured: Floats) -> Uncertainty:
-        """The uncertainty of a fit on all networks, from the errors of those on parts of them."""
-        return Uncertainty.of(self.predicted / measured - 1, self.novelty)
+    def uncertainty(self, measured: Floats, timings: Sequence[Timing]) -> Uncertainty:
+        """The uncertainty of a fit on all networks [N], from the errors of those on parts of them."""
+        errors = self.predicted / measured - 1
+        return Uncertainty.of(errors, self.novelty, loaded=load_allowance(timings))
 
 
 def cross_validate(networks: Sequence[TimedKernels], *, boosted: bool, seed: int) -> CrossValidated:

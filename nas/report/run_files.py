@@ -1,16 +1,39 @@
 """What lies in a run folder, read for its report. What is not there is None."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
 from nas.latency import LatencyPredictor
+from nas.search.evaluator import digest_files
+from nas.space import Arch
 from nas.train.metrics import METRICS, read_metrics
 from nas.train.run_folder import RunFolder
 
 Figures = Mapping[str, Any]
+
+GIVEN = "as given"
+REFITTED = "refitted while searching"
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of a subnet in a run, whatever it was called.
+
+    Args:
+        name: as the user called it.
+        arch: id of what was trained; None where the folder does not tell.
+        scratch: from random weights, not from the supernet's.
+        ap: of its last scores; None where it was not scored.
+    """
+
+    name: str
+    arch: str | None
+    scratch: bool
+    ap: float | None
 
 
 def read_results(run: RunFolder) -> Figures | None:
@@ -19,38 +42,73 @@ def read_results(run: RunFolder) -> Figures | None:
 
 
 def read_predictors(run: RunFolder, results: Figures | None) -> dict[str, LatencyPredictor]:
-    """The predictor that the search was given, and the one that it went on with; those that can be read."""
+    """The predictor that the search was given, and the one that it went on with; those that can be read.
+
+    A file counts by its content: one that was fitted anew since the search is another predictor.
+    """
     found = {}
     results = results or {}
     given = [Path(results["predictor"])] if results.get("predictor") else []
     refined = results.get("refined_predictor")
     places = {
-        "as given": [*given, run.predictor_file],
-        "refitted while searching": [run.search_folder / Path(refined).name] if refined else [],
+        GIVEN: ([*given, run.predictor_file], results.get("predictor_digest")),
+        REFITTED: (
+            [run.search_folder / Path(refined).name] if refined else [],
+            results.get("refined_predictor_digest"),
+        ),
     }
-    for name, paths in places.items():
+    for name, (paths, digest) in places.items():
         for path in paths:
             try:
-                found[name] = LatencyPredictor.load(path, allow_other_device=True)
-                break
+                if digest is None or digest_files(path) == digest:
+                    found[name] = LatencyPredictor.load(path, allow_other_device=True)
+                    break
             except UserError:
                 continue
     return found
 
 
-def finetuned_accuracies(run: RunFolder) -> dict[str, float]:
-    """AP of fine-tuned subnets, by name: of the run's summary, else of the last scores while fine-tuning."""
-    found = {}
+def read_trainings(run: RunFolder) -> list[Training]:
+    """Every training of a subnet: with the run's summary's figure, else with the last one while training."""
+    summed = {str(entry["arch"]): entry for entry in _summary(run)}
     folder = run.path / "finetune"
+    found = []
     for work in sorted(folder.iterdir()) if folder.is_dir() else []:
-        for row in read_metrics(work / METRICS):
-            scores = [v for name, v in row.items() if name.startswith("val/") and name.endswith("/AP")]
-            if scores and scores[0] is not None:
-                found[work.name] = float(scores[0])
-    for subnet in (_read_json(run.path / "summary.json") or {}).get("subnets", []):
-        if subnet.get("finetuned_ap") is not None:
-            found[str(subnet["name"])] = float(subnet["finetuned_ap"])
-    return found
+        training = _training(work)
+        if training.scratch or training.arch not in summed:
+            found.append(training)
+    return found + [
+        Training(str(entry["name"]), arch, scratch=False, ap=float(entry["finetuned_ap"]))
+        for arch, entry in summed.items()
+    ]
+
+
+def finetuned(trainings: Sequence[Training], arch: str) -> list[Training]:
+    """The trainings of an architecture that started from the supernet and were scored."""
+    return [t for t in trainings if t.arch == arch and not t.scratch and t.ap is not None]
+
+
+def _training(work: Path) -> Training:
+    """What is trained in a folder, by the architecture that it holds."""
+    record = _read_json(work / "finetune.json") or {}
+    content = record.get("arch")
+    try:
+        arch = Arch.from_json(content).id if isinstance(content, dict) else None
+    except UserError:
+        arch = None
+    scores = [
+        value
+        for row in read_metrics(work / METRICS)
+        for name, value in row.items()
+        if name.startswith("val/") and name.endswith("/AP") and value is not None
+    ]
+    return Training(work.name, arch, record.get("scratch") is True, float(scores[-1]) if scores else None)
+
+
+def _summary(run: RunFolder) -> list[Figures]:
+    """The subnets of the run's summary that say what they are and what they score."""
+    entries = (_read_json(run.path / "summary.json") or {}).get("subnets", [])
+    return [e for e in entries if e.get("arch") is not None and e.get("finetuned_ap") is not None]
 
 
 def _read_json(path: Path) -> Figures | None:

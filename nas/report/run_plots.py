@@ -29,15 +29,17 @@ def plot_accuracy(
     *,
     metric: str,
     budgets_ms: Sequence[float],
+    measured: bool = True,
 ) -> bytes:
     """PNG: accuracy with inherited weights over predicted ms, Pareto front, budgets, winners as measured.
 
     Args:
         scored: every scored network, by predicted ms.
         front: the Pareto front of them.
-        winners: subnets, by measured ms.
+        winners: subnets, by measured ms, or by predicted ones where nothing was `measured`.
         metric: name of the accuracy.
         budgets_ms: drawn as vertical lines.
+        measured: whether the winners' times were.
     """
     figure, (axes,) = new_figure(7.4, 4.8)
     times = np.array([point.ms for point in (*scored, *front, *winners)] + list(budgets_ms))
@@ -56,7 +58,8 @@ def plot_accuracy(
         drawstyle="steps-post",
         label="Pareto front",
     )
-    _scatter(axes, winners, label="subnets, as measured", color=COLOURS[3], s=150, marker="*", zorder=4)
+    how = "measured" if measured else "predicted"
+    _scatter(axes, winners, label=f"subnets, as {how}", color=COLOURS[3], s=150, marker="*", zorder=4)
     axes.set_xlabel("ms end to end (scored: predicted)")
     axes.set_ylabel(f"{metric}, inherited weights")
     axes.legend(loc="lower right", frameon=False, fontsize=9)

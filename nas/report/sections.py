@@ -8,7 +8,7 @@ from nas.latency import DeviceDescription, LatencyPredictor
 from nas.latency.validation import HeldOut
 from nas.report.html import cell, facts, missing, paragraph, picture, table
 from nas.report.latency_plot import plot_predicted
-from nas.report.run_files import Figures
+from nas.report.run_files import GIVEN, Figures, Training, finetuned
 from nas.report.run_plots import Point, plot_accuracy, plot_training
 from nas.train.run_folder import RunFolder
 
@@ -43,10 +43,14 @@ def searched(run: RunFolder, results: Figures | None) -> str:
         ("Budgets cover", _what_is_paid(results)),
         ("Device", str(DeviceDescription.from_json(results["device"]))),
     ]
+    if results.get("measured_on") not in (None, results["device"]):
+        rows.append(
+            ("Measured on", f"{DeviceDescription.from_json(results['measured_on'])}, not what was predicted for")
+        )
     return facts(rows)
 
 
-def subnets(results: Figures | None, finetuned: Mapping[str, float]) -> str:
+def subnets(results: Figures | None, trainings: Sequence[Training]) -> str:
     """What was found for each budget."""
     if results is None:
         raise MissingPartError(NO_SEARCH)
@@ -55,14 +59,14 @@ def subnets(results: Figures | None, finetuned: Mapping[str, float]) -> str:
         "subnet", "budget ms", "predicted ms", "90 % interval", "measured ms", "error", "inside",
         f"{metric} inherited", "AP fine-tuned", "",
     )  # fmt: skip
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             entry["name"],
             f"{entry['budget_ms']:g}",
             *_compared(entry),
-            entry.get("inherited", {}).get(metric, entry.get("inherited_ap")),
-            finetuned.get(entry["name"]),
-            "timed under load" if entry.get("loaded") else "",
+            _inherited(entry, metric),
+            _finetuned(trainings, str(entry["arch"])),
+            _worth(entry),
         )
         for entry in results["subnets"]
     ]
@@ -70,14 +74,15 @@ def subnets(results: Figures | None, finetuned: Mapping[str, float]) -> str:
     unmet = ", ".join(f"{budget:g} ms" for budget in results["unmet_budgets_ms"])
     if unmet:
         content += paragraph(f"No network was measured within {unmet}.")
-    content += paragraph(
+    content += _average_pose(results, metric) + paragraph(
         "Error: predicted over measured, less one. Inside: whether the measured time lies in the predicted "
-        "interval. Inherited: with the supernet's weights, on training images kept apart for the search.",
+        "interval. Inherited: with the supernet's weights, on training images kept apart for the search. "
+        "Fine-tuned: of the run's summary, else as last scored during fine-tuning, whatever that was called.",
         note=True,
     )
-    if not any(entry["name"] in finetuned for entry in results["subnets"]):
+    if not any(finetuned(trainings, str(entry["arch"])) for entry in results["subnets"]):
         content += missing("accuracy after fine-tuning; nas finetune writes it where its recipe validates.")
-    return content
+    return content + _other_trainings(results, trainings)
 
 
 def comparison(results: Figures | None, predictors: Mapping[str, LatencyPredictor]) -> str:
@@ -122,13 +127,16 @@ def scatter(results: Figures | None) -> str:
     scored = [Point(e["predicted_ms"], e["accuracy"]) for e in results.get("evaluated", [])]
     front = [Point(e["predicted_ms"], e["accuracy"]) for e in results["front"]]
     metric = str(results["metric"])
+    measured = bool(results["measured"])
     winners = [
-        Point(e["measured_ms"] or e["predicted_ms"], e["inherited"][metric], e["name"])
+        Point(e["measured_ms" if measured else "predicted_ms"], e["inherited"][metric], e["name"])
         for e in results["subnets"]
     ]
     if not front:
         raise MissingPartError("scored networks; nas search with a larger --trials.")
-    plot = plot_accuracy(scored, front, winners, metric=metric, budgets_ms=results["budgets_ms"])
+    plot = plot_accuracy(
+        scored, front, winners, metric=metric, budgets_ms=results["budgets_ms"], measured=measured
+    )
     caption = "The Pareto front: networks that no other scored one beats in both accuracy and predicted time."
     content = picture(plot, alt="Accuracy over milliseconds with the Pareto front", caption=caption)
     return (
@@ -136,7 +144,7 @@ def scatter(results: Figures | None) -> str:
     )
 
 
-def predictor_errors(predictors: Mapping[str, LatencyPredictor]) -> str:
+def predictor_errors(predictors: Mapping[str, LatencyPredictor], results: Figures | None) -> str:
     """Held-out errors beside baselines and the noise of the timings."""
     if not predictors:
         raise MissingPartError(NO_PREDICTOR)
@@ -150,6 +158,10 @@ def predictor_errors(predictors: Mapping[str, LatencyPredictor]) -> str:
             for label, errors in validation.baselines.items()
         ]
     content = table(columns, rows)
+    if GIVEN not in predictors and results is not None:
+        content += missing(
+            f"the predictor that the search was given: {results.get('predictor')} is gone, or was fitted anew."
+        )
     for name, predictor in predictors.items():
         floor, loaded = predictor.validation.noise_floor, predictor.validation.loaded
         if floor is None:
@@ -161,7 +173,9 @@ def predictor_errors(predictors: Mapping[str, LatencyPredictor]) -> str:
             )
         if loaded:
             content += paragraph(
-                f"{loaded} networks ({name}) were timed while other processes used the processor.", note=True
+                f"{loaded} networks ({name}) were timed while other processes used the processor: the 90 % "
+                f"intervals are wider by {predictor.uncertainty.loaded:.1%} for it.",
+                note=True,
             )
     return content
 
@@ -202,6 +216,52 @@ def _compared(entry: Figures) -> tuple[object, ...]:
         error = 100 * (entry["predicted_ms"] / measured - 1)
     shown = None if error is None else f"{error:+.1f} %"
     return entry["predicted_ms"], interval, measured, shown, entry.get("in_interval")
+
+
+def _inherited(entry: Figures, metric: str) -> object:
+    """The figure that was searched for; results of older versions kept the AP alone."""
+    return entry.get("inherited", {}).get(metric, entry.get("inherited_ap") if metric == "AP" else None)
+
+
+def _finetuned(trainings: Sequence[Training], arch: str) -> str | None:
+    """The AP of an architecture's fine-tuning; of several, each with its name."""
+    found = finetuned(trainings, arch)
+    if len(found) < 2:
+        return cell(found[0].ap) if found else None
+    return ", ".join(f"{cell(training.ap)} ({training.name})" for training in found)
+
+
+def _worth(entry: Figures) -> str:
+    remarks = ["timed under load"] if entry.get("loaded") else []
+    remarks += ["no better than the average pose"] if entry.get("better_than_average_pose") is False else []
+    return ", ".join(remarks)
+
+
+def _average_pose(results: Figures, metric: str) -> str:
+    """What no network at all would score."""
+    average = results.get("average_pose_accuracy")
+    if average is None:
+        return ""
+    text = f"The average pose in everyone's true box scores {metric} {cell(float(average))} on the same images."
+    if results.get("better_than_average_pose") is False:
+        text += (
+            " No network scored better: the supernet has not learned enough to tell networks apart; train it "
+            "for longer before relying on any of them."
+        )
+    return paragraph(text)
+
+
+def _other_trainings(results: Figures, trainings: Sequence[Training]) -> str:
+    """What was trained besides: from scratch, or other architectures."""
+    searched_for = {str(entry["arch"]) for entry in results["subnets"]}
+    others = [t for t in trainings if t.scratch or t.arch not in searched_for]
+    if not others:
+        return ""
+    rows = [
+        (t.name, t.arch, t.ap, "from scratch" if t.scratch else "" if t.arch else "its finetune.json does not tell")
+        for t in others
+    ]
+    return table(("also trained", "architecture", "AP", ""), rows)
 
 
 def _parts_of_time(entries: Sequence[Figures]) -> str:
@@ -252,7 +312,7 @@ def _refinement(results: Figures) -> str:
 
 def _held_out(predictors: Mapping[str, LatencyPredictor]) -> Iterator[tuple[float, float, float, float, str]]:
     """Of the predictor as given: the refitted one has seen what was measured while searching."""
-    predictor = next(iter(predictors.values()), None)
+    predictor = predictors.get(GIVEN)
     if predictor is not None:
         validation = predictor.validation
         for predicted, measured in zip(validation.predicted, validation.measured, strict=True):

@@ -9,8 +9,9 @@ import numpy as np
 from nas.data import Annotations
 from nas.data.images import ImageStore
 from nas.errors import UserError
-from nas.evaluate import validate
+from nas.evaluate import mean_pose_baseline, validate
 from nas.evaluate.torch_model import TorchModel
+from nas.evaluate.validate import NOBODY, Result
 from nas.models import PoseNet
 from nas.search.values import Scores
 from nas.space import Arch
@@ -62,13 +63,46 @@ class SubnetEvaluator:
             validate(model, part, padding=self._padding, store=store, batch_size=_BATCH)
             for part, store in self._sets
         ]
-        weights = [result.people for result in results]
-        names = [name for name in results[0].figures if "/" not in name]
-        return {
-            name: float(np.average([result.figures[name] for result in results], weights=weights))
-            for name in names
-            if all(name in result.figures for result in results)
-        }
+        return _mean(results)
+
+
+def average_pose(training: Sequence[Annotations], search: Sequence[Annotations]) -> Scores:
+    """What the average pose of a source's training people scores, put into the boxes of its search people.
+
+    Figures as of `SubnetEvaluator`: a network has learned something only above them.
+    """
+    by_path = {part.path: part for part in training}
+    return _mean([mean_pose_baseline(by_path[part.path], part) for part in search])
+
+
+def require_measured(metric: str, scores: Scores) -> None:
+    """Raise UserError where a metric is not among the scores, or there was nobody to measure it on."""
+    if metric not in scores:
+        raise UserError(
+            f"metric {metric}: the images that are kept for the search cannot be scored by it (every image of "
+            f"every set needs what it is made of); they can by {', '.join(scores)}"
+        )
+    if scores[metric] == NOBODY:
+        raise UserError(
+            f"metric {metric}: the images that are kept for the search show nobody to measure it on; search "
+            "for another one"
+        )
+
+
+def _mean(results: Sequence[Result]) -> Scores:
+    """Of several sources, weighted by people; those that have nobody for a figure do not count in it."""
+    shared = [
+        name
+        for name in results[0].figures
+        if "/" not in name and all(name in result.figures for result in results)
+    ]
+    found = {}
+    for name in shared:
+        known = [result for result in results if result.figures[name] != NOBODY and result.people]
+        weights = [result.people for result in known]
+        values = [result.figures[name] for result in known]
+        found[name] = float(np.average(values, weights=weights)) if known else NOBODY
+    return found
 
 
 def digest_files(*paths: Path) -> str:

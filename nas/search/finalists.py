@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from nas.latency import EndToEnd, Timing
 from nas.latency.memory import MeasuredFootprint
+from nas.latency.uncertainty import load_allowance
 from nas.search.limits import Limits
 from nas.search.pareto import within
 from nas.search.values import Evaluated
@@ -27,6 +28,7 @@ class Measured:
         loaded: whether others used the processor meanwhile.
         people, detector_ms: what the end-to-end time was put together with.
         total_p95_ms: as `ms`, of the network's 95th percentile.
+        load_allowance: by how much that may have lengthened its time.
         file_bytes, peak_memory_bytes: of its ONNX file, and of loading and running it; None where that is
             not known.
     """
@@ -40,6 +42,7 @@ class Measured:
     people: int = 1
     detector_ms: float = 0.0
     total_p95_ms: float | None = None
+    load_allowance: float = 0.0
     file_bytes: int | None = None
     peak_memory_bytes: int | None = None
 
@@ -55,6 +58,7 @@ class Measured:
             loaded=timing.loaded,
             people=pays.people,
             detector_ms=pays.detector_ms,
+            load_allowance=load_allowance([timing]),
             total_p95_ms=pays.total_ms(arch, network_ms=timing.p95_ms, grouping_ms=timing.outside_ms),
             file_bytes=size.file_bytes if size else None,
             peak_memory_bytes=size.peak_memory_bytes if size else None,

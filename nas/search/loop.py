@@ -79,7 +79,8 @@ def score_networks(
         except NothingLeftError:
             break
         scores = cache.get(evaluate.key, proposal.arch)
-        if scores is None:
+        # Scores of before the metric existed (a skeleton's `pck:` may have been added since) are taken anew.
+        if scores is None or record.metric not in scores:
             scores = evaluate(proposal.arch)
             cache.add(evaluate.key, proposal.arch, scores)
         history.append(record.add(proposal, scores, budgets_ms=budgets_ms))

@@ -1,6 +1,7 @@
 """Measuring networks on this machine during a search, into the run's latency table where that is wanted."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from nas.latency.loop import Silent
 from nas.latency.memory import MeasuredFootprint, measure_footprint
 from nas.latency.table import Source
 from nas.space import Arch, SearchSpace
+
+_log = logging.getLogger(__name__)
 
 TimingDisplay = Callable[[], AbstractContextManager[TimingProgress | None]]
 
@@ -140,6 +143,8 @@ def time_detector(detector: Network, bench: Bench, *, file: Path) -> float:
     except (OSError, ValueError):
         known = {}
     if {name: known.get(name) for name in facts} == facts:
+        if known.get("loaded"):
+            _log.warning("%s: the detector was timed under load; remove the file to time it again", file)
         return float(known["detector_ms"])
     (timing,) = bench([], alongside=[detector])
     write_json(
@@ -166,5 +171,6 @@ def fitted_networks(table: Path | None, predictor: LatencyPredictor) -> set[str]
         timing.description["arch"]
         for timing in timings
         if (timing.description.get("skeleton"), timing.description.get("precision", "fp32")) == wanted
+        and not timing.description.get("check")
     ]
     return {Arch.from_json(arch).id for arch in mine[: predictor.validation.networks]}

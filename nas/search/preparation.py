@@ -1,18 +1,19 @@
 """What a search needs before it can begin: predictor, budgets, bench, all of them checked."""
 
+import logging
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 from nas.errors import UserError
+from nas.evaluate.metrics import require_metric
 from nas.graph import Tracer
 from nas.latency import (
     EndToEnd,
     LatencyPredictor,
     LatencyTable,
     Network,
-    describe_device,
     file_network,
 )
 from nas.search.budgets import check_budgets
@@ -24,6 +25,8 @@ from nas.search.refinement import Refinement
 from nas.search.settings import Displays, SearchSettings
 from nas.space import SearchSpace, Skeleton
 from nas.train.run_folder import RunFolder
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,14 @@ def prepare(run: RunFolder, settings: SearchSettings, displays: Displays) -> Sea
     config = run.config()
     run.require_weights()
     skeleton, space = Skeleton.load(config.skeleton), config.load_space()
+    require_metric(settings.metric, skeleton)
     if settings.heads:
         space = space.narrow(heads=settings.heads)
     path = settings.predictor or run.predictor_file
     predictor = load_predictor(path, skeleton, allow_other_device=settings.allow_other_device)
     tracer = Tracer(space, skeleton)
     bench, table = None, _find_table(run, path)
-    if is_here(predictor):
+    if predictor.is_here:
         bench = Bench(
             space,
             tracer,
@@ -122,6 +126,8 @@ def load_predictor(path: Path, skeleton: Skeleton, *, allow_other_device: bool =
             f"`nas latency fit`, or give --predictor"
         )
     predictor = LatencyPredictor.load(path, allow_other_device=allow_other_device)
+    if predictor.remark is not None:
+        _log.warning("%s", predictor.remark)
     if len(predictor.skeleton.keypoints) != len(skeleton.keypoints):
         raise UserError(
             f"{path}: predicts networks of {len(predictor.skeleton.keypoints)} joints "
@@ -129,11 +135,6 @@ def load_predictor(path: Path, skeleton: Skeleton, *, allow_other_device: bool =
             f"measure with --skeleton {skeleton.name}"
         )
     return predictor
-
-
-def is_here(predictor: LatencyPredictor) -> bool:
-    """Whether a predictor is of this machine."""
-    return describe_device(threads=predictor.device.threads).fingerprint == predictor.device.fingerprint
 
 
 def _end_to_end(
@@ -182,15 +183,23 @@ def _table_to_refine(table: Path | None, predictor_file: Path, predictor: Latenc
             f"--refine: {table} is of another device or protocol than {predictor_file}; fit the predictor on "
             "that table, or leave --refine out"
         )
+    if predictor.remark is not None:
+        raise UserError(
+            f"--refine: {table} was measured under {known.device.runtime}, and timings of two versions do not "
+            "mix in one table: measure and fit again, or leave --refine out"
+        )
     return table
 
 
 def _refit(table: Path, given: LatencyPredictor, *, seed: int) -> LatencyPredictor:
     """A predictor of the same kind, on all that the table holds by now."""
+    boosted, can_boost = given.model.residual is not None, find_spec("sklearn") is not None
+    if boosted and not can_boost:
+        _log.warning("scikit-learn is not installed: the predictor is refitted as a roofline alone.")
     return LatencyPredictor.fit(
         LatencyTable.read(table),
         skeleton=given.skeleton.name,
         precision=given.precision,
-        boosted=given.model.residual is not None and find_spec("sklearn") is not None,
+        boosted=boosted and can_boost,
         seed=seed,
     )

@@ -83,7 +83,7 @@ class SearchRecord:
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
-        self._metric = metric
+        self.metric = metric
         self._cost = cost
         self._predictor = predictor
         self._overrun = overrun
@@ -124,14 +124,8 @@ class SearchRecord:
         )
 
     def add(self, proposal: Proposal, scores: Scores, *, budgets_ms: Sequence[float]) -> Evaluated:
-        """Keep one scored network; over the largest budget it counts as infeasible.
-
-        Raises:
-            UserError: the metric is not among the scores.
-        """
-        if self._metric not in scores:
-            raise UserError(f"--metric {self._metric}: not among what is scored: {', '.join(scores)}")
-        item = Evaluated(proposal.arch, proposal.predicted_ms, scores[self._metric], scores)
+        """Keep one scored network; over the largest budget it counts as infeasible."""
+        item = Evaluated(proposal.arch, proposal.predicted_ms, scores[self.metric], scores)
         params = {
             name: index
             for name, index in self._space.encode(item.arch).items()
@@ -162,7 +156,7 @@ class SearchRecord:
     def _evaluated(self, trial: optuna.trial.FrozenTrial) -> Evaluated:
         arch = self._arch(trial.user_attrs["arch"])
         scores: dict[str, Any] = trial.user_attrs["scores"]
-        return Evaluated(arch, self._cost(arch), scores[self._metric], scores, self._overrun(arch))
+        return Evaluated(arch, self._cost(arch), scores[self.metric], scores, self._overrun(arch))
 
 
 def sqlite_url(path: Path) -> str:

@@ -14,11 +14,12 @@ from typing import Any, Self
 from nas.errors import UserError
 from nas.files import write_json
 from nas.latency import LatencyPredictor, Timing
+from nas.latency.uncertainty import load_allowance
 from nas.search.choice import choose_networks
 from nas.search.estimate import Estimate
 from nas.search.evaluator import digest_files
 from nas.search.measuring import Bench
-from nas.search.values import Evaluated
+from nas.search.values import Evaluated, Interval
 from nas.space import Arch
 
 ROUNDS = 3
@@ -34,7 +35,7 @@ class Tried:
     Args:
         arch: id.
         architecture: as JSON.
-        predicted_ms, low_ms, high_ms: before it was measured.
+        predicted_ms, low_ms, high_ms: before it was measured; the interval is the wider for load meanwhile.
         measured_ms: None as long as it was not measured.
         loaded: whether others used the processor meanwhile.
     """
@@ -49,7 +50,13 @@ class Tried:
 
     def with_timing(self, timing: Timing) -> "Tried":
         """After measuring."""
-        return replace(self, measured_ms=timing.measured_ms, loaded=timing.loaded)
+        interval = Interval(self.predicted_ms, self.low_ms, self.high_ms)
+        return replace(
+            self,
+            **vars(interval.under_load(load_allowance([timing]))),
+            measured_ms=timing.measured_ms,
+            loaded=timing.loaded,
+        )
 
 
 @dataclass(frozen=True)

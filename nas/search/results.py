@@ -1,7 +1,7 @@
 """What a search leaves behind: one arch JSON per budget, and `search/results.json`."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,24 +29,29 @@ class Predicted:
     in_fit: bool = False
 
     def compared(self, measured: Measured | None) -> dict[str, Any]:
-        """Plain data: predicted against measured; errors are predicted / measured - 1, in percent."""
+        """Plain data: predicted against measured; errors are predicted / measured - 1, in percent.
+
+        Intervals are the wider for load while it was measured.
+        """
+        allowance = measured.load_allowance if measured else 0.0
+        total, network = self.total.under_load(allowance), self.network.under_load(allowance)
         return {
-            "predicted_ms": self.total.predicted_ms,
-            "low_ms": self.total.low_ms,
-            "high_ms": self.total.high_ms,
-            "predicted_network_ms": self.network.predicted_ms,
-            "low_network_ms": self.network.low_ms,
-            "high_network_ms": self.network.high_ms,
+            "predicted_ms": total.predicted_ms,
+            "low_ms": total.low_ms,
+            "high_ms": total.high_ms,
+            "predicted_network_ms": network.predicted_ms,
+            "low_network_ms": network.low_ms,
+            "high_network_ms": network.high_ms,
             "in_fit": self.in_fit,
             **(measured.figures() if measured else dict.fromkeys(_MEASURED)),
-            "error_percent": 100 * self.total.error(measured.ms) if measured else None,
-            "in_interval": self.total.holds(measured.ms) if measured else None,
+            "error_percent": 100 * total.error(measured.ms) if measured else None,
+            "in_interval": total.holds(measured.ms) if measured else None,
         }
 
 
 _MEASURED = (
     "measured_ms", "network_ms", "grouping_ms", "median_ms", "p95_ms", "loaded", "people", "detector_ms",
-    "total_p95_ms", "file_bytes", "peak_memory_bytes",
+    "total_p95_ms", "load_allowance", "file_bytes", "peak_memory_bytes",
 )  # fmt: skip
 
 
@@ -122,12 +127,28 @@ class SearchResult:
             for finalist in sorted(self.measured, key=lambda f: f.measured.ms)
         ]
 
+    @property
+    def average_pose(self) -> float | None:
+        """What the average pose scores on the search split by the metric; None where nobody asked it."""
+        value: float | None = self.facts.get("average_pose", {}).get(self.facts.get("metric"))
+        return value
+
+    def beats_average(self, items: Iterable[Evaluated]) -> bool | None:
+        """Whether one of these networks scores better than the average pose in everyone's true box."""
+        average = self.average_pose
+        return None if average is None else any(item.accuracy > average for item in items)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data: the subnets, what was measured, all that was scored, and its Pareto front."""
         return {
             **self.facts,
             "scored": len(self.history),
-            "subnets": [subnet.figures() for subnet in self.subnets],
+            "average_pose_accuracy": self.average_pose,
+            "better_than_average_pose": self.beats_average(self.history),
+            "subnets": [
+                {**subnet.figures(), "better_than_average_pose": self.beats_average([subnet.item])}
+                for subnet in self.subnets
+            ],
             "unmet_budgets_ms": list(self.unmet_ms),
             "measured": self.finalists(),
             "front": [{**_point(item), "json": item.arch.to_json()} for item in pareto_front(self.history)],

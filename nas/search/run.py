@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from nas.graph import Tracer
-from nas.latency import EndToEnd, LatencyPredictor
+from nas.latency import EndToEnd, LatencyPredictor, describe_device
 from nas.search.estimate import Estimate
-from nas.search.evaluator import SubnetEvaluator, digest_files
+from nas.search.evaluator import SubnetEvaluator, average_pose, digest_files, require_measured
 from nas.search.finalists import Measured, run_finals
 from nas.search.loop import score_networks
 from nas.search.measuring import Bench, fitted_networks, paid_ms
@@ -20,7 +20,7 @@ from nas.search.results import Predicted, SearchResult, Subnet
 from nas.search.settings import Displays, SearchSettings
 from nas.search.values import Cost, Evaluated
 from nas.space import Arch
-from nas.train.datasets import open_data
+from nas.train.datasets import RunData, open_data
 from nas.train.launch import launch
 from nas.train.run_folder import RunFolder
 from nas.train.supernet import load_supernet, open_calibration
@@ -49,7 +49,10 @@ def search_run(
     """
     displays = displays or Displays()
     search = prepare(run, settings, displays)
-    evaluator = _open_evaluator(search)
+    data = open_data(run.config(), search.space, run)
+    average = average_pose(data.split.train(data.sources), data.search)
+    require_measured(settings.metric, average)
+    evaluator = _open_evaluator(search, data)
     run.search_folder.mkdir(parents=True, exist_ok=True)
     record = SearchRecord(
         search.space,
@@ -63,7 +66,8 @@ def search_run(
     )
     refinement = search.refinement(record.name)
     estimate = _score(search, evaluator, record, refinement, displays)
-    result = _choose(search, estimate, record.history(), _facts(search, record, estimate, refinement))
+    facts = {**_facts(search, record, estimate, refinement), "average_pose": dict(average)}
+    result = _choose(search, estimate, record.history(), facts)
     result.save(run.search_folder / "results.json", run.subnets_folder)
     return result
 
@@ -73,10 +77,9 @@ def predicted_cost(predictor: LatencyPredictor, tracer: Tracer, *, people: int =
     return Estimate(predictor, tracer, end_to_end=EndToEnd(people))
 
 
-def _open_evaluator(search: Search) -> SubnetEvaluator:
+def _open_evaluator(search: Search, data: RunData) -> SubnetEvaluator:
     run, config = search.run, search.run.config()
     fabric = launch(accelerator=config.accelerator, precision=config.precision, threads=config.threads)
-    data = open_data(config, search.space, run)
     calibration = open_calibration(run, data)
     return SubnetEvaluator(
         load_supernet(run).to(fabric.device),
@@ -208,5 +211,8 @@ def _facts(
         "refined_predictor_digest": estimate.source if refined else None,
         "refinement": refinement.to_json() if refinement else [],
         "device": predictor.device.to_json(),
+        "measured_on": None
+        if search.bench is None
+        else describe_device(threads=predictor.device.threads).to_json(),
         "protocol": predictor.protocol.to_json(),
     }

@@ -1,7 +1,7 @@
 """Values that the parts of a search hand to each other."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nas.space import Arch
 
@@ -43,6 +43,12 @@ class Interval:
     def width(self) -> float:
         """Relative to the predicted time: how little is known."""
         return (self.high_ms - self.low_ms) / self.predicted_ms
+
+    def under_load(self, allowance: float) -> "Interval":
+        """Wider by as much as load may have lengthened what was measured; see `nas.latency.load_allowance`."""
+        return replace(
+            self, low_ms=self.low_ms / (1 + allowance), high_ms=self.high_ms * (1 + allowance)
+        )
 
     def holds(self, measured_ms: float) -> bool:
         """Whether a measured time lies within."""

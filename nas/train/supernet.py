@@ -146,6 +146,8 @@ def _costs(config: SupernetConfig, space: SearchSpace) -> Costs:
     sampling = config.sampling
     if sampling.fair == "latency" and sampling.predictor is not None:
         predictor = LatencyPredictor.load(Path(sampling.predictor), allow_other_device=True)
+        if predictor.remark is not None:
+            _log.warning("%s", predictor.remark)
         _log.info("random networks are drawn evenly over predicted ms on %s", predictor.device)
         return lambda archs: predictor.predict_ms(archs, tracer=tracer).tolist()
     _log.info("random networks are drawn evenly over MACs")
