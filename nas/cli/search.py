@@ -154,14 +154,10 @@ def print_subnets(result: "SearchResult") -> None:
 
 def _print_average_pose(result: "SearchResult") -> None:
     """Say what is no better than no network at all."""
-    metric, average = result.facts["metric"], result.average_pose
+    from nas.search.results import NOTHING_LEARNED
+
     if result.beats_average(result.history) is False:
-        best = max(item.accuracy for item in result.history)
-        out.print(
-            f"No network scored better than the average pose in everyone's true box ({metric} {best:.3f} at "
-            f"best, {average:.3f} the average pose): the supernet has not learned enough to tell networks "
-            "apart; train it for longer before relying on any of them."
-        )
+        out.print(NOTHING_LEARNED)
         return
     for subnet in result.subnets:
         if result.beats_average([subnet.item]) is False:

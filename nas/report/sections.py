@@ -10,6 +10,7 @@ from nas.report.html import cell, facts, missing, paragraph, picture, table
 from nas.report.latency_plot import plot_predicted
 from nas.report.run_files import GIVEN, Figures, Training, finetuned
 from nas.report.run_plots import Point, plot_accuracy, plot_training
+from nas.search.results import NOTHING_LEARNED
 from nas.train.run_folder import RunFolder
 
 NO_SEARCH = "results of a search (search/results.json); nas search makes them."
@@ -244,10 +245,7 @@ def _average_pose(results: Figures, metric: str) -> str:
         return ""
     text = f"The average pose in everyone's true box scores {metric} {cell(float(average))} on the same images."
     if results.get("better_than_average_pose") is False:
-        text += (
-            " No network scored better: the supernet has not learned enough to tell networks apart; train it "
-            "for longer before relying on any of them."
-        )
+        text = f"{text} {NOTHING_LEARNED}"
     return paragraph(text)
 
 

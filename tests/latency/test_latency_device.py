@@ -10,7 +10,7 @@ import pytest
 from latency_samples import DEVICE, small_network
 
 from nas.latency import device as device_module
-from nas.latency.device import DeviceDescription, describe_device, pinned
+from nas.latency.device import Agreement, DeviceDescription, agreement, describe_device, pinned
 from nas.latency.loop import Plan, Silent, measure_networks
 from nas.latency.protocol import Protocol
 from nas.latency.table import LatencyTable
@@ -77,6 +77,25 @@ def test_json_round_trip() -> None:
 def test_the_fingerprint_tells_devices_apart(change: dict[str, object]) -> None:
     assert replace(DEVICE, **change).fingerprint != DEVICE.fingerprint  # type: ignore[arg-type]
     assert DEVICE.fingerprint in str(DEVICE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cpu": "other"},
+        {"instruction_set": ("avx2",)},
+        {"cores": 8},
+        {"system": "Darwin arm64"},
+        {"session_options": (("arena", "off"),)},
+        {"threads": 2},
+    ],
+)
+def test_only_the_runtimes_version_may_differ(change: dict[str, object]) -> None:
+    newer = replace(DEVICE, runtime="onnxruntime 2.0.0")
+    assert agreement(DEVICE, DeviceDescription.from_json(DEVICE.to_json())) is Agreement.FULL
+    assert agreement(DEVICE, newer) is Agreement.RUNTIME
+    assert agreement(DEVICE, replace(DEVICE, **change)) is Agreement.NONE  # type: ignore[arg-type]
+    assert agreement(DEVICE, replace(newer, **change)) is Agreement.NONE  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no core affinity")

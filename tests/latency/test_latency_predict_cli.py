@@ -75,3 +75,36 @@ def test_a_detector_is_not_timed_for_another_device(predictor: Path, arch: Path,
 def test_one_detector_is_enough(here: Path, arch: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="give one of them"):
         predicted(here, arch, "--detector", tmp_path / "d.onnx", "--detector-ms", 3)
+
+
+def test_a_grouping_that_was_never_timed_leaves_the_network(predictor: Path, arch: Path, tmp_path: Path) -> None:
+    found = LatencyPredictor.load(predictor, allow_other_device=True)
+    path = tmp_path / "ungrouped.json"
+    replace(found, outside_ms={}).save(path)
+    whole = predicted(predictor, arch, "--allow-other-device", "--people", 2)
+    alone = predicted(path, arch, "--allow-other-device", "--people", 2)
+    unknown = {"grouping_ms", "total_ms", "total_low_ms", "total_high_ms"}
+    assert {name for name, value in alone.items() if value is None} == {*unknown, "remark"}
+    assert {k: v for k, v in alone.items() if k not in unknown} == {
+        k: v for k, v in whole.items() if k not in unknown
+    }
+    options = ["predict", str(path), str(arch), "--allow-other-device"]
+    result = CliRunner().invoke(app, options, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert f"predicted {alone['predicted_ms']:.2f} ms" in result.stdout
+    assert "no time for the grouping of" in result.stdout
+    assert "nan" not in result.stdout
+
+
+def test_a_predictor_of_another_onnxruntime_is_used_with_a_remark(here: Path, arch: Path, tmp_path: Path) -> None:
+    path = tmp_path / "older.json"
+    found = LatencyPredictor.load(here)
+    replace(found, device=replace(found.device, runtime="onnxruntime 0.1")).save(path)
+    own, older = predicted(here, arch), predicted(path, arch)
+    assert own["remark"] is None
+    assert "onnxruntime 0.1" in older["remark"]
+    assert older["predicted_ms"] == own["predicted_ms"]
+    assert older["low_ms"] < own["low_ms"] < own["high_ms"] < older["high_ms"]
+    replace(found, device=replace(found.device, runtime="onnxruntime 0.1", threads=1, cores=99)).save(path)
+    with pytest.raises(UserError, match="predicts for"):
+        predicted(path, arch)

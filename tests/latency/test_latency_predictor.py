@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from latency_samples import DEVICE, true_ms
+from latency_samples import DEVICE, true_ms, true_visit
 
 import nas
 from nas.errors import UserError
 from nas.graph import Tracer
+from nas.latency.networks import arch_network
 from nas.latency.predictor import LatencyPredictor
 from nas.latency.roofline import Roofline
 from nas.latency.table import LatencyTable
-from nas.latency.uncertainty import Uncertainty
+from nas.latency.uncertainty import OTHER_RUNTIME, Uncertainty
 from nas.latency.validation import HeldOut
 from nas.space import Arch, SearchSpace, Skeleton
 
@@ -72,7 +73,7 @@ def test_archs_outside_the_space_are_predicted_too(predictor: LatencyPredictor, 
 def test_another_device_is_refused_unless_allowed(predictor: LatencyPredictor, tmp_path: Path) -> None:
     file = tmp_path / "predictor.json"
     predictor.save(file)
-    other = replace(DEVICE, runtime="onnxruntime 7.7.7")
+    other = replace(DEVICE, instruction_set=("avx2",), runtime="onnxruntime 7.7.7")
     with pytest.raises(UserError) as refusal:
         LatencyPredictor.load(file, device=other)
     assert DEVICE.fingerprint in str(refusal.value)
@@ -80,6 +81,112 @@ def test_another_device_is_refused_unless_allowed(predictor: LatencyPredictor, t
     assert LatencyPredictor.load(file, device=other, allow_other_device=True).device == DEVICE
     with pytest.raises(UserError, match="predicts for"):
         LatencyPredictor.load(file)
+
+
+def test_another_onnxruntime_costs_width_and_a_remark(
+    predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer, tmp_path: Path
+) -> None:
+    file, again = tmp_path / "predictor.json", tmp_path / "again.json"
+    predictor.save(file)
+    newer = LatencyPredictor.load(file, device=replace(DEVICE, runtime="onnxruntime 7.7.7"))
+    archs = _others(space, 3)
+    own = LatencyPredictor.load(file, device=DEVICE)
+    assert own.remark is None
+    assert newer.remark is not None
+    assert "onnxruntime 1.0.0" in newer.remark
+    assert "onnxruntime 7.7.7" in newer.remark
+    assert newer.device == DEVICE
+    ms = own.predict_ms(archs, tracer=tracer)
+    np.testing.assert_array_equal(newer.predict_ms(archs, tracer=tracer), ms)
+    near, far = own.interval_ms(archs, tracer=tracer), newer.interval_ms(archs, tracer=tracer)
+    np.testing.assert_allclose(ms / far[:, 0], ms / near[:, 0] + OTHER_RUNTIME)
+    assert (far[:, 1] > near[:, 1]).all()
+    # What is saved is as it was fitted: nothing adds up from version to version.
+    newer.save(again)
+    assert again.read_bytes() == file.read_bytes()
+
+
+def _under_load(table: Path, path: Path, *, share: float, load: float = 0.5) -> LatencyTable:
+    """A table whose first visits are flagged, with the same times."""
+    lines = [json.loads(line) for line in table.read_text().splitlines()]
+    visits = [line for line in lines if line["row"] == "visit"]
+    for line in visits[: round(share * len(visits))]:
+        line.update(loaded=True, foreign_load=load)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return LatencyTable.read(path)
+
+
+def test_intervals_are_the_wider_the_more_was_timed_under_load(
+    made_up_table: Path, space: SearchSpace, tracer: Tracer, tmp_path: Path
+) -> None:
+    archs = _others(space, 4)
+    quiet = LatencyPredictor.fit(LatencyTable.read(made_up_table), tracer=tracer, boosted=False)
+    ms, bounds = quiet.predict_ms(archs, tracer=tracer), quiet.interval_ms(archs, tracer=tracer)
+    former = ms / bounds[:, 0]
+    # Flags alone: the same times, the same predictions, and nothing else than the width changes.
+    for number, (share, load) in enumerate([(0.1, 0.5), (0.5, 0.5), (1, 0.5), (1, 0.9)]):
+        table = _under_load(made_up_table, tmp_path / f"{number}.jsonl", share=share, load=load)
+        loaded = LatencyPredictor.fit(table, tracer=tracer, boosted=False)
+        np.testing.assert_array_equal(loaded.predict_ms(archs, tracer=tracer), ms)
+        width = ms / loaded.interval_ms(archs, tracer=tracer)[:, 0]
+        assert (width > former).all()
+        former = width
+        loaded.save(tmp_path / "predictor.json")
+        kept = LatencyPredictor.load(tmp_path / "predictor.json", device=DEVICE)
+        np.testing.assert_array_equal(ms / kept.interval_ms(archs, tracer=tracer)[:, 0], width)
+
+
+def test_without_load_an_interval_is_what_it_was(
+    predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer
+) -> None:
+    """To the last bit: base, slope and scores alone."""
+    archs = _others(space, 4)
+    ms, found = predictor.predict_ms(archs, tracer=tracer), predictor.uncertainty
+    assert found.loaded == 0
+    bare = replace(predictor, uncertainty=Uncertainty(found.base, 0.0, found.scores))
+    rank = min(len(found.scores), int(np.ceil((len(found.scores) + 1) * 0.9))) - 1
+    error = found.scores[rank] * found.base
+    expected = np.stack([ms / (1 + error), ms / (1 - error)], axis=1)
+    np.testing.assert_array_equal(bare.interval_ms(archs, tracer=tracer), expected)
+
+
+def test_a_network_that_was_checked_under_load_has_a_wider_interval(
+    made_up_table: Path, space: SearchSpace, tracer: Tracer, tmp_path: Path
+) -> None:
+    arch = _others(space, 1)[0]
+    found = []
+    for name, load in (("quiet", {}), ("busy", {"loaded": True, "foreign_load": 0.8})):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_bytes(made_up_table.read_bytes())
+        header = LatencyTable.read(path)
+        with LatencyTable.open(
+            path, device=header.device, protocol=header.protocol, channel_block=header.channel_block
+        ) as table:
+            table.add(arch_network(arch, tracer, name="checked", check=True), replace(true_visit(tracer(arch)), **load))  # type: ignore[arg-type]
+        table = LatencyTable.read(path)
+        predictor = LatencyPredictor.fit(table, tracer=tracer, boosted=False)
+        assert predictor.uncertainty.loaded == 0, "what is only checked is not fitted to"
+        found += predictor.check(table)
+    quiet, busy = found
+    assert quiet.predicted_ms == busy.predicted_ms
+    assert busy.low_ms < quiet.low_ms < quiet.high_ms < busy.high_ms
+
+
+def test_files_of_before_tell_load_by_their_networks(
+    predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer, tmp_path: Path
+) -> None:
+    file = tmp_path / "predictor.json"
+    predictor.save(file)
+    content = json.loads(file.read_text())
+    del content["uncertainty"]["loaded"]
+    archs, bounds = _others(space, 3), []
+    for loaded in (0, 6, 60):
+        content["validation"]["loaded"] = loaded
+        file.write_text(json.dumps(content))
+        bounds.append(LatencyPredictor.load(file, device=DEVICE).interval_ms(archs, tracer=tracer))
+    np.testing.assert_array_equal(bounds[0], predictor.interval_ms(archs, tracer=tracer))
+    assert (bounds[2][:, 0] < bounds[1][:, 0]).all()
+    assert (bounds[1][:, 0] < bounds[0][:, 0]).all()
 
 
 def test_files_that_are_no_predictors(predictor: LatencyPredictor, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ from nas.latency.profile import OperatorTime
 from nas.latency.table import Source
 from nas.report.run_report import write_report
 from nas.search.estimate import Estimate
+from nas.search.evaluator import digest_files
 from nas.search.finalists import Finalist, Measured
-from nas.search.results import Predicted, SearchResult, Subnet
+from nas.search.results import NOTHING_LEARNED, Predicted, SearchResult, Subnet
 from nas.search.values import Evaluated
 from nas.space import Arch, SearchSpace
 from nas.train import RunFolder, load_config
@@ -121,12 +123,18 @@ def whole(empty: RunFolder, predictor: LatencyPredictor, archs: list[Arch], trac
     result.save(empty.search_folder / "results.json", empty.subnets_folder)
     lines = [{"step": step, "simcc/largest": 5 / step, "val/largest/AP": step / 50} for step in range(1, 30)]
     empty.metrics_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    work = empty.work_folder(result.subnets[0].name)
-    work.mkdir(parents=True)
-    (work / "metrics.jsonl").write_text(
-        '{"step": 1, "val/subnet/AP": 0.1}\n{"step": 2, "val/subnet/AP": 0.4375}\n'
-    )
+    fine_tune(empty, "any-name", result.subnets[0].arch, 0.1, 0.4375)
     return empty
+
+
+def fine_tune(run: RunFolder, name: str, arch: Arch, *aps: float, scratch: bool = False) -> None:
+    """What a fine-tuning of that name leaves behind."""
+    work = run.work_folder(name)
+    work.mkdir(parents=True)
+    record = {"arch": arch.to_json(), "scratch": scratch, "recipe": {}}
+    (work / "finetune.json").write_text(json.dumps(record))
+    rows = [{"step": step, "val/subnet/AP": ap} for step, ap in enumerate(aps, start=1)]
+    (work / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 class Page(HTMLParser):
@@ -253,3 +261,99 @@ def test_the_command_says_where_the_page_is(whole: RunFolder, tmp_path: Path) ->
     printed = json.loads(result.stdout)
     assert printed["missing"] == []
     assert Path(printed["report"]) == whole.path / "report" / "index.html"
+
+
+def subnet_of(run: RunFolder) -> dict[str, Any]:
+    results: dict[str, Any] = json.loads((run.search_folder / "results.json").read_text())
+    found: dict[str, Any] = results["subnets"][0]
+    return found
+
+
+def test_what_was_fine_tuned_is_told_by_its_architecture(whole: RunFolder, archs: list[Arch]) -> None:
+    subnet = subnet_of(whole)
+    arch = next(arch for arch in archs if arch.id == subnet["arch"])
+    other = next(arch for arch in archs if arch.id != subnet["arch"])
+    # Of the subnet's name, but another network; and the subnet itself, from scratch.
+    fine_tune(whole, subnet["name"], other, 0.9)
+    fine_tune(whole, "alone", arch, 0.8, scratch=True)
+    page = read(write_report(whole).path)
+    assert row(page, subnet["name"])[8] == "0.438"
+    assert row(page, "alone")[:4] == ["alone", arch.id, "0.800", "from scratch"]
+    place = page.words.index("also trained")
+    assert page.words[place:].count(subnet["name"]) == 1
+    assert [other.id, "0.900"] == page.words[page.words.index(subnet["name"], place) + 1 :][:2]
+
+
+def test_several_fine_tunings_of_one_subnet_are_all_shown(whole: RunFolder, archs: list[Arch]) -> None:
+    subnet = subnet_of(whole)
+    arch = next(arch for arch in archs if arch.id == subnet["arch"])
+    fine_tune(whole, "longer", arch, 0.6)
+    fine_tune(whole, "unscored", arch)
+    page = read(write_report(whole).path)
+    assert row(page, subnet["name"])[8] == "0.438 (any-name), 0.600 (longer)"
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"arch": null}', '{"arch": {"version": 1}}', "[]"])
+def test_a_training_that_does_not_tell_what_it_is_of_is_nobodys(whole: RunFolder, content: str) -> None:
+    subnet = subnet_of(whole)
+    whole.work_folder("any-name").rename(whole.work_folder(subnet["name"]))
+    (whole.work_folder(subnet["name"]) / "finetune.json").write_text(content)
+    report = write_report(whole)
+    assert any("after fine-tuning" in part for part in [*read(report.path).words])
+    assert row(read(report.path), subnet["name"])[8] == "–"
+
+
+def test_a_summary_counts_by_architecture_too(whole: RunFolder) -> None:
+    subnet = subnet_of(whole)
+    entries = [
+        {"name": "elsewhere", "arch": subnet["arch"], "finetuned_ap": 0.25},
+        {"name": subnet["name"], "arch": "0" * 12, "finetuned_ap": 0.75},
+    ]
+    (whole.path / "summary.json").write_text(json.dumps({"subnets": entries}))
+    assert row(read(write_report(whole).path), subnet["name"])[8] == "0.250"
+
+
+def change_results(run: RunFolder, **fields: object) -> None:
+    file = run.search_folder / "results.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
+
+
+def test_a_predictor_that_was_fitted_anew_is_not_the_searchs(whole: RunFolder) -> None:
+    change_results(whole, predictor_digest=digest_files(whole.predictor_file))
+    assert any("predictor, as given" in word for word in read(write_report(whole).path).words)
+    content = json.loads(whole.predictor_file.read_text())
+    whole.predictor_file.write_text(json.dumps({**content, "p95_ratio": 1.5}))
+    report = write_report(whole)
+    assert not any("as given" in word for word in read(report.path).words)
+    assert any("latency predictor" in part for part in report.missing)
+
+
+def test_a_search_that_learned_nothing_says_so(whole: RunFolder) -> None:
+    subnet = subnet_of(whole)
+    assert not any("average pose" in word for word in read(write_report(whole).path).words)
+    change_results(
+        whole,
+        average_pose_accuracy=0.75,
+        better_than_average_pose=False,
+        subnets=[{**subnet, "better_than_average_pose": False}],
+    )
+    page = read(write_report(whole).path)
+    assert any("AP 0.750" in word and NOTHING_LEARNED in word for word in page.words)
+    assert "timed under load, no better than the average pose" in page.words
+    change_results(whole, better_than_average_pose=True)
+    page = read(write_report(whole).path)
+    assert any("AP 0.750" in word and NOTHING_LEARNED not in word for word in page.words)
+
+
+def test_what_was_measured_under_another_onnxruntime_is_told(whole: RunFolder) -> None:
+    device = describe_device(threads=1)
+    assert "Measured on" not in read(write_report(whole).path).words
+    change_results(whole, measured_on=replace(device, runtime="onnxruntime 99.0").to_json())
+    page = read(write_report(whole).path)
+    assert "onnxruntime 99.0" in row(page, "Measured on")[1]
+
+
+def test_another_figures_ap_is_not_shown_as_the_metric(whole: RunFolder) -> None:
+    subnet = subnet_of(whole)
+    change_results(whole, metric="PCK_torso@0.2", subnets=[{**subnet, "inherited": {"AP": 0.6}}], front=[])
+    assert row(read(write_report(whole).path), subnet["name"])[7] == "–"

@@ -100,12 +100,6 @@ def test_the_study_is_an_ordinary_one(space: SearchSpace, tmp_path: Path) -> Non
     assert study.best_trials == []
 
 
-def test_an_unknown_metric_is_named(space: SearchSpace, tmp_path: Path) -> None:
-    proposal = Proposal(space.smallest(), 5.0, 1.0, "x")
-    with pytest.raises(UserError, match=r"--metric AP: not among what is scored: PCK"):
-        open_record(space, tmp_path).add(proposal, {"PCK": 0.25}, budgets_ms=[5.0])
-
-
 def test_a_storage_that_cannot_be_opened_is_a_users_mistake(space: SearchSpace, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot open the study"):
         SearchRecord(space, storage="no-such://place", key="k", metric="AP", cost=fake_cost)

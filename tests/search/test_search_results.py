@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def test_figures_say_what_a_time_consists_of_and_how_far_it_was_off(space: Searc
     assert {name: figures[name] for name in expected} == expected
     assert figures["error_percent"] == pytest.approx(-5.0)
     assert predicted(11.5).compared(HERE)["in_interval"] is False
+
+
+def test_what_was_measured_under_load_is_held_against_a_wider_interval() -> None:
+    busy = replace(HERE, ms=11.2, loaded=True, load_allowance=0.1)
+    assert predicted(10.0).compared(replace(HERE, ms=11.2))["in_interval"] is False
+    figures = predicted(10.0).compared(busy)
+    assert figures["in_interval"] is True
+    assert figures["load_allowance"] == 0.1
+    assert figures["predicted_ms"] == 10.0
+    expected = [9 / 1.1, 11 * 1.1, 2.0 / 1.1, 2.4 * 1.1]
+    names = ("low_ms", "high_ms", "low_network_ms", "high_network_ms")
+    assert [figures[name] for name in names] == pytest.approx(expected)
 
 
 def test_without_a_measurement_there_is_no_error(space: SearchSpace) -> None:

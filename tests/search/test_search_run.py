@@ -77,6 +77,11 @@ def test_what_is_written_is_within_the_budgets(run: RunFolder, budgets: tuple[fl
     assert [entry["name"] for entry in written["subnets"]] == [subnet.name for subnet in result.subnets]
     assert written["budgets_ms"] == list(budgets)
     assert len(result.subnets) + len(result.unmet_ms) == 2
+    # A supernet of random weights: the average pose, on the same people, is told to be as good.
+    assert written["average_pose_accuracy"] == written["average_pose"]["PCK_torso@0.5"] > 0
+    best = max(item.accuracy for item in result.history)
+    assert written["better_than_average_pose"] == (best > written["average_pose_accuracy"])
+    assert written["measured_on"] == written["device"]
 
     search_images = json.loads(run.search_split_file.read_text())["sources"][0]["image_ids"]
     calibration = json.loads(run.calibration_file.read_text())["samples"]
@@ -241,7 +246,7 @@ def test_people_multiply_the_time_of_a_network_on_crops(run: RunFolder, space: S
     [
         (lambda s: replace(s, budgets_ms=[1e-6]), "cheapest network of demo takes"),
         (lambda s: replace(s, predictor=Path("nowhere.json")), "nowhere.json: no latency predictor"),
-        (lambda s: replace(s, metric="nonsense", storage="sqlite://"), "--metric nonsense"),
+        (lambda s: replace(s, metric="nonsense", storage="sqlite://"), "metric 'nonsense' is not known"),
         (lambda s: replace(s, detector=Path("d.onnx"), detector_ms=3.0), "give one of them"),
         (lambda s: replace(s, detector=Path("nowhere.onnx")), "cannot read nowhere.onnx"),
         (lambda s: replace(s, detector_ms=1e3), "cheapest network of demo takes 1000"),
@@ -260,6 +265,28 @@ def test_a_users_mistake_is_named(
 def test_a_predictor_of_other_joints_is_refused(run: RunFolder) -> None:
     with pytest.raises(UserError, match="measure with --skeleton crowdpose14"):
         load_predictor(run.predictor_file, Skeleton.load("crowdpose14"))
+
+
+def test_a_metric_that_nobody_can_be_measured_by_is_refused(run: RunFolder, budgets: tuple[float, float]) -> None:
+    """The generated people are far too large for it; CrowdPose's images alone have an index."""
+    for metric, said in (("AP_small", "nobody to measure it on"), ("CrowdPose_AP", "cannot be scored by it")):
+        with pytest.raises(UserError, match=f"metric {metric}: .*{said}"):
+            search_run(run, replace(settings_for(budgets), metric=metric))
+
+
+def test_a_predictor_of_another_onnxruntime_searches_and_measures(
+    copied: RunFolder, budgets: tuple[float, float], caplog: pytest.LogCaptureFixture
+) -> None:
+    known = LatencyPredictor.load(copied.predictor_file)
+    replace(known, device=replace(known.device, runtime="onnxruntime 0.1")).save(copied.predictor_file)
+    settings = replace(settings_for(budgets), trials=3, finalists=1)
+    result = search_run(copied, settings)
+    assert result.measured
+    assert result.facts["device"]["runtime"] == "onnxruntime 0.1"
+    assert result.facts["measured_on"] == known.device.to_json()
+    assert "onnxruntime 0.1" in caplog.text
+    with pytest.raises(UserError, match=r"--refine: .*table\.jsonl is of another device"):
+        search_run(copied, replace(settings, refine=1))
 
 
 def test_an_untrained_run_is_refused(tmp_path: Path) -> None:
