@@ -10,7 +10,7 @@ from nas.cli.console import print_json, print_table, remark, say
 
 if TYPE_CHECKING:
     from nas.latency import LatencyPredictor
-    from nas.latency.predictor import Checked
+    from nas.latency.checks import Checked
     from nas.latency.validation import HeldOut, Validation
 
 
@@ -30,6 +30,7 @@ def fit(
 ) -> None:
     """Fit a predictor on a table, and print its error on held-out networks beside that of other ways."""
     from nas.latency import LatencyPredictor, LatencyTable
+    from nas.latency.checks import check_predictor
     from nas.latency.kernel_model import LEAST_MATCHED
 
     can_boost = find_spec("sklearn") is not None
@@ -46,7 +47,7 @@ def fit(
     )
     path = output or table.with_name("predictor.json")
     predictor.save(path)
-    validation, checks = predictor.validation, predictor.check(timings)
+    validation, checks = predictor.validation, check_predictor(predictor, timings)
     if plot is not None:
         _draw(predictor, checks, plot)
     if as_json:

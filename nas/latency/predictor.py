@@ -30,7 +30,6 @@ from nas.latency.uncertainty import (
     OTHER_RUNTIME,
     Novelty,
     Uncertainty,
-    load_allowance,
     share_allowance,
 )
 from nas.latency.validation import Validation, cross_validate, mean_novelty, validation_of
@@ -40,23 +39,6 @@ from nas.space.space import SearchSpace
 
 FORMAT_VERSION = 2
 MINIMUM_NETWORKS = 6
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A network that was timed beside those of a fit: what was predicted for it, with a 90 % interval."""
-
-    name: str
-    measured_ms: float
-    predicted_ms: float
-    low_ms: float
-    high_ms: float
-    loaded: bool
-
-    @property
-    def error(self) -> float:
-        """Predicted over measured, minus one."""
-        return self.predicted_ms / self.measured_ms - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,29 +131,6 @@ class LatencyPredictor:
                 seed=seed,
             ),
         )
-
-    def check(self, table: LatencyTable) -> list["Checked"]:
-        """How this predictor does on the networks that a table was given to check it on.
-
-        The interval of one that was timed under load is the wider for it.
-        """
-        samples = Samples.of(table, skeleton=self.skeleton.name, precision=self.precision)
-        archs = [Arch.from_json(timing.description["arch"]) for timing in samples.checks]
-        bounds = self.interval_ms(archs).tolist() if archs else []
-        factors = [1 + load_allowance([timing]) for timing in samples.checks]
-        return [
-            Checked(
-                timing.name,
-                timing.measured_ms,
-                self.predict_ms(arch),
-                low_ms=low / factor,
-                high_ms=high * factor,
-                loaded=timing.loaded,
-            )
-            for arch, timing, (low, high), factor in zip(
-                archs, samples.checks, bounds, factors, strict=True
-            )
-        ]
 
     def save(self, path: Path) -> None:
         """Write one JSON file that loads without the table."""

@@ -9,6 +9,7 @@ from nas.files import write_text
 from nas.report import sections
 from nas.report.html import missing, page
 from nas.report.run_files import read_predictors, read_results, read_trainings
+from nas.report.subnets import subnets
 from nas.train.metrics import read_metrics
 from nas.train.run_folder import RunFolder, environment
 
@@ -32,7 +33,7 @@ def write_report(run: RunFolder) -> Report:
     predictors = read_predictors(run, results)
     parts: dict[str, Callable[[], str]] = {
         "What was searched": partial(sections.searched, run, results),
-        "Subnets": partial(sections.subnets, results, read_trainings(run)),
+        "Subnets": partial(subnets, results, read_trainings(run)),
         "Predicted against measured": partial(sections.comparison, results, predictors),
         "Accuracy against latency": partial(sections.scatter, results),
         "How far the predictor can be trusted": partial(sections.predictor_errors, predictors, results),

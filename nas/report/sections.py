@@ -8,9 +8,8 @@ from nas.latency import DeviceDescription, LatencyPredictor
 from nas.latency.validation import HeldOut
 from nas.report.html import cell, facts, missing, paragraph, picture, table
 from nas.report.latency_plot import plot_predicted
-from nas.report.run_files import GIVEN, Figures, Training, finetuned
+from nas.report.run_files import GIVEN, Figures
 from nas.report.run_plots import Point, plot_accuracy, plot_training
-from nas.search.results import NOTHING_LEARNED
 from nas.train.run_folder import RunFolder
 
 NO_SEARCH = "results of a search (search/results.json); nas search makes them."
@@ -51,41 +50,6 @@ def searched(run: RunFolder, results: Figures | None) -> str:
     return facts(rows)
 
 
-def subnets(results: Figures | None, trainings: Sequence[Training]) -> str:
-    """What was found for each budget."""
-    if results is None:
-        raise MissingPartError(NO_SEARCH)
-    metric = str(results["metric"])
-    columns = (
-        "subnet", "budget ms", "predicted ms", "90 % interval", "measured ms", "error", "inside",
-        f"{metric} inherited", "AP fine-tuned", "",
-    )  # fmt: skip
-    rows: list[tuple[object, ...]] = [
-        (
-            entry["name"],
-            f"{entry['budget_ms']:g}",
-            *_compared(entry),
-            _inherited(entry, metric),
-            _finetuned(trainings, str(entry["arch"])),
-            _worth(entry),
-        )
-        for entry in results["subnets"]
-    ]
-    content = table(columns, rows) + _parts_of_time(results["subnets"])
-    unmet = ", ".join(f"{budget:g} ms" for budget in results["unmet_budgets_ms"])
-    if unmet:
-        content += paragraph(f"No network was measured within {unmet}.")
-    content += _average_pose(results, metric) + paragraph(
-        "Error: predicted over measured, less one. Inside: whether the measured time lies in the predicted "
-        "interval. Inherited: with the supernet's weights, on training images kept apart for the search. "
-        "Fine-tuned: of the run's summary, else as last scored during fine-tuning, whatever that was called.",
-        note=True,
-    )
-    if not any(finetuned(trainings, str(entry["arch"])) for entry in results["subnets"]):
-        content += missing("accuracy after fine-tuning; nas finetune writes it where its recipe validates.")
-    return content + _other_trainings(results, trainings)
-
-
 def comparison(results: Figures | None, predictors: Mapping[str, LatencyPredictor]) -> str:
     """Predicted against measured: plot, finalists, refinement."""
     points = [*_held_out(predictors), *_refined(results), *_finalists(results)]
@@ -114,7 +78,7 @@ def comparison(results: Figures | None, predictors: Mapping[str, LatencyPredicto
         return content + missing(NO_SEARCH)
     if results["measured"]:
         columns = ("finalist", "predicted ms", "90 % interval", "measured ms", "error", "inside", "")
-        rows = [(entry["arch"], *_compared(entry), _remarks(entry)) for entry in results["measured"]]
+        rows = [(entry["arch"], *compared(entry), _remarks(entry)) for entry in results["measured"]]
         content += table(columns, rows)
     else:
         content += missing("measured finalists: the predictor is of another device.")
@@ -190,6 +154,17 @@ def training(rows: Sequence[Mapping[str, float | int | None]]) -> str:
     return picture(plot, alt="Losses over steps", caption=f"{steps:,} steps; losses smoothed, raw ones pale.")
 
 
+def compared(entry: Figures) -> tuple[object, ...]:
+    """Predicted, interval, measured, error, inside; dashes for what an older search did not keep."""
+    low, high, error = (entry.get(name) for name in ("low_ms", "high_ms", "error_percent"))
+    interval = None if low is None or high is None else f"{cell(low)} – {cell(high)}"
+    measured = entry.get("measured_ms")
+    if error is None and measured:
+        error = 100 * (entry["predicted_ms"] / measured - 1)
+    shown = None if error is None else f"{error:+.1f} %"
+    return entry["predicted_ms"], interval, measured, shown, entry.get("in_interval")
+
+
 def _count(number: int) -> str:
     """A whole number; a large one as a power of ten."""
     if number < 10**7:
@@ -206,70 +181,6 @@ def _what_is_paid(results: Figures) -> str:
     if detector:
         parts.append(f"a person detector of {detector:.3g} ms")
     return ", ".join(parts)
-
-
-def _compared(entry: Figures) -> tuple[object, ...]:
-    """Predicted, interval, measured, error, inside; dashes for what an older search did not keep."""
-    low, high, error = (entry.get(name) for name in ("low_ms", "high_ms", "error_percent"))
-    interval = None if low is None or high is None else f"{cell(low)} – {cell(high)}"
-    measured = entry.get("measured_ms")
-    if error is None and measured:
-        error = 100 * (entry["predicted_ms"] / measured - 1)
-    shown = None if error is None else f"{error:+.1f} %"
-    return entry["predicted_ms"], interval, measured, shown, entry.get("in_interval")
-
-
-def _inherited(entry: Figures, metric: str) -> object:
-    """The figure that was searched for; results of older versions kept the AP alone."""
-    return entry.get("inherited", {}).get(metric, entry.get("inherited_ap") if metric == "AP" else None)
-
-
-def _finetuned(trainings: Sequence[Training], arch: str) -> str | None:
-    """The AP of an architecture's fine-tuning; of several, each with its name."""
-    found = finetuned(trainings, arch)
-    if len(found) < 2:
-        return cell(found[0].ap) if found else None
-    return ", ".join(f"{cell(training.ap)} ({training.name})" for training in found)
-
-
-def _worth(entry: Figures) -> str:
-    remarks = ["timed under load"] if entry.get("loaded") else []
-    remarks += ["no better than the average pose"] if entry.get("better_than_average_pose") is False else []
-    return ", ".join(remarks)
-
-
-def _average_pose(results: Figures, metric: str) -> str:
-    """What no network at all would score."""
-    average = results.get("average_pose_accuracy")
-    if average is None:
-        return ""
-    text = f"The average pose in everyone's true box scores {metric} {cell(float(average))} on the same images."
-    if results.get("better_than_average_pose") is False:
-        text = f"{text} {NOTHING_LEARNED}"
-    return paragraph(text)
-
-
-def _other_trainings(results: Figures, trainings: Sequence[Training]) -> str:
-    """What was trained besides: from scratch, or other architectures."""
-    searched_for = {str(entry["arch"]) for entry in results["subnets"]}
-    others = [t for t in trainings if t.scratch or t.arch not in searched_for]
-    if not others:
-        return ""
-    rows = [
-        (t.name, t.arch, t.ap, "from scratch" if t.scratch else "" if t.arch else "its finetune.json does not tell")
-        for t in others
-    ]
-    return table(("also trained", "architecture", "AP", ""), rows)
-
-
-def _parts_of_time(entries: Sequence[Figures]) -> str:
-    """What end-to-end times consist of."""
-    known = [entry for entry in entries if entry.get("network_ms") is not None]
-    if not known:
-        return ""
-    columns = ("measured", "network ms", "grouping ms", "people", "detector ms", "total ms")
-    names = ("name", "network_ms", "grouping_ms", "people", "detector_ms", "measured_ms")
-    return table(columns, ([entry[name] for name in names] for entry in known))
 
 
 def _remarks(entry: Figures) -> str:
@@ -296,12 +207,12 @@ def _refinement(results: Figures) -> str:
     for done in rounds:
         for tried in done["networks"]:
             low, high, measured = tried["low_ms"], tried["high_ms"], tried["measured_ms"]
-            compared = {
+            figures = {
                 **tried,
                 "error_percent": 100 * (tried["predicted_ms"] / measured - 1),
                 "in_interval": low <= measured <= high,
             }
-            rows.append((tried["arch"], f"{done['scored']} networks", *_compared(compared)))
+            rows.append((tried["arch"], f"{done['scored']} networks", *compared(figures)))
     return table(columns, rows) + paragraph(
         "One run of the network; predicted before it was measured. The predictor was refitted with these.",
         note=True,

@@ -14,6 +14,7 @@ from latency_samples import DEVICE, true_ms, true_visit
 import nas
 from nas.errors import UserError
 from nas.graph import Tracer
+from nas.latency.checks import check_predictor
 from nas.latency.networks import arch_network
 from nas.latency.predictor import LatencyPredictor
 from nas.latency.roofline import Roofline
@@ -166,7 +167,7 @@ def test_a_network_that_was_checked_under_load_has_a_wider_interval(
         table = LatencyTable.read(path)
         predictor = LatencyPredictor.fit(table, tracer=tracer, boosted=False)
         assert predictor.uncertainty.loaded == 0, "what is only checked is not fitted to"
-        found += predictor.check(table)
+        found += check_predictor(predictor, table)
     quiet, busy = found
     assert quiet.predicted_ms == busy.predicted_ms
     assert busy.low_ms < quiet.low_ms < quiet.high_ms < busy.high_ms
