@@ -157,11 +157,11 @@ def _print_average_pose(result: "SearchResult") -> None:
     from nas.search.results import NOTHING_LEARNED
 
     if result.beats_average(result.history) is False:
-        out.print(NOTHING_LEARNED)
+        say(NOTHING_LEARNED)
         return
     for subnet in result.subnets:
         if result.beats_average([subnet.item]) is False:
-            out.print(f"{subnet.name} scores no better than the average pose in everyone's true box.")
+            say(f"{subnet.name} scores no better than the average pose in everyone's true box.")
 
 
 def _limited(figures: Mapping[str, Any], limit: str) -> float | None:
