@@ -141,7 +141,9 @@ def print_subnets(result: "SearchResult") -> None:
             if any(subnet.measured and _limited(subnet.figures(), name) is None for subnet in result.subnets)
         }
         for name in sorted(untold):
-            remark(f"{_LIMITS[name]}: this system does not tell it, so that limit was held by prediction alone.")
+            remark(
+                f"{_LIMITS[name]}: this system does not tell it, so that limit was held by prediction alone."
+            )
     also = " and the limits" if result.facts.get("limits") else ""
     for budget in result.unmet_ms:
         remark(

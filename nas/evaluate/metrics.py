@@ -18,8 +18,8 @@ _SIDE = 100
 def metric_names(skeleton: Skeleton, *, crowd_index: bool = False) -> tuple[str, ...]:
     """The names of the accuracies that `score` gives, those of single keypoints left out.
 
-    All of them are the better the higher they are. `score` itself is asked, about one made-up person whom nobody
-    found.
+    All of them are the better the higher they are. `score` itself is asked, about one made-up person whom
+    nobody found.
 
     Args:
         skeleton: of the data.
@@ -37,7 +37,9 @@ def require_metric(name: str, skeleton: Skeleton) -> None:
     for reference in (field.name for field in fields(PckSegments)):
         if name.startswith(f"PCK_{reference}@") and getattr(skeleton.pck, reference) is None:
             raise UserError(f"metric {name}: {no_segment(skeleton, reference)}")
-    raise UserError(f"metric {name!r} is not known; with skeleton {skeleton.name} there are {', '.join(known)}")
+    raise UserError(
+        f"metric {name!r} is not known; with skeleton {skeleton.name} there are {', '.join(known)}"
+    )
 
 
 def _one_person(skeleton: Skeleton, *, crowd_index: bool) -> Annotations:

@@ -70,8 +70,8 @@ def reference_lengths(truth: FloatArray, skeleton: Skeleton, *, reference: Refer
 def no_segment(skeleton: Skeleton, reference: str) -> str:
     """What to say where a skeleton lacks a reference segment, and what to do."""
     return (
-        f"skeleton {skeleton.name!r} names no {reference} segment for PCK; add the two joints that span it to "
-        f"the skeleton's YAML file, as in docs/data.md: `pck: {{{reference}: [JOINT, JOINT]}}`"
+        f"skeleton {skeleton.name!r} names no {reference} segment for PCK; add the two joints that span it "
+        f"to the skeleton's YAML file, as in docs/data.md: `pck: {{{reference}: [JOINT, JOINT]}}`"
     )
 
 

@@ -45,7 +45,10 @@ def searched(run: RunFolder, results: Figures | None) -> str:
     ]
     if results.get("measured_on") not in (None, results["device"]):
         rows.append(
-            ("Measured on", f"{DeviceDescription.from_json(results['measured_on'])}, not what was predicted for")
+            (
+                "Measured on",
+                f"{DeviceDescription.from_json(results['measured_on'])}, not what was predicted for",
+            )
         )
     return facts(rows)
 
@@ -125,7 +128,7 @@ def predictor_errors(predictors: Mapping[str, LatencyPredictor], results: Figure
     content = table(columns, rows)
     if GIVEN not in predictors and results is not None:
         content += missing(
-            f"the predictor that the search was given: {results.get('predictor')} is gone, or was fitted anew."
+            f"the search's own predictor: {results.get('predictor')} is gone, or was fitted anew since."
         )
     for name, predictor in predictors.items():
         floor, loaded = predictor.validation.noise_floor, predictor.validation.loaded

@@ -67,7 +67,9 @@ def _average_pose(results: Figures, metric: str) -> str:
     average = results.get("average_pose_accuracy")
     if average is None:
         return ""
-    text = f"The average pose in everyone's true box scores {metric} {cell(float(average))} on the same images."
+    text = (
+        f"The average pose in everyone's true box scores {metric} {cell(float(average))} on the same images."
+    )
     if results.get("better_than_average_pose") is False:
         text = f"{text} {NOTHING_LEARNED}"
     return paragraph(text)
@@ -80,7 +82,12 @@ def _other_trainings(results: Figures, trainings: Sequence[Training]) -> str:
     if not others:
         return ""
     rows = [
-        (t.name, t.arch, t.ap, "from scratch" if t.scratch else "" if t.arch else "its finetune.json does not tell")
+        (
+            t.name,
+            t.arch,
+            t.ap,
+            "from scratch" if t.scratch else "" if t.arch else "its finetune.json does not tell",
+        )
         for t in others
     ]
     return table(("also trained", "architecture", "AP", ""), rows)

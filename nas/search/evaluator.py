@@ -79,8 +79,8 @@ def require_measured(metric: str, scores: Scores) -> None:
     """Raise UserError where a metric is not among the scores, or there was nobody to measure it on."""
     if metric not in scores:
         raise UserError(
-            f"metric {metric}: the images that are kept for the search cannot be scored by it (every image of "
-            f"every set needs what it is made of); they can by {', '.join(scores)}"
+            f"metric {metric}: the images that are kept for the search cannot be scored by it (every image "
+            f"of every set needs what it is made of); they can by {', '.join(scores)}"
         )
     if scores[metric] == NOBODY:
         raise UserError(

@@ -185,8 +185,8 @@ def _table_to_refine(table: Path | None, predictor_file: Path, predictor: Latenc
         )
     if predictor.remark is not None:
         raise UserError(
-            f"--refine: {table} was measured under {known.device.runtime}, and timings of two versions do not "
-            "mix in one table: measure and fit again, or leave --refine out"
+            f"--refine: {table} was measured under {known.device.runtime}, and timings of two versions do "
+            "not mix in one table: measure and fit again, or leave --refine out"
         )
     return table
 

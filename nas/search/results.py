@@ -13,7 +13,6 @@ from nas.search.pareto import pareto_front
 from nas.search.values import Evaluated, Interval
 from nas.space import Arch
 
-
 NOTHING_LEARNED = (
     "No network scored better than the average pose: the supernet has not learned enough to tell networks "
     "apart; train it for longer before relying on any of them."

@@ -45,10 +45,8 @@ class Interval:
         return (self.high_ms - self.low_ms) / self.predicted_ms
 
     def under_load(self, allowance: float) -> "Interval":
-        """Wider by as much as load may have lengthened what was measured; see `nas.latency.load_allowance`."""
-        return replace(
-            self, low_ms=self.low_ms / (1 + allowance), high_ms=self.high_ms * (1 + allowance)
-        )
+        """Wider by as much as load may have lengthened what was measured, see `load_allowance`."""
+        return replace(self, low_ms=self.low_ms / (1 + allowance), high_ms=self.high_ms * (1 + allowance))
 
     def holds(self, measured_ms: float) -> bool:
         """Whether a measured time lies within."""

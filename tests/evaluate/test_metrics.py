@@ -49,5 +49,7 @@ def test_what_is_no_metric_is_refused_with_what_there_is(name: str) -> None:
 
 @pytest.mark.parametrize("reference", ["torso", "head"])
 def test_what_a_skeleton_lacks_is_said(reference: str) -> None:
-    with pytest.raises(UserError, match=rf"'stick' names no {reference} .*`pck: {{{reference}: \[JOINT, JOINT\]}}`"):
+    with pytest.raises(
+        UserError, match=rf"'stick' names no {reference} .*`pck: {{{reference}: \[JOINT, JOINT\]}}`"
+    ):
         require_metric(f"PCK_{reference}@0.2", stick())

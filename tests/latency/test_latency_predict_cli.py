@@ -77,7 +77,9 @@ def test_one_detector_is_enough(here: Path, arch: Path, tmp_path: Path) -> None:
         predicted(here, arch, "--detector", tmp_path / "d.onnx", "--detector-ms", 3)
 
 
-def test_a_grouping_that_was_never_timed_leaves_the_network(predictor: Path, arch: Path, tmp_path: Path) -> None:
+def test_a_grouping_that_was_never_timed_leaves_the_network(
+    predictor: Path, arch: Path, tmp_path: Path
+) -> None:
     found = LatencyPredictor.load(predictor, allow_other_device=True)
     path = tmp_path / "ungrouped.json"
     replace(found, outside_ms={}).save(path)
@@ -96,7 +98,9 @@ def test_a_grouping_that_was_never_timed_leaves_the_network(predictor: Path, arc
     assert "nan" not in result.stdout
 
 
-def test_a_predictor_of_another_onnxruntime_is_used_with_a_remark(here: Path, arch: Path, tmp_path: Path) -> None:
+def test_a_predictor_of_another_onnxruntime_is_used_with_a_remark(
+    here: Path, arch: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "older.json"
     found = LatencyPredictor.load(here)
     replace(found, device=replace(found.device, runtime="onnxruntime 0.1")).save(path)

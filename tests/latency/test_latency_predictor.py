@@ -163,7 +163,10 @@ def test_a_network_that_was_checked_under_load_has_a_wider_interval(
         with LatencyTable.open(
             path, device=header.device, protocol=header.protocol, channel_block=header.channel_block
         ) as table:
-            table.add(arch_network(arch, tracer, name="checked", check=True), replace(true_visit(tracer(arch)), **load))  # type: ignore[arg-type]
+            table.add(
+                arch_network(arch, tracer, name="checked", check=True),
+                replace(true_visit(tracer(arch)), **load),
+            )  # type: ignore[arg-type]
         table = LatencyTable.read(path)
         predictor = LatencyPredictor.fit(table, tracer=tracer, boosted=False)
         assert predictor.uncertainty.loaded == 0, "what is only checked is not fitted to"

@@ -81,7 +81,7 @@ def test_the_average_pose_is_that_of_training_and_scored_on_the_search_people(tm
 def test_a_metric_needs_somebody_to_measure() -> None:
     nobody = _mean([Result({"AP": NOBODY, "PCK_torso@0.2": 0.5}, [], flip=False, images=1, people=1)])
     require_measured("PCK_torso@0.2", nobody)
-    with pytest.raises(UserError, match="metric AP: .*nobody to measure"):
+    with pytest.raises(UserError, match=r"metric AP: .*nobody to measure"):
         require_measured("AP", nobody)
     with pytest.raises(UserError, match=r"metric CrowdPose_AP: .*they can by AP, PCK_torso@0\.2"):
         require_measured("CrowdPose_AP", nobody)
@@ -94,7 +94,10 @@ HERE = Measured(ms=1, network_ms=1, grouping_ms=0, median_ms=1, p95_ms=1, loaded
 
 def found(space: SearchSpace, accuracies: tuple[float, float], average: float | None) -> SearchResult:
     archs = (space.smallest(), space.largest())
-    items = [Evaluated(a, 1.0, value, {"AP": value, "AP50": 0.9}) for a, value in zip(archs, accuracies, strict=True)]
+    items = [
+        Evaluated(a, 1.0, value, {"AP": value, "AP50": 0.9})
+        for a, value in zip(archs, accuracies, strict=True)
+    ]
     predicted = Predicted(Interval(1, 0.9, 1.1), Interval(1, 0.9, 1.1))
     facts = {"metric": "AP", "refinement": []}
     if average is not None:

@@ -267,7 +267,9 @@ def test_a_predictor_of_other_joints_is_refused(run: RunFolder) -> None:
         load_predictor(run.predictor_file, Skeleton.load("crowdpose14"))
 
 
-def test_a_metric_that_nobody_can_be_measured_by_is_refused(run: RunFolder, budgets: tuple[float, float]) -> None:
+def test_a_metric_that_nobody_can_be_measured_by_is_refused(
+    run: RunFolder, budgets: tuple[float, float]
+) -> None:
     """The generated people are far too large for it; CrowdPose's images alone have an index."""
     for metric, said in (("AP_small", "nobody to measure it on"), ("CrowdPose_AP", "cannot be scored by it")):
         with pytest.raises(UserError, match=f"metric {metric}: .*{said}"):
