@@ -10,11 +10,12 @@ import pytest
 from search_fakes import FakeBench, FakePredictor, fake_accuracy, fake_cost
 
 from nas.errors import UserError
-from nas.latency import EndToEnd
+from nas.latency import EndToEnd, Timing, Visit
+from nas.latency.profile import OperatorTime
 from nas.search import refinement as module
 from nas.search.choice import choose_networks
 from nas.search.estimate import Estimate
-from nas.search.refinement import Refinement
+from nas.search.refinement import Refinement, Tried
 from nas.search.values import Evaluated, Interval
 from nas.space import Arch, SearchSpace
 
@@ -226,3 +227,14 @@ def test_a_missing_predictor_is_named(refine: Any, history: list[Evaluated], tmp
         file.unlink()
     with pytest.raises(UserError, match=r"predictor-.*is missing"):
         refine()[0].estimate()
+
+
+def test_what_is_measured_under_load_has_a_wider_interval() -> None:
+    tried = Tried("a", {}, predicted_ms=2.0, low_ms=1.9, high_ms=2.1)
+    visit = Visit((OperatorTime("op", "Conv", 2.0),), (2.0,), (2.0,), 0.0, "2030-01-01T00:00:00+00:00")
+    quiet = tried.with_timing(Timing("a", "a", {}, (visit,)))
+    assert (quiet.low_ms, quiet.high_ms, quiet.loaded) == (1.9, 2.1, False)
+    busy = tried.with_timing(Timing("a", "a", {}, (visit, replace(visit, loaded=True, foreign_load=0.5))))
+    assert (busy.predicted_ms, busy.loaded) == (2.0, True)
+    assert busy.low_ms < 1.9
+    assert busy.high_ms > 2.1
