@@ -137,6 +137,26 @@ def test_intervals_are_the_wider_the_more_was_timed_under_load(
         np.testing.assert_array_equal(ms / kept.interval_ms(archs, tracer=tracer)[:, 0], width)
 
 
+def test_the_table_of_a_busy_machine_holds_the_undisturbed_time(
+    made_up_table: Path, space: SearchSpace, tracer: Tracer, tmp_path: Path
+) -> None:
+    """All times are a tenth too long, which held-out networks cannot tell."""
+    lines = [json.loads(line) for line in made_up_table.read_text().splitlines()]
+    for line in lines:
+        if line["row"] == "visit":
+            longer = {name: [1.1 * ms for ms in line[name]] for name in ("operators", "wall_ms", "cpu_ms")}
+            line.update(longer, loaded=True, foreign_load=0.9)
+    path = tmp_path / "busy.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    busy = LatencyPredictor.fit(LatencyTable.read(path), tracer=tracer, boosted=False)
+    archs = _others(space)
+    low, high = busy.interval_ms(archs, tracer=tracer).T
+    truth = np.array([true_ms(tracer(arch)) for arch in archs])
+    assert ((low < truth) & (truth < high)).mean() >= 0.9
+    blind = replace(busy, uncertainty=replace(busy.uncertainty, loaded=0.0))
+    assert (blind.interval_ms(archs, tracer=tracer)[:, 0] > truth).mean() > 0.9
+
+
 def test_without_load_an_interval_is_what_it_was(
     predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer
 ) -> None:
