@@ -99,6 +99,7 @@ def scatter(results: Figures | None) -> str:
     winners = [
         Point(e["measured_ms" if measured else "predicted_ms"], e["inherited"][metric], e["name"])
         for e in results["subnets"]
+        if metric in e["inherited"]
     ]
     if not front:
         raise MissingPartError("scored networks; nas search with a larger --trials.")
