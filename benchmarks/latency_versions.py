@@ -1,12 +1,12 @@
 """By how much two versions of onnxruntime differ on one machine, beside how much one differs from itself.
 
     pip install --no-deps --target other onnxruntime==1.31.1
-    python benchmarks/latency_versions.py results/latency/avx2/person-crop-coco17.jsonl --other other
+    python benchmarks/latency_versions.py results/latency/avx2/litepose-coco17.jsonl --other other
 
 Networks of a table are visited round after round by the installed onnxruntime, by the other one and by the
 installed one once more, network by network in random order, so that what disturbs the machine disturbs all
-three alike. Every visit is kept; a second call adds rounds. The machine need not be quiet, but then the labels
-are compared with the table's too: what load does to them.
+three alike. Every visit is kept; a second call adds rounds. The machine need not be quiet: what load does to
+labels is seen beside the table's.
 """
 
 import argparse
@@ -80,7 +80,8 @@ def visits(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         )
         for version in (INSTALLED, OTHER, AGAIN)
     }
-    count = min(json.loads(worker.stdout.readline())["networks"] for worker in workers.values())  # type: ignore[union-attr]
+    counts = [json.loads(worker.stdout.readline()) for worker in workers.values() if worker.stdout]
+    count = counts[0]["networks"]
     rng = np.random.default_rng()
     for _ in range(options.rounds):
         for net in rng.permutation(count).tolist():
