@@ -6,10 +6,14 @@ Names load on first use: importing one part (the torch-free runtime above all) d
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nas.telemetry import keep_quiet
+
 if TYPE_CHECKING:
     from nas.graph import complexity
     from nas.models import PoseNet, calibrate, transfer
     from nas.space import Arch, ArchManager, SearchSpace, Skeleton
+
+keep_quiet()
 
 __version__ = "0.1.0"
 

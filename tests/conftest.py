@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+import nas  # noqa: F401 - before any test imports onnxruntime, whose reports of use it switches off
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -4,25 +4,43 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from nas import __version__
 from nas.cli.console import end_stream, log_to_console, remark, say
 from nas.errors import UserError
+from nas.interrupt import Interrupted, exit_code, interruptible
 
-INTERRUPTED = 130
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
-# What `pip install pose-nas[train]` adds to the base install.
+# What the extra `train` adds to the base install.
 _TRAIN_PACKAGES = frozenset(
     (
         "faster_coco_eval", "lightning_fabric", "matplotlib", "onnx", "optuna", "pycocotools", "safetensors",
         "tensorboard", "torch",
     )
 )  # fmt: skip
+_HOW_TO_INSTALL = (
+    'in a clone of the project, pip install ".[train]"; with a wheel, '
+    f'pip install "pose_nas-{__version__}-py3-none-any.whl[train]"'
+)
+
+
+class _Commands(TyperGroup):
+    """Keeps which signal stopped a command: typer knows of Ctrl-C alone."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Interrupted as stop:
+            raise typer.Exit(exit_code(stop)) from None
+
 
 app = typer.Typer(
     name="nas",
+    cls=_Commands,
     help="Find the human-pose network that is most accurate on this machine within so many milliseconds.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -83,9 +101,7 @@ def run(arguments: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _TRAIN_PACKAGES:
             raise
-        return _fail(
-            f'this command needs {error.name}, which is not installed: pip install "pose-nas[train]"'
-        )
+        return _fail(f"this command needs {error.name}, which is not installed: {_HOW_TO_INSTALL}")
     except BrokenPipeError:
         return 1
     except OSError as error:
@@ -93,9 +109,9 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(f"{named}{error.strerror or error}")
     except MemoryError:
         return _fail("out of memory")
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    if code == INTERRUPTED:
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        code = exit_code(stop)
+    if isinstance(code, int) and code > 128:
         remark("Interrupted. Long work resumes where it stopped when the same command is run again.")
     return code if isinstance(code, int) else 0
 
@@ -113,7 +129,8 @@ def _command(error: Exception) -> str:
 
 def main() -> None:
     """Entry point of the command `nas`."""
-    code = run(sys.argv[1:])
+    with interruptible():
+        code = run(sys.argv[1:])
     error = end_stream(sys.stdout)
     if error is not None and not isinstance(error, BrokenPipeError):
         code = _fail(f"the output cannot be written ({error.strerror})")

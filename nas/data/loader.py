@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
@@ -14,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from nas.data.batch import Batch, SampleRequest
 from nas.data.dataset import KeypointDataset
 from nas.errors import UserError
+from nas.interrupt import leave_to_parent
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class _BatchMaker(Dataset[Any]):
 
 
 def _start_worker(_: int) -> None:
-    # One process is one core's work, and Ctrl-C is the main process's to answer.
+    # One process is one core's work.
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_to_parent()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nas.errors import UserError
+from nas.interrupt import exit_code, interruptible
 from nas.latency.channel_block import detect_channel_block
 from nas.latency.device import describe_device
 from nas.latency.loop import Plan, measure_networks
@@ -16,7 +17,6 @@ from nas.latency.manifest import PROGRAM, Manifest
 from nas.latency.protocol import Step
 from nas.latency.timing import Timing
 
-INTERRUPTED = 130
 # How often a line is printed where a line cannot be overwritten, s.
 _LINE_EVERY = 10.0
 
@@ -71,10 +71,13 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
     """Measure the networks of the pack in a folder; gives the exit code."""
     options = _options(arguments)
     try:
-        return _measure(folder, options)
+        with interruptible():
+            return _measure(folder, options)
     except UserError as error:
         _say(f"Error: {error}")
         return 2
+    except KeyboardInterrupt as stop:
+        return exit_code(stop)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -116,7 +119,7 @@ def _measure(folder: Path, options: argparse.Namespace) -> int:
         )
     except KeyboardInterrupt:
         _say(f"\nStopped after {progress.taken} visits. They are in {table}; the same command goes on there.")
-        return INTERRUPTED
+        raise
     _conclude(timings, table)
     return 0
 

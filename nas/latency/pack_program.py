@@ -14,6 +14,7 @@ from pathlib import Path
 import nas
 
 ENTRY = "nas.latency.on_device"
+_QUIET = "nas.telemetry"
 _ROOT = Path(nas.__file__).resolve().parents[1]
 # The oldest date that a zip file knows: equal sources give equal bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -24,6 +25,10 @@ import sys
 
 if sys.version_info < (3, 11):
     sys.exit("Python 3.11 or newer is needed; this is %d.%d." % sys.version_info[:2])
+
+from {_QUIET} import keep_quiet
+
+keep_quiet()
 for package in ("numpy", "onnxruntime"):
     try:
         __import__(package)
@@ -53,7 +58,7 @@ def build_program(modules: Iterable[str] = ()) -> bytes:
             archive.writestr(entry, text)
 
         add("__main__.py", _MAIN)
-        for path, text in sorted(_sources([ENTRY, *modules]).items()):
+        for path, text in sorted(_sources([ENTRY, _QUIET, *modules]).items()):
             add(path, text)
     return content.getvalue()
 

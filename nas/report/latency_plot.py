@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from nas.report.figures import COLOURS, GREY, new_figure, save, use_log_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BAND = 0.10
 _MARGIN = 1.12
@@ -85,7 +87,7 @@ def _check(
         raise ValueError("times must be positive")
 
 
-def _draw_diagonal(axes: Axes, least: float, most: float) -> None:
+def _draw_diagonal(axes: "Axes", least: float, most: float) -> None:
     ends = np.array([least, most])
     axes.fill_between(
         ends, ends * (1 - BAND), ends * (1 + BAND), color="#eef3f8", zorder=0, label=f"within {BAND:.0%}"
@@ -94,7 +96,7 @@ def _draw_diagonal(axes: Axes, least: float, most: float) -> None:
 
 
 def _draw_group(
-    axes: Axes,
+    axes: "Axes",
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     bounds: tuple[NDArray[np.float64], NDArray[np.float64]] | None,

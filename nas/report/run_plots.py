@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from nas.report.figures import COLOURS, GREY, new_figure, png, use_log_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _SMOOTH = 0.02
 _NO_LOSSES = ("val/", "weight/", "gradient_norm/")
@@ -96,13 +98,13 @@ def _loss_scale(rows: Sequence[Mapping[str, float | int | None]], names: Sequenc
     return "log" if min(values) > 0 else "symlog"
 
 
-def _scatter(axes: Axes, points: Sequence[Point], *, label: str, **style: Any) -> None:
+def _scatter(axes: "Axes", points: Sequence[Point], *, label: str, **style: Any) -> None:
     if points:
         axes.scatter([p.ms for p in points], [p.accuracy for p in points], label=label, linewidths=0, **style)
 
 
 def _draw_curve(
-    axes: Axes, rows: Sequence[Mapping[str, float | int | None]], name: str, *, number: int, smooth: bool
+    axes: "Axes", rows: Sequence[Mapping[str, float | int | None]], name: str, *, number: int, smooth: bool
 ) -> None:
     found = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
     steps, values = (np.array(column, np.float64) for column in zip(*found, strict=True))

@@ -1,4 +1,4 @@
-"""Memory that runs out, told as one line."""
+"""Memory that runs out and processes that are lost, told as one line."""
 
 import errno
 import re
@@ -18,10 +18,22 @@ _NO_MEMORY = re.compile(
 )
 """How torch, its allocators and its loader's workers say that memory ran out."""
 
+_WORKER_GONE = re.compile(
+    r"DataLoader worker \(pid.*?\) (?:is )?(killed by signal: [\w ]+\w|exited unexpectedly)"
+)
+"""What torch raises, wherever the main process happens to be, when a worker that prepares images is gone."""
+
+_PEER_GONE = re.compile(
+    r"Connection (closed|reset) by peer|Broken pipe|Timed out waiting|remote process exited"
+)
+"""How gloo and NCCL say that another process of the training is gone, or stuck."""
+
 
 @contextmanager
 def memory_for(recipe: Recipe, *, device: str = "cpu") -> Iterator[None]:
     """Within, running out of memory becomes a UserError that says which settings to lower.
+
+    So does the loss of a worker, or of another process of the training, from which it can go on.
 
     Args:
         recipe: whose values the message names.
@@ -30,9 +42,29 @@ def memory_for(recipe: Recipe, *, device: str = "cpu") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise UserError(_too_large(recipe, device, error)) from None
+        if is_out_of_memory(error):
+            raise UserError(_too_large(recipe, device, error)) from None
+        if gone := lost_process(error):
+            raise UserError(gone) from None
+        raise
+
+
+def lost_process(error: BaseException) -> str | None:
+    """What an exception says of a process that is gone, and how to go on; None where it says nothing."""
+    if not isinstance(error, RuntimeError):
+        return None
+    if found := _WORKER_GONE.search(str(error)):
+        return (
+            f"a process that prepares images is gone ({found[1]}), perhaps for want of memory; the same "
+            "command goes on from the last checkpoint. With data.workers at 0 there are none, and the same "
+            "results"
+        )
+    if _PEER_GONE.search(str(error)):
+        return (
+            "another process of this training is gone or stuck, which its own messages may explain; the same "
+            "command goes on from the last checkpoint"
+        )
+    return None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -54,9 +86,10 @@ def _too_large(recipe: Recipe, device: str, error: BaseException) -> str:
         f"a smaller batch ({recipe.batch} now), more parts of it (accumulate, {recipe.accumulate} now) or "
         "narrower resolutions"
     )
-    if device != "cpu":
+    if device != "cpu" and not _WORKER_GONE.search(reason):
         return f"out of memory on {device} ({reason}): start a new run with {smaller}"
     return (
-        f"out of memory ({reason}): go on with --set data.workers=0 or --set data.cache_mib=0, which change "
-        f"no result; where that is not enough, start a new run with {smaller}"
+        f"out of memory ({reason}): the same command goes on from the last checkpoint, in less memory with "
+        "data.workers or data.cache_mib at 0, which change no result; where that is not enough, start a new "
+        f"run with {smaller}"
     )

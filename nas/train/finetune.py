@@ -27,6 +27,7 @@ from nas.train.plan import SingleDraw
 from nas.train.rules import PlainRule
 from nas.train.run_folder import RunFolder
 from nas.train.scoring import Scorer
+from nas.train.state import not_finite
 from nas.train.supernet import (
     alone_in,
     build_feed,
@@ -65,6 +66,7 @@ def transfer_subnet(folder: Path | str, arch: Arch, *, name: str | None = None) 
     subnet = transfer(supernet, arch, open_calibration(run, data).statistics(supernet, arch))
     name = one_component(f"{name or arch.id}-inherited", "name")
     path = run.subnets_folder / f"{name}.safetensors"
+    _require_finite(subnet, name)
     save_weights(path, subnet, notes={"run": run.path.name, "training": "inherited from the supernet"})
     return path
 
@@ -165,10 +167,19 @@ def _finetune(
         console=console,
     )
     averaged.float().embed(calibration.statistics(averaged, fabric=fabric))
+    _require_finite(averaged, title)
     if fabric.is_global_zero:
         _save(path, averaged, run=run, scratch=scratch, recipe=recipe)
     fabric.barrier()
     return path
+
+
+def _require_finite(net: PoseNet, title: str) -> None:
+    if broken := not_finite(net):
+        raise UserError(
+            f"{title}: {broken} is not finite, and it is not written: the training went astray; start a new "
+            "one with a lower optimizer.lr or clip_norm"
+        )
 
 
 def _require_member(space: SearchSpace, arch: Arch) -> None:

@@ -7,24 +7,25 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 
-def agree(fabric: Fabric, digest: int, *, stop: bool) -> bool:
-    """Check that all processes planned the same step; returns whether any was asked to stop.
+def agree(fabric: Fabric, digest: int, *, stop: int) -> int:
+    """Check that all processes planned the same step; returns the signal that asked any to stop, or 0.
 
     Args:
         digest: 63-bit digest of this process's plan.
+        stop: the signal that asked this process to stop; 0 for none.
 
     Raises:
         RuntimeError: the processes drew different plans (different code, recipe or data).
     """
     if fabric.world_size == 1:
         return stop
-    gathered = fabric.all_gather(torch.tensor([digest, int(stop)], device=fabric.device))
+    gathered = fabric.all_gather(torch.tensor([digest, stop], device=fabric.device))
     assert isinstance(gathered, Tensor)
     if len(set(gathered[:, 0].tolist())) > 1:
         raise RuntimeError(
             "the processes drew different plans for this step: they do not run the same code on the same data"
         )
-    return bool(gathered[:, 1].any())
+    return int(gathered[:, 1].max())
 
 
 def average(

@@ -1,12 +1,23 @@
 """Devices, processes and threads."""
 
+import atexit
 import logging
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from lightning_fabric.strategies import DDPStrategy
+from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
+
+from nas.interrupt import ending_at_once
+
+LONGEST_WAIT = timedelta(minutes=10)
+"""For another process; the first one reads data and draws networks while the others wait."""
 
 
 def launch(*, accelerator: str, precision: str, threads: int | None = None) -> Fabric:
@@ -18,23 +29,51 @@ def launch(*, accelerator: str, precision: str, threads: int | None = None) -> F
         threads: of this process; None for its share of the cores.
     """
     torch.set_num_threads(threads or _default_threads())
-    if TorchElasticEnvironment.detect():
-        local = int(os.environ["LOCAL_WORLD_SIZE"])
-        nodes = int(os.environ["WORLD_SIZE"]) // local
+    by_torchrun = TorchElasticEnvironment.detect()
+    if by_torchrun or SLURMEnvironment.detect():
+        local, nodes = _torchrun_workers(os.environ) if by_torchrun else slurm_tasks(os.environ)
+        strategy = DDPStrategy(timeout=LONGEST_WAIT)
         fabric = Fabric(
-            accelerator=accelerator, strategy="ddp", devices=local, num_nodes=nodes, precision=precision
-        )
-    elif SLURMEnvironment.detect():
-        local, nodes = slurm_tasks(os.environ)
-        fabric = Fabric(
-            accelerator=accelerator, strategy="ddp", devices=local, num_nodes=nodes, precision=precision
+            accelerator=accelerator, strategy=strategy, devices=local, num_nodes=nodes, precision=precision
         )
     else:
         fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
+    if by_torchrun and not distributed.is_initialized():
+        _join_attempt(fabric.device)
     fabric.launch()
     if not fabric.is_global_zero:
         logging.getLogger("nas").setLevel(logging.WARNING)
     return fabric
+
+
+def _join_attempt(device: torch.device) -> None:
+    """Meet the other processes of this attempt, and none of an earlier one.
+
+    torchrun keeps one store over all restarts, in which a process that starts anew would find the addresses
+    that the dead ones left. So each attempt writes under a name of its own.
+    """
+    cuda = device.type == "cuda"
+    if cuda:
+        torch.cuda.set_device(device)
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    with ending_at_once():
+        store, rank, size = next(rendezvous("env://", timeout=LONGEST_WAIT))
+        distributed.init_process_group(
+            distributed.get_default_backend_for_device(device),
+            store=PrefixStore(f"attempt-{attempt}", store),
+            rank=rank,
+            world_size=size,
+            timeout=LONGEST_WAIT,
+            device_id=device if cuda else None,
+        )
+    if cuda:
+        atexit.register(distributed.destroy_process_group)
+
+
+def _torchrun_workers(environment: Mapping[str, str]) -> tuple[int, int]:
+    """Processes per node and nodes that torchrun started."""
+    local = int(environment["LOCAL_WORLD_SIZE"])
+    return local, int(environment["WORLD_SIZE"]) // local
 
 
 def slurm_tasks(environment: Mapping[str, str]) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from torch import nn
 
 from nas.errors import UserError
+from nas.interrupt import Interrupted, StopRequest
 from nas.models import PoseNet
 from nas.train.checkpoint import CheckpointStore
 from nas.train.config import CheckpointConfig, Recipe
@@ -18,7 +19,6 @@ from nas.train.ema import averaged
 from nas.train.estimate import memory_so_far, require_disk
 from nas.train.feed import Part
 from nas.train.gradients import agree
-from nas.train.interrupt import StopRequest
 from nas.train.metrics import MetricsWriter
 from nas.train.optimizer import build_optimizer
 from nas.train.plan import Planner
@@ -31,6 +31,9 @@ from nas.train.weighting import LearnedWeights
 
 _TIMED_STEPS = 10
 """After so many steps the run says how long it will take."""
+
+_MOST_SKIPPED = 0.1
+"""A training that skips a larger share of its steps diverges."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,14 +83,14 @@ def fit(job: Job, fabric: Fabric, *, console: Console | None = None) -> PoseNet:
     A run that was killed and started again gives the same weights as one that was not (CPU, same threads).
 
     Raises:
-        KeyboardInterrupt: after SIGINT or SIGTERM; a checkpoint has been written.
+        Interrupted: after SIGINT, SIGTERM or SIGHUP; a checkpoint has been written.
         UserError: the run diverges, its folder belongs to another one, or the disk is full.
     """
     return _Loop(job, fabric, console if fabric.is_global_zero else None).run()
 
 
 class _DivergingError(Exception):
-    """Too many steps in a row, or the weights themselves, are not finite."""
+    """Too many steps, the last one, or the weights themselves are not finite."""
 
 
 class _Loop:
@@ -148,8 +151,8 @@ class _Loop:
             self.rate = Rate()
             for step, parts in enumerate(self.rate.waiting(job.feed(first, job.steps)), start=first):
                 plan = job.planner(step)
-                if agree(self.fabric, plan.digest, stop=stop.requested):
-                    self._stop()
+                if signal := agree(self.fabric, plan.digest, stop=stop.number):
+                    self._stop(signal)
                 self._count(self.updater.step(plan, parts))
                 self.rate.step()
                 if step == first + _TIMED_STEPS:
@@ -157,7 +160,7 @@ class _Loop:
                 self._after_step(metrics, display)
 
     def _count(self, values: Mapping[str, float]) -> None:
-        """Count one step. Raises _DivergingError after too many in a row that were not finite."""
+        """Count one step. Raises _DivergingError where too many, or the last one, were not finite."""
         counters = self.state.counters
         counters.step += 1
         broken = [name for name, value in values.items() if not math.isfinite(value)]
@@ -173,9 +176,16 @@ class _Loop:
         )  # fmt: skip
         if counters.in_a_row >= self.job.recipe.guard.patience:
             raise _DivergingError(f"{counters.in_a_row} steps in a row were not finite")
+        if counters.skipped > _MOST_SKIPPED * self.job.steps:
+            raise _DivergingError(f"more than {_MOST_SKIPPED:.0%} of all steps were not finite")
+        if counters.step == self.job.steps:
+            raise _DivergingError("the last step was not finite")
 
     def _after_step(self, metrics: MetricsWriter, display: ProgressDisplay) -> None:
-        """Metrics and validation come before the checkpoint: a resumed run writes again what is beyond it."""
+        """Metrics and validation come before the checkpoint: a resumed run writes again what is beyond it.
+
+        There is none while steps are being skipped: going back to it would not help.
+        """
         job, step = self.job, self.state.counters.step
         last = step == job.steps
         line: dict[str, float] = {}
@@ -189,7 +199,8 @@ class _Loop:
         if step % job.checkpoint.every == 0 or last:
             if broken := self.state.broken():
                 raise _DivergingError(f"{broken} is not finite after step {step}")
-            self._save()
+            if not self.state.counters.in_a_row:
+                self._save()
         self.rate.restart()
 
     def _metrics(self) -> dict[str, float]:
@@ -218,28 +229,37 @@ class _Loop:
         guard, former = self.job.recipe.guard, self.state.counters
         if former.rollbacks >= guard.rollbacks:
             raise UserError(
-                f"training diverges: something is not finite even after {former.rollbacks} roll-backs; "
-                "lower optimizer.lr or clip_norm, or look at the data"
+                f"training diverges: {reason}; {former.skipped} of the first {former.step} steps of "
+                f"{self.job.steps} were skipped, after {former.rollbacks} roll-backs to ever lower rates. "
+                "Look at the data, and start a new run with a lower optimizer.lr or clip_norm"
             )
         checkpoint = self.store.latest(device=self.fabric.device)
         assert checkpoint is not None, "a run writes its first checkpoint before its first step"
         self.state.restore(checkpoint)
         self._require_finite(f"{self.store.folder}: the newest checkpoint holds broken weights")
+        # What was skipped after the checkpoint is taken anew, and counted anew.
         counters = self.state.counters
         counters.rate = former.rate * guard.rate
         counters.rollbacks = former.rollbacks + 1
-        counters.skipped, counters.in_a_row = former.skipped, 0
         _log.warning("%s: back to step %d at %g of the learning rate", reason, counters.step, counters.rate)
         self._save()
 
-    def _stop(self) -> None:
-        step, steps = self.state.counters.step, self.job.steps
-        if broken := self.state.broken():
-            _log.warning("stopped after step %d of %d, not saved: %s is not finite", step, steps, broken)
-            raise KeyboardInterrupt
-        self._save()
-        _log.info("stopped after step %d of %d; the same command goes on from there", step, steps)
-        raise KeyboardInterrupt
+    def _stop(self, signal: int) -> None:
+        counters, steps = self.state.counters, self.job.steps
+        broken = self.state.broken()
+        if broken or counters.in_a_row:
+            why = f"{broken} is not finite" if broken else f"the last {counters.in_a_row} were skipped"
+            _log.warning(
+                "stopped after step %d of %d, not saved: %s; the same command goes on from the checkpoint "
+                "before",
+                counters.step, steps, why,
+            )  # fmt: skip
+        else:
+            self._save()
+            _log.info(
+                "stopped after step %d of %d; the same command goes on from there", counters.step, steps
+            )
+        raise Interrupted(signal)
 
     def _save(self) -> None:
         if self.fabric.is_global_zero:
@@ -265,7 +285,7 @@ class _Loop:
 
     def _tell_skipped(self) -> None:
         counters = self.state.counters
-        if counters.skipped:
+        if counters.skipped or counters.rollbacks:
             _log.warning(
                 "%s: %d of %d steps were skipped because something was not finite; %d roll-backs, "
                 "learning rate at %g",

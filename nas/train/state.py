@@ -15,6 +15,14 @@ from nas.train.checkpoint import Checkpoint
 from nas.train.weighting import LearnedWeights
 
 
+def not_finite(module: nn.Module) -> str | None:
+    """The name of the first tensor of a module that is not finite; None where all are."""
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            return name
+    return None
+
+
 @dataclass
 class Counters:
     """Plain values of a run.
@@ -22,7 +30,8 @@ class Counters:
     Args:
         step: finished steps.
         rate: factor on the learning rate; lowered by roll-backs.
-        skipped: steps that were skipped because something was not finite; `in_a_row` of them just now.
+        skipped: of the finished steps, those that were skipped because something was not finite; `in_a_row`
+            of them just now.
         rollbacks: roll-backs so far.
         sums, counts: losses since the last line of the metrics, by name.
     """
@@ -80,9 +89,8 @@ class TrainingState:
     def broken(self) -> str | None:
         """The name of the first weight, of network, average or loss, that is not finite; None where none."""
         for part, module in self._modules():
-            for name, tensor in module.state_dict().items():
-                if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                    return f"{part}.{name}"
+            if name := not_finite(module):
+                return f"{part}.{name}"
         return None
 
     def restore(self, checkpoint: Checkpoint) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from nas.cli.main import app, run
 from nas.errors import UserError
+from nas.interrupt import Interrupted
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -64,8 +65,14 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> "dict[str, BaseException]":
     [
         (UserError("file.yaml: wrong\nin two lines"), 2, "Error: file.yaml: wrong in two lines"),
         (KeyboardInterrupt(), 130, "Interrupted"),
-        (ModuleNotFoundError("no torch", name="torch"), 2, 'pip install "pose-nas[train]"'),
-        (ModuleNotFoundError("no part", name="torch.nn"), 2, 'pip install "pose-nas[train]"'),
+        (Interrupted(15), 143, "Interrupted"),
+        (Interrupted(1), 129, "Interrupted"),
+        (
+            ModuleNotFoundError("no torch", name="torch"),
+            2,
+            'in a clone of the project, pip install ".[train]"',
+        ),
+        (ModuleNotFoundError("no part", name="torch.nn"), 2, '-py3-none-any.whl[train]"'),
     ],
 )
 def test_what_ends_a_command_is_told_in_one_line(

@@ -3,9 +3,12 @@
 import errno
 import json
 import logging
+import multiprocessing
 import os
 import re
 import shutil
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,9 @@ from nas.train.estimate import size
 from nas.train.faults import is_out_of_memory, memory_for
 from nas.train.progress import Rate
 from nas.train.rules import SandwichRule
+from nas.train.run_folder import RunFolder
+from nas.train.scoring import Scorer
+from nas.train.update import Updater
 
 
 def checkpoint(step: int) -> Checkpoint:
@@ -171,6 +177,71 @@ def test_the_reason_of_a_loaders_error_counts() -> None:
     assert not is_out_of_memory(error)
     error.__cause__ = RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. ")
     assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("DataLoader worker (pid(s) 12, 13) exited unexpectedly", "prepares images is gone"),
+        (
+            "DataLoader worker (pid 12) is killed by signal: Segmentation fault. ",
+            "by signal: Segmentation fault",
+        ),
+        (
+            "[gloo/transport/tcp/pair.cc:538] Connection closed by peer [127.0.0.1]:4",
+            "another process of this",
+        ),
+        (
+            "[gloo/transport/tcp/buffer.cc:74] Timed out waiting 600000ms for recv operation",
+            "is gone or stuck",
+        ),
+    ],
+)
+def test_lost_processes_are_one_line(message: str, told: str) -> None:
+    with pytest.raises(UserError, match=f"{told}.*the same command goes on"), memory_for(Recipe(steps=1)):
+        raise RuntimeError(message)
+
+
+def kill_a_worker() -> None:
+    """As the system does where memory runs out."""
+    pid = multiprocessing.active_children()[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on this system")
+@pytest.mark.parametrize("place", [(Updater, "step"), (Scorer, "__call__"), (CheckpointStore, "save")])
+def test_a_killed_worker_is_one_line_and_the_same_command_goes_on(
+    make_config: RecipeMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    place: tuple[type, str],
+) -> None:
+    data = make_config().data.model_dump(mode="json")
+    data |= {"workers": 2, "val": [{"annotations": "people.json", "images": "images"}]}
+    config = make_config(data=data, validation={"every": 6, "images": 4})
+    straight = train_supernet(config, tmp_path / "straight")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    command = ["train", str(recipe), "--runs", str(tmp_path), "--name", "run"]
+    original = getattr(*place)
+
+    def killing(*arguments: Any, **options: Any) -> Any:
+        if multiprocessing.active_children() and (tmp_path / "run" / "metrics.jsonl").is_file():
+            kill_a_worker()
+        return original(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*place, killing)
+        assert run_command(command) == 2
+    told = capfd.readouterr().err
+    assert "Traceback" not in told
+    (line,) = [line for line in told.splitlines() if line.startswith("Error")]
+    assert "the same command goes on from the last checkpoint" in line
+    assert "memory" in line
+    assert run_command(command) == 0
+    same_run(straight, RunFolder(tmp_path / "run"))
 
 
 @pytest.mark.parametrize(

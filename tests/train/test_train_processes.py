@@ -45,10 +45,10 @@ class OfTwo:
 
 
 def test_other_plans_are_refused_and_a_stop_of_any_process_stops_all() -> None:
-    assert not agree(OfTwo(), 7, stop=False)  # type: ignore[arg-type]
-    assert agree(OfTwo(other=(7, 1)), 7, stop=False)  # type: ignore[arg-type]
+    assert agree(OfTwo(), 7, stop=0) == 0  # type: ignore[arg-type]
+    assert agree(OfTwo(other=(7, 15)), 7, stop=0) == 15  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="different plans"):
-        agree(OfTwo(other=(8, 0)), 7, stop=False)  # type: ignore[arg-type]
+        agree(OfTwo(other=(8, 0)), 7, stop=0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7])

@@ -70,10 +70,9 @@ def test_a_lost_worker_is_replaced_and_training_goes_on(make_config: RecipeMaker
     config = with_validation(make_config)
     train_on_ranks(config, tmp_path / "straight")
     recipe = write_recipe(config, tmp_path / "recipe.json")
-    # More restarts than deaths: gloo may still meet the address of the dead process.
     death = {"DIE_AT": "8", "DIE_RANK": "1", "DIE_ONCE": str(tmp_path / "died")}
     folder = tmp_path / "killed"
-    done = torchrun(str(SCRIPT), str(recipe), str(folder), ranks=2, restarts=3, **death)
+    done = torchrun(str(SCRIPT), str(recipe), str(folder), ranks=2, restarts=1, **death)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "died").exists()
     expected = read_weights(tmp_path / "straight" / "weights.safetensors")[1]

@@ -16,6 +16,7 @@ from tiny_training import TIMINGS, RecipeMaker
 
 import nas.train
 from nas.errors import UserError
+from nas.interrupt import Interrupted
 from nas.models import read_weights
 from nas.train import read_metrics, train_supernet
 from nas.train.run_folder import RunFolder
@@ -75,14 +76,52 @@ def test_killed_and_resumed_equals_undisturbed(
     assert [line["step"] for line in read_metrics(straight.metrics_file)] == [3, 6, 9, 12]
 
 
-def test_ctrl_c_saves_and_the_same_call_goes_on(make_config: RecipeMaker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_saves_and_the_same_call_goes_on(
+    make_config: RecipeMaker, tmp_path: Path, number: int
+) -> None:
     config = make_config(checkpoint={"every": 1000, "keep": 2})
     straight = train_supernet(config, tmp_path / "straight")
-    handler = signal.getsignal(signal.SIGINT)
-    with before_step(4, press_ctrl_c), pytest.raises(KeyboardInterrupt):
-        train_supernet(config, tmp_path / "stopped")
+    # Whoever starts the tests in the background may have the signal ignored.
+    former = signal.signal(number, signal.default_int_handler)
+    try:
+        with before_step(4, lambda: os.kill(os.getpid(), number)), pytest.raises(Interrupted) as caught:
+            train_supernet(config, tmp_path / "stopped")
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, former)
+    assert caught.value.number == number
     assert (tmp_path / "stopped" / "checkpoints" / "step-00000005").is_dir()
-    assert signal.getsignal(signal.SIGINT) is handler
+    same_run(straight, train_supernet(config, tmp_path / "stopped"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_to_the_command_and_its_workers(
+    make_config: RecipeMaker, tmp_path: Path, number: int, code: int
+) -> None:
+    """As schedulers end jobs and terminals end what runs in them."""
+    data = make_config().data.model_dump(mode="json") | {"workers": 2}
+    config = make_config(data=data, checkpoint={"every": 1000, "keep": 2})
+    straight = train_supernet(config, tmp_path / "straight")
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps(config.model_dump(mode="json")))
+    command = ["train", str(recipe), "--runs", str(tmp_path), "--name", "stopped"]
+    script = Path(__file__).with_name("signalled.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(int(number)), "4", *command],
+        env=os.environ | {"PYTHONPATH": str(Path(nas.train.__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert "stopped after step 5 of 12; the same command goes on from there" in done.stderr
+    assert "Traceback" not in done.stderr
     same_run(straight, train_supernet(config, tmp_path / "stopped"))
 
 

@@ -3,6 +3,7 @@
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from nas.data.people.folder import PeopleFolder, Settings
 from nas.data.people.scene import render_scene
 from nas.errors import UserError
 from nas.files import write_bytes
+from nas.interrupt import leave_to_parent
 from nas.space.skeleton import Skeleton
 
 DEFAULT_SIZE = (224, 288)
@@ -107,14 +109,24 @@ def _render_parts(
     # Spawned, because forking a process whose libraries run threads can hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        min(workers, len(numbers)), mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)
+        min(workers, len(numbers)), mp_context=context, initializer=_start_worker
     ) as pool:
         running = {pool.submit(render, number): number for number in numbers}
         try:
             for future in as_completed(running):
                 yield running[future], future.result()
+        except BrokenProcessPool:
+            raise UserError(
+                "generated people: a worker process was killed, most likely for want of memory; the same "
+                "call goes on from what is drawn, with fewer workers in less memory"
+            ) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    leave_to_parent()
 
 
 def _render_part(home: PeopleFolder, skeleton: Skeleton, number: int) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Generated folders: valid COCO, reproducible, restartable, and not trivial."""
 
 import json
+import multiprocessing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,16 @@ def test_same_seed_same_files_other_seed_other_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_workers_change_nothing(tmp_path: Path) -> None:
-    settings = {"images": 110, "seed": 5, "size": (96, 128)}
+def test_workers_change_nothing_even_those_that_are_killed(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"images": 160, "seed": 5, "size": (96, 128)}
+
+    def lose_workers(done: int, total: int) -> None:
+        for worker in multiprocessing.active_children():
+            worker.kill()
+
     generate(tmp_path / "one", **settings)
+    with pytest.raises(UserError, match=r"a worker process was killed.*goes on from what is drawn"):
+        generate(tmp_path / "two", workers=2, progress=lose_workers, **settings)
     generate(tmp_path / "two", workers=2, **settings)
     assert _contents(tmp_path / "one") == _contents(tmp_path / "two")
 
