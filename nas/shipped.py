@@ -34,9 +34,20 @@ def locate(folder: str, name_or_path: str | Path, suffix: str) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
-    if path.suffix or len(path.parts) > 1:
+    if looks_like_path(str(name_or_path)):
         raise UserError(f"{path}: no such file")
     return shipped(folder, str(name_or_path), suffix)
+
+
+def looks_like_path(text: str) -> bool:
+    """Whether a text can only be meant as a path: the names of what ships have no such form."""
+    path = Path(text)
+    return bool(path.suffix) or len(path.parts) > 1
+
+
+def is_shipped(folder: str, path: Path) -> bool:
+    """Whether a file is one of a folder's that ship with the package."""
+    return path.resolve().parent == (_root() / folder).resolve()
 
 
 def _root() -> Path:

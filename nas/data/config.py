@@ -14,6 +14,7 @@ from nas.errors import UserError
 from nas.pictures import Orientation
 from nas.space.fields import AsTuple, Count, StrictModel
 from nas.space.heads import Task
+from nas.space.paths import FilePath
 from nas.space.skeleton import Skeleton
 
 
@@ -52,10 +53,10 @@ class LateAugmentConfig(StrictModel):
 
 
 class DataConfig(StrictModel):
-    """What is trained and validated on. Paths start from `root`, `root` from the current folder.
+    """What is trained and validated on. Paths of sets start from `root`.
 
     Args:
-        root: the folder of all sets.
+        root: the folder of all sets; in a recipe of one's own it starts from the recipe's folder.
         train: sets that are trained on together.
         val: sets that are validated on.
         orientation: "turned" shows every picture as its orientation flag says, as viewers and labelling tools
@@ -69,7 +70,7 @@ class DataConfig(StrictModel):
         bad_share: share of unreadable images at which training stops.
     """
 
-    root: str = "."
+    root: FilePath = "."
     train: Annotated[tuple[SourceConfig, ...], AsTuple, Field(min_length=1)]
     val: Annotated[tuple[SourceConfig, ...], AsTuple] = ()
     orientation: Orientation = "turned"

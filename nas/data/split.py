@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from nas.data.annotations import Annotations
+from nas.data.identity import SourceContent
 from nas.errors import UserError
 
 FRACTION = 0.05
@@ -19,10 +20,12 @@ class SearchSplit:
     Args:
         sources: the annotation files.
         ids: for each source the image ids kept out of training, ascending.
+        contents: what each source held when it was split; earlier versions did not write it.
     """
 
     sources: tuple[str, ...]
     ids: tuple[tuple[int, ...], ...]
+    contents: tuple[SourceContent | None, ...] = ()
 
     def search(self, sources: Sequence[Annotations]) -> tuple[Annotations, ...]:
         """The search part of each source that has one."""
@@ -36,14 +39,28 @@ class SearchSplit:
             for source, kept in self._pairs(sources)
         )
 
+    def change(self, sources: Sequence[Annotations]) -> str | None:
+        """In what the sources are others than those that were split; None where they are the same.
+
+        Raises:
+            UserError: there are more or fewer of them.
+        """
+        self._pairs(sources)
+        for content, source in zip(self.contents, sources, strict=False):
+            if content is not None and (change := content.change(source)):
+                return f"{source.path}: {change}"
+        return None
+
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives an equal split back."""
-        return {
-            "sources": [
-                {"annotations": name, "image_ids": list(ids)}
-                for name, ids in zip(self.sources, self.ids, strict=True)
-            ]
-        }
+        sources: list[dict[str, Any]] = [
+            {"annotations": name, "image_ids": list(ids)}
+            for name, ids in zip(self.sources, self.ids, strict=True)
+        ]
+        for source, content in zip(sources, self.contents, strict=False):
+            if content is not None:
+                source["content"] = content.to_json()
+        return {"sources": sources}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -52,11 +69,12 @@ class SearchSplit:
             parts = [
                 (str(part["annotations"]), tuple(map(int, part["image_ids"]))) for part in data["sources"]
             ]
-        except (KeyError, TypeError, ValueError):
+            contents = tuple(_content(part) for part in data["sources"])
+        except (KeyError, TypeError, ValueError, AttributeError):
             raise UserError(
                 "this is no search split: expected 'sources' with 'annotations' and 'image_ids'"
             ) from None
-        return cls(tuple(name for name, _ in parts), tuple(ids for _, ids in parts))
+        return cls(tuple(name for name, _ in parts), tuple(ids for _, ids in parts), contents)
 
     def _pairs(self, sources: Sequence[Annotations]) -> list[tuple[Annotations, tuple[int, ...]]]:
         if len(sources) != len(self.ids):
@@ -85,12 +103,18 @@ def draw_search_split(
         )
     below = sum(value < fraction for value, _, _ in hashed)
     chosen = hashed[: min(max(below, 1), limit, len(hashed) - 1)]
+    ids = tuple(
+        tuple(sorted(id_ for _, owner, id_ in chosen if owner == index)) for index in range(len(sources))
+    )
     return SearchSplit(
         sources=tuple(str(source.path) for source in sources),
-        ids=tuple(
-            tuple(sorted(id_ for _, owner, id_ in chosen if owner == index)) for index in range(len(sources))
-        ),
+        ids=ids,
+        contents=tuple(SourceContent.of(source, kept) for source, kept in zip(sources, ids, strict=True)),
     )
+
+
+def _content(part: Mapping[str, Any]) -> SourceContent | None:
+    return SourceContent.from_json(part["content"]) if "content" in part else None
 
 
 def _unit_hash(id_: int) -> float:

@@ -1,0 +1,90 @@
+"""Fields that are paths: their type says so, and makes all paths of a document start from one folder."""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from nas.shipped import looks_like_path
+
+Place = tuple[str | int, ...]
+"""Where a field lies: names of fields and positions in lists."""
+
+
+@dataclass(frozen=True)
+class PathMark:
+    """Marks a field of text as the path of a file or folder.
+
+    Args:
+        or_name: it may be the name of something that ships: text that is no file's, and looks like no path.
+    """
+
+    or_name: bool = False
+
+    def start_from(self, folder: Path, text: str) -> str:
+        """The absolute path of what the text names, seen from a folder; a name as it is."""
+        path = folder / _expanded(text)
+        if self.or_name and not looks_like_path(text) and not path.is_file():
+            return text
+        return str(path.absolute())
+
+
+FilePath = Annotated[str, PathMark()]
+FileOrName = Annotated[str, PathMark(or_name=True)]
+
+
+def anchored(model: type[BaseModel], values: Any, folder: Path) -> Any:
+    """Plain data of a model with its relative paths starting from a folder, and made absolute.
+
+    A path that is left out and has a default is put in, so that the default starts from there as well.
+    """
+    result = deepcopy(values)
+    for place, mark, text in paths_of(model, values):
+        put(result, place, mark.start_from(folder, text))
+    return result
+
+
+def paths_of(model: type[BaseModel], values: Any) -> Iterator[tuple[Place, PathMark, str]]:
+    """All paths of a model's plain data, with the places of their fields."""
+    return _paths(model, values, ())
+
+
+def put(values: Any, place: Place, value: Any) -> None:
+    """Put another value into nested plain data."""
+    *parents, last = place
+    for name in parents:
+        values = values[name]
+    values[last] = value
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # nobody of that name: a folder may be called so
+        return Path(text)
+
+
+def _paths(kind: Any, value: Any, place: Place) -> Iterator[tuple[Place, PathMark, str]]:
+    if get_origin(kind) is Annotated:
+        inner, *marks = get_args(kind)
+        mark = next((mark for mark in marks if isinstance(mark, PathMark)), None)
+        if mark is None:
+            yield from _paths(inner, value, place)
+        elif isinstance(value, str):
+            yield place, mark, value
+    elif isinstance(kind, type) and get_origin(kind) is None and issubclass(kind, BaseModel):
+        if isinstance(value, Mapping):
+            for name, field in kind.model_fields.items():
+                key = field.alias or name
+                inner = field.rebuild_annotation()
+                yield from _paths(inner, value.get(key, field.default), (*place, key))
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            for inner in get_args(kind):
+                yield from _paths(inner, item, (*place, position))
+    else:  # one of several types, or of a list a single entry that stands for it
+        for inner in get_args(kind):
+            yield from _paths(inner, value, place)
