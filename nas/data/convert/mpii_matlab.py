@@ -1,5 +1,6 @@
 """MPII's released Matlab file, read in a process of its own: a spoilt one can take scipy's reader down."""
 
+import faulthandler
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -23,8 +24,9 @@ def matlab_people(source: Path) -> tuple[list[MpiiPerson], list[str]]:
     """
     # Elsewhere a forked process may not use what the system has loaded.
     context = get_context("fork" if sys.platform == "linux" else "spawn")
+    quietly = faulthandler.disable
     try:
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
+        with ProcessPoolExecutor(1, mp_context=context, initializer=quietly) as pool:
             return pool.submit(read_people, source).result()
     except BrokenProcessPool:
         raise UserError(f"{source}: not MPII's Matlab file, or a spoilt one: it cannot be read") from None
