@@ -46,13 +46,16 @@ def parse_json(content: bytes | str, source: str) -> Any:
     return _plain(document, source)
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, *, keys: tuple[type, ...] = (str,)) -> Any:
     """The document of a YAML file. Raises UserError: unreadable, not YAML, or not plain (says where)."""
-    return parse_yaml(_read(path, "YAML"), str(path))
+    return parse_yaml(_read(path, "YAML"), str(path), keys=keys)
 
 
-def parse_yaml(content: bytes | str, source: str) -> Any:
-    """The document of a YAML text. Raises UserError `source: what is wrong`."""
+def parse_yaml(content: bytes | str, source: str, *, keys: tuple[type, ...] = (str,)) -> Any:
+    """The document of a YAML text, whose fields are named by values of `keys`.
+
+    Raises UserError `source: what is wrong`.
+    """
     import yaml
 
     from nas.yaml_loader import PlainLoader
@@ -64,7 +67,7 @@ def parse_yaml(content: bytes | str, source: str) -> Any:
         document = yaml.load(text, Loader=PlainLoader)
     except (yaml.YAMLError, *_YAML_FAULTS) as error:
         raise UserError(f"{source}: cannot be read as YAML: {_reason(error)}") from None
-    return _plain(document, source)
+    return _plain(document, source, keys)
 
 
 class Fields:
@@ -198,12 +201,12 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
-def _plain(document: Any, source: str) -> Any:
+def _plain(document: Any, source: str, keys: tuple[type, ...] = (str,)) -> Any:
     """The document itself. Raises UserError where something in it is not plain; names the field."""
     todo: list[tuple[Any, tuple[Any, ...]]] = [(document, ())]
     while todo:
         value, path = todo.pop()
-        if fault := _fault(value, len(path)):
+        if fault := _fault(value, len(path), keys):
             field = ".".join(str(part) for part in path)[:200]
             raise UserError(f"{source}: {field}: {fault}" if field else f"{source}: {fault}")
         if isinstance(value, dict):
@@ -213,18 +216,22 @@ def _plain(document: Any, source: str) -> Any:
     return document
 
 
-def _fault(value: Any, depth: int) -> str | None:
+def _fault(value: Any, depth: int, keys: tuple[type, ...]) -> str | None:
     if depth > _DEEPEST:
         return f"is nested more than {_DEEPEST} levels deep"
     if isinstance(value, dict):
-        wrong = [key for key in value if not isinstance(key, str)]
+        wrong = [key for key in value if type(key) not in keys]
         if wrong:
             return f"a field's name must be text, got {shown(wrong[0])}; put it in quotes"
-        return next((f"a field's name: {fault}" for key in value if (fault := _text_fault(key))), None)
+        return next((f"a field's name: {fault}" for key in value if (fault := _scalar_fault(key))), None)
     if isinstance(value, list):
         return None
     if type(value) not in _PLAIN:
         return f"expected text, a number, a list or fields, got a {type(value).__name__}; put it in quotes"
+    return _scalar_fault(value)
+
+
+def _scalar_fault(value: Any) -> str | None:
     return next((fault for kind, check in _CHECKS if type(value) is kind and (fault := check(value))), None)
 
 

@@ -117,6 +117,8 @@ def convert(
 
     if output.exists() and source.exists() and output.samefile(source):
         raise UserError(f"--out {output}: this is the source; nothing is written over it")
+    if output.exists() and output.suffix != ".json":
+        raise UserError(f"--out {output}: it exists and is no .json file; nothing is written over it")
     converted = run_convert(
         source,
         format_=from_,

@@ -41,9 +41,15 @@ def checked_limbs(skeleton: "Skeleton") -> Limbs:
     Cycles are welcome: they hold together people of whom a keypoint is missing.
 
     Raises:
-        UserError: names a keypoint that no chain of limbs joins to the first, or a limb without mirror image.
+        UserError: there are none; or it names a keypoint that no chain of limbs joins to the first, or a limb
+            without mirror image.
     """
     limbs = skeleton.limb_index
+    if not limbs:
+        raise UserError(
+            f"skeleton {skeleton.name!r} names no limbs; the part_affinity head joins keypoints by them: "
+            "name some, or take another head"
+        )
     reached, found = {0}, {0}
     while found:
         neighbours = {joint for limb in limbs if found & set(limb) for joint in limb}

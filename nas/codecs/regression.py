@@ -1,7 +1,7 @@
 """Coordinates regressed directly (DeepPose, Toshev & Szegedy, CVPR 2014)."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,19 @@ from nas.codecs.types import People, Poses
 from nas.errors import UserError
 from nas.space.heads import Task
 
+if TYPE_CHECKING:
+    from nas.space.skeleton import Skeleton
+
 FOCUS = {"bce": 0.0, "quality_focal": 2.0}
 """How a score branch is trained: exponent of quality focal loss (Li et al., NeurIPS 2020); at 0 that is
 binary cross entropy."""
+
+
+def checked_bone(weight: float, skeleton: "Skeleton") -> float:
+    """The value of the option "bone". Raises UserError for a skeleton without limbs."""
+    if weight and not skeleton.limbs:
+        raise UserError(f"head option 'bone': skeleton {skeleton.name!r} names no limbs; set it to 0")
+    return weight
 
 
 class RegressionCodec(Codec):
@@ -43,10 +53,7 @@ class RegressionCodec(Codec):
     @property
     def bone(self) -> float:
         """Weight of the bone term. Raises UserError for a skeleton without limbs."""
-        weight = self.number("bone", 0.0)
-        if weight and not self.skeleton.limbs:
-            raise UserError(f"head option 'bone': skeleton {self.skeleton.name!r} names no limbs")
-        return weight
+        return checked_bone(self.number("bone", 0.0), self.skeleton)
 
     def check_options(self) -> None:
         """Look at the options that are none of the targets'. Raises UserError for a wrong one."""

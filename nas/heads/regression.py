@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.codecs.regression import RegressionCodec
+from nas.codecs.regression import RegressionCodec, checked_bone
 from nas.heads.base import Head, HeadPlace, Level, LevelFeatures, Outputs, cells_to_pixels, labelled_mean
 from nas.heads.similarity import keypoint_similarity
 from nas.layers import ElasticConv2d, Run, widened
@@ -37,6 +37,8 @@ class RegressionHead(Head):
         self.stride = place.finest.stride
         self.limbs = place.skeleton.limb_index
         self.sigmas = place.skeleton.sigmas
+        for weight in place.options["bone"]:
+            checked_bone(float(weight), place.skeleton)
         self.may_score = set(place.options["score"]) != {self.unscored}
         self.xy = PooledLinear(place.levels, 2 * self.keypoints)
         if self.may_score:

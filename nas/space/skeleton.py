@@ -75,12 +75,27 @@ class Skeleton:
     def joints_of(self, source: "Skeleton") -> tuple[int, ...]:
         """Where each joint of this skeleton lies in `source`; -1 where `source` has no such joint.
 
-        Joints match by name, or by a name that `skeletons/aliases.yaml` holds to be the same.
+        Joints match by name, else by a name that `skeletons/aliases.yaml` holds to be the same.
+
+        Raises:
+            UserError: several joints of `source` may be one of this skeleton, none of them by its very name.
         """
-        positions = {_canonical(name): position for position, name in enumerate(source.keypoints)}
-        return tuple(
-            source._positions.get(name, positions.get(_canonical(name), -1)) for name in self.keypoints
-        )
+        return tuple(self._joint_of(source, name) for name in self.keypoints)
+
+    def _joint_of(self, source: "Skeleton", name: str) -> int:
+        if name in source._positions:
+            return source._positions[name]
+        alike = [
+            other
+            for other in source.keypoints
+            if _canonical(other) == _canonical(name) and other not in self._positions
+        ]
+        if len(alike) > 1:
+            raise UserError(
+                f"skeleton {source.name!r} has several joints that may be {name!r} of {self.name!r}: "
+                f"{', '.join(alike)}; rename the one that is meant"
+            )
+        return source._positions[alike[0]] if alike else -1
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives an equal skeleton back."""

@@ -16,6 +16,10 @@ from nas.space.skeleton import Skeleton
 CROWDPOSE = Skeleton.load("crowdpose14")
 
 
+def image(id_: int, name: str) -> dict[str, Any]:
+    return {"id": id_, "file_name": name, "height": 100, "width": 120}
+
+
 def crowdpose(folder: Path, **changes: Any) -> Path:
     """Two people on two images, without areas, and joints named as CrowdPose names them."""
     rng = np.random.default_rng(0)
@@ -130,6 +134,10 @@ def test_real_annotations_without_areas_come_back(shared_data: Path, tmp_path: P
         ),
         ({"categories": [{"keypoints": "all"}]}, "no list of names"),
         ({"images": []}, "nothing was written"),
+        (
+            {"images": [image(1, "a/b.jpg"), image(2, "a/./b.jpg")]},
+            "image 1 and image 2 have the same file name",
+        ),
     ],
 )
 def test_other_content(

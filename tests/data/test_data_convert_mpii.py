@@ -1,6 +1,8 @@
 """MPII, as the released Matlab file and as a JSON list, as COCO files."""
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from scipy.io import savemat
 
 from nas.cli.main import run
-from nas.data.convert import convert, write_coco
+from nas.data.convert import convert, mpii_matlab, write_coco
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
@@ -113,7 +115,12 @@ def test_missing_images_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "images" / "013.jpg").unlink()
     converted = convert(source, format_="mpii", images=tmp_path / "images")
     assert [image["id"] for image in converted.content["images"]] == [11]
-    assert converted.remarks == ("image missing or not readable, left out (1)",)
+    assert converted.remarks == (
+        "image not readable (the file is missing), left out (1)",
+        "image of the test set, left out (1)",
+        "person of an image that is not readable, left out (2)",
+        "training image without annotated people, left out (1)",
+    )
     (tmp_path / "images" / "011.jpg").write_text("x")
     with pytest.raises(UserError, match=r"none of the 2 images is there, such as 011\.jpg"):
         convert(source, format_="mpii", images=tmp_path / "images")
@@ -164,7 +171,9 @@ def test_the_json_list(tmp_path: Path) -> None:
         ("[1]", "person 0 is not as expected"),
         ('[{"image": "a.jpg", "joints": [[1, 2]], "joints_vis": [1]}]', "person 0 is not as expected"),
         ("[]", "no annotated training image"),
-        ("<", "neither"),
+        ("<", "cannot be read as JSON"),
+        ('[{"image": "a.jpg", "image": "b.jpg"}]', "'image' is given twice"),
+        ("[" * 5000 + "]" * 5000, "cannot be read as JSON"),
         (None, "does not exist"),
     ],
 )
@@ -195,3 +204,91 @@ def test_other_matlab_files(content: dict[str, Any] | None, tmp_path: Path) -> N
 def test_images_are_needed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--images FOLDER"):
         convert(listed(tmp_path), format_="mpii")
+
+
+def test_people_are_left_out_for_the_true_reason(tmp_path: Path) -> None:
+    source = listed(tmp_path)
+    rows = json.loads(source.read_text())
+    nobody = {"joints": [[-1.0, -1.0]] * 16, "joints_vis": [0] * 16}
+    rows += [
+        rows[1] | nobody | {"scale": -1.0},
+        rows[1] | nobody | {"center": [5000.0, 100.0]},
+        rows[1] | {"joints": [[-500.0, 20.0]] * 16},
+        rows[1] | {"joints": [[50.0, 20.0]] * 16, "scale": 0},
+        rows[1] | {"image": "./b7.jpg"},
+    ]
+    source.write_text(json.dumps(rows))
+    converted = convert(source, format_="mpii", images=tmp_path / "images")
+    assert len(converted.content["images"]) == 1
+    assert len(converted.content["annotations"]) == 4
+    assert converted.remarks == (
+        "person whose labelled joints lie on one place: the box is 0.1 of the image's shorter side wide and "
+        "high (1)",
+        "person without a box, whose labelled joints all lie outside the image, left out (1)",
+        "person without joints, and without place or size, left out (1)",
+        "person without joints, whose place lies outside the image, left out (1)",
+    )
+
+
+def released(folder: Path, *people: Any) -> Path:
+    """A Matlab file with one entry of the same image for each person."""
+    (folder / "images").mkdir(exist_ok=True)
+    cv2.imwrite(str(folder / "images" / "011.jpg"), np.zeros((*SIZE, 3), np.uint8))
+    images = [{"image": struct([{"name": "011.jpg"}]), "annorect": struct([row])} for row in people]
+    release = struct([{"annolist": struct(images), "img_train": np.ones((1, len(people)))}])
+    savemat(folder / "mpii.mat", {"RELEASE": release})
+    return folder / "mpii.mat"
+
+
+def test_an_image_that_is_listed_twice_keeps_all_people(tmp_path: Path) -> None:
+    source = released(tmp_path, person(FIRST), person(SECOND))
+    converted = convert(source, format_="mpii", images=tmp_path / "images")
+    loaded = write_coco(converted, tmp_path / "out.json")
+    assert (len(loaded.images), loaded.people.num_keypoints.tolist()) == (1, [4, 1])
+    assert converted.remarks == ("image listed twice, the people of both taken (1)",)
+
+
+def test_of_two_places_of_a_joint_the_first_is_taken(tmp_path: Path) -> None:
+    rows = [
+        {"x": 51.0, "y": 61.0, "id": 3},
+        {"x": 101.0, "y": 101.0, "id": 3},
+        {"x": 71.0, "y": 81.0, "id": 4},
+    ]
+    twice = person(None, annopoints=struct([{"point": struct(rows)}]))
+    converted = convert(released(tmp_path, twice), format_="mpii", images=tmp_path / "images")
+    assert converted.content["annotations"][0]["keypoints"][9:12] == [50, 60, 2]
+    assert converted.remarks == ("second place of a joint, left out (1)",)
+
+
+@pytest.mark.parametrize("point", [(-1, 5.0), (16, 5.0), (3, np.nan), (3, 1e30), (3, -np.inf), (1e300, 5.0)])
+def test_impossible_numbers_are_one_line(point: tuple[float, float], tmp_path: Path) -> None:
+    rows = [{"x": point[1], "y": 61.0, "id": point[0]}, {"x": 71.0, "y": 81.0, "id": 4}]
+    source = released(tmp_path, person(None, annopoints=struct([{"point": struct(rows)}])))
+    with pytest.raises(UserError, match="image 1 of annolist is not as MPII describes it"):
+        convert(source, format_="mpii", images=tmp_path / "images")
+
+
+@pytest.mark.parametrize(
+    "change", [{"scale": 1e300}, {"center": [1e30, 5]}, {"image": 7}, {"joints": [[10**400, 1]] * 16}]
+)
+def test_impossible_people_of_a_list_are_one_line(change: dict[str, Any], tmp_path: Path) -> None:
+    source = listed(tmp_path)
+    rows = json.loads(source.read_text())
+    source.write_text(json.dumps([rows[0] | change]))
+    with pytest.raises(UserError, match=r"list\.json: "):
+        convert(source, format_="mpii", images=tmp_path / "images")
+
+
+def dies(_: Path) -> None:
+    os._exit(1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process that is no fork does not see the patch")
+def test_a_file_that_takes_the_reading_process_down_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As scipy's reader does at some spoilt files."""
+    source = released(tmp_path, person(FIRST))
+    monkeypatch.setattr(mpii_matlab, "read_people", dies)
+    with pytest.raises(UserError, match="not MPII's Matlab file, or a spoilt one"):
+        convert(source, format_="mpii", images=tmp_path / "images")

@@ -62,6 +62,19 @@ def test_joints_map_by_name_and_by_alias() -> None:
     assert coco.joints_of(coco) == tuple(range(17))
 
 
+def test_one_joint_is_no_two() -> None:
+    """Of joints that may be the same the one of the very name is; else none is taken at random."""
+    both = bare("both", "head_top", "neck", "upper_neck")
+    assert both.joints_of(bare("source", "neck", "head")) == (1, 0, -1)
+    assert bare("wanted", "neck").joints_of(both) == (1,)
+    with pytest.raises(UserError, match="several joints that may be 'head' of 'wanted': top_head, head_top"):
+        bare("wanted", "head").joints_of(bare("source", "top_head", "head_top"))
+
+
+def bare(name: str, *keypoints: str) -> Skeleton:
+    return Skeleton(name=name, keypoints=keypoints, flip_pairs=(), sigmas=())
+
+
 def test_data_sets_name_their_joints_like_the_skeletons(shared_data: Path) -> None:
     import json
 

@@ -1,10 +1,11 @@
 """COCO keypoint files: their parts, and writing one that the loader accepts."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,13 @@ from numpy.typing import NDArray
 
 from nas.data.annotations import Annotations
 from nas.data.coco import load_annotations
+from nas.documents import shown
 from nas.errors import UserError
 from nas.files import replacing
 from nas.space.skeleton import Skeleton
 
 AREA_OF_BOX = 0.53
 """A person's area as a share of the box, where only that is known (CrowdPose's evaluation)."""
-
-MARGIN = 0.1
-"""By how much of a person's height a box around joints is wider than the joints on each side."""
 
 Progress = Callable[[int, int], None]
 """Called with how many of how many pieces are done."""
@@ -85,32 +84,6 @@ def person_entry(
     }
 
 
-def extent_box(
-    keypoints: NDArray[np.float64], size: tuple[int, int], *, height: float | None = None
-) -> list[float] | None:
-    """A box around the labelled joints [K, 3] with a margin, cut at the image of size (h, w).
-
-    Args:
-        keypoints: x, y, v.
-        size: the image's (h, w).
-        height: the person's height in px; by default the larger side of the joints' extent.
-
-    Returns:
-        x, y, width, height; None where nothing is labelled or all of it lies outside the image.
-    """
-    points = keypoints[keypoints[:, 2] > 0, :2]
-    if not len(points):
-        return None
-    low, high = points.min(0), points.max(0)
-    margin = MARGIN * (float((high - low).max()) if height is None else height)
-    # A box's coordinates begin at the first pixel's edge, the joints' at its centre.
-    low = np.maximum(low - margin + 0.5, 0)
-    high = np.minimum(high + margin + 0.5, (size[1], size[0]))
-    if (high - low <= 0).any():
-        return None
-    return [*low.tolist(), *(high - low).tolist()]
-
-
 def image_ids(names: Sequence[str]) -> list[int]:
     """An id for each file: the number in its name where all names are different numbers, else 1, 2, ..."""
     stems = [Path(name).stem for name in names]
@@ -121,6 +94,24 @@ def image_ids(names: Sequence[str]) -> list[int]:
     return list(range(1, len(names) + 1))
 
 
+def check_files(files: Iterable[tuple[str, str]], source: Path) -> None:
+    """Raise UserError where two images have the same file, which would get the people of both.
+
+    Args:
+        files: name of the file, and what to call the image.
+        source: for the message.
+    """
+    seen: dict[str, str] = {}
+    for name, image in files:
+        file = normpath(name.replace("\\", "/"))
+        if file in seen:
+            raise UserError(
+                f"{source}: {seen[file]} and {image} have the same file name {shown(name)}, so that one file "
+                "would get the people of both; rename one of them, or convert them one by one"
+            )
+        seen[file] = image
+
+
 def map_joints(keypoints: NDArray[np.float64], source: Skeleton, wanted: Skeleton) -> NDArray[np.float64]:
     """Joints [K, 3] of one skeleton as those of another, by name; unlabelled where the source lacks one."""
     positions = np.array(wanted.joints_of(source))
@@ -129,15 +120,36 @@ def map_joints(keypoints: NDArray[np.float64], source: Skeleton, wanted: Skeleto
     return mapped
 
 
-def check_shared(source: Skeleton, wanted: Skeleton, where: Path) -> None:
-    """Raise UserError where two skeletons share no joint."""
-    if max(wanted.joints_of(source)) < 0:
+def shared_joints(source: Skeleton, wanted: Skeleton, where: Path) -> tuple[str, ...]:
+    """What mapping onto the wanted joints leaves out or lacks, one line each.
+
+    Raises:
+        UserError: the skeletons share no joint.
+    """
+    positions = wanted.joints_of(source)
+    if max(positions) < 0:
         raise UserError(f"{where}: its joints have none in common with skeleton {wanted.name}")
+    dropped = [name for position, name in enumerate(source.keypoints) if position not in positions]
+    missing = [name for position, name in zip(positions, wanted.keypoints, strict=True) if position < 0]
+    named = {
+        f"joints that skeleton {wanted.name} lacks, left out": dropped,
+        f"joints of skeleton {wanted.name} that the source lacks, unlabelled": missing,
+    }
+    return tuple(f"{what}: {listed(names)}" for what, names in named.items() if names)
+
+
+def listed(names: Iterable[Any]) -> str:
+    """Names of a source as a message shows them."""
+    texts = [
+        name if isinstance(name, str) and name.isprintable() and len(name) < 60 else shown(name)
+        for name in names
+    ]
+    return ", ".join(texts[:20] + ([f"and {len(texts) - 20} more"] if len(texts) > 20 else []))
 
 
 def left_out(reasons: Iterable[str]) -> tuple[str, ...]:
     """One line for each kind of reason, with how often it came."""
-    return tuple(f"{reason} ({len(list(same)):,})" for reason, same in groupby(sorted(reasons)))
+    return tuple(f"{reason} ({count:,})" for reason, count in sorted(Counter(reasons).items()))
 
 
 def write_coco(converted: Converted, output: Path) -> Annotations:
@@ -151,6 +163,7 @@ def write_coco(converted: Converted, output: Path) -> Annotations:
         try:
             annotations = load_annotations(draft, None, None)
         except UserError as error:
-            reason = str(error).replace(str(draft), "what came out").removesuffix(f" of skeleton {draft}")
-            raise UserError(f"{output}: nothing was written; {reason}") from None
+            reason = str(error).replace(str(draft), "what came out")
+            said = "; ".join((reason.removesuffix(" of skeleton what came out"), *converted.remarks))
+            raise UserError(f"{output}: nothing was written; {said}") from None
     return annotations

@@ -6,7 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from nas.data.convert.coco_file import AREA_OF_BOX, Converted, check_shared, map_joints, person_category
+from nas.data.convert.coco_file import (
+    AREA_OF_BOX,
+    Converted,
+    check_files,
+    map_joints,
+    person_category,
+    shared_joints,
+)
 from nas.documents import shown
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
@@ -22,12 +29,14 @@ def convert_crowdpose(source: Path, *, skeleton: Skeleton | None = None) -> Conv
         skeleton: the wanted joints; by default the file's own, or CrowdPose's 14 where it names none.
 
     Raises:
-        UserError: no such file, or its lists are not there or not of objects.
+        UserError: no such file, its lists are not there or not of objects, or two images of the same file.
     """
     content = _read(source)
+    names = ((image.get("file_name"), f"image {shown(image.get('id'))}") for image in content["images"])
+    check_files(((name, image) for name, image in names if isinstance(name, str)), source)
     own = _joints(content["categories"], source)
     wanted = skeleton or own
-    check_shared(own, wanted, source)
+    mapping = shared_joints(own, wanted, source)
     added = 0
     annotations = []
     for row in content["annotations"]:
@@ -41,7 +50,8 @@ def convert_crowdpose(source: Path, *, skeleton: Skeleton | None = None) -> Conv
         category = category | person_category(wanted) | {"id": category.get("id", 1)}
     remark = f"area added as {AREA_OF_BOX} of the box ({added:,})"
     return Converted(
-        content | {"annotations": annotations, "categories": [category]}, (remark,) if added else ()
+        content | {"annotations": annotations, "categories": [category]},
+        (*mapping, remark) if added else mapping,
     )
 
 
