@@ -18,6 +18,10 @@ SUBPIXEL_BITS = 4
 FARTHEST = 2**15
 """Pixels: OpenCV's coordinates overflow beyond."""
 
+MIN_POSE = 0.1
+MIN_KEYPOINT = 0.2
+"""Scores under which poses and keypoints are not shown, unless the user says otherwise."""
+
 
 def draw_poses(
     image: NDArray[np.uint8],
@@ -25,7 +29,7 @@ def draw_poses(
     skeleton: Skeleton,
     *,
     min_pose: float = 0.0,
-    min_keypoint: float = 0.2,
+    min_keypoint: float = MIN_KEYPOINT,
 ) -> NDArray[np.uint8]:
     """A copy of an RGB image [H, W, 3] with limbs and keypoints drawn in.
 
