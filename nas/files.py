@@ -149,7 +149,7 @@ def require_file(path: Path, noun: str) -> None:
     try:
         found = path.stat()
     except FileNotFoundError:
-        raise UserError(f"{path}: the {noun} file does not exist") from None
+        raise UserError(f"{path}: no such {noun} file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     if stat.S_ISDIR(found.st_mode):

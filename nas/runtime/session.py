@@ -103,9 +103,18 @@ def _open(path: Path, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(_named(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # as above
         raise UserError(f"{path}: onnxruntime cannot load it: {_reason(error)}") from None
+
+
+def _named(path: Path) -> Path | bytes:
+    """The path; of a name that is no Unicode, which onnxruntime cannot open, the content."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return path.read_bytes()
+    return path
 
 
 def _reason(error: Exception) -> str:

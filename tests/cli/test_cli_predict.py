@@ -372,14 +372,16 @@ def test_boxes_are_matched_by_whole_relative_names(
 
 
 def test_crowds_other_categories_and_flat_boxes_are_no_people(
-    predict: Predict, annotate: Boxes, tmp_path: Path
+    predict: Predict, annotate: Boxes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     picture = paint(tmp_path / "in" / "a.jpg")
     rows = [{}, {"iscrowd": 1}, {"category_id": 7}, {"bbox": [0, 0, 0, 0]}]
     found = predict(picture, "--boxes", annotate({"a.jpg": rows}), "--min-score", 0)
     assert found["code"] == 0
     assert people(found, tmp_path / "in") == {"a.jpg": 1}
-    assert any("extent" in line for line in found["said"])
+    (message,) = caplog.messages
+    assert "extent" in message
+    assert "annotation 4" in message
 
 
 def test_names_that_fit_several_pictures(predict: Predict, annotate: Boxes, tmp_path: Path) -> None:

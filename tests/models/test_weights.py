@@ -112,7 +112,7 @@ def test_files_that_are_no_weights(weights: Path, tmp_path: Path) -> None:
     empty.write_bytes(b"")
     cases = {
         "not a safetensors file": cut,
-        "is empty": empty,
+        "file is empty": empty,
         "is a folder": tmp_path,
         "is no regular file": Path("/dev/zero"),
         "no such weights file": tmp_path / "absent.safetensors",

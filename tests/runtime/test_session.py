@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from dot_model import DOTS, dot_arch, dot_metadata, dotted_image, write_dot_model
+from head_samples import small_arch
 
 from nas.errors import UserError
 from nas.latency.networks import file_network
@@ -50,7 +51,7 @@ def test_wrong_size_is_a_programmers_error(tmp_path):
 def test_users_errors_are_one_line(tmp_path):
     (tmp_path / "broken.onnx").write_bytes(b"nothing of the kind")
     cases = {
-        "does not exist": tmp_path / "absent.onnx",
+        "no such model file": tmp_path / "absent.onnx",
         "onnxruntime cannot load it": tmp_path / "broken.onnx",
         "not written by `nas export`": write_dot_model(tmp_path / "bare.onnx", (64, 48), metadata=""),
         "its format is 9, not 1": write_dot_model(tmp_path / "new.onnx", SIZE, metadata={**ABOUT, "version": 9}),
@@ -86,16 +87,16 @@ FAULTS: dict[str, Any] = {
     "metadata: cannot be read as JSON: it is nested too deeply": '{"a":' * 100_000,
     "metadata: cannot be read as JSON: the field 'version' is given twice": '{"version": 1, "version": 1}',
     "metadata: expected a mapping": "[]",
-    "metadata.mean: expected a finite number": json.dumps(ABOUT).replace('"mean": [', '"mean": [1e999, '),
+    "metadata: mean.0: expected a finite number": json.dumps(ABOUT).replace('"mean": [', '"mean": [1e999, '),
     "metadata: version: an integer of more than 64 bits": changed("version", 10**30),
     "metadata.version: expected an integer": changed("version", "1"),
     "metadata.arch: expected a mapping": changed("arch", []),
-    "metadata.arch: head.type": changed("arch.head.type", "nonsense"),
+    "metadata.arch: head: unknown head": changed("arch.head.type", "nonsense"),
     "metadata.arch: resolution": changed("arch.resolution", [64, 10**15]),
     "metadata.arch.resolution: does not fit the graph": changed("arch.resolution", [128, 96]),
-    "metadata.arch.head: does not fit the graph": changed(
-        "arch.head", {"type": "part_affinity", "options": {}}
-    ),
+    "metadata.arch.head: does not fit the graph: its outputs keypoints": {
+        **ABOUT, "arch": small_arch("associative_embedding", resolution=SIZE).to_json()
+    },
     "metadata.skeleton: expected a mapping": changed("skeleton", None),
     "metadata.skeleton: sigmas": changed("skeleton.sigmas", [0.1]),
     "metadata.skeleton: does not fit the graph: it has 2 keypoints, the outputs are of 3": changed(
@@ -140,7 +141,7 @@ def test_files_that_are_no_models_are_one_line(tmp_path: Path) -> None:
     weights.write_bytes(whole)
     cases = {
         "cannot load it": cut,
-        "is empty": empty,
+        "file is empty": empty,
         "is a folder": tmp_path,
         "is no regular file": Path("/dev/null"),
         "these are weights": weights,
@@ -169,3 +170,8 @@ def test_outputs_that_are_not_finite_count_as_not_found(
         assert np.isfinite(poses.scores).all()
     (message,) = caplog.messages
     assert "dots.onnx: its outputs hold numbers that are not finite" in message
+
+
+def test_names_that_are_no_unicode(tmp_path: Path) -> None:
+    write_dot_model(tmp_path / "dots.onnx", SIZE).rename(tmp_path / "dots\udcff.onnx")
+    assert OnnxModel(tmp_path / "dots\udcff.onnx").resolution == SIZE
