@@ -33,9 +33,13 @@ def dot_metadata(resolution: tuple[int, int]) -> dict[str, Any]:
 
 
 def write_dot_model(
-    path: Path, resolution: tuple[int, int], *, metadata: dict[str, Any] | str | None = None, spoilt: bool = False
+    path: Path,
+    resolution: tuple[int, int],
+    *,
+    metadata: dict[str, Any] | str | None = None,
+    spoilt: bool = False,
 ) -> Path:
-    """Write the network; `metadata` ("" for none) instead of its own, x of the first keypoint NaN if `spoilt`."""
+    """Write the network, with `metadata` ("" for none) instead of its own; `spoilt`, one x is NaN."""
     height, width = resolution
     constants = {
         "flat": np.array([1, 3, height * width]),
@@ -71,7 +75,10 @@ def write_dot_model(
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 1]),
         ],
         [
-            *(numpy_helper.from_array(np.asarray(value, np.int64), name) for name, value in constants.items()),
+            *(
+                numpy_helper.from_array(np.asarray(value, np.int64), name)
+                for name, value in constants.items()
+            ),
             numpy_helper.from_array(factors, "factors"),
         ],
     )

@@ -116,7 +116,7 @@ def _known_boxes(
         )
     if known.unlisted:
         remark(
-            f"{path}: has nothing for {known.unlisted} of {len(pictures)} images, in which nobody is looked for"
+            f"{path}: has nothing for {known.unlisted} of {len(pictures)} images: nobody is looked for there"
         )
     return known.boxes
 
@@ -148,7 +148,7 @@ def _print_drawings(done: Sequence["Prediction"], failures: Sequence["Failure"],
     print_table(None, ("image", "people", "drawing"), rows)
     people = sum(len(found.poses) for found in done)
     failed = f", {len(failures)} failed" if failures else ""
-    say(f"\n{len(done)} drawings of {people} people in {output}{failed}")
+    say(f"{len(done)} drawings in {output}: {people} people{failed}")
 
 
 def _end(done: Sequence["Prediction"], failures: Sequence["Failure"], full: str | None) -> None:

@@ -1,6 +1,6 @@
 """What the ONNX file of a network says about itself, and whether its graph agrees."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Self
@@ -81,9 +81,7 @@ class ExportedNetwork:
             score_scale=fields.integer("score_scale") if "score_scale" in fields.names else 0,
         )
 
-    def require_fit(
-        self, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], *, source: str
-    ) -> None:
+    def require_fit(self, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], *, source: str) -> None:
         """Raise UserError where inputs and outputs of these shapes are not those of such a network.
 
         Args:
@@ -102,8 +100,7 @@ class ExportedNetwork:
         self._require_groups({name: shape[1:] for name, shape in outputs.items()}, source)
 
     def _require_groups(self, shapes: Mapping[str, Shape], source: str) -> None:
-        """Refuse outputs, without batch axis, that the head's codec cannot group into the skeleton's poses."""
-        head, joints = self.arch.head.type, len(self.skeleton)
+        """Refuse outputs (no batch axis) that the head's codec cannot group into the skeleton's poses."""
         codec = codec_of(self.arch, self.skeleton)
         empty = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
         try:
@@ -113,23 +110,22 @@ class ExportedNetwork:
             raise
         # Whatever a codec, or that of an outside package, may raise over arrays of other names and shapes.
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
+            found = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
             raise UserError(
-                f"{source}: metadata.arch.head: does not fit the graph: its outputs "
-                f"{', '.join(f'{name} {list(shape)}' for name, shape in shapes.items())} are not those of the "
-                f"head {head!r} ({reason})"
+                f"{source}: metadata.arch.head: does not fit the graph: its outputs {found} are not those of "
+                f"head {self.arch.head.type!r} ({type(error).__name__}: {error})"
             ) from None
+        joints = len(self.skeleton)
         if counts != {joints}:
-            found = ", ".join(str(count) for count in sorted(counts))
             raise UserError(
-                f"{source}: metadata.skeleton: does not fit the graph: it has {joints} keypoints, the outputs "
-                f"are of {found}"
+                f"{source}: metadata.skeleton: does not fit the graph: it has {joints} keypoints, the "
+                f"outputs are of {', '.join(map(str, sorted(counts - {joints})))}"
             )
-        limbs = getattr(codec, "limbs", None)
-        if "affinities" in shapes and limbs is not None and shapes["affinities"][0] != len(limbs):
+        limbs = len(getattr(codec, "limbs", ()))
+        if limbs and shapes.get("affinities", (limbs,))[0] != limbs:
             raise UserError(
-                f"{source}: metadata.skeleton.limbs: do not fit the graph: {len(limbs)} limbs are joined, the "
-                f"outputs are of {shapes['affinities'][0]}"
+                f"{source}: metadata.skeleton.limbs: do not fit the graph: there are {limbs}, the outputs "
+                f"are of {shapes['affinities'][0]}"
             )
 
 

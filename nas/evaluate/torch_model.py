@@ -69,5 +69,6 @@ class TorchModel:
             self.net.train(training)
         arrays = {name: tensor.float().cpu().numpy() for name, tensor in decoded.items()}
         return [
-            self._finite({name: array[index] for name, array in arrays.items()}) for index in range(len(images))
+            self._finite({name: array[index] for name, array in arrays.items()})
+            for index in range(len(images))
         ]

@@ -1,7 +1,8 @@
 """Weights files: one safetensors file that is enough by itself."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from operator import le
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from nas.documents import Fields, parse_json
 from nas.errors import UserError
@@ -63,10 +66,9 @@ def load_weights(path: Path | str) -> PoseNet:
     else:
         over = SearchSpace.from_json(metadata["space"], source=f"{place}.space")
     try:
-        # First on a device without memory: what is described may be larger than any memory, by mistake.
-        with torch.device("meta"):
-            _require_shapes(_network(over, skeleton, tensors), tensors)
-        net = _network(over, skeleton, tensors)
+        with _no_larger_than(tensors):
+            net = PoseNet(over, skeleton)
+        _allow_statistics(net, tensors)
         net.load_state_dict(tensors)
     except (RuntimeError, ValueError) as error:
         raise UserError(f"{path}: does not fit the network that it describes ({_line(error)})") from None
@@ -95,7 +97,7 @@ def require_finite(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     for name, tensor in tensors.items():
         count = int((~torch.isfinite(tensor.double())).sum()) if tensor.is_floating_point() else 0
         if count:
-            raise UserError(f"{path}: weights {name} hold {count} numbers that are not finite; train anew")
+            raise UserError(f"{path}: weights {name} hold {count} numbers that are not finite")
 
 
 def _metadata(text: str, source: str) -> dict[str, Any]:
@@ -108,27 +110,6 @@ def _metadata(text: str, source: str) -> dict[str, Any]:
     found = {name: fields.mapping(name) for name in ("skeleton", described)}
     notes = fields.mapping("notes") if "notes" in fields.names else {}
     return {"version": version, **found, "notes": notes}
-
-
-def _network(
-    over: Arch | SearchSpace, skeleton: Skeleton, tensors: Mapping[str, torch.Tensor]
-) -> PoseNet:
-    """The network described, with room for the statistics that the tensors have."""
-    net = PoseNet(over, skeleton)
-    for module in net.modules():
-        if isinstance(module, ElasticBatchNorm2d) and f"{module.key}.running_mean" in tensors:
-            module.embed(torch.zeros(module.num_features), torch.ones(module.num_features))
-    return net
-
-
-def _require_shapes(net: PoseNet, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Raise ValueError where a network's tensors are not those of a file, in name or shape."""
-    wanted = {name: list(tensor.shape) for name, tensor in net.state_dict().items()}
-    given = {name: list(tensor.shape) for name, tensor in tensors.items()}
-    for name in [*wanted, *given]:
-        if wanted.get(name) != given.get(name):
-            there, here = given.get(name, "absent"), wanted.get(name, "absent")
-            raise ValueError(f"{name} is {there} in the file, {here} in the network")
 
 
 def load_into(net: PoseNet, path: Path | str) -> tuple[int, int]:
@@ -163,6 +144,34 @@ def _fits(shape: torch.Size, room: torch.Size) -> bool:
     """Whether a tensor fills the leading channels of a parameter; kernels and grids must be the same."""
     same_rank = len(shape) == len(room)
     return same_rank and shape[2:] == room[2:] and all(map(le, shape[:2], room[:2]))
+
+
+def _allow_statistics(net: PoseNet, tensors: Mapping[str, torch.Tensor]) -> None:
+    for module in net.modules():
+        if isinstance(module, ElasticBatchNorm2d) and f"{module.key}.running_mean" in tensors:
+            module.embed(torch.zeros(module.num_features), torch.ones(module.num_features))
+
+
+@contextmanager
+def _no_larger_than(tensors: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Within, building a network of more weights than a file holds raises ValueError.
+
+    That is before they are initialised: what a file describes may be larger than any memory.
+    """
+    # Twice: some modules register what they inherit and then what they put in its place.
+    room = 2 * sum(tensor.numel() for tensor in tensors.values())
+
+    def take(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal room
+        room -= 0 if parameter is None else parameter.numel()
+        if room < 0:
+            raise ValueError("it describes more weights than it holds")
+
+    handle = register_module_parameter_registration_hook(take)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _line(error: Exception) -> str:

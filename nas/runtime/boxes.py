@@ -33,7 +33,7 @@ def known_boxes(pictures: Sequence[Picture], boxes: Mapping[str, Boxes]) -> Know
     """Which boxes are whose, by whole relative names.
 
     A name, such as "cam1/0001.jpg", means the picture whose path ends in it, part by part. Of several names
-    that do, the longest is meant; of several pictures, the one that has exactly this name in the folder given.
+    that do, the longest is meant; of several pictures, the one of exactly this name in the folder given.
 
     Args:
         pictures: to look at.

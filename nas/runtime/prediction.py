@@ -1,6 +1,6 @@
 """The poses of many pictures, each drawn into a copy of its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 

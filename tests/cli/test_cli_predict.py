@@ -87,7 +87,9 @@ def test_folders_below_are_kept(predict: Predict, tmp_path: Path) -> None:
     (tmp_path / "in" / "b" / "notes.jpg").rename(tmp_path / "in" / "b" / "notes.txt")
     found = predict(tmp_path / "in")
     assert files(tmp_path / "out") == {"a.jpg.png", "b/a.jpg.png", "b/c/a.jpg.png"}
-    assert list(drawings(found)) == [str(tmp_path / "in" / name) for name in ("a.jpg", "b/a.jpg", "b/c/a.jpg")]
+    assert list(drawings(found)) == [
+        str(tmp_path / "in" / name) for name in ("a.jpg", "b/a.jpg", "b/c/a.jpg")
+    ]
     beside = predict(tmp_path / "in" / "b" / "a.jpg", tmp_path / "in", out=tmp_path / "beside")
     assert files(tmp_path / "beside") == files(tmp_path / "out")
     assert len(beside["images"]) == 3
@@ -354,9 +356,7 @@ def people(found: dict[str, Any], folder: Path) -> dict[str, int]:
     }
 
 
-def test_boxes_are_matched_by_whole_relative_names(
-    predict: Predict, annotate: Boxes, tmp_path: Path
-) -> None:
+def test_boxes_are_matched_by_whole_relative_names(predict: Predict, annotate: Boxes, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     for name in ("cam1/0001.jpg", "cam2/0001.jpg", "cam3/0001.jpg"):
         paint(folder / name)

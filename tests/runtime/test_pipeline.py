@@ -74,4 +74,6 @@ def test_many_boxes_are_answered_in_order(pipeline):
     poses = pipeline(image, boxes=boxes)
     assert len(poses) == 70
     for number in (0, 31, 32, 69):
-        np.testing.assert_array_equal(poses.keypoints[number], pipeline(image, boxes=[boxes[number]]).keypoints[0])
+        np.testing.assert_array_equal(
+            poses.keypoints[number], pipeline(image, boxes=[boxes[number]]).keypoints[0]
+        )

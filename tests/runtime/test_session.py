@@ -54,7 +54,9 @@ def test_users_errors_are_one_line(tmp_path):
         "no such model file": tmp_path / "absent.onnx",
         "onnxruntime cannot load it": tmp_path / "broken.onnx",
         "not written by `nas export`": write_dot_model(tmp_path / "bare.onnx", (64, 48), metadata=""),
-        "its format is 9, not 1": write_dot_model(tmp_path / "new.onnx", SIZE, metadata={**ABOUT, "version": 9}),
+        "its format is 9, not 1": write_dot_model(
+            tmp_path / "new.onnx", SIZE, metadata={**ABOUT, "version": 9}
+        ),
     }
     for message, path in cases.items():
         with pytest.raises(UserError, match=message) as caught:
@@ -95,7 +97,8 @@ FAULTS: dict[str, Any] = {
     "metadata.arch: resolution": changed("arch.resolution", [64, 10**15]),
     "metadata.arch.resolution: does not fit the graph": changed("arch.resolution", [128, 96]),
     "metadata.arch.head: does not fit the graph: its outputs keypoints": {
-        **ABOUT, "arch": small_arch("associative_embedding", resolution=SIZE).to_json()
+        **ABOUT,
+        "arch": small_arch("associative_embedding", resolution=SIZE).to_json(),
     },
     "metadata.skeleton: expected a mapping": changed("skeleton", None),
     "metadata.skeleton: sigmas": changed("skeleton.sigmas", [0.1]),
@@ -154,7 +157,9 @@ def test_files_that_are_no_models_are_one_line(tmp_path: Path) -> None:
 
 def test_metadata_may_say_that_scores_are_not_measured(tmp_path: Path) -> None:
     assert OnnxModel(write_dot_model(tmp_path / "a.onnx", SIZE)).scored
-    assert not OnnxModel(write_dot_model(tmp_path / "b.onnx", SIZE, metadata={**ABOUT, "scored": False})).scored
+    assert not OnnxModel(
+        write_dot_model(tmp_path / "b.onnx", SIZE, metadata={**ABOUT, "scored": False})
+    ).scored
 
 
 def test_outputs_that_are_not_finite_count_as_not_found(
