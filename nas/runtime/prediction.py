@@ -74,7 +74,8 @@ def predict_pictures(
         except (UserError, cv2.error, MemoryError) as error:
             yield Failure(picture.path, " ".join(str(error).split()) or type(error).__name__)
         else:
-            written[identity_of(drawing)] = drawing
+            if identity := identity_of(drawing):
+                written[identity] = drawing
             yield Prediction(picture, drawing, poses)
 
 
