@@ -1,6 +1,7 @@
 """Which pictures are meant, and where their drawings go."""
 
 import errno
+import logging
 import os
 import stat
 from collections import Counter
@@ -13,6 +14,8 @@ from pathlib import Path
 from nas.errors import UserError
 from nas.files import writing
 from nas.pictures import PICTURE_SUFFIXES
+
+_log = logging.getLogger(__name__)
 
 Identity = tuple[int, int]
 """Device and number of a file or folder, the same under all of its names."""
@@ -146,7 +149,8 @@ def _below(folder: Path, left_out: Path, failures: list[Failure]) -> Iterator[Pa
 
     Links to folders come last: what can be reached without them keeps its name.
     """
-    entered = {identity_of(left_out)}
+    entered: set[Identity | None] = set()
+    drawings_folder = identity_of(left_out)
     folders, links = [folder], list[Path]()
     while folders or links:
         current = folders.pop() if folders else links.pop(0)
@@ -158,6 +162,9 @@ def _below(folder: Path, left_out: Path, failures: list[Failure]) -> Iterator[Pa
         except OSError as error:
             failures.append(Failure(current, f"the folder cannot be read ({error.strerror})"))
             continue
+        if identity == drawings_folder:
+            _tell_left_out(current, entries)
+            continue
         for entry in entries:
             if entry.name.startswith("."):
                 continue
@@ -165,6 +172,18 @@ def _below(folder: Path, left_out: Path, failures: list[Failure]) -> Iterator[Pa
                 (links if entry.is_symlink() else folders).append(entry)
             elif entry.suffix.lower() in PICTURE_SUFFIXES:
                 yield entry
+
+
+def _tell_left_out(folder: Path, entries: Sequence[Path]) -> None:
+    """Say of the folder of the drawings where it holds other pictures too."""
+    for entry in entries:
+        *former, last = ["", *(suffix.lower() for suffix in entry.suffixes)]
+        # A drawing has the suffix of its picture before its own.
+        if last in PICTURE_SUFFIXES and not PICTURE_SUFFIXES.intersection(former):
+            _log.warning(
+                "%s: holds the drawings, its pictures (such as %s) are not searched", folder, entry.name
+            )
+            return
 
 
 def _leads_to_folder(path: Path) -> bool:

@@ -178,6 +178,21 @@ def test_former_drawings_and_loops_are_not_searched(predict: Predict, tmp_path: 
         assert drawings(found) == {str(folder / "sub" / "a.jpg"): str(folder / "drawn/sub/a.jpg.png")}
 
 
+def test_pictures_among_the_drawings_are_not_passed_over_in_silence(
+    predict: Predict, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "in"
+    for name in ("a.jpg", "drawn/b.png"):
+        paint(folder / name)
+    assert len(predict(folder, out=folder / "drawn")["images"]) == 1
+    (message,) = caplog.messages
+    assert "such as b.png" in message
+    (folder / "drawn" / "b.png").unlink()
+    caplog.clear()
+    assert predict(folder, out=folder / "drawn")["code"] == 0
+    assert not caplog.messages
+
+
 def test_what_fails_is_named_and_the_others_go_on(predict: Predict, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     for seed, name in enumerate(("a.jpg", "c.jpg", "e.png")):
