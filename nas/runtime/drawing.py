@@ -14,13 +14,15 @@ RIGHT: Colour = (245, 130, 32)
 MIDDLE: Colour = (80, 200, 120)
 """RGB of what lies on the person's left, right, and of what joins or is neither."""
 
+MIN_POSE = 0.1
+"""Poses of a lower score are left out, unless told otherwise."""
+
+MIN_KEYPOINT = 0.2
+"""Keypoints of a lower score are not drawn, unless told otherwise."""
+
 SUBPIXEL_BITS = 4
 FARTHEST = 2**15
 """Pixels: OpenCV's coordinates overflow beyond."""
-
-MIN_POSE = 0.1
-MIN_KEYPOINT = 0.2
-"""Scores under which poses and keypoints are not shown, unless the user says otherwise."""
 
 
 def draw_poses(

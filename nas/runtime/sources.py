@@ -42,11 +42,13 @@ class Failure:
     reason: str
 
 
-def find_pictures(given: Iterable[Path], *, drawings: Path) -> tuple[list[Picture], list[Failure]]:
+def find_pictures(
+    given: Iterable[Path], *, drawings: Path | None = None
+) -> tuple[list[Picture], list[Failure]]:
     """The pictures of files and folders, in the order given, and folders in which none can be found.
 
     Folders are searched with all below them; hidden files and folders (`.name`) are left out, and so is the
-    folder of the drawings. Links are followed, but no folder is entered twice. A picture that is given twice
+    folder of the drawings where it is given. Links are followed, but no folder is entered twice. A picture that is given twice
     comes once.
 
     Raises:
@@ -120,12 +122,12 @@ def _mark(path: Path) -> str:
     return "." + sha256(os.fsencode(path.parent.resolve() / path.name)).hexdigest()[:8]
 
 
-def _pictures(path: Path, drawings: Path, failures: list[Failure]) -> Iterator[Picture]:
+def _pictures(path: Path, drawings: Path | None, failures: list[Failure]) -> Iterator[Picture]:
     """Those of a file or folder that is given; adds to the failures."""
     if not _is_folder(path):
         yield Picture(path, Path(path.name))
         return
-    if identity_of(path) == identity_of(drawings):
+    if drawings is not None and identity_of(path) == identity_of(drawings):
         raise UserError(f"{path}: the drawings cannot go into the folder of the pictures; choose another")
     failed = len(failures)
     below = sorted(_below(path, drawings, failures))
@@ -144,13 +146,13 @@ def _is_folder(path: Path) -> bool:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _below(folder: Path, left_out: Path, failures: list[Failure]) -> Iterator[Path]:
+def _below(folder: Path, left_out: Path | None, failures: list[Failure]) -> Iterator[Path]:
     """The pictures in and below a folder.
 
     Links to folders come last: what can be reached without them keeps its name.
     """
     entered: set[Identity | None] = set()
-    drawings_folder = identity_of(left_out)
+    drawings = None if left_out is None else identity_of(left_out)
     folders, links = [folder], list[Path]()
     while folders or links:
         current = folders.pop() if folders else links.pop(0)
@@ -162,7 +164,7 @@ def _below(folder: Path, left_out: Path, failures: list[Failure]) -> Iterator[Pa
         except OSError as error:
             failures.append(Failure(current, f"the folder cannot be read ({error.strerror})"))
             continue
-        if identity == drawings_folder:
+        if drawings and identity == drawings:
             _tell_left_out(current, entries)
             continue
         for entry in entries:
