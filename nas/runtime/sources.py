@@ -48,8 +48,8 @@ def find_pictures(
     """The pictures of files and folders, in the order given, and folders in which none can be found.
 
     Folders are searched with all below them; hidden files and folders (`.name`) are left out, and so is the
-    folder of the drawings where it is given. Links are followed, but no folder is entered twice. A picture that is given twice
-    comes once.
+    folder of the drawings where it is given. Links are followed, but no folder is entered twice. A picture
+    that is given twice comes once.
 
     Raises:
         UserError: a file or folder does not exist, there is no picture at all, or the drawings' folder is one
