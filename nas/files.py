@@ -9,6 +9,7 @@ import json
 import math
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,8 +24,13 @@ DRAFT = ".draft-"
 """In the names of what is being written; what a killed process leaves has it."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TAKES_NOTHING = _FULL | {errno.EROFS}
 _LONGEST_NAME = 200
 """Bytes: file systems take 255, and names get endings."""
+
+
+class FullError(UserError):
+    """The disk takes nothing at all: it is full, or read-only."""
 
 
 @contextmanager
@@ -38,7 +44,8 @@ def writing(path: Path, *, kept: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(refusal(path, error, kept=kept)) from None
+        kind = FullError if error.errno in _TAKES_NOTHING else UserError
+        raise kind(refusal(path, error, kept=kept)) from None
 
 
 def refusal(path: Path, error: OSError, *, kept: str = "") -> str:
@@ -132,6 +139,25 @@ def flush(path: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def require_file(path: Path, noun: str) -> None:
+    """Raise UserError unless there is a file that holds something; `noun` says what kind it should be.
+
+    Devices and pipes are none: reading them may never end.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such {noun} file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    if stat.S_ISDIR(found.st_mode):
+        raise UserError(f"{path}: is a folder, not a {noun} file")
+    if not stat.S_ISREG(found.st_mode):
+        raise UserError(f"{path}: is no regular file, but a device or a pipe")
+    if found.st_size == 0:
+        raise UserError(f"{path}: the {noun} file is empty")
 
 
 def read_rows(path: Path, *, strict: bool = True) -> Iterator[tuple[int, dict[str, Any]]]:

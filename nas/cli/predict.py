@@ -1,95 +1,169 @@
 """`nas predict`: poses in photographs."""
 
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.console import print_json, print_table, say
+from nas.cli.console import ProgressLines, print_json, print_table, remark, say
 from nas.errors import UserError
 
 if TYPE_CHECKING:
-    from nas.codecs import Poses
+    from nas.runtime.boxes import Boxes
+    from nas.runtime.prediction import Prediction
+    from nas.runtime.sources import Failure, Picture
 
-_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SOME_FAILED = 1
+_MOST_NAMED = 20
 
 
 def predict(
     model: Annotated[Path, typer.Argument(help="A network that `nas export` wrote.")],
-    images: Annotated[Path, typer.Argument(help="An image, or a folder of images.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Images, and folders that are searched for them with all below.")
+    ],
     output: Annotated[Path, typer.Option("--out", help="Folder for the drawings.")] = Path("predictions"),
     boxes: Annotated[
         Path | None,
         typer.Option(help="COCO annotations whose boxes a network for crops is shown; else whole images."),
     ] = None,
-    min_score: Annotated[float, typer.Option(help="Poses of a lower score are left out.")] = 0.1,
-    min_keypoint: Annotated[float, typer.Option(help="Keypoints of a lower score are not drawn.")] = 0.2,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of onnxruntime.")] = 1,
+    category: Annotated[
+        str | None, typer.Option(help="Whose boxes, by name, where the annotations have several categories.")
+    ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Poses of a lower score are left out.", show_default="0.1"),
+    ] = None,
+    min_keypoint: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Keypoints of a lower score are not drawn.", show_default="0.2"),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of onnxruntime.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Find the people in images and draw their poses. Needs no torch."""
-    import cv2
+    """Find the people in images and draw their poses. Needs no torch.
 
-    from nas.codecs import Poses
-    from nas.runtime import OnnxModel, PosePipeline, draw_poses, read_image
+    Exit code 1 says that some of the images could not be read or drawn, 2 that nothing was done.
+    """
+    from nas.files import FullError
+    from nas.runtime import OnnxModel, PosePipeline
+    from nas.runtime.drawing import MIN_KEYPOINT, MIN_POSE
+    from nas.runtime.prediction import Prediction, predict_pictures
+    from nas.runtime.sources import drawing_files, find_pictures, make_folder
 
+    least = _threshold("--min-score", min_score, MIN_POSE)
+    least_keypoint = _threshold("--min-keypoint", min_keypoint, MIN_KEYPOINT)
+    if category is not None and boxes is None:
+        raise UserError("--category says whose boxes are meant: give --boxes as well")
     network = OnnxModel(model, threads=threads)
-    pipeline = PosePipeline(network)
-    known = _read_boxes(boxes) if boxes else {}
-    output.mkdir(parents=True, exist_ok=True)
-    documents = []
-    for path in _files(images):
-        pixels = read_image(path)
-        found = pipeline(pixels, known.get(path.name))
-        kept = found.scores >= min_score
-        poses = Poses(found.keypoints[kept], found.scores[kept])
-        drawing = output / f"{path.stem}.png"
-        drawn = draw_poses(pixels, poses, network.skeleton, min_keypoint=min_keypoint)
-        cv2.imwrite(str(drawing), drawn[..., ::-1])
-        documents.append(_document(path, drawing, poses))
-    if as_json:
-        print_json({"keypoints": list(network.skeleton.keypoints), "images": documents})
-        return
-    rows = ((d["image"], len(d["poses"]), d["drawing"]) for d in documents)
-    print_table(None, ("image", "people", "drawing"), rows)
-    say(f"\n{len(documents)} drawings in {output}")
+    if boxes is not None and network.task == "image":
+        raise UserError(f"--boxes: {model} finds people by itself in whole images, it takes no boxes")
+    pictures, failures = find_pictures(images, drawings=output)
+    drawings = drawing_files(pictures, output)
+    known = None if boxes is None else _known_boxes(boxes, pictures, category)
+    make_folder(output)
+    if not network.scored:
+        remark(f"{model}: its head does not measure how sure it is; every confidence is 1")
 
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES)
-    if not found:
-        raise UserError(f"{path}: no images in this folder ({', '.join(sorted(_SUFFIXES))})")
-    return found
-
-
-def _read_boxes(path: Path) -> dict[str, list[list[float]]]:
-    """Boxes x0, y0, x1, y1 (px) of the people in each file of a COCO annotation file."""
-    import json
-
+    done: list[Prediction] = []
+    full = None
+    lines = ProgressLines("images")
     try:
-        content = json.loads(path.read_bytes())
-        names = {image["id"]: Path(image["file_name"]).name for image in content["images"]}
-        boxes: dict[str, list[list[float]]] = {name: [] for name in names.values()}
-        for annotation in content["annotations"]:
-            x, y, width, height = annotation["bbox"]
-            # COCO boxes are continuous, with 0 at the first pixel's edge; here 0 is its centre.
-            box = [x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5]
-            boxes[names[annotation["image_id"]]].append(box)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: not a COCO annotation file with boxes") from None
-    return boxes
+        for result in predict_pictures(
+            PosePipeline(network), drawings, boxes=known, min_pose=least, min_keypoint=least_keypoint
+        ):
+            if isinstance(result, Prediction):
+                done.append(result)
+            else:
+                failures.append(result)
+            lines(len(done) + len(failures), len(pictures))
+    except FullError as error:
+        full = f"{error}; {len(done)} of {len(pictures)} images are drawn"
+    except KeyboardInterrupt:
+        remark(f"{len(done)} of {len(pictures)} images are drawn in {output}")
+        raise
+    if as_json:
+        print_json(_document(network.skeleton.keypoints, done, failures))
+    else:
+        _print_drawings(done, failures, output)
+    _end(done, failures, full)
 
 
-def _document(path: Path, drawing: Path, poses: "Poses") -> dict[str, Any]:
+def _threshold(option: str, given: float | None, default: float) -> float:
+    if given is not None and math.isnan(given):  # which no range excludes
+        raise UserError(f"{option}: expected a number from 0 to 1, got nan")
+    return default if given is None else given
+
+
+def _known_boxes(
+    path: Path, pictures: Sequence["Picture"], category: str | None
+) -> "Mapping[Picture, Boxes]":
+    """The boxes of each picture that the annotations list; says which they do not."""
+    from nas.coco import people_boxes
+    from nas.runtime.boxes import known_boxes
+
+    listed = people_boxes(path, category=category)
+    known = known_boxes(pictures, listed)
+    for name, several in known.ambiguous.items():
+        fitting = ", ".join(str(picture.path) for picture in several[:3])
+        remark(f"{path}: {name} could be any of {len(several)} images ({fitting}); its boxes are left out")
+    if not known.boxes and not known.ambiguous:
+        names = ", ".join(list(listed)[:2]) or "no images at all"
+        raise UserError(
+            f"{path}: lists none of the {len(pictures)} images, such as {pictures[0].path}; it lists {names}"
+        )
+    if known.unlisted:
+        remark(
+            f"{path}: has nothing for {known.unlisted} of {len(pictures)} images: nobody is looked for there"
+        )
+    return known.boxes
+
+
+def _document(
+    keypoints: Sequence[str], done: Sequence["Prediction"], failures: Sequence["Failure"]
+) -> dict[str, Any]:
     return {
-        "image": str(path),
-        "drawing": str(drawing),
-        "poses": [
-            {"score": float(score), "keypoints": keypoints.tolist()}
-            for keypoints, score in zip(poses.keypoints, poses.scores, strict=True)
+        "keypoints": list(keypoints),
+        "images": [
+            {
+                "image": str(prediction.picture.path),
+                "drawing": str(prediction.drawing),
+                "poses": [
+                    {"score": float(score), "keypoints": points.tolist()}
+                    for points, score in zip(prediction.poses.keypoints, prediction.poses.scores, strict=True)
+                ],
+            }
+            for prediction in done
         ],
+        "failed": [{"image": str(failure.path), "reason": failure.reason} for failure in failures],
     }
+
+
+def _print_drawings(done: Sequence["Prediction"], failures: Sequence["Failure"], output: Path) -> None:
+    if not done:
+        return
+    rows = ((str(found.picture.path), len(found.poses), str(found.drawing)) for found in done)
+    print_table(None, ("image", "people", "drawing"), rows)
+    people = sum(len(found.poses) for found in done)
+    failed = f", {len(failures)} failed" if failures else ""
+    say(f"{len(done)} drawings in {output}: {people} people{failed}")
+
+
+def _end(done: Sequence["Prediction"], failures: Sequence["Failure"], full: str | None) -> None:
+    """Name what failed, and say it by the exit code."""
+    if not done and not full and len(failures) == 1:
+        raise UserError(f"{failures[0].path}: {failures[0].reason}")
+    for failure in failures[:_MOST_NAMED]:
+        remark(f"{failure.path}: {failure.reason}")
+    if len(failures) > _MOST_NAMED:
+        remark(f"... and {len(failures) - _MOST_NAMED} more; --json names all")
+    if not done:
+        raise UserError(full or f"none of the {len(failures)} images could be read and drawn")
+    if full:
+        remark(f"Error: {full}")
+    elif failures:
+        remark(f"{len(failures)} of {len(done) + len(failures)} images could not be read and drawn")
+    if full or failures:
+        raise typer.Exit(SOME_FAILED)

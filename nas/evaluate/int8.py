@@ -13,8 +13,9 @@ from nas.codecs.affine import box_affine, image_affine, image_box, warp_image
 from nas.data import load_annotations
 from nas.errors import UserError
 from nas.evaluate.inputs import InputSource
-from nas.pictures import PICTURE_SUFFIXES, Orientation, read_picture
+from nas.pictures import Orientation, read_picture
 from nas.runtime.model import PoseModel
+from nas.runtime.sources import find_pictures
 
 Pixels = NDArray[np.uint8]
 
@@ -131,10 +132,10 @@ def _whole(path: Path, model: PoseModel, orientation: Orientation) -> Pixels:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    found = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
-    if not found:
-        raise UserError(f"{folder}: no images in this folder ({', '.join(sorted(PICTURE_SUFFIXES))})")
-    return found
+    pictures, failures = find_pictures([folder])
+    for failure in failures:
+        raise UserError(f"{failure.path}: {failure.reason}")
+    return [picture.path for picture in pictures]
 
 
 def _spread(items: Sequence[Any], count: int) -> list[Any]:

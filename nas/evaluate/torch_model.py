@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from nas.codecs import Codec, codec_of
+from nas.codecs.finite import FiniteOutputs
 from nas.models import PoseNet, Statistics, to_input
 from nas.space.arch import Arch
 from nas.space.heads import Task, head_spec
@@ -30,6 +31,7 @@ class TorchModel:
         self.arch = net.resolve(arch)
         self.stats = stats
         self.flip = flip
+        self._finite = FiniteOutputs(f"network {self.arch.id}")
 
     @property
     def skeleton(self) -> Skeleton:
@@ -66,4 +68,7 @@ class TorchModel:
         finally:
             self.net.train(training)
         arrays = {name: tensor.float().cpu().numpy() for name, tensor in decoded.items()}
-        return [{name: array[index] for name, array in arrays.items()} for index in range(len(images))]
+        return [
+            self._finite({name: array[index] for name, array in arrays.items()})
+            for index in range(len(images))
+        ]

@@ -8,6 +8,7 @@ import onnx
 from onnx import ModelProto, TensorProto, helper
 from torch import Tensor, nn
 
+from nas.codecs.exported import METADATA_KEY, METADATA_VERSION
 from nas.codecs.normalise import MEAN, STD
 from nas.graph.builder import ONNX_TYPES, Builder
 from nas.graph.constants import Constant, Evaluator, Leaf
@@ -19,8 +20,6 @@ from nas.space.arch import Arch
 
 OPSET = 17
 IR_VERSION = 9
-METADATA_KEY = "nas"
-METADATA_VERSION = 1
 RAW_PREFIX = "raw."
 
 

@@ -1,17 +1,17 @@
 """Networks to time: architectures through the tracer, and ONNX files."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from nas.codecs.exported import ExportedNetwork
 from nas.errors import UserError
+from nas.files import require_file
 from nas.latency.outside import grouping
 from nas.latency.protocol import Network, Outside
 from nas.latency.session import open_session
 from nas.space.arch import Arch
-from nas.space.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from nas.graph import Graph, Tracer
@@ -67,6 +67,7 @@ def file_network(path: Path) -> Network:
 
     Raises UserError where the file cannot be read or is no ONNX model.
     """
+    require_file(path, "model")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -81,12 +82,6 @@ def file_network(path: Path) -> Network:
 
 
 def _outside(content: bytes, path: Path) -> Outside | None:
-    from nas.graph import METADATA_KEY
-
     session = open_session(content, threads=1, name=str(path))
-    properties = session.get_modelmeta().custom_metadata_map
-    if METADATA_KEY not in properties:
-        return None
-    metadata = json.loads(properties[METADATA_KEY])
-    arch = Arch.from_json(metadata["arch"])
-    return grouping(arch, Skeleton.from_json(metadata["skeleton"], source=str(path)))
+    network = ExportedNetwork.of(session, str(path))
+    return None if network is None else grouping(network.arch, network.skeleton)

@@ -1,7 +1,8 @@
 """Weights files: one safetensors file that is enough by itself."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from operator import le
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from nas.documents import Fields, parse_json
 from nas.errors import UserError
-from nas.files import write_bytes
+from nas.files import require_file, write_bytes
 from nas.layers import ElasticBatchNorm2d
 from nas.models.net import PoseNet
 from nas.space.arch import Arch
@@ -51,20 +55,22 @@ def load_weights(path: Path | str) -> PoseNet:
     """The network of a weights file, in eval mode; statistics are embedded where the file holds them.
 
     Raises:
-        UserError: no such file, or not a weights file of this project.
+        UserError: no such file, not a weights file of this project, or weights that are not finite.
     """
     metadata, tensors = read_weights(path)
+    place = f"{path}: metadata"
+    skeleton = Skeleton.from_json(metadata["skeleton"], source=f"{place}.skeleton")
+    over: Arch | SearchSpace
+    if "arch" in metadata:
+        over = Arch.from_json(metadata["arch"], source=f"{place}.arch")
+    else:
+        over = SearchSpace.from_json(metadata["space"], source=f"{place}.space")
     try:
-        skeleton = Skeleton.from_json(metadata["skeleton"])
-        over = (
-            Arch.from_json(metadata["arch"])
-            if "arch" in metadata
-            else SearchSpace.from_json(metadata["space"])
-        )
-        net = PoseNet(over, skeleton)
+        with _no_larger_than(tensors):
+            net = PoseNet(over, skeleton)
         _allow_statistics(net, tensors)
         net.load_state_dict(tensors)
-    except (KeyError, RuntimeError) as error:
+    except (RuntimeError, ValueError) as error:
         raise UserError(f"{path}: does not fit the network that it describes ({_line(error)})") from None
     return net.eval()
 
@@ -72,22 +78,38 @@ def load_weights(path: Path | str) -> PoseNet:
 def read_weights(path: Path | str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Metadata and tensors of a weights file. Raises UserError as `load_weights` does."""
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such weights file")
+    require_file(path, "weights")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = (file.metadata() or {}).get(METADATA_KEY)
+            text = (file.metadata() or {}).get(METADATA_KEY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise UserError(f"{path}: not a safetensors file ({_line(error)})") from None
-    if metadata is None:
+    if text is None:
         raise UserError(f"{path}: a safetensors file, but not one with weights of this project")
-    parsed: dict[str, Any] = json.loads(metadata)
-    if parsed.get("version") != FORMAT_VERSION:
-        raise UserError(
-            f"{path}: weights format {parsed.get('version')}, this version reads {FORMAT_VERSION}"
-        )
-    return parsed, tensors
+    metadata = _metadata(text, f"{path}: metadata")
+    require_finite(path, tensors)
+    return metadata, tensors
+
+
+def require_finite(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise UserError where a file's weights are not all finite numbers."""
+    for name, tensor in tensors.items():
+        count = int((~torch.isfinite(tensor.double())).sum()) if tensor.is_floating_point() else 0
+        if count:
+            raise UserError(f"{path}: weights {name} hold {count} numbers that are not finite")
+
+
+def _metadata(text: str, source: str) -> dict[str, Any]:
+    """The fields of the metadata, of which the skeleton and either the arch or the space are mappings."""
+    fields = Fields(parse_json(text, source), source)
+    version = fields.integer("version")
+    if version != FORMAT_VERSION:
+        raise UserError(f"{source}: weights format {version}, this version reads {FORMAT_VERSION}")
+    described = "space" if "space" in fields.names and "arch" not in fields.names else "arch"
+    found = {name: fields.mapping(name) for name in ("skeleton", described)}
+    notes = fields.mapping("notes") if "notes" in fields.names else {}
+    return {"version": version, **found, "notes": notes}
 
 
 def load_into(net: PoseNet, path: Path | str) -> tuple[int, int]:
@@ -128,6 +150,28 @@ def _allow_statistics(net: PoseNet, tensors: Mapping[str, torch.Tensor]) -> None
     for module in net.modules():
         if isinstance(module, ElasticBatchNorm2d) and f"{module.key}.running_mean" in tensors:
             module.embed(torch.zeros(module.num_features), torch.ones(module.num_features))
+
+
+@contextmanager
+def _no_larger_than(tensors: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Within, building a network of more weights than a file holds raises ValueError.
+
+    That is before they are initialised: what a file describes may be larger than any memory.
+    """
+    # Twice: some modules register what they inherit and then what they put in its place.
+    room = 2 * sum(tensor.numel() for tensor in tensors.values())
+
+    def take(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal room
+        room -= 0 if parameter is None else parameter.numel()
+        if room < 0:
+            raise ValueError("it describes more weights than it holds")
+
+    handle = register_module_parameter_registration_hook(take)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _line(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """From an image to poses in its pixels."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nas.codecs import Poses
 from nas.codecs.affine import (
+    Affine,
     apply_affine,
     box_affine,
     crop_affine,
@@ -18,6 +20,12 @@ from nas.codecs.affine import (
 from nas.errors import UserError
 from nas.pictures import read_picture
 from nas.runtime.model import PoseModel
+
+FARTHEST_BOX = 1e6
+"""Pixels from the image, beyond any that can be read."""
+
+_BATCH = 32
+"""Crops that are made at once, which bounds the memory that an image of many people takes."""
 
 
 class PosePipeline:
@@ -42,19 +50,25 @@ class PosePipeline:
                 most. Left out, the whole image is taken for one person's crop.
 
         Raises:
-            UserError: the file cannot be read, or boxes are given to a network for whole images.
+            UserError: the file cannot be read, a box has no extent, or boxes are given to a network for whole
+                images.
         """
         pixels = image if isinstance(image, np.ndarray) else read_picture(Path(image))
         affines = self._affines(pixels.shape[:2], boxes)
         if not affines:
             return Poses(np.zeros((0, len(self.model.skeleton.keypoints), 3)), np.zeros(0))
-        inputs = np.stack([warp_image(pixels, affine, self.model.resolution) for affine in affines])
-        found = [self._codec.group(candidates) for candidates in self.model.candidates(inputs)]
+        found: list[Poses] = []
+        for start in range(0, len(affines), _BATCH):
+            found += self._find(pixels, affines[start : start + _BATCH])
         keypoints = [
             apply_affine(poses.keypoints, invert(affine))
             for poses, affine in zip(found, affines, strict=True)
         ]
         return Poses(np.concatenate(keypoints), np.concatenate([poses.scores for poses in found]))
+
+    def _find(self, pixels: NDArray[np.uint8], affines: Sequence[Affine]) -> list[Poses]:
+        inputs = np.stack([warp_image(pixels, affine, self.model.resolution) for affine in affines])
+        return [self._codec.group(candidates) for candidates in self.model.candidates(inputs)]
 
     def _affines(self, size: tuple[int, int], boxes: ArrayLike | None) -> list[NDArray[np.float64]]:
         resolution = self.model.resolution
@@ -64,4 +78,13 @@ class PosePipeline:
             return [image_affine(size, resolution)]
         if boxes is None:
             return [box_affine(image_box(size), resolution)]
-        return [crop_affine(box, resolution, self.padding) for box in np.reshape(boxes, (-1, 4))]
+        return [crop_affine(box, resolution, self.padding) for box in _checked(boxes)]
+
+
+def _checked(boxes: ArrayLike) -> NDArray[np.float64]:
+    """Boxes [N, 4] as they were given. Raises UserError for one without extent, or far beyond any image."""
+    given = np.asarray(boxes, np.float64).reshape(-1, 4)
+    for number, box in enumerate(given):
+        if not (np.abs(box) < FARTHEST_BOX).all() or (box[2:] <= box[:2]).all():
+            raise UserError(f"box {number} has no extent, or none within reason: {box.tolist()}")
+    return given

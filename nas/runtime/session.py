@@ -1,7 +1,5 @@
 """An exported network in onnxruntime."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +8,14 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from nas.codecs import Codec, codec_of
+from nas.codecs.exported import ExportedNetwork
+from nas.codecs.finite import FiniteOutputs
 from nas.codecs.normalise import normalise
 from nas.errors import UserError
-from nas.space.arch import Arch
+from nas.files import require_file
 from nas.space.heads import Task, head_spec
-from nas.space.skeleton import Skeleton
 
-METADATA_KEY = "nas"
-METADATA_VERSION = 1
+_LONGEST_REASON = 300
 
 
 class OnnxModel:
@@ -28,7 +26,8 @@ class OnnxModel:
         threads: CPU threads that one run uses.
 
     Raises:
-        UserError: the file is missing, is not a sound ONNX model, or was not exported by this project.
+        UserError: the file is missing, is not a sound ONNX model, was not exported by this project, or its
+            metadata do not fit its graph.
     """
 
     flip = False
@@ -37,13 +36,20 @@ class OnnxModel:
     def __init__(self, path: Path | str, *, threads: int = 1) -> None:
         self.path = Path(path)
         self._session = _open(self.path, threads)
-        metadata = _metadata(self._session, self.path)
-        self.arch = Arch.from_json(metadata["arch"], source=str(self.path))
-        self.skeleton = Skeleton.from_json(metadata["skeleton"], source=str(self.path))
-        self._mean = np.asarray(metadata["mean"], np.float32)
-        self._std = np.asarray(metadata["std"], np.float32)
+        network = ExportedNetwork.of(self._session, str(self.path))
+        if network is None:
+            raise UserError(
+                f"{path}: this ONNX file was not written by `nas export`, it does not say what it finds"
+            )
+        self.arch = network.arch
+        self.skeleton = network.skeleton
+        self.scored = network.scored
+        """Whether scores are measured; where not, the head says 1 of all that it finds."""
+        self._mean = np.asarray(network.mean, np.float32)
+        self._std = np.asarray(network.std, np.float32)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
+        self._finite = FiniteOutputs(str(self.path))
 
     @property
     def threads(self) -> int:
@@ -70,7 +76,7 @@ class OnnxModel:
     def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:
         """For each RGB image [B, H, W, 3] of the network's resolution, what its codec groups.
 
-        Raises ValueError for images of another size.
+        Raises ValueError for images of another size, UserError where onnxruntime cannot run the graph.
         """
         if images.shape[1:] != (*self.resolution, 3):
             raise ValueError(f"images of {images.shape[1:]} for a network of {(*self.resolution, 3)}")
@@ -78,34 +84,38 @@ class OnnxModel:
         return [self._run(image) for image in inputs]
 
     def _run(self, image: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        outputs = self._session.run(self._outputs, {self._input: np.ascontiguousarray(image[None])})
-        return {name: output[0] for name, output in zip(self._outputs, outputs, strict=True)}
+        feed = {self._input: np.ascontiguousarray(image[None])}
+        try:
+            outputs = self._session.run(self._outputs, feed)
+        except Exception as error:  # onnxruntime's exceptions have no common base but this
+            raise UserError(f"{self.path}: onnxruntime cannot run it: {_reason(error)}") from None
+        return self._finite({name: output[0] for name, output in zip(self._outputs, outputs, strict=True)})
 
 
 def _open(path: Path, threads: int) -> Any:
     if threads < 1:
         raise UserError(f"a model needs at least one thread, got {threads}")
-    if not path.is_file():
-        raise UserError(f"{path}: the model file does not exist")
+    require_file(path, "model")
+    if path.suffix == ".safetensors":
+        raise UserError(f"{path}: these are weights; `nas export` writes a network of them that can be run")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions have no common base but this
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: onnxruntime cannot load it: {reason}") from None
+        return onnxruntime.InferenceSession(_named(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # as above
+        raise UserError(f"{path}: onnxruntime cannot load it: {_reason(error)}") from None
 
 
-def _metadata(session: Any, path: Path) -> Mapping[str, Any]:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise UserError(
-            f"{path}: this ONNX file was not written by `nas export`, it does not say what it finds"
-        )
-    metadata: dict[str, Any] = json.loads(text)
-    version = metadata.get("version")
-    if version != METADATA_VERSION:
-        raise UserError(f"{path}: its format is {version}, not {METADATA_VERSION}: export it anew")
-    return metadata
+def _named(path: Path) -> Path | bytes:
+    """The path; of a name that is no Unicode, which onnxruntime cannot open, the content."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return path.read_bytes()
+    return path
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nas.errors import UserError
+from nas.models.weights import require_finite
 
 _STEM = "stems.separable"
 _BLOCK = r"stages.\1.types.mbconv.\2"
@@ -53,7 +54,8 @@ def read_litepose_checkpoint(path: Path) -> dict[str, Tensor]:
     """Its weights under our names; batch-norm running statistics are left out.
 
     Raises:
-        UserError: no such file, not a checkpoint of tensors alone, or of another network.
+        UserError: no such file, not a checkpoint of tensors alone, of another network, or with weights that
+            are not finite.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint")
@@ -69,6 +71,7 @@ def read_litepose_checkpoint(path: Path) -> dict[str, Tensor]:
             mapped[name] = tensor
     if not mapped:
         raise UserError(f"{path}: holds no weights of a LitePose network (such as first.0.0.weight)")
+    require_finite(path, mapped)
     return mapped
 
 

@@ -104,7 +104,7 @@ def test_predict_draws_and_prints_the_people_in_given_boxes(
     annotations = json.loads((people / "annotations/people.json").read_text())
     command = ["predict", str(weights.with_suffix(".onnx")), str(people / "images"), "--out", str(tmp_path)]
     boxes = ["--boxes", str(people / "annotations/people.json")]
-    assert run([*command, *boxes, "--min-score", "-9", "--min-keypoint", "-9", "--json"]) == 0
+    assert run([*command, *boxes, "--min-score", "0", "--min-keypoint", "0", "--json"]) == 0
     document = printed(capsys)
     assert len(document["keypoints"]) == 17  # type: ignore[arg-type]
     counts = [len(entry["poses"]) for entry in document["images"]]  # type: ignore[attr-defined]
@@ -115,7 +115,7 @@ def test_predict_draws_and_prints_the_people_in_given_boxes(
     assert counts == expected
     drawn, original = (
         cv2.imread(str(folder / name))
-        for folder, name in ((tmp_path, "000000.png"), (people / "images", "000000.jpg"))
+        for folder, name in ((tmp_path, "000000.jpg.png"), (people / "images", "000000.jpg"))
     )
     assert drawn.shape == original.shape
     assert np.abs(drawn.astype(int) - original).max() > 50
@@ -126,7 +126,7 @@ def test_predict_without_boxes_takes_the_image_for_one_person(
 ) -> None:
     image = people / "images" / "000001.jpg"
     command = ["predict", str(weights.with_suffix(".onnx")), str(image), "--out", str(tmp_path)]
-    assert run([*command, "--min-score", "-1", "--json"]) == 0
+    assert run([*command, "--min-score", "0", "--json"]) == 0
     (entry,) = printed(capsys)["images"]  # type: ignore[misc]
     assert len(entry["poses"]) == 1
 

@@ -1,5 +1,8 @@
 """An exported network gives the poses of the torch network that it came from."""
 
+import copy
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -38,3 +41,18 @@ def test_pipeline_runs_both(models):
     poses = [PosePipeline(model)(image) for model in models]
     assert len(poses[0]) == len(poses[1])
     assert poses[0].keypoints.shape[1:] == (17, 3)
+
+
+def test_numbers_that_are_not_finite_become_no_poses(models, caplog):
+    in_torch, _ = models
+    net = copy.deepcopy(in_torch.net)
+    for parameter in net.parameters():
+        parameter.data.fill_(torch.nan)
+    images = np.random.default_rng(3).integers(0, 256, (2, 64, 96, 3), np.uint8)
+    with caplog.at_level(logging.WARNING):
+        poses = [in_torch.codec.group(found) for found in TorchModel(net).candidates(images)]
+    for found in poses:
+        assert np.isfinite(found.keypoints).all()
+        assert np.isfinite(found.scores).all()
+    # Some graphs keep what is no number from being found: there is nothing to say then.
+    assert sum("are not finite" in message for message in caplog.messages) <= 1

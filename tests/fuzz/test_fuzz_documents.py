@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutations import RUNS_CODE, Raw, raw_json, raw_yaml, spoilt
 
+from nas.codecs.exported import ExportedNetwork
 from nas.data import load_annotations
 from nas.documents import parse_json, parse_yaml
 from nas.errors import UserError
@@ -72,6 +73,34 @@ def load_predictor(path: Path) -> None:
     assert predictor.interval_ms([arch], tracer=_tracer()).shape == (1, 2)
 
 
+def load_exported(path: Path) -> None:
+    """As metadata of a graph whose heatmaps are of 96 x 64 px and 17 joints."""
+    network = ExportedNetwork.parse(path.read_text(errors="replace"), str(path))
+    network.require_fit(
+        {"images": (1, 3, 96, 64)}, {"keypoints": (1, 1, 17, 3), "scores": (1, 1)}, source=str(path)
+    )
+    assert min(network.std) > 0
+    assert len(network.skeleton) == 17
+
+
+def load_weights_of(path: Path) -> None:
+    """As metadata of the weights of a network of that kind."""
+    from safetensors.torch import save_file
+
+    from nas.models import load_weights
+
+    file = path.with_suffix(".safetensors")
+    save_file(_weights().state_dict(), file, {"nas": path.read_text(errors="replace")})
+    assert load_weights(file).state_dict().keys() == _weights().state_dict().keys()
+
+
+@cache
+def _weights() -> Any:
+    from nas.models import PoseNet
+
+    return PoseNet(SearchSpace.load("demo").smallest(head="heatmap"), "coco17")
+
+
 @cache
 def _tracer() -> Any:
     from nas.graph import Tracer
@@ -97,8 +126,20 @@ def documents(kind: str) -> Sequence[Any]:
             return [_people()]
         case "table":
             return [_table()[:6]]
+        case "exported":
+            return [_described("mean", "std")]
+        case "weights":
+            return [_described("notes")]
         case _:
             return [_predictor()]
+
+
+def _described(*fields: str) -> dict[str, Any]:
+    """What files say of a network."""
+    arch, skeleton = SearchSpace.load("demo").smallest(head="heatmap"), Skeleton.load("coco17")
+    more = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.3], "notes": {"run": "a"}}
+    found = {name: more[name] for name in fields}
+    return {"version": 1, "arch": arch.to_json(), "skeleton": skeleton.to_json(), **found}
 
 
 def _table() -> list[Any]:
@@ -163,6 +204,8 @@ KINDS: dict[str, tuple[Callable[[Path], None], bool]] = {
     "people": (load_people, False),
     "table": (load_table, False),
     "predictor": (load_predictor, False),
+    "exported": (load_exported, False),
+    "weights": (load_weights_of, False),
 }
 
 

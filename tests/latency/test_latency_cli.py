@@ -67,7 +67,7 @@ def test_onnx_files_are_timed_side_by_side(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_models(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot read"):
+    with pytest.raises(UserError, match="no such model file"):
         file_network(tmp_path / "missing.onnx")
     (tmp_path / "text.onnx").write_text("text")
     with pytest.raises(UserError, match=r"text\.onnx.*cannot load"):

@@ -59,3 +59,21 @@ def test_drawing_marks_joints_and_limbs_and_leaves_the_image_alone():
     assert drawn[80, 80].max() == 0
     np.testing.assert_array_equal(drawn[50, 50], [245, 130, 32])
     assert draw_poses(image, Poses(keypoints, np.array([0.8, 0.7])), DOTS, min_pose=0.9).max() == 0
+
+
+def test_boxes_without_extent_are_one_line(pipeline):
+    image = np.zeros((50, 40, 3), np.uint8)
+    for box in ((3, 3, 3, 3), (np.nan, 0, 5, 5), (0, 0, np.inf, 5), (5, 5, 1, 1), (0, 0, 1e300, 1e300)):
+        with pytest.raises(UserError, match="box 1 has no extent"):
+            pipeline(image, boxes=[(0, 0, 9, 9), box])
+
+
+def test_many_boxes_are_answered_in_order(pipeline):
+    image = dotted_image((60, 40), np.array([[10, 10], [20, 30], [30, 50]]))
+    boxes = [(0, 0, 39 - 0.1 * number, 59) for number in range(70)]
+    poses = pipeline(image, boxes=boxes)
+    assert len(poses) == 70
+    for number in (0, 31, 32, 69):
+        np.testing.assert_array_equal(
+            poses.keypoints[number], pipeline(image, boxes=[boxes[number]]).keypoints[0]
+        )

@@ -1,12 +1,22 @@
+import copy
+import json
+import logging
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from dot_model import DOTS, dot_arch, dotted_image, write_dot_model
+from dot_model import DOTS, dot_arch, dot_metadata, dotted_image, write_dot_model
+from head_samples import small_arch
 
 from nas.errors import UserError
+from nas.latency.networks import file_network
 from nas.runtime import OnnxModel
+
+SIZE = (64, 48)
+ABOUT = dot_metadata(SIZE)
 
 
 def test_the_file_says_what_it_is(tmp_path):
@@ -41,10 +51,12 @@ def test_wrong_size_is_a_programmers_error(tmp_path):
 def test_users_errors_are_one_line(tmp_path):
     (tmp_path / "broken.onnx").write_bytes(b"nothing of the kind")
     cases = {
-        "does not exist": tmp_path / "absent.onnx",
+        "no such model file": tmp_path / "absent.onnx",
         "onnxruntime cannot load it": tmp_path / "broken.onnx",
-        "not written by `nas export`": write_dot_model(tmp_path / "bare.onnx", (64, 48), metadata=False),
-        "its format is 9, not 1": write_dot_model(tmp_path / "new.onnx", (64, 48), version=9),
+        "not written by `nas export`": write_dot_model(tmp_path / "bare.onnx", (64, 48), metadata=""),
+        "its format is 9, not 1": write_dot_model(
+            tmp_path / "new.onnx", SIZE, metadata={**ABOUT, "version": 9}
+        ),
     }
     for message, path in cases.items():
         with pytest.raises(UserError, match=message) as caught:
@@ -59,3 +71,112 @@ def test_torch_is_not_imported():
     code = "import sys, nas.runtime; print('torch' in sys.modules, 'onnx' in sys.modules)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output.split() == ["False", "False"]
+
+
+def changed(field: str, value: Any) -> dict[str, Any]:
+    """The metadata with another value of one field, such as "arch.head.type"."""
+    about: dict[str, Any] = copy.deepcopy(ABOUT)
+    *above, last = field.split(".")
+    holder = about
+    for name in above:
+        holder = holder[name]
+    holder[last] = value
+    return about
+
+
+FAULTS: dict[str, Any] = {
+    "metadata: cannot be read as JSON": "{",
+    "metadata: cannot be read as JSON: it is nested too deeply": '{"a":' * 100_000,
+    "metadata: cannot be read as JSON: the field 'version' is given twice": '{"version": 1, "version": 1}',
+    "metadata: expected a mapping": "[]",
+    "metadata: mean.0: expected a finite number": json.dumps(ABOUT).replace('"mean": [', '"mean": [1e999, '),
+    "metadata: version: an integer of more than 64 bits": changed("version", 10**30),
+    "metadata.version: expected an integer": changed("version", "1"),
+    "metadata.arch: expected a mapping": changed("arch", []),
+    "metadata.arch: head: unknown head": changed("arch.head.type", "nonsense"),
+    "metadata.arch: resolution": changed("arch.resolution", [64, 10**15]),
+    "metadata.arch.resolution: does not fit the graph": changed("arch.resolution", [128, 96]),
+    "metadata.arch.head: does not fit the graph: its outputs keypoints": {
+        **ABOUT,
+        "arch": small_arch("associative_embedding", resolution=SIZE).to_json(),
+    },
+    "metadata.skeleton: expected a mapping": changed("skeleton", None),
+    "metadata.skeleton: sigmas": changed("skeleton.sigmas", [0.1]),
+    "metadata.skeleton: does not fit the graph: it has 2 keypoints, the outputs are of 3": changed(
+        "skeleton",
+        {"name": "two", "keypoints": ["red", "blue"], "flip_pairs": [], "sigmas": [0.1, 0.1], "limbs": []},
+    ),
+    "metadata.mean: expected a list of 3 numbers": changed("mean", [0.5]),
+    "metadata.mean: expected numbers up to": changed("mean", [0.5, 0.5, 1e300]),
+    "metadata.std: expected a list of 3 numbers from": changed("std", [0.2, 0.0, 0.2]),
+    "metadata.std: expected a list of 3 numbers from ": changed("std", [0.2, -0.2, 0.2]),
+    "metadata.std: expected a list of 3 numbers": changed("std", "none"),
+    "metadata.scored: expected true or false": {**ABOUT, "scored": 1},
+    "metadata.score_scale: expected an integer": {**ABOUT, "score_scale": -1},
+}
+
+
+@pytest.mark.parametrize("said", FAULTS)
+def test_metadata_that_do_not_fit_are_one_line(said: str, tmp_path: Path) -> None:
+    path = write_dot_model(tmp_path / "dots.onnx", SIZE, metadata=FAULTS[said])
+    for read in (OnnxModel, file_network):
+        with pytest.raises(UserError) as caught:
+            read(path)
+        message = str(caught.value)
+        assert message.startswith(f"{path}: {said}"), message
+        assert len(message) < 600
+
+
+@pytest.mark.parametrize("field", ["version", "arch", "skeleton", "mean", "std"])
+def test_metadata_that_lack_a_field(field: str, tmp_path: Path) -> None:
+    about = {name: value for name, value in ABOUT.items() if name != field}
+    path = write_dot_model(tmp_path / "dots.onnx", SIZE, metadata=about)
+    with pytest.raises(UserError, match=rf"dots\.onnx: metadata\.{field}: is missing"):
+        OnnxModel(path)
+
+
+def test_files_that_are_no_models_are_one_line(tmp_path: Path) -> None:
+    whole = write_dot_model(tmp_path / "dots.onnx", SIZE).read_bytes()
+    cut, empty = tmp_path / "cut.onnx", tmp_path / "empty.onnx"
+    cut.write_bytes(whole[: len(whole) // 2])
+    empty.write_bytes(b"")
+    weights = tmp_path / "net.safetensors"
+    weights.write_bytes(whole)
+    cases = {
+        "cannot load it": cut,
+        "file is empty": empty,
+        "is a folder": tmp_path,
+        "is no regular file": Path("/dev/null"),
+        "these are weights": weights,
+    }
+    for message, path in cases.items():
+        with pytest.raises(UserError, match=message) as caught:
+            OnnxModel(path)
+        assert str(caught.value).startswith(str(path))
+
+
+def test_metadata_may_say_that_scores_are_not_measured(tmp_path: Path) -> None:
+    assert OnnxModel(write_dot_model(tmp_path / "a.onnx", SIZE)).scored
+    assert not OnnxModel(
+        write_dot_model(tmp_path / "b.onnx", SIZE, metadata={**ABOUT, "scored": False})
+    ).scored
+
+
+def test_outputs_that_are_not_finite_count_as_not_found(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = OnnxModel(write_dot_model(tmp_path / "dots.onnx", SIZE, spoilt=True))
+    images = np.random.default_rng(0).integers(0, 255, (2, *SIZE, 3), np.uint8)
+    with caplog.at_level(logging.WARNING):
+        found = [model.codec.group(candidates) for candidates in model.candidates(images)]
+    for poses in found:
+        assert (poses.keypoints[:, 0] == 0).all()
+        assert (poses.keypoints[:, 1:, 2] > 0).all()
+        assert np.isfinite(poses.scores).all()
+    (message,) = caplog.messages
+    assert "dots.onnx: its outputs hold numbers that are not finite" in message
+
+
+def test_names_that_are_no_unicode(tmp_path: Path) -> None:
+    write_dot_model(tmp_path / "dots.onnx", SIZE).rename(tmp_path / "dots\udcff.onnx")
+    assert OnnxModel(tmp_path / "dots\udcff.onnx").resolution == SIZE

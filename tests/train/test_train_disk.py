@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from small_disk import Disk, small_disk
 from test_train_resume import before_step, same_run
 from tiny_training import RecipeMaker
 
@@ -21,47 +21,11 @@ from nas.train.config import SupernetConfig
 
 pytestmark = pytest.mark.slow
 
-MIB = 2**20
-
-
-class Disk:
-    """A small disk, in memory."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._ballast = folder / "ballast"
-
-    def fill(self) -> None:
-        """Leave no room at all."""
-        with self._ballast.open("ab", buffering=0) as file:
-            for piece in (MIB, 4096, 1):
-                try:
-                    while file.write(bytes(piece)) == piece:
-                        pass
-                except OSError:
-                    continue
-
-    def clear(self) -> None:
-        """Give back what `fill` took."""
-        self._ballast.unlink()
-
-    def make_read_only(self) -> None:
-        subprocess.run(["mount", "-o", "remount,ro", str(self.folder)], check=True)
-
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"a file system cannot be mounted here: {error}")
-    try:
-        yield Disk(folder)
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=False)
+    with small_disk(tmp_path / "disk") as disk:
+        yield disk
 
 
 Started = Callable[..., tuple[SupernetConfig, list[str]]]

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,9 +22,24 @@ def dot_arch(resolution: tuple[int, int]) -> Arch:
     )
 
 
+def dot_metadata(resolution: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "arch": dot_arch(resolution).to_json(),
+        "skeleton": DOTS.to_json(),
+        "mean": MEAN.tolist(),
+        "std": STD.tolist(),
+    }
+
+
 def write_dot_model(
-    path: Path, resolution: tuple[int, int], *, version: int = 1, metadata: bool = True
+    path: Path,
+    resolution: tuple[int, int],
+    *,
+    metadata: dict[str, Any] | str | None = None,
+    spoilt: bool = False,
 ) -> Path:
+    """Write the network, with `metadata` ("" for none) instead of its own; `spoilt`, one x is NaN."""
     height, width = resolution
     constants = {
         "flat": np.array([1, 3, height * width]),
@@ -32,6 +48,9 @@ def write_dot_model(
         "last": np.array([2]),
         "row": np.array([1, 1]),
     }
+    factors = np.ones((1, 3, 3), np.float32)
+    if spoilt:
+        factors[0, 0, 0] = np.nan
     nodes = [
         helper.make_node("Reshape", ["images", "flat"], ["pixels"]),
         helper.make_node("ArgMax", ["pixels"], ["best"], axis=2, keepdims=1),
@@ -42,7 +61,8 @@ def write_dot_model(
         helper.make_node("Cast", ["line"], ["y"], to=TensorProto.FLOAT),
         helper.make_node("Sigmoid", ["brightness"], ["score"]),
         helper.make_node("Concat", ["x", "y", "score"], ["found"], axis=2),
-        helper.make_node("Reshape", ["found", "pose"], ["keypoints"]),
+        helper.make_node("Mul", ["found", "factors"], ["kept"]),
+        helper.make_node("Reshape", ["kept", "pose"], ["keypoints"]),
         helper.make_node("ReduceMean", ["score"], ["mean"], keepdims=1),
         helper.make_node("Reshape", ["mean", "row"], ["scores"]),
     ]
@@ -54,19 +74,21 @@ def write_dot_model(
             helper.make_tensor_value_info("keypoints", TensorProto.FLOAT, [1, 1, 3, 3]),
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 1]),
         ],
-        [numpy_helper.from_array(np.asarray(value, np.int64), name) for name, value in constants.items()],
+        [
+            *(
+                numpy_helper.from_array(np.asarray(value, np.int64), name)
+                for name, value in constants.items()
+            ),
+            numpy_helper.from_array(factors, "factors"),
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     model.ir_version = 9
-    if metadata:
-        about = {
-            "version": version,
-            "arch": dot_arch(resolution).to_json(),
-            "skeleton": DOTS.to_json(),
-            "mean": MEAN.tolist(),
-            "std": STD.tolist(),
-        }
-        helper.set_model_props(model, {"nas": json.dumps(about)})
+    text = json.dumps(dot_metadata(resolution) if metadata is None else metadata)
+    if isinstance(metadata, str):
+        text = metadata
+    if text:
+        helper.set_model_props(model, {"nas": text})
     onnx.save(model, path)
     return path
 
