@@ -14,6 +14,12 @@ RIGHT: Colour = (245, 130, 32)
 MIDDLE: Colour = (80, 200, 120)
 """RGB of what lies on the person's left, right, and of what joins or is neither."""
 
+MIN_POSE = 0.1
+"""Poses of a lower score are left out, unless told otherwise."""
+
+MIN_KEYPOINT = 0.2
+"""Keypoints of a lower score are not drawn, unless told otherwise."""
+
 SUBPIXEL_BITS = 4
 FARTHEST = 2**15
 """Pixels: OpenCV's coordinates overflow beyond."""
@@ -25,7 +31,7 @@ def draw_poses(
     skeleton: Skeleton,
     *,
     min_pose: float = 0.0,
-    min_keypoint: float = 0.2,
+    min_keypoint: float = MIN_KEYPOINT,
 ) -> NDArray[np.uint8]:
     """A copy of an RGB image [H, W, 3] with limbs and keypoints drawn in.
 

@@ -10,6 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from nas.codecs import Codec, codec_of
+from nas.codecs.confidence import SCORE_SCALE
 from nas.codecs.normalise import normalise
 from nas.errors import UserError
 from nas.space.arch import Arch
@@ -42,6 +43,8 @@ class OnnxModel:
         self.skeleton = Skeleton.from_json(metadata["skeleton"], source=str(self.path))
         self._mean = np.asarray(metadata["mean"], np.float32)
         self._std = np.asarray(metadata["std"], np.float32)
+        self._codec = codec_of(self.arch, self.skeleton)
+        self._raw_scores = _has_raw_scores(metadata, self.path)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
 
@@ -65,7 +68,7 @@ class OnnxModel:
 
     @property
     def codec(self) -> Codec:
-        return codec_of(self.arch, self.skeleton)
+        return self._codec
 
     def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:
         """For each RGB image [B, H, W, 3] of the network's resolution, what its codec groups.
@@ -79,7 +82,8 @@ class OnnxModel:
 
     def _run(self, image: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         outputs = self._session.run(self._outputs, {self._input: np.ascontiguousarray(image[None])})
-        return {name: output[0] for name, output in zip(self._outputs, outputs, strict=True)}
+        found = {name: output[0] for name, output in zip(self._outputs, outputs, strict=True)}
+        return self._codec.confident(found) if self._raw_scores else found
 
 
 def _open(path: Path, threads: int) -> Any:
@@ -109,3 +113,11 @@ def _metadata(session: Any, path: Path) -> Mapping[str, Any]:
     if version != METADATA_VERSION:
         raise UserError(f"{path}: its format is {version}, not {METADATA_VERSION}: export it anew")
     return metadata
+
+
+def _has_raw_scores(metadata: Mapping[str, Any], path: Path) -> bool:
+    """Whether a file is older than the scale of scores. Raises UserError for one of a newer scale."""
+    scale = metadata.get("score_scale")
+    if scale not in (None, SCORE_SCALE):
+        raise UserError(f"{path}: its scores have scale {scale!r}, not {SCORE_SCALE}: export it anew")
+    return scale is None

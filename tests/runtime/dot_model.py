@@ -22,7 +22,12 @@ def dot_arch(resolution: tuple[int, int]) -> Arch:
 
 
 def write_dot_model(
-    path: Path, resolution: tuple[int, int], *, version: int = 1, metadata: bool = True
+    path: Path,
+    resolution: tuple[int, int],
+    *,
+    version: int = 1,
+    metadata: bool = True,
+    score_scale: int | None = 1,
 ) -> Path:
     height, width = resolution
     constants = {
@@ -65,6 +70,7 @@ def write_dot_model(
             "skeleton": DOTS.to_json(),
             "mean": MEAN.tolist(),
             "std": STD.tolist(),
+            **({} if score_scale is None else {"score_scale": score_scale}),
         }
         helper.set_model_props(model, {"nas": json.dumps(about)})
     onnx.save(model, path)
