@@ -89,7 +89,7 @@ def test_scores(skeleton):
     sigma = MIN_SIGMA + (1 - MIN_SIGMA) / 10
     np.testing.assert_allclose(tenth["scores"], (0.25 - sigma) / (0.25 - MIN_SIGMA))
     logits = np.log(np.arange(1.0, 18.0))  # sigmoid(log n) = n / (n + 1)
-    scored = RLECodec(skeleton, SIZE).decode_maps({**xy, **UNSURE, "score_logits": logits})
+    scored = RLECodec(skeleton, SIZE, {"score": "bce"}).decode_maps({**xy, **UNSURE, "score_logits": logits})
     expected = np.arange(1, 18) / np.arange(2, 19)
     np.testing.assert_allclose(scored["keypoints"][0, :, 2], np.clip(2 * expected - 1, 0.001, 1))
     np.testing.assert_allclose(scored["scores"], [2 * expected.mean() - 1])
