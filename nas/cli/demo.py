@@ -63,8 +63,8 @@ def _print_summary(run: Path, summary: dict[str, Any]) -> None:
     if summary["subnets"]:
         best = max(summary["subnets"], key=lambda subnet: subnet["finetuned_ap"])
         say(
-            f"Of {best['matched_people']:,} people whose pose by {best['name']} matches the truth (OKS 0.5 or "
-            f"better) `nas predict` draws {best['drawn_people']:,}. Some people, drawn so:"
+            f"Of {best['matched_people']:,} people whose pose by {best['name']} matches the truth (OKS 0.5), "
+            f"`nas predict` draws {best['drawn_people']:,}. Some people, drawn so:"
         )
         say(str(run / "validation_people.png"))
 

@@ -1,5 +1,6 @@
 """Confidences mean the same for all heads, with every option, at every resolution of a shipped space."""
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import product
@@ -12,6 +13,7 @@ from head_samples import SHIPPED_HEADS
 from numpy.typing import NDArray
 
 from nas.codecs import Codec, People, Poses
+from nas.codecs.associative_embedding import AssociativeEmbeddingCodec
 from nas.codecs.base import level_strides
 from nas.codecs.maps import to_pixels
 from nas.heads import Head, HeadPlace, Level
@@ -21,7 +23,8 @@ from nas.space.heads import head_spec
 from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
 
-SPACES = Path(__file__).parents[2] / "search_spaces"
+ROOT = Path(__file__).parents[2]
+SPACES = ROOT / "search_spaces"
 CROSS = Skeleton(
     "cross",
     ("left", "right", "top", "middle"),
@@ -263,3 +266,19 @@ def test_heads_without_a_measure_say_so() -> None:
         for name, options in cases()
     }
     assert {key for key, scored in said.items() if not scored} == {("regression", "none")}
+
+
+def test_the_documented_anchors_are_those_that_are_stated() -> None:
+    page = (ROOT / "docs" / "heads.md").read_text()
+    row = r"\| `(\w+)` \| (?:`split: 2`)? ?\| (\d+)x(\d+) \| (\d*) ?\| ([\d.]+) \| ([\d.]+) \|"
+    rows = re.findall(row, page)
+    assert {name for name, *_ in rows} == {"simcc", "rtmcc", "integral", "dsnt"}
+    for name, height, width, stride, full, none in rows:
+        codec = head_spec(name).load_codec()(CROSS, (int(height), int(width)), {}, stride=int(stride or 16))
+        assert (f"{codec.anchors.full:.4f}", f"{codec.anchors.none:.4f}") == (full, none)
+    heights = [
+        AssociativeEmbeddingCodec(CROSS, (64, 64), {"kernel": kernel, "radius": radius}).anchors.full
+        for kernel, radius in product(KERNELS["kernel"], KERNELS["radius"])
+    ]
+    stated = re.findall(r"\| (0\.\d+); (0\.\d+) for `person` \|", page)
+    assert [f"{height:.3f}" for height in heights] == [figure for pair in stated for figure in pair]
