@@ -67,7 +67,7 @@ for neck in ("none", "fusion_deconv"):
     height, width = outputs["probabilities"].shape[2:]
     (pose,) = codec.group(codec.decode_maps({"probabilities": sure.reshape(17, height, width)})).keypoints
     assert np.abs(pose[:, :2] - points[:, :2]).max() <= codec.stride / 2
-    assert (pose[:, 2] == 1).all(), "what is sure is believed"
+    assert (pose[:, 2] > 0.999).all(), "what is sure is believed"
     flat = torch.full_like(outputs["probabilities"], 1 / cells)
     decoded = net.decode({"probabilities": flat}, arch)
     (pose,) = codec.group({name: part[0].numpy() for name, part in decoded.items()}).keypoints
