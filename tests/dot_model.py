@@ -29,6 +29,7 @@ def dot_metadata(resolution: tuple[int, int]) -> dict[str, Any]:
         "skeleton": DOTS.to_json(),
         "mean": MEAN.tolist(),
         "std": STD.tolist(),
+        "score_scale": 1,
     }
 
 

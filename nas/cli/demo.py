@@ -59,8 +59,14 @@ def _print_summary(run: Path, summary: dict[str, Any]) -> None:
         remark(f"{budget:g} ms: no network was measured within it; run on a quieter machine.")
     if any(subnet["loaded"] for subnet in summary["subnets"]):
         say("Other processes used the processor while networks were timed: times may be too long.")
-    say(f"\nNetworks: {run / 'subnets'}/*.onnx   people with poses: {run / 'validation_people.png'}")
-    say(f"All figures: {run / 'summary.json'}")
+    say(f"\nNetworks: {run / 'subnets'}/*.onnx   all figures: {run / 'summary.json'}")
+    if summary["subnets"]:
+        best = max(summary["subnets"], key=lambda subnet: subnet["finetuned_ap"])
+        say(
+            f"Of {best['matched_people']:,} people whose pose by {best['name']} matches the truth (OKS 0.5), "
+            f"`nas predict` draws {best['drawn_people']:,}. Some people, drawn so:"
+        )
+        say(str(run / "validation_people.png"))
 
 
 class _PictureLines:

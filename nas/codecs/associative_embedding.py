@@ -5,6 +5,7 @@ carries a tag; the keypoints of one person have close tags.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.ndimage import maximum_filter
 from scipy.optimize import linear_sum_assignment
 
 from nas.codecs.base import Candidates, Codec, Targets
+from nas.codecs.confidence import Anchors, found_confidence
 from nas.codecs.kernels import keypoint_heatmaps
 from nas.codecs.maps import (
     nearest_cells,
@@ -58,6 +60,22 @@ class AssociativeEmbeddingCodec(Codec):
     """
 
     task: ClassVar[Task] = "image"
+
+    @cached_property
+    def anchors(self) -> Anchors:
+        """Raw scores are the peaks' heights in the mean of both scales.
+
+        `full` is that of a joint on a fine cell's centre, a quarter of a coarse cell from the nearest coarse
+        one's; where the radius follows the person, of the smallest person.
+        """
+        joint = np.array([[[*to_pixels(np.array([4, 4]), FINE), 1.0]]])
+        coarse, fine = (
+            keypoint_heatmaps(
+                joint, np.zeros(1), self.options, stride=stride, grid=(16 // stride, 16 // stride)
+            )
+            for stride in (COARSE, FINE)
+        )
+        return Anchors(full=float(_mean_of_scales(coarse, fine).max()), none=0.0)
 
     def encode(self, people: People) -> Targets:
         """Targets of one input.
@@ -113,10 +131,10 @@ class AssociativeEmbeddingCodec(Codec):
             outputs: heatmaps_4 [K, H/4, W/4], heatmaps_2 [K, H/2, W/2], tags [K, H/4, W/4, T].
 
         Returns:
-            candidates [K, 30, 3 + T]: x, y (input px, quarter-shifted), score, tags.
+            candidates [K, 30, 3 + T]: x, y (input px, quarter-shifted), raw score, tags.
             heatmap [K, H/2, W/2]: mean of both scales; tag_map [K, H/2, W/2, T].
         """
-        heatmap = (upsample_twice(outputs["heatmaps_4"]) + outputs["heatmaps_2"]) / 2
+        heatmap = _mean_of_scales(outputs["heatmaps_4"], outputs["heatmaps_2"])
         tag_map = outputs["tags"].repeat(2, axis=1).repeat(2, axis=2)
         count, _, width = heatmap.shape
         highest = maximum_filter(heatmap, size=(1, NMS_KERNEL, NMS_KERNEL), mode="constant", cval=-np.inf)
@@ -137,8 +155,8 @@ class AssociativeEmbeddingCodec(Codec):
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
         """People from candidates: matched by tags, missing keypoints filled in from the maps.
 
-        A pose's score is the mean over all keypoints of the matched candidates' scores, missing ones counting
-        0. At most 30 poses, best first.
+        A pose's score is the mean over all keypoints of the matched candidates' raw scores, missing ones
+        counting 0. At most 30 poses, best first.
 
         Args:
             candidates: as `decode_maps` returns them.
@@ -147,7 +165,12 @@ class AssociativeEmbeddingCodec(Codec):
         scores = keypoints[..., 2].mean(1) if len(keypoints) else np.zeros(0)
         best = np.argsort(-scores, kind="stable")[:MAX_PEOPLE]
         filled = fill_missing(keypoints[best], tags[best], candidates["heatmap"], candidates["tag_map"])
+        filled[..., 2] = found_confidence(filled[..., 2], self.anchors)
         return Poses(filled, scores[best])
+
+
+def _mean_of_scales(coarse: NDArray[np.floating], fine: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.asarray((upsample_twice(coarse) + fine) / 2)
 
 
 def drop_twins(candidates: NDArray[np.floating]) -> NDArray[np.float64]:

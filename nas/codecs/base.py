@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.codecs.confidence import Anchors, confidence, found_confidence, pose_confidence
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
 from nas.space.arch import Arch, OptionValue
@@ -32,6 +33,8 @@ class Codec(ABC):
         stride: input px per cell of the neck's maps, coarsest first; one number stands for a single map.
 
     `stride` is that of the finest map, `strides` has those of all.
+
+    Every codec states its `anchors`: what the scores that its head decodes to are worth.
     """
 
     task: ClassVar[Task]
@@ -44,6 +47,11 @@ class Codec(ABC):
         *,
         stride: int | Sequence[int] = 4,
     ) -> None:
+        if type(self).anchors is Codec.anchors:
+            raise UserError(
+                f"{type(self).__module__}.{type(self).__qualname__} states no `anchors`, without which its "
+                "scores are no confidences: see docs/adding-a-head.md"
+            )
         self.skeleton = skeleton
         self.resolution = resolution
         self.options = dict(options or {})
@@ -54,6 +62,16 @@ class Codec(ABC):
     def keypoints(self) -> int:
         """How many keypoints the skeleton has."""
         return len(self.skeleton.keypoints)
+
+    @property
+    def anchors(self) -> Anchors:
+        """What raw scores of keypoints are worth, at this resolution and with these options."""
+        raise NotImplementedError
+
+    @property
+    def scored(self) -> bool:
+        """Whether scores measure anything; else all are 1."""
+        return True
 
     @abstractmethod
     def encode(self, people: People) -> Targets:
@@ -69,6 +87,34 @@ class Codec(ABC):
     @abstractmethod
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
         """Poses in input px from the candidates of one input (no batch axis)."""
+
+    def confident(self, raw: Mapping[str, NDArray[np.floating]]) -> Candidates:
+        """Candidates of raw scores as `decode_maps` gives them: with confidences; padding keeps 0.
+
+        What people are assembled from in `group` stays as it is, and so do poses' scores in whole images.
+        """
+        if "keypoints" not in raw:
+            return dict(raw)
+        keypoints, anchors = raw["keypoints"].copy(), self.anchors
+        scores = keypoints[..., 2]
+        if self.task == "image":
+            keypoints[..., 2] = found_confidence(scores, anchors)
+            return {**raw, "keypoints": keypoints}
+        row = keypoints.any((-2, -1))
+        keypoints[row, :, 2] = confidence(scores[row], anchors)
+        return {
+            **raw,
+            "keypoints": keypoints,
+            "scores": np.where(row, pose_confidence(raw["scores"], anchors), 0),
+        }
+
+    def one_pose(self, xy: NDArray[np.floating], raw: NDArray[np.floating]) -> Candidates:
+        """What a crop decodes to: keypoints [1, K, 3] and scores [1] from places [K, 2] and raw scores [K].
+
+        The pose's score is made of the mean of its keypoints' raw scores.
+        """
+        keypoints = np.column_stack([xy, raw])[None]
+        return self.confident({"keypoints": keypoints, "scores": raw.mean(keepdims=True)})
 
     def choice(self, option: str, known: Sequence[str]) -> str:
         """The value of an option that takes names, the first by default. Raises UserError for any other."""
@@ -100,8 +146,11 @@ class Codec(ABC):
 
 
 def group_direct(candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
-    """Poses of a head that gives keypoints [N, K, 3] and scores [N]: padding, of score 0, is dropped."""
-    found = candidates["scores"] > 0
+    """Poses of a head that gives keypoints [N, K, 3] and scores [N].
+
+    Padding, of score 0, is dropped, and so is what is not finite.
+    """
+    found = (candidates["scores"] > 0) & np.isfinite(candidates["keypoints"]).all((1, 2))
     return Poses(
         np.asarray(candidates["keypoints"], np.float64)[found],
         np.asarray(candidates["scores"], np.float64)[found],

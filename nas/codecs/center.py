@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
 from nas.codecs.base import Candidates, Codec, Targets, checked_people, group_direct
+from nas.codecs.confidence import PLAIN, Anchors
 from nas.codecs.maps import draw_heatmaps, nearest_cells, shrink_mask, to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.space.heads import Task
@@ -81,6 +82,11 @@ class CenterCodec(Codec):
 
     task: ClassVar[Task] = "image"
 
+    @property
+    def anchors(self) -> Anchors:
+        """Raw scores are the heatmaps' values, 1 on a cell's centre."""
+        return PLAIN
+
     def encode(self, people: People) -> Targets:
         """Targets of one input; the 30 largest people where there are more.
 
@@ -137,10 +143,10 @@ class CenterCodec(Codec):
         }
 
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
-        """`keypoints` [people, K, 3] x, y (px), heatmap value and `scores` [people], best first.
+        """`keypoints` [people, K, 3] x, y (px), confidence and `scores` [people], best first.
 
-        A pose's score is its centre's times the mean of its keypoints'; where the centre's is under 0.1 the
-        pose is padding, all 0.
+        A pose's score is its centre's value times the mean of its keypoints' raw scores, the heatmaps'
+        values; where the centre's is under 0.1 the pose is padding, all 0.
 
         Args:
             outputs: heatmaps [K, h, w] and center [1, h, w] between 0 and 1; regressions [2 K, h, w] from the
@@ -179,10 +185,11 @@ class CenterCodec(Codec):
         scores = centers * values.mean(0)
         found = scores > 0
         missing = people - len(best)
-        return {
+        raw = {
             "keypoints": np.pad(np.where(found[:, None, None], keypoints, 0), ((0, missing), (0, 0), (0, 0))),
             "scores": np.pad(np.where(found, scores, 0), (0, missing)),
         }
+        return self.confident(raw)
 
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
         """The people, without padding."""

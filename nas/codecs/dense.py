@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from nas.codecs.base import Candidates, Codec, Targets, checked_people, group_direct
+from nas.codecs.confidence import Anchors
 from nas.codecs.maps import to_pixels
 from nas.codecs.types import People, Poses
 from nas.space.heads import Task
@@ -70,6 +71,14 @@ class DenseCodec(Codec):
     """
 
     task: ClassVar[Task] = "image"
+
+    @property
+    def anchors(self) -> Anchors:
+        """A raw score says how probable it is that the keypoint is to be seen: a half of a logit of 0.
+
+        From there on keypoints count as found.
+        """
+        return Anchors(full=1.0, none=KEYPOINT_THRESHOLD)
 
     @property
     def decode(self) -> str:
@@ -148,9 +157,9 @@ class DenseCodec(Codec):
         }
 
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
-        """The best cells as keypoints [people, K, 3] (px, score) and scores [people], best first.
+        """The best cells as keypoints [people, K, 3] (px, confidence) and scores [people], best first.
 
-        A keypoint whose confidence is under 0.5 has score 0. Rows that are left over have score 0.
+        A keypoint that is less probable than 0.5 has score 0. Rows that are left over are padding, all 0.
         """
         branch = BRANCHES[self.decode]
         strides = [stride for stride in STRIDES if f"{branch}_{stride}" in outputs]
@@ -166,15 +175,17 @@ class DenseCodec(Codec):
             half = np.exp(rows[2:4].clip(-LARGEST_LOG, LARGEST_LOG)) * stride / 2
             scores = scores * suppress(np.concatenate([middle - half, middle + half]).T)
         best = np.argsort(-scores, kind="stable")[: self.people]
-        along_x, along_y, confidence = rows[BOX:, best].reshape(3, self.keypoints, -1)
-        values = expit(confidence)
+        along_x, along_y, logits = rows[BOX:, best].reshape(3, self.keypoints, -1)
+        values = expit(logits)
         values = np.where(values >= KEYPOINT_THRESHOLD, values, 0.0)
         found = np.stack([along_x * stride[best] + x[best], along_y * stride[best] + y[best], values])
+        found *= scores[best] > 0
         padding = self.people - len(best)
-        return {
+        raw = {
             "keypoints": np.pad(found.transpose(2, 1, 0), ((0, padding), (0, 0), (0, 0))),
             "scores": np.pad(scores[best], (0, padding)),
         }
+        return self.confident(raw)
 
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
         """The poses of positive score."""

@@ -23,6 +23,9 @@ class DSNTCodec(IntegralCodec):
     Options: beta, deconvolutions and width, as of `IntegralCodec`.
     """
 
+    def centred(self, cells: int, grid: tuple[int, int]) -> NDArray[np.float64]:
+        return _shared_gaussians(np.array([cells // 2]), cells, target_sigma(grid))[0].astype(np.float64)
+
     def encode(self, people: People) -> Targets:
         """coordinates [K, 2] (cells), x [K, w] and y [K, h] distributions, weights [K]; float32.
 

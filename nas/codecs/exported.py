@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from nas.codecs.base import codec_of
+from nas.codecs.confidence import SCORE_SCALE
 from nas.documents import Fields, parse_json, shown
 from nas.errors import UserError
 from nas.space.arch import Arch
@@ -72,13 +73,16 @@ class ExportedNetwork:
         version = fields.integer("version")
         if version != METADATA_VERSION:
             raise UserError(f"{source}: its format is {version}, not {METADATA_VERSION}: export it anew")
+        scale = fields.integer("score_scale") if "score_scale" in fields.names else 0
+        if scale > SCORE_SCALE:
+            raise UserError(f"{source}: its scores have scale {scale}, not {SCORE_SCALE}: export it anew")
         return cls(
             arch=Arch.from_json(fields.mapping("arch"), source=f"{source}.arch"),
             skeleton=Skeleton.from_json(fields.mapping("skeleton"), source=f"{source}.skeleton"),
             mean=_constants(fields, "mean", least=-_LARGEST),
             std=_constants(fields, "std", least=_SMALLEST_STD),
             scored=fields.flag("scored") if "scored" in fields.names else True,
-            score_scale=fields.integer("score_scale") if "score_scale" in fields.names else 0,
+            score_scale=scale,
         )
 
     def require_fit(self, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], *, source: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.codecs.base import Candidates, Codec, Targets, group_direct, only_person
+from nas.codecs.confidence import PLAIN, Anchors
 from nas.codecs.dark import dark_shift
 from nas.codecs.kernels import keypoint_heatmaps
 from nas.codecs.maps import Refinement, nearest_cells, peaks, quarter_shift, to_pixels
@@ -35,6 +36,11 @@ class HeatmapCodec(Codec):
 
     task: ClassVar[Task] = "crop"
 
+    @property
+    def anchors(self) -> Anchors:
+        """Raw scores are the peaks' heights: 1 on a cell's centre, whatever the kernel and its radius."""
+        return PLAIN
+
     def encode(self, people: People) -> Targets:
         """heatmaps [K, h, w] float32; weights [K] float32, 1 where the keypoint is labelled and inside.
 
@@ -54,11 +60,10 @@ class HeatmapCodec(Codec):
         }
 
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
-        """keypoints [1, K, 3] and scores [1] from heatmaps [K, h, w]; the score is the mean of the peaks."""
+        """keypoints [1, K, 3] and scores [1] from heatmaps [K, h, w]."""
         refine = REFINEMENTS[self.choice("refine", tuple(REFINEMENTS))]
         cells, values = peaks(outputs["heatmaps"], refine)
-        keypoints = np.column_stack([to_pixels(cells, self.stride), values])
-        return {"keypoints": keypoints[None], "scores": values.mean(keepdims=True)}
+        return self.one_pose(to_pixels(cells, self.stride), values)
 
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
         """The person, unless its score is 0."""

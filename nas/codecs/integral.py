@@ -1,12 +1,14 @@
 """Keypoints as expectations over maps: integral regression (Sun et al., ECCV 2018)."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.codecs.base import Candidates, Codec, Targets, group_direct, only_person
+from nas.codecs.confidence import Anchors
 from nas.codecs.maps import nearest_cells, to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
@@ -49,7 +51,7 @@ def target_sigma(grid: tuple[int, int]) -> float:
 
 
 def score_radius(grid: tuple[int, int]) -> float:
-    """Cells: the distance at which probability counts exp(-1/2) towards a keypoint's score."""
+    """Cells: the distance at which probability counts exp(-1/2) towards a keypoint's raw score."""
     return max(1.0, 2 * target_sigma(grid))
 
 
@@ -82,6 +84,23 @@ class IntegralCodec(Codec):
         super().__init__(skeleton, resolution, options, stride=stride)
         self.map_stride = localisation_stride(self.stride, self.options)
 
+    @cached_property
+    def anchors(self) -> Anchors:
+        """Raw scores say how much of the probability lies near the joint, see `decode_maps`.
+
+        `full` is that of `centred` along both axes, `none` that of a map whose cells are all alike: of small
+        maps a good part is near any place.
+        """
+        grid = self.grid(self.map_stride)
+        radius = score_radius(grid)
+        sides = [np.stack([self.centred(cells, grid), np.full(cells, 1 / cells)]) for cells in grid]
+        full, none = np.prod([_mean_and_nearness(side, radius)[1] for side in sides], axis=0)
+        return Anchors(float(full), float(none))
+
+    def centred(self, cells: int, grid: tuple[int, int]) -> NDArray[np.float64]:
+        """The distribution [cells] along an axis of a joint on the centre of the middle cell of that grid."""
+        return np.eye(cells)[cells // 2]
+
     def encode(self, people: People) -> Targets:
         """coordinates [K, 2] x, y (cells of the map), weights [K]; float32. Rows of weight 0 are zero.
 
@@ -95,18 +114,16 @@ class IntegralCodec(Codec):
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
         """keypoints [1, K, 3] and scores [1] from probabilities [K, h, w].
 
-        A keypoint's score says how much of the probability lies near it: the expectation of
+        A keypoint's raw score says how much of the probability lies near it: the expectation of
         exp(-d^2 / 2 r^2) of the distance d along x times that along y, r = max(1, 2 sigma) cells. A single
-        cell scores 1, a Gaussian of sigma 0.8, two far peaks with the keypoint between them 0. The pose's
-        score is their mean.
+        cell scores 1, a Gaussian of sigma 0.8, two far peaks with the keypoint between them 0.
         """
         maps = np.asarray(outputs["probabilities"], np.float64)
         radius = score_radius((maps.shape[1], maps.shape[2]))
         x, near_x = _mean_and_nearness(maps.sum(1), radius)
         y, near_y = _mean_and_nearness(maps.sum(2), radius)
         scores = near_x * near_y
-        keypoints = np.column_stack([to_pixels(np.stack([x, y], axis=1), self.map_stride), scores])
-        return {"keypoints": keypoints[None], "scores": scores.mean(keepdims=True)}
+        return self.one_pose(to_pixels(np.stack([x, y], axis=1), self.map_stride), scores)
 
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
         """The person, unless its score is 0."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
 from nas.codecs.base import Candidates, Codec, Targets
+from nas.codecs.confidence import PLAIN, Anchors, found_confidence
 from nas.codecs.limb_sets import LIMB_SETS, limb_set
 from nas.codecs.limbs import join_limbs, join_pieces
 from nas.codecs.maps import draw_heatmaps, gaussian_shift, shrink_mask, to_cells, to_pixels
@@ -91,6 +92,11 @@ class PartAffinityCodec(Codec):
         self.fewest = checked_fewest(self.options.get("fewest", FEWEST_KEYPOINTS))
 
     @property
+    def anchors(self) -> Anchors:
+        """Raw scores are the peaks' heights, 1 on a cell's centre."""
+        return PLAIN
+
+    @property
     def sigma(self) -> float:
         """Of the Gaussians, in cells."""
         return SIGMA / self.stride
@@ -146,7 +152,7 @@ class PartAffinityCodec(Codec):
             outputs: heatmaps [K + 1, h, w] and affinities [2 L, h, w], of the last stage.
 
         Returns:
-            candidates [K, 30, 3]: x, y (input px), score; all 0 where there is none.
+            candidates [K, 30, 3]: x, y (input px), raw score; all 0 where there is none.
             affinities [L, 30, 30]: the mean affinity along the line between two candidates; 0 where it does
                 not exceed 0.05 or fewer than 8 of the 10 places do.
         """
@@ -185,9 +191,9 @@ class PartAffinityCodec(Codec):
         Lone keypoints would be dropped, so they join whom they are near; where they count as people
         (`fewest` 1) they do so only if no limb could have told that they belong there.
 
-        A pose's score is the sum of its keypoints' scores and its limbs' affinities over the number of both
-        that a whole person has, so that small pieces rank last. Best first; keypoints that were not found are
-        0.
+        A pose's score is the sum of its keypoints' raw scores and its limbs' affinities over the number of
+        both that a whole person has, so that small pieces rank last. Best first; keypoints that were not
+        found are 0.
 
         Args:
             candidates: as `decode_maps` returns them.
@@ -203,6 +209,7 @@ class PartAffinityCodec(Codec):
             joints, chosen = np.array(members).T
             keypoints[number, joints] = points[joints, chosen]
             scores[number] = (keypoints[number, :, 2].sum() + support) / (self.keypoints + len(self.limbs))
+        keypoints[..., 2] = found_confidence(keypoints[..., 2], self.anchors)
         best = np.argsort(-scores, kind="stable")
         return Poses(keypoints[best], scores[best])
 

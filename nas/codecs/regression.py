@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.codecs.base import Candidates, Codec, Targets, group_direct, only_person
+from nas.codecs.confidence import PLAIN, Anchors
 from nas.codecs.maps import to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 FOCUS = {"bce": 0.0, "quality_focal": 2.0}
 """How a score branch is trained: exponent of quality focal loss (Li et al., NeurIPS 2020); at 0 that is
 binary cross entropy."""
+
+BRANCH = Anchors(full=1.0, none=0.5)
+"""Of a branch's scores, predicted similarities: logits of 0 give a half, a joint as likely wrong as right."""
 
 
 def checked_bone(weight: float, skeleton: "Skeleton") -> float:
@@ -44,6 +48,16 @@ class RegressionCodec(Codec):
     task: ClassVar[Task] = "crop"
     unscored: ClassVar[str] = "none"
     """The value of option "score" that stands for no score branch."""
+
+    @property
+    def anchors(self) -> Anchors:
+        """Of the score branch; without one every raw score is 1."""
+        return PLAIN if self.focus is None else BRANCH
+
+    @property
+    def scored(self) -> bool:
+        """Whether there is a score branch."""
+        return self.focus is not None
 
     @property
     def focus(self) -> float | None:
@@ -88,17 +102,14 @@ class RegressionCodec(Codec):
         return targets
 
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
-        """keypoints [1, K, 3] and scores [1] from xy [K, 2] and, with a score branch, score_logits [K].
-
-        The pose's score is the mean of its joints'.
-        """
+        """keypoints [1, K, 3] and scores [1] from xy [K, 2] and, with a score branch, score_logits [K]."""
         height, width = self.resolution
-        xy, values = outputs["xy"], self.values(outputs)
-        keypoints = np.column_stack([to_pixels(xy[:, 0], width), to_pixels(xy[:, 1], height), values])
-        return {"keypoints": keypoints[None], "scores": values.mean(keepdims=True)}
+        xy = outputs["xy"]
+        places = np.stack([to_pixels(xy[:, 0], width), to_pixels(xy[:, 1], height)], axis=1)
+        return self.one_pose(places, self.values(outputs))
 
     def values(self, outputs: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float64]:
-        """The joints' scores [K]."""
+        """The joints' raw scores [K]."""
         from scipy.special import expit
 
         if "score_logits" in outputs:
@@ -106,7 +117,7 @@ class RegressionCodec(Codec):
         return self.values_without_branch(outputs)
 
     def values_without_branch(self, outputs: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float64]:
-        """The joints' scores [K] where there is no score branch."""
+        """The joints' raw scores [K] where there is no score branch."""
         return np.ones(len(outputs["xy"]))
 
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:

@@ -7,11 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.codecs.base import Targets
+from nas.codecs.confidence import Anchors
 from nas.codecs.regression import RegressionCodec
 from nas.codecs.types import People
 
 MIN_SIGMA = 1e-3
 """The least sigma, as a share of the input's side (0.2 px in 200): it bounds the likelihood from above."""
+
+UNINFORMED_SIGMA = 0.25
+"""Of a joint that may be anywhere in the input, of which it is some quarter of the side."""
 
 MAPS = ("shared", "separate")
 
@@ -30,6 +34,18 @@ class RLECodec(RegressionCodec):
     """
 
     unscored: ClassVar[str] = "sigma"
+
+    @property
+    def anchors(self) -> Anchors:
+        """Of the score branch; without one a raw score is 1 - sigma, from the least to an uninformed one."""
+        if self.focus is not None:
+            return super().anchors
+        return Anchors(full=1 - MIN_SIGMA, none=1 - UNINFORMED_SIGMA)
+
+    @property
+    def scored(self) -> bool:
+        """Always: sigmas are scores."""
+        return True
 
     def check_options(self) -> None:
         super().check_options()

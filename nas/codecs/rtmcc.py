@@ -1,5 +1,8 @@
 """RTMPose's coordinates as classification (Jiang et al., 2023)."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nas.codecs.simcc import SimCCCodec
 
 TEMPERATURE = 10.0
@@ -11,7 +14,7 @@ class RTMCCCodec(SimCCCodec):
 
     Targets are Gaussians as SimCC's, unnormalised, each axis with its own sigma (see `bin_sigma`). encode ->
     decode_maps -> group gives back every labelled keypoint inside the input within 0.5 / split px along each
-    axis. Scores are those of SimCC, from these probabilities; RTMPose takes the smaller of both raw maxima
+    axis. Raw scores are SimCC's, of these probabilities; RTMPose takes the smaller of both raw maxima
     instead, which says nothing where a constant is added to all bins.
 
     Options:
@@ -20,3 +23,9 @@ class RTMCCCodec(SimCCCodec):
     """
 
     sharpness = TEMPERATURE
+
+    def probabilities(self, labels: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Softmax of labels times the temperature."""
+        from scipy.special import softmax
+
+        return np.asarray(softmax(labels * self.sharpness, axis=1))

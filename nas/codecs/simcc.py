@@ -1,12 +1,14 @@
 """Coordinates as classification (SimCC, Li et al., ECCV 2022; RTMPose, Jiang et al., 2023)."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.codecs.base import Candidates, Codec, Targets, group_direct, only_person
+from nas.codecs.confidence import Anchors
 from nas.codecs.maps import to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.space.heads import Task
@@ -46,6 +48,20 @@ class SimCCCodec(Codec):
         """Bins along (y, x)."""
         return self.resolution[0] * self.split, self.resolution[1] * self.split
 
+    @cached_property
+    def anchors(self) -> Anchors:
+        """A raw score is the geometric mean of two bins' probabilities.
+
+        `full` is that of labels in the middle of both axes: at an end, where half a Gaussian is cut off, the
+        other half is more probable. `none` is that of bins that are all alike.
+        """
+        likely = [self.probabilities(self._label(np.array([bins // 2]), bins)).max() for bins in self.bins]
+        return Anchors(full=float(np.sqrt(np.prod(likely))), none=float(1 / np.sqrt(np.prod(self.bins))))
+
+    def probabilities(self, labels: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The bins' probabilities [K, bins] that labels stand for."""
+        return np.asarray(labels / labels.sum(1, keepdims=True))
+
     def encode(self, people: People) -> Targets:
         """x [K, W * split], y [K, H * split], weights [K]; float32. Rows of weight 0 are zero.
 
@@ -71,18 +87,14 @@ class SimCCCodec(Codec):
         return np.asarray(hot * (1 - SMOOTHING) + SMOOTHING / bins, np.float32)
 
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
-        """keypoints [1, K, 3] and scores [1] from the logits x [K, W * split] and y [K, H * split].
-
-        A keypoint's score is the geometric mean of its two bins' probabilities, the pose's their mean.
-        """
+        """keypoints [1, K, 3] and scores [1] from the logits x [K, W * split] and y [K, H * split]."""
         from scipy.special import softmax
 
         x, y = outputs["x"], outputs["y"]
         bins = np.stack([x.argmax(1), y.argmax(1)], axis=1)
         likely = [softmax(vector * self.sharpness, axis=1).max(1) for vector in (x, y)]
         values = np.sqrt(likely[0] * likely[1]).astype(np.float64)
-        keypoints = np.column_stack([to_pixels(bins, 1 / self.split), values])
-        return {"keypoints": keypoints[None], "scores": values.mean(keepdims=True)}
+        return self.one_pose(to_pixels(bins, 1 / self.split), values)
 
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
         """The person, unless its score is 0."""

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from nas.data import Annotations, load_annotations
 from nas.data.people import generate
-from nas.demo.summary import FinishedSubnet, summarise, write_sheet
+from nas.demo.summary import FinishedSubnet, count_drawn, summarise, write_sheet
 from nas.evaluate import mean_pose_baseline, validate
 from nas.files import write_json
 from nas.graph import Tracer, export_onnx
@@ -270,7 +270,9 @@ def _export(
     for subnet in subnets:
         path = weights[subnet.name].with_suffix(".onnx")
         export_onnx(load_weights(weights[subnet.name]), path)
-        finished.append(FinishedSubnet(subnet, path, validate(OnnxModel(path, threads=demo.threads), val)))
+        result = validate(OnnxModel(path, threads=demo.threads), val)
+        drawn = count_drawn(result.detections, val)
+        finished.append(FinishedSubnet(subnet, path, result, drawn))
         demo.tell(f"{path}: AP {finished[-1].result['AP']:.3f}")
     return finished
 

@@ -16,6 +16,7 @@ from nas.evaluate import Detection, Result, oks
 from nas.files import write_bytes
 from nas.report import contact_sheet
 from nas.runtime import draw_poses
+from nas.runtime.drawing import MIN_KEYPOINT, MIN_POSE
 from nas.search.results import SearchResult, Subnet
 from nas.train.run_folder import environment
 
@@ -23,6 +24,21 @@ _CELLS = 24
 _COLUMNS = 6
 _CELL = (224, 168)
 _MARGIN = 0.25
+_MATCH = 0.5
+"""OKS from which on a pose counts as that of the person."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """How many of the people whom a network finds `nas predict` draws, unless told otherwise.
+
+    Args:
+        matched: people whose pose matches the truth, at OKS 0.5 or better.
+        drawn: those of them whose pose, and half of its keypoints, are sure enough to be drawn.
+    """
+
+    matched: int
+    drawn: int
 
 
 @dataclass(frozen=True)
@@ -33,11 +49,13 @@ class FinishedSubnet:
         subnet: as the search found it.
         onnx: the exported file.
         result: what that file scores on the validation people.
+        drawn: how many of them it lets `nas predict` draw.
     """
 
     subnet: Subnet
     onnx: Path
     result: Result
+    drawn: Drawn
 
     def figures(self) -> dict[str, Any]:
         """Plain data: times in ms, accuracies as the search and the validation found them."""
@@ -48,6 +66,8 @@ class FinishedSubnet:
             "finetuned_ap": self.result["AP"],
             "finetuned_ap50": self.result["AP50"],
             "finetuned_pck": self.result.figures.get("PCK_torso@0.2"),
+            "matched_people": self.drawn.matched,
+            "drawn_people": self.drawn.drawn,
             "onnx": str(self.onnx),
         }
 
@@ -58,7 +78,8 @@ def summarise(
     """The content of `summary.json`.
 
     `inherited_ap` is of the search split (training pictures kept apart), `finetuned_ap` of the validation
-    people; `baseline_*` is of the average pose on the validation people.
+    people; `baseline_*` is of the average pose on the validation people; `matched_people` and `drawn_people`
+    are `Drawn`'s.
     """
     return {
         "subnets": [subnet.figures() for subnet in subnets],
@@ -81,11 +102,12 @@ def summarise(
 def write_sheet(path: Path, subnet: FinishedSubnet, annotations: Annotations) -> None:
     """Draw validation people with the poses that a subnet found, from the best to the worst answer.
 
-    People are taken evenly from the whole range of OKS, so that the sheet flatters nobody.
+    Drawn is what `nas predict` draws, unless told otherwise. People are taken evenly from the whole range of
+    OKS, so that the sheet flatters nobody.
     """
     people = annotations.people
     rows = np.flatnonzero(people.labelled)
-    similarity = _similarities(subnet.result.detections, annotations, rows)
+    similarity = _similarities(subnet.result.detections, annotations)
     order = np.argsort(-similarity)
     chosen = order[np.unique(np.linspace(0, len(order) - 1, _CELLS).round().astype(int))]
     images = [
@@ -97,11 +119,22 @@ def write_sheet(path: Path, subnet: FinishedSubnet, annotations: Annotations) ->
     write_bytes(path, encoded.tobytes())
 
 
-def _similarities(
-    detections: Sequence[Detection], annotations: Annotations, rows: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def count_drawn(detections: Sequence[Detection], annotations: Annotations) -> Drawn:
+    """Of the answers of a network on crops: how many match, and of these how many are drawn."""
+    matches = _similarities(detections, annotations) >= _MATCH
+    sure = np.array(
+        [
+            detection["score"] >= MIN_POSE and (_keypoints(detection)[:, 2] >= MIN_KEYPOINT).mean() >= 0.5
+            for detection in detections
+        ]
+    )
+    return Drawn(matched=int(matches.sum()), drawn=int((matches & sure).sum()))
+
+
+def _similarities(detections: Sequence[Detection], annotations: Annotations) -> NDArray[np.float64]:
     """OKS [N] of each labelled person's own answer; a network on crops answers each person once, in order."""
     people, sigmas = annotations.people, annotations.skeleton.sigmas
+    rows = np.flatnonzero(people.labelled)
     return np.array(
         [
             oks(
@@ -132,7 +165,7 @@ def _draw_person(annotations: Annotations, row: int, detection: Detection) -> ND
     keypoints[:, 0] = (keypoints[:, 0] - left + 0.5) * size[0] / cut.shape[1] - 0.5
     keypoints[:, 1] = (keypoints[:, 1] - top + 0.5) * size[1] / cut.shape[0] - 0.5
     pose = Poses(keypoints[None], np.array([detection["score"]]))
-    return draw_poses(enlarged, pose, annotations.skeleton, min_keypoint=0.0)
+    return draw_poses(enlarged, pose, annotations.skeleton, min_pose=MIN_POSE, min_keypoint=MIN_KEYPOINT)
 
 
 def _keypoints(detection: Detection) -> NDArray[np.float64]:

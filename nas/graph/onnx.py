@@ -8,6 +8,8 @@ import onnx
 from onnx import ModelProto, TensorProto, helper
 from torch import Tensor, nn
 
+from nas.codecs import codec_of
+from nas.codecs.confidence import SCORE_SCALE
 from nas.codecs.exported import METADATA_KEY, METADATA_VERSION
 from nas.codecs.normalise import MEAN, STD
 from nas.graph.builder import ONNX_TYPES, Builder
@@ -128,4 +130,6 @@ def metadata(graph: Graph, arch: Arch) -> dict[str, Any]:
         "skeleton": graph.skeleton.to_json(),
         "mean": [float(value) for value in MEAN],
         "std": [float(value) for value in STD],
+        "score_scale": SCORE_SCALE,
+        "scored": codec_of(arch, graph.skeleton).scored,
     }

@@ -92,8 +92,8 @@ class AssociativeEmbeddingHead(Head):
         """Candidates of every joint, for grouping.
 
         Returns:
-            `candidates` [B, K, 30, 3 + T]: x, y (input px), score, tags; `heatmap` [B, K, H/2, W/2], the mean
-            of both scales, and `tag_map` [B, K, H/2, W/2, T], to fill missing joints from.
+            `candidates` [B, K, 30, 3 + T]: x, y (input px), raw score, tags; `heatmap` [B, K, H/2, W/2], the
+            mean of both scales, and `tag_map` [B, K, H/2, W/2, T], to fill missing joints from.
         """
         fine = outputs["heatmaps_2"]
         width = fine.shape[3]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.errors import UserError
-from nas.heads.base import Head, Outputs, cells_to_pixels, labelled_mean
+from nas.heads.base import Head, Outputs, cells_to_pixels, labelled_mean, one_pose
 from nas.layers import Axis, widened
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue
@@ -57,14 +57,14 @@ class AxisHead(Head):
         }
 
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
-        """`keypoints` [B, 1, K, 3] (input px, score = probability of the bins) and `scores` [B, 1]."""
+        """The pose, as `one_pose` gives it; raw scores are geometric means of both bins' probabilities."""
         split = int(head.option("split"))
         x, x_score = self._peak(outputs["x"])
         y, y_score = self._peak(outputs["y"])
         scores = torch.sqrt(x_score * y_score)
-        x, y = cells_to_pixels(x, 1 / split), cells_to_pixels(y, 1 / split)
-        keypoints = torch.stack([x, y, scores], dim=2)
-        return {"keypoints": keypoints.unsqueeze(1), "scores": scores.mean(dim=1, keepdim=True)}
+        places = [cells_to_pixels(bins, 1 / split).unsqueeze(2) for bins in (x, y)]
+        resolution = outputs["y"].shape[2] // split, outputs["x"].shape[2] // split
+        return one_pose(places, scores, self.anchors(head, resolution))
 
     def _divergence(self, outputs: Tensor, label: Tensor) -> Tensor:
         """KL(label || softmax(sharpness * outputs)) [B, K] of distributions [B, K, bins]."""

@@ -7,9 +7,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from nas.codecs.confidence import Anchors, confidence, pose_confidence
 from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate, widened
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue
+from nas.space.heads import head_spec
 from nas.space.skeleton import Skeleton
 
 Outputs = dict[str, Tensor]
@@ -65,6 +67,9 @@ class Head(nn.Module):
     def __init__(self, place: HeadPlace) -> None:
         super().__init__()
         self.keypoints = len(place.skeleton.keypoints)
+        self._skeleton, self._resolution = place.skeleton, place.resolutions[0]
+        self._strides = tuple(level.stride for level in place.levels)
+        self._anchors: dict[tuple[HeadArch, tuple[int, int]], Anchors] = {}
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
         raise NotImplementedError
@@ -82,8 +87,22 @@ class Head(nn.Module):
         raise NotImplementedError
 
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
-        """Fixed-size poses or candidates, in input px."""
+        """Fixed-size poses or candidates, in input px; the scores of poses' keypoints are confidences."""
         raise NotImplementedError
+
+    def anchors(self, head: HeadArch, resolution: tuple[int, int] | None = None) -> Anchors:
+        """What the head's raw scores are worth: the codec states it.
+
+        Args:
+            head: the options.
+            resolution: of the input (h, w), px; may be left out where scores do not depend on it.
+        """
+        key = head, resolution or self._resolution
+        if key not in self._anchors:
+            codec = head_spec(head.type).load_codec()
+            stated = codec(self._skeleton, key[1], dict(head.options), stride=self._strides)
+            self._anchors[key] = stated.anchors
+        return self._anchors[key]
 
 
 class SeparableOutput(nn.Module):
@@ -127,6 +146,24 @@ class _SeparableConv(nn.Module):
         x = activate(self.norm(self.depthwise(x, 5, run), run), "relu6")
         out: Tensor = self.pointwise(x, self.outputs, run)
         return out
+
+
+def one_pose(places: Sequence[Tensor], raw: Tensor, anchors: Anchors) -> Outputs:
+    """What a crop decodes to: `keypoints` [B, 1, K, 3] (input px, confidence) and `scores` [B, 1].
+
+    Args:
+        places: x and y of the keypoints (input px), one after the other or together: [B, K, 1 or 2].
+        raw: [B, K] their raw scores, of whose mean the pose's score is made.
+        anchors: what these are worth.
+    """
+    keypoints = torch.cat([*places, confidence(raw, anchors).unsqueeze(2)], dim=2)
+    scores = pose_confidence(raw.mean(dim=1, keepdim=True), anchors)
+    return {"keypoints": keypoints.unsqueeze(1), "scores": scores}
+
+
+def found_confidence(raw: Tensor, anchors: Anchors) -> Tensor:
+    """Confidences of keypoints that may not have been found: these have a raw score of 0, and keep it."""
+    return torch.where(raw > 0, confidence(raw, anchors), torch.zeros_like(raw))
 
 
 def flatten_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:

@@ -30,6 +30,7 @@ from nas.heads.base import (
     Outputs,
     SeparableOutput,
     cells_to_pixels,
+    found_confidence,
     mirror_maps,
 )
 from nas.layers import Run, widened
@@ -147,14 +148,15 @@ class CenterHead(Head):
         return {name: (maps + back[name]) / 2 for name, maps in outputs.items()}
 
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
-        """`keypoints` [B, people, K, 3] (input px, heatmap value) and `scores` [B, people]."""
+        """`keypoints` [B, people, K, 3] (input px, confidence) and `scores` [B, people]."""
         people = checked_people(head.option("people"), most=MAX_PEOPLE)
         width = outputs["center"].shape[3]
         centers, column, row = _best_centers(outputs["center"], people)
         index = (row * width + column).unsqueeze(1).expand(-1, 2 * self.keypoints, -1)
         x, y = (REACH * outputs["regressions"].flatten(2).gather(2, index)).chunk(2, dim=1)
         x, y, values = _refined(outputs, x + column.unsqueeze(1), y + row.unsqueeze(1))
-        places = [cells_to_pixels(x, STRIDE), cells_to_pixels(y, STRIDE), values]
+        confidences = found_confidence(values, self.anchors(head))
+        places = [cells_to_pixels(x, STRIDE), cells_to_pixels(y, STRIDE), confidences]
         keypoints = torch.stack(places, dim=3).transpose(1, 2)
         scores = centers * values.mean(dim=1)
         found = scores > 0

@@ -18,7 +18,15 @@ from nas.codecs.dense import (
     STRIDES,
     cell_centres,
 )
-from nas.heads.base import Head, HeadPlace, Level, LevelFeatures, Outputs, SeparableOutput
+from nas.heads.base import (
+    Head,
+    HeadPlace,
+    Level,
+    LevelFeatures,
+    Outputs,
+    SeparableOutput,
+    found_confidence,
+)
 from nas.heads.boxes import areas, complete_overlap_loss, intersection_and_union
 from nas.heads.dense_answers import Answers, Assignment, assigned
 from nas.heads.similarity import object_keypoint_similarity, relative_distance
@@ -196,8 +204,9 @@ class DenseHead(Head):
             scores = scores * suppress(surest.boxes)
         scores, best = torch.topk(scores, min(people, scores.shape[1]), dim=1)
         found = _gathered(surest, best)
-        confidences = torch.sigmoid(found.confidences)
-        confidences = confidences * (confidences >= KEYPOINT_THRESHOLD)
+        probabilities = torch.sigmoid(found.confidences)
+        probabilities = probabilities * (probabilities >= KEYPOINT_THRESHOLD)
+        confidences = found_confidence(probabilities, self.anchors(head))
         keypoints = torch.cat([found.joints, confidences.unsqueeze(3)], dim=3)
         keypoints = keypoints * (scores > 0).unsqueeze(2).unsqueeze(3)
         if missing := people - scores.shape[1]:

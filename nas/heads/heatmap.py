@@ -19,6 +19,7 @@ from nas.heads.base import (
     flatten_peaks,
     labelled_mean,
     mirror_maps,
+    one_pose,
     quarter_shift,
     squared_error,
 )
@@ -55,7 +56,7 @@ class HeatmapHead(Head):
         return {"heatmaps": (outputs["heatmaps"] + mirror_maps(mirrored["heatmaps"], flip_index)) / 2}
 
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
-        """`keypoints` [B, 1, K, 3] (input px, score = the peak) and `scores` [B, 1]."""
+        """The pose, as `one_pose` gives it; raw scores are the peaks' heights."""
         heatmaps = outputs["heatmaps"]
         width = heatmaps.shape[3]
         scores, indices = flatten_peaks(heatmaps)
@@ -63,8 +64,7 @@ class HeatmapHead(Head):
         refine = REFINEMENTS[checked_choice("refine", head.option("refine"), REFINEMENTS)]
         x, y = refine(heatmaps, indices.unsqueeze(2) - rows * width, rows)
         x, y = cells_to_pixels(x, self.stride), cells_to_pixels(y, self.stride)
-        keypoints = torch.cat([x, y, scores.unsqueeze(2)], dim=2)
-        return {"keypoints": keypoints.unsqueeze(1), "scores": scores.mean(dim=1, keepdim=True)}
+        return one_pose([x, y], scores, self.anchors(head))
 
 
 SCALE = 100.0

@@ -17,6 +17,7 @@ from nas.heads.base import (
     cells_to_pixels,
     labelled_mean,
     mirror_maps,
+    one_pose,
 )
 from nas.layers import Deconv2x2, Run, widened
 from nas.space.arch import Head as HeadArch
@@ -93,16 +94,15 @@ class IntegralHead(Head):
         return {"probabilities": (outputs["probabilities"] + theirs) / 2}
 
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
-        """`keypoints` [B, 1, K, 3] (input px, score = how near the probability lies) and `scores` [B, 1]."""
+        """The pose, as `one_pose` gives it; raw scores say how near the probability lies."""
         maps = outputs["probabilities"]
         stride = localisation_stride(self.stride, dict(head.options))
         radius = score_radius((maps.shape[2], maps.shape[3]))
         x, near_x = _mean_and_nearness(maps.sum(dim=2), radius)
         y, near_y = _mean_and_nearness(maps.sum(dim=3), radius)
-        scores = near_x * near_y
-        x, y = cells_to_pixels(x, stride), cells_to_pixels(y, stride)
-        keypoints = torch.stack([x, y, scores], dim=2)
-        return {"keypoints": keypoints.unsqueeze(1), "scores": scores.mean(dim=1, keepdim=True)}
+        places = [cells_to_pixels(cells, stride).unsqueeze(2) for cells in (x, y)]
+        resolution = maps.shape[2] * stride, maps.shape[3] * stride
+        return one_pose(places, near_x * near_y, self.anchors(head, resolution))
 
 
 def flat_softmax(logits: Tensor) -> Tensor:

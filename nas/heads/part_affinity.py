@@ -128,7 +128,7 @@ class PartAffinityHead(Head):
         """Candidates of every keypoint, and how well each limb supports each pair of them, for grouping.
 
         Returns:
-            `candidates` [B, K, M, 3]: x, y (input px), score, highest first; all 0 where there is none.
+            `candidates` [B, K, M, 3]: x, y (input px), raw score, highest first; all 0 where there is none.
             `affinities` [B, L, M, M]: mean affinity from one candidate to another, 0 where it is too low.
             M is 30, or the number of cells where that is less.
         """

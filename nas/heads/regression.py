@@ -8,7 +8,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.codecs.regression import RegressionCodec, checked_bone
-from nas.heads.base import Head, HeadPlace, Level, LevelFeatures, Outputs, cells_to_pixels, labelled_mean
+from nas.heads.base import (
+    Head,
+    HeadPlace,
+    Level,
+    LevelFeatures,
+    Outputs,
+    cells_to_pixels,
+    labelled_mean,
+    one_pose,
+)
 from nas.heads.similarity import keypoint_similarity
 from nas.layers import ElasticConv2d, Run, widened
 from nas.space.arch import Head as HeadArch
@@ -122,15 +131,14 @@ class RegressionHead(Head):
         return {"size": outputs["size"]} | {n: (outputs[n] + value) / 2 for n, value in flipped.items()}
 
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
-        """`keypoints` [B, 1, K, 3] (input px, score) and `scores` [B, 1], their mean."""
+        """The pose, as `one_pose` gives it; raw scores are the branch's probabilities where there is one."""
         xy = cells_to_pixels(outputs["xy"], outputs["size"])
         branch = outputs.get("score_logits")
         scores = self.scores_without_branch(outputs) if branch is None else torch.sigmoid(branch)
-        keypoints = torch.cat([xy, scores.unsqueeze(2)], dim=2)
-        return {"keypoints": keypoints.unsqueeze(1), "scores": scores.mean(dim=1, keepdim=True)}
+        return one_pose([xy], scores, self.anchors(head))
 
     def scores_without_branch(self, outputs: Outputs) -> Tensor:
-        """The joints' scores [B, K] where there is no score branch: 1."""
+        """The joints' raw scores [B, K] where there is no score branch: 1."""
         return torch.ones_like(outputs["xy"][:, :, 0])
 
     def _bones(self, xy: Tensor) -> Tensor:

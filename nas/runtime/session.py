@@ -47,6 +47,8 @@ class OnnxModel:
         """Whether scores are measured; where not, the head says 1 of all that it finds."""
         self._mean = np.asarray(network.mean, np.float32)
         self._std = np.asarray(network.std, np.float32)
+        self._codec = codec_of(self.arch, self.skeleton)
+        self._raw_scores = not network.score_scale
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._finite = FiniteOutputs(str(self.path))
@@ -71,7 +73,7 @@ class OnnxModel:
 
     @property
     def codec(self) -> Codec:
-        return codec_of(self.arch, self.skeleton)
+        return self._codec
 
     def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:
         """For each RGB image [B, H, W, 3] of the network's resolution, what its codec groups.
@@ -89,7 +91,8 @@ class OnnxModel:
             outputs = self._session.run(self._outputs, feed)
         except Exception as error:  # onnxruntime's exceptions have no common base but this
             raise UserError(f"{self.path}: onnxruntime cannot run it: {_reason(error)}") from None
-        return self._finite({name: output[0] for name, output in zip(self._outputs, outputs, strict=True)})
+        found = self._finite({name: output[0] for name, output in zip(self._outputs, outputs, strict=True)})
+        return self._codec.confident(found) if self._raw_scores else found
 
 
 def _open(path: Path, threads: int) -> Any:

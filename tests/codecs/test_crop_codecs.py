@@ -25,7 +25,7 @@ def test_heatmap_round_trip(skeleton, stride, seed):
     poses = round_trip(codec, people)
     seen = encoded["weights"] > 0
     if not seen.any():
-        assert len(poses) == 0
+        assert (poses.keypoints[..., 2] == 0.001).all()
         return
     truth = people.keypoints[0, seen, :2]
     cells = (truth + 0.5) / stride - 0.5

@@ -154,10 +154,12 @@ def test_scores_say_how_near_the_probability_lies(skeleton):
     maps[2] = np.outer(*sigma_2)
     candidates = codec.decode_maps({"probabilities": maps})
     keypoints = candidates["keypoints"][0]
-    np.testing.assert_allclose(keypoints[:3, 2], [1, 0, 0.8], atol=1e-6)
+    none = codec.anchors.none
+    assert none == pytest.approx(2 * np.pi * 4**2 / (64 * 48), rel=1e-3)
+    np.testing.assert_allclose(keypoints[:3, 2], [1, 0.001, (0.8 - none) / (1 - none)], atol=1e-6)
     np.testing.assert_allclose(keypoints[0, :2], [121.5, 81.5])
     np.testing.assert_allclose(keypoints[1, :2], [95.5, 127.5])
-    np.testing.assert_allclose(candidates["scores"], [1.8 / 17], atol=1e-6)
+    np.testing.assert_allclose(candidates["scores"], (1.8 / 17 - none) / (1 - none), atol=1e-6)
     assert len(codec.group(candidates)) == 1
 
 

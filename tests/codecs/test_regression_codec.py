@@ -84,12 +84,15 @@ def test_scores(skeleton):
     xy = {"xy": np.zeros((17, 2))}
     assert RegressionCodec(skeleton, SIZE).decode_maps(xy)["scores"] == 1
     sure = RLECodec(skeleton, SIZE).decode_maps({**xy, "sigma_logits": np.full((17, 2), -100.0)})
-    np.testing.assert_allclose(sure["scores"], 1 - MIN_SIGMA)
+    np.testing.assert_allclose(sure["scores"], 1)
+    tenth = RLECodec(skeleton, SIZE).decode_maps({**xy, "sigma_logits": np.full((17, 2), -np.log(9.0))})
+    sigma = MIN_SIGMA + (1 - MIN_SIGMA) / 10
+    np.testing.assert_allclose(tenth["scores"], (0.25 - sigma) / (0.25 - MIN_SIGMA))
     logits = np.log(np.arange(1.0, 18.0))  # sigmoid(log n) = n / (n + 1)
-    scored = RLECodec(skeleton, SIZE).decode_maps({**xy, **UNSURE, "score_logits": logits})
+    scored = RLECodec(skeleton, SIZE, {"score": "bce"}).decode_maps({**xy, **UNSURE, "score_logits": logits})
     expected = np.arange(1, 18) / np.arange(2, 19)
-    np.testing.assert_allclose(scored["keypoints"][0, :, 2], expected)
-    np.testing.assert_allclose(scored["scores"], [expected.mean()])
+    np.testing.assert_allclose(scored["keypoints"][0, :, 2], np.clip(2 * expected - 1, 0.001, 1))
+    np.testing.assert_allclose(scored["scores"], [2 * expected.mean() - 1])
 
 
 @pytest.mark.parametrize(

@@ -55,14 +55,16 @@ def test_targets_are_simccs_and_mirror_with_the_person(skeleton, seed):
     np.testing.assert_allclose(mirrored["y"], encoded["y"][flip], atol=1e-6)
 
 
-def test_scores_are_probabilities_at_the_temperature(skeleton):
-    """One bin of 1 among zeros: e^10 / (e^10 + bins - 1); a constant added to all bins changes nothing."""
+def test_scores_are_made_of_probabilities_at_the_temperature(skeleton):
+    """One bin of 0.4 among zeros: e^4 / (e^4 + bins - 1); a constant added to all bins changes nothing."""
     codec = RTMCCCodec(skeleton, SIZE, {"split": 2})
     outputs = {"x": np.zeros((17, 192)), "y": np.zeros((17, 256))}
-    outputs["x"][:, 7] = outputs["y"][:, 9] = 1.0
+    outputs["x"][:, 7] = outputs["y"][:, 9] = 0.4
     candidates = codec.decode_maps(outputs)
-    likely = [np.exp(10) / (np.exp(10) + bins - 1) for bins in (192, 256)]
-    expected = np.sqrt(np.prod(likely))
+    likely = [np.exp(4) / (np.exp(4) + bins - 1) for bins in (192, 256)]
+    none = 1 / np.sqrt(192 * 256)
+    expected = (np.sqrt(np.prod(likely)) - none) / (codec.anchors.full - none)
+    assert 0.5 < expected < 0.9
     np.testing.assert_allclose(candidates["keypoints"][0], np.tile([3.25, 4.25, expected], (17, 1)))
     np.testing.assert_allclose(candidates["scores"], [expected])
     moved = codec.decode_maps({axis: vector + 0.3 for axis, vector in outputs.items()})

@@ -50,6 +50,7 @@ def check_summary(folder: Path, summary: dict[str, Any]) -> None:
         assert subnet["predicted_ms"] <= subnet["budget_ms"]
         assert 0 <= subnet["inherited_ap"] <= 1
         assert 0 <= subnet["finetuned_ap"] <= subnet["finetuned_ap50"] <= 1
+        assert 0 <= subnet["drawn_people"] <= subnet["matched_people"]
         assert Arch.load(folder / "subnets" / f"{subnet['name']}.json").id == subnet["arch"]
     assert 0 <= summary["baseline_ap"] <= summary["baseline_ap50"] <= 1
 

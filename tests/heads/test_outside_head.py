@@ -67,6 +67,11 @@ for neck in ("none", "fusion_deconv"):
     height, width = outputs["probabilities"].shape[2:]
     (pose,) = codec.group(codec.decode_maps({"probabilities": sure.reshape(17, height, width)})).keypoints
     assert np.abs(pose[:, :2] - points[:, :2]).max() <= codec.stride / 2
+    assert (pose[:, 2] > 0.999).all(), "what is sure is believed"
+    flat = torch.full_like(outputs["probabilities"], 1 / cells)
+    decoded = net.decode({"probabilities": flat}, arch)
+    (pose,) = codec.group({name: part[0].numpy() for name, part in decoded.items()}).keypoints
+    assert (pose[:, 2] == np.float32(0.001)).all(), "what is everywhere alike is not"
 
     alone = transfer(net, arch, calibrate(net, arch, [x]))
     export_onnx(alone, Path(sys.argv[2]))
@@ -116,6 +121,21 @@ def test_it_learns_transfers_and_is_exported_like_any_other(site: Path) -> None:
     (site / "script.py").write_text(SCRIPT)
     done = beside(site, "script.py", "space.yaml", str(site / "net.onnx"))
     assert done.returncode == 0, done.stderr
+
+
+def test_a_codec_without_anchors_is_refused_in_one_line(site: Path) -> None:
+    codec = site / "cells" / "codec.py"
+    text = codec.read_text()
+    codec.write_text(text.replace("def anchors", "def other"))
+    (site / "script.py").write_text(SCRIPT)
+    try:
+        done = beside(site, "script.py", "space.yaml", str(site / "net.onnx"))
+    finally:
+        codec.write_text(text)
+    assert done.stderr.strip().splitlines()[-1] == (
+        "nas.errors.UserError: cells.codec.CellsCodec states no `anchors`, without which its scores are no "
+        "confidences: see docs/adding-a-head.md"
+    )
 
 
 def test_an_installed_head_that_fails_is_named(site: Path) -> None:

@@ -42,6 +42,22 @@ def test_candidates_come_image_by_image(tmp_path):
         assert 0 < candidates["scores"][0] < 1
 
 
+def test_older_files_hold_raw_scores_which_are_scaled(tmp_path):
+    """The file says SimCC: of 96 and 128 bins, a sigmoid's half is more than a perfect answer."""
+    image = np.full((1, 64, 48, 3), 20, np.uint8)
+    former = {name: value for name, value in ABOUT.items() if name != "score_scale"}
+    older = OnnxModel(write_dot_model(tmp_path / "older.onnx", SIZE, metadata=former))
+    newer = OnnxModel(write_dot_model(tmp_path / "newer.onnx", SIZE))
+    (raw,), (scaled,) = newer.candidates(image), older.candidates(image)
+    expected = older.codec.confident(raw)
+    assert 0.05 < raw["keypoints"][0, 0, 2] < 0.15
+    for name, value in expected.items():
+        np.testing.assert_allclose(scaled[name], value, err_msg=name)
+    anchors = older.codec.anchors
+    linear = (raw["keypoints"][0, :, 2] - anchors.none) / (anchors.full - anchors.none)
+    np.testing.assert_allclose(scaled["keypoints"][0, :, 2], np.clip(linear, 0.001, 1), rtol=1e-5)
+
+
 def test_wrong_size_is_a_programmers_error(tmp_path):
     model = OnnxModel(write_dot_model(tmp_path / "dots.onnx", (64, 48)))
     with pytest.raises(ValueError, match="for a network of"):
@@ -56,6 +72,9 @@ def test_users_errors_are_one_line(tmp_path):
         "not written by `nas export`": write_dot_model(tmp_path / "bare.onnx", (64, 48), metadata=""),
         "its format is 9, not 1": write_dot_model(
             tmp_path / "new.onnx", SIZE, metadata={**ABOUT, "version": 9}
+        ),
+        "its scores have scale 2, not 1": write_dot_model(
+            tmp_path / "own.onnx", SIZE, metadata={**ABOUT, "score_scale": 2}
         ),
     }
     for message, path in cases.items():
