@@ -24,7 +24,7 @@ class DSNTCodec(IntegralCodec):
     """
 
     def centred(self, cells: int, grid: tuple[int, int]) -> NDArray[np.float64]:
-        return _shared_gaussians(np.array([cells // 2]), cells, target_sigma(grid))[0].astype(np.float64)
+        return np.asarray(_shared_gaussians(np.array([cells // 2]), cells, target_sigma(grid))[0], np.float64)
 
     def encode(self, people: People) -> Targets:
         """coordinates [K, 2] (cells), x [K, w] and y [K, h] distributions, weights [K]; float32.

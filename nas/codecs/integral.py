@@ -99,7 +99,7 @@ class IntegralCodec(Codec):
 
     def centred(self, cells: int, grid: tuple[int, int]) -> NDArray[np.float64]:
         """The distribution [cells] along an axis of a joint on the centre of the middle cell of that grid."""
-        return np.eye(cells)[cells // 2]
+        return np.asarray(np.eye(cells)[cells // 2], np.float64)
 
     def encode(self, people: People) -> Targets:
         """coordinates [K, 2] x, y (cells of the map), weights [K]; float32. Rows of weight 0 are zero.

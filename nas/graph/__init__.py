@@ -5,7 +5,7 @@ from nas.graph.complexity import Complexity, complexity
 from nas.graph.constants import Constant
 from nas.graph.export import ParityError, export_onnx, write_onnx
 from nas.graph.graph import Graph
-from nas.graph.onnx import METADATA_KEY, metadata, to_onnx
+from nas.graph.onnx import metadata, to_onnx
 from nas.graph.operator import Operator
 from nas.graph.quantise import to_int8
 from nas.graph.registry import Binding, Features, Record, UnknownOperatorError, features, kinds, register
@@ -13,7 +13,6 @@ from nas.graph.symbols import TensorType
 from nas.graph.tracer import Tracer
 
 __all__ = [
-    "METADATA_KEY",
     "Binding",
     "Complexity",
     "Constant",

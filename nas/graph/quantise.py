@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, ValueInfoProto, numpy_helper
 from torch import nn
 
+from nas.codecs.exported import METADATA_KEY
 from nas.errors import UserError
 from nas.graph.builder import EDGE
 from nas.graph.graph import Graph
-from nas.graph.onnx import METADATA_KEY, to_onnx
+from nas.graph.onnx import to_onnx
 from nas.graph.qdq import QdqWriter, Ranges
 from nas.layers import Statistics
 

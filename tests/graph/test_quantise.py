@@ -10,8 +10,9 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from nas.codecs.exported import METADATA_KEY
 from nas.errors import UserError
-from nas.graph import METADATA_KEY, Tracer, to_int8, to_onnx
+from nas.graph import Tracer, to_int8, to_onnx
 from nas.graph.qdq import QdqWriter
 from nas.graph.quantise import find_ranges
 from nas.space.space import SearchSpace
