@@ -164,7 +164,7 @@ class RunFolder:
 
     def _require_same(self, config: SupernetConfig) -> None:
         differences = [
-            f"{name} ({shown(old)} there, {shown(new)} now)"
+            f"{name} ({_said(old)} there, {_said(new)} now)"
             for name, old, new in self.inputs.differences(self._config({}), config)
             if not is_free(name)
         ]
@@ -173,6 +173,10 @@ class RunFolder:
                 f"{self.path} holds a run of another configuration: {'; '.join(differences)}. Go on with the "
                 "former values, or start anew with another --name (or delete the folder)"
             )
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else shown(value)
 
 
 def is_free(assignment: str) -> bool:
