@@ -169,7 +169,7 @@ def shard(
 
 @app.command()
 def preview(
-    supernet: Annotated[str, typer.Argument(help="A shipped supernet's name, or a YAML file.")],
+    supernet: Annotated[str, typer.Argument(help="A shipped supernet's name, a YAML file, or a run.")],
     output: Annotated[Path, typer.Option("--out", help="The picture to write, such as samples.jpg.")],
     set_: SetOption = None,
     count: Annotated[int, typer.Option(min=1, help="Samples.")] = 24,
@@ -181,11 +181,11 @@ def preview(
     import cv2
 
     from nas.report.preview import preview as draw_preview
-    from nas.train import load_config
+    from nas.train.run_folder import load_recipe
 
     if not cv2.haveImageWriter(output.name):
         raise UserError(f"--out {output}: expected the name of a picture, such as samples.jpg")
-    config = load_config(supernet, set_ or [])
+    config = load_recipe(supernet, set_ or [])
     sheet = draw_preview(config, count=count, columns=columns, seed=seed, late=late)
     _, encoded = cv2.imencode(output.suffix, sheet[..., ::-1])
     write_bytes(output, encoded.tobytes())

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from nas.cli.console import err, print_json, print_table, remark, say
+from nas.cli.train import RunSetOption
 
 if TYPE_CHECKING:
     from nas.search.loop import Progress
@@ -65,6 +66,7 @@ def search(
         str | None, typer.Option(help="Optuna storage URL; by default sqlite in the run.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    set_: RunSetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Find the most accurate subnet within each budget. The same command resumes an interrupted search."""
@@ -73,7 +75,7 @@ def search(
     from nas.search.run import Displays, SearchSettings, search_run
     from nas.train import RunFolder
 
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run, set_ or [])
     settings = SearchSettings(
         budgets_ms=budget_ms,
         trials=trials,

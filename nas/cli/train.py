@@ -1,6 +1,6 @@
 """`nas train`, `nas transfer`, `nas finetune`: supernets and the subnets that come out of them."""
 
-import json
+import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,12 @@ ArchArgument = Annotated[str, typer.Argument(help="An arch JSON, or a shipped su
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a field: NAME=VALUE, such as optimizer.lr=0.001. May be repeated."),
+]
+RunSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Change where a run works: NAME=VALUE, such as data.root=FOLDER. May be repeated."
+    ),
 ]
 InitBackboneOption = Annotated[
     Path | None,
@@ -45,12 +51,14 @@ def train(
     say(f"Metrics:  {run.metrics_file}")
 
 
-def transfer(run: RunArgument, arch: ArchArgument, name: NameOption = None) -> None:
+def transfer(
+    run: RunArgument, arch: ArchArgument, set_: RunSetOption = None, name: NameOption = None
+) -> None:
     """Write the calibrated weights that a subnet inherits from a run's supernet."""
     from nas.space import Arch
-    from nas.train import transfer_subnet
+    from nas.train import RunFolder, transfer_subnet
 
-    say(str(transfer_subnet(run, Arch.load(arch), name=name)))
+    say(str(transfer_subnet(RunFolder.open(run, set_ or []), Arch.load(arch), name=name)))
 
 
 def finetune(
@@ -68,14 +76,17 @@ def finetune(
 ) -> None:
     """Train a subnet on from what it inherits. The same command goes on where it was stopped."""
     from nas.space import Arch
-    from nas.train import finetune_subnet, load_finetune_config
+    from nas.train import RunFolder, finetune_subnet, load_finetune_config
+    from nas.train.run_folder import is_free
 
     overrides = [*(set_ or []), *_assigned("init.backbone", init_backbone), *_assigned("teacher", teacher)]
-    recipe = load_finetune_config(run, overrides)
-    path = finetune_subnet(run, Arch.load(arch), recipe=recipe, name=name, scratch=scratch, console=err)
+    opened = RunFolder.open(run, filter(is_free, overrides))
+    recipe = load_finetune_config(opened, itertools.filterfalse(is_free, overrides))
+    path = finetune_subnet(opened, Arch.load(arch), recipe=recipe, name=name, scratch=scratch, console=err)
     say(str(path))
 
 
 def _assigned(field: str, path: Path | None) -> list[str]:
-    """The override that sets a field to a path; in quotes, so that no path is read as another value."""
-    return [] if path is None else [f"{field}={json.dumps(str(path), ensure_ascii=False)}"]
+    from nas.train.override import assignment
+
+    return [] if path is None else [assignment(field, path)]

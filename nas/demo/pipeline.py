@@ -25,6 +25,7 @@ from nas.search.values import Cost
 from nas.space import SearchSpace, Skeleton
 from nas.train import RunFolder, finetune_subnet, load_config, load_finetune_config, train_supernet
 from nas.train.config import SupernetConfig
+from nas.train.override import assignment
 from nas.train.progress import duration
 
 _TRAIN_SEED, _VAL_SEED = 1, 2
@@ -151,8 +152,8 @@ def run_demo(
 
 def _config(demo: _Demo) -> SupernetConfig:
     overrides = (
-        f"data.root={demo.people}",
-        f"sampling.predictor={demo.run.predictor_file}",
+        assignment("data.root", demo.people),
+        assignment("sampling.predictor", demo.run.predictor_file),
         f"threads={demo.threads}",
     )
     return load_config("demo", [*overrides, *demo.scale.overrides])

@@ -10,6 +10,7 @@ from nas.report.html import cell, facts, missing, paragraph, picture, table
 from nas.report.latency_plot import plot_predicted
 from nas.report.run_files import Figures
 from nas.report.run_plots import Point, plot_accuracy, plot_training
+from nas.space import Skeleton
 from nas.train.run_folder import RunFolder
 
 NO_SEARCH = "results of a search (search/results.json); nas search makes them."
@@ -31,7 +32,7 @@ def searched(run: RunFolder, results: Figures | None) -> str:
         rows += [
             ("Search space", f"{space.name}: {_count(space.size)} networks, heads {', '.join(space.heads)}"),
             ("Resolutions", ", ".join(f"{height} x {width}" for height, width in space.resolutions)),
-            ("Skeleton", config.skeleton),
+            ("Skeleton", Skeleton.load(config.skeleton).name),
         ]
     except UserError as error:
         return facts(rows) + missing(f"the search space ({error})")

@@ -6,6 +6,7 @@ from typing import Any
 
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
+from nas.locks import sole_process
 from nas.search.estimate import Estimate
 from nas.search.evaluator import SubnetEvaluator, digest_files
 from nas.search.finalists import Measured, run_finals
@@ -45,9 +46,14 @@ def search_run(
 
     Raises:
         UserError: no supernet; no predictor, or one of another device or skeleton; a budget below the
-            cheapest network; an unknown metric; a predictor that cannot be refined.
+            cheapest network; an unknown metric; a predictor that cannot be refined; other data
+            than the run was trained on; another process that writes the run.
     """
-    displays = displays or Displays()
+    with sole_process(run.path):
+        return _search_run(run, settings, displays or Displays())
+
+
+def _search_run(run: RunFolder, settings: SearchSettings, displays: Displays) -> SearchResult:
     search = prepare(run, settings, displays)
     evaluator = _open_evaluator(search)
     run.search_folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """The recorded training images that batch-norm statistics are measured on."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from nas.data import KeypointDataset, SampleRequest
+from nas.documents import read_json
 from nas.errors import UserError
 from nas.files import write_json
 from nas.models import PoseNet, Statistics, to_input
@@ -92,15 +93,46 @@ def choose_images(
     """
     if not path.is_file():
         chosen = np.sort(rng.permutation(len(dataset))[:images]).tolist()
-        write_json(path, {"samples": [list(dataset.sample_id(index)) for index in chosen]})
+        names = _file_names(dataset)
+        samples = [dataset.sample_id(index) for index in chosen]
+        write_json(path, {"samples": [[*sample, names[sample[:2]]] for sample in samples]})
     return CalibrationImages(dataset, _recorded(path, dataset), batch=batch)
 
 
 def _recorded(path: Path, dataset: KeypointDataset) -> list[int]:
     positions = {tuple(dataset.sample_id(index)): index for index in range(len(dataset))}
-    try:
-        return [positions[tuple(sample)] for sample in json.loads(path.read_text())["samples"]]
-    except (OSError, ValueError, TypeError):
-        raise UserError(f"{path}: not a list of calibration images; delete it to draw one anew") from None
-    except KeyError:
-        raise UserError(f"{path}: names images that are not in the training set; put the data back") from None
+    names = _file_names(dataset)
+    document = read_json(path)
+    samples = document.get("samples") if isinstance(document, dict) else None
+    if not isinstance(samples, list) or not all(map(_is_sample, samples)):
+        raise UserError(f"{path}: not a list of calibration images; delete it to draw one anew")
+    chosen = []
+    for source, image, person, *known in samples:
+        position, now = positions.get((source, image, person)), names.get((source, image))
+        if position is None:
+            raise UserError(f"{path}: names images that are not in the training set; put the data back")
+        if known and known != [now]:
+            raise UserError(
+                f"{path}: drawn from other training images: image {image} was {known[0]}, is {now} now; "
+                "put the data back"
+            )
+        chosen.append(position)
+    return chosen
+
+
+def _is_sample(value: Any) -> bool:
+    """Whether a value is a source, an image, a person or none, and a name (not in earlier versions)."""
+    return (
+        isinstance(value, list)
+        and len(value) in (3, 4)
+        and not any(isinstance(part, list | dict) for part in value)
+    )
+
+
+def _file_names(dataset: KeypointDataset) -> dict[tuple[int, int], str]:
+    """The file names of all images, by position of their source and id."""
+    return {
+        (position, image.id): image.file
+        for position, source in enumerate(dataset.sources)
+        for image in source.images
+    }

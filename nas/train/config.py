@@ -1,23 +1,26 @@
 """How a supernet is trained: the schema of `supernets/*.yaml`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
 from nas.data import DataConfig
 from nas.documents import read_yaml
 from nas.errors import UserError
-from nas.shipped import locate
+from nas.shipped import is_shipped, locate
 from nas.space import SearchSpace
 from nas.space.fields import AsTuple, Count, FileName, StrictModel
+from nas.space.paths import FileOrName, FilePath, anchored
 from nas.train.override import LENGTHS, override, plain_copy
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Natural = Annotated[int, Field(ge=0)]
+
+_Config = TypeVar("_Config", bound=StrictModel)
 
 
 class OptimizerConfig(StrictModel):
@@ -65,8 +68,8 @@ class InitConfig(StrictModel):
         backbone: for the backbone, and what fits of the necks; its heads may be others.
     """
 
-    weights: str | None = None
-    backbone: str | None = None
+    weights: FilePath | None = None
+    backbone: FilePath | None = None
 
     @model_validator(mode="after")
     def _one_file(self) -> "InitConfig":
@@ -144,7 +147,7 @@ class SamplingConfig(StrictModel):
     fair: Literal["latency", "macs", "uniform"] = "latency"
     bins: Count = 12
     pool: Count = 4000
-    predictor: str | None = None
+    predictor: FilePath | None = None
 
 
 class ValidationConfig(StrictModel):
@@ -182,7 +185,7 @@ class FinetuneConfig(Recipe):
 
     epochs: Positive | None = None
     distillation: Share = 0.0
-    teacher: str | None = None
+    teacher: FilePath | None = None
     search_split: bool = False
     compile: bool = False
 
@@ -204,9 +207,9 @@ class SupernetConfig(Recipe):
     """
 
     name: FileName
-    space: str
+    space: FileOrName
     resolutions: Annotated[tuple[Annotated[tuple[int, int], AsTuple], ...], AsTuple] | None = None
-    skeleton: str
+    skeleton: FileOrName
     data: DataConfig
     sandwich: SandwichConfig = SandwichConfig()
     distillation: DistillationConfig = DistillationConfig()
@@ -227,13 +230,33 @@ class SupernetConfig(Recipe):
 
 
 def load_config(source: str | Path, overrides: Iterable[str] = ()) -> SupernetConfig:
-    """A supernet's recipe from a path or a shipped name, with `a.b=c` overrides.
+    """A supernet's recipe from a path or a shipped name, with `a.b=c` overrides; its paths are absolute.
+
+    Paths in a recipe of one's own start from its folder; those of shipped recipes and of overrides from the
+    current one.
 
     Raises:
         UserError: no such file, not YAML, or a field is wrong; the message names it.
     """
     path = locate("supernets", source, ".yaml")
-    return SupernetConfig.read(override(_read_yaml(path), overrides), str(path))
+    values = _read_yaml(path)
+    if not is_shipped("supernets", path):
+        values = anchored(SupernetConfig, values, path.parent)
+    return SupernetConfig.read(overridden(SupernetConfig, values, overrides), str(path))
+
+
+def overridden(
+    model: type[StrictModel], values: Mapping[str, Any], overrides: Iterable[str]
+) -> dict[str, Any]:
+    """Plain data of a model with `a.b=c` overrides, whose paths start from the current folder."""
+    found: dict[str, Any] = anchored(model, override(values, overrides), Path.cwd())
+    return found
+
+
+def absolute(config: _Config) -> _Config:
+    """A configuration whose relative paths, which start from the current folder, are made absolute."""
+    values = overridden(type(config), config.model_dump(mode="json"), ())
+    return type(config).read(values, "configuration")
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nas.data import Annotations, KeypointDataset, SearchSplit, draw_search_split
+from nas.data.identity import images_digest, labels_digest
+from nas.documents import read_json
 from nas.errors import UserError
 from nas.files import write_json
 from nas.space import SearchSpace, Skeleton
 from nas.train.config import SupernetConfig
 from nas.train.run_folder import RunFolder
+from nas.train.state import LABELS
 
 
 @dataclass(frozen=True)
@@ -66,19 +69,33 @@ def open_data(config: SupernetConfig, space: SearchSpace, run: RunFolder) -> Run
     """Load the training sets and fix the search split: written by the first command, read by all later ones.
 
     Raises:
-        UserError: a set cannot be loaded, or the split is of other sets.
+        UserError: a set cannot be loaded, or is not what it was when the run was started.
     """
     sources = config.data.load_train(Skeleton.load(config.skeleton))
     if run.search_split_file.is_file():
         split = _read_split(run)
+        if change := split.change(sources):
+            raise UserError(
+                f"{run.path}: this run was started with other training images or labels: {change}; put the "
+                "data back as they were, or start a new run"
+            )
     else:
         split = draw_search_split(sources)
         write_json(run.search_split_file, split.to_json())
     return RunData(config, space, sources, split)
 
 
-def samples_digest(dataset: KeypointDataset) -> str:
-    """Changes with any sample that is trained on."""
+def samples_identity(dataset: KeypointDataset) -> dict[str, str]:
+    """Digests that change with the samples that are trained on: which they are, and what they hold."""
+    return {"training images": _ids_digest(dataset), LABELS: _content_digest(dataset)}
+
+
+def _content_digest(dataset: KeypointDataset) -> str:
+    parts = [(images_digest(source), labels_digest(source)) for source in dataset.sources]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _ids_digest(dataset: KeypointDataset) -> str:
     digest = hashlib.sha256()
     for source in dataset.sources:
         digest.update(json.dumps([image.id for image in source.images]).encode())
@@ -87,10 +104,7 @@ def samples_digest(dataset: KeypointDataset) -> str:
 
 
 def _read_split(run: RunFolder) -> SearchSplit:
-    try:
-        return SearchSplit.from_json(json.loads(run.search_split_file.read_text()))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{run.search_split_file}: cannot be read as JSON ({error})") from None
+    return SearchSplit.from_json(read_json(run.search_split_file))
 
 
 def _bounding(resolutions: tuple[tuple[int, int], ...]) -> tuple[int, int]:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -16,19 +17,20 @@ from nas.models import PoseNet, save_weights, transfer
 from nas.space import Arch, SearchSpace
 from nas.train.calibration import CalibrationImages
 from nas.train.compilation import compile_network
-from nas.train.config import FinetuneConfig, SupernetConfig
-from nas.train.datasets import RunData, open_data, samples_digest
+from nas.train.config import FinetuneConfig, SupernetConfig, absolute, overridden
+from nas.train.datasets import RunData, open_data, samples_identity
 from nas.train.faults import memory_for
 from nas.train.initialise import start_from
 from nas.train.launch import launch
 from nas.train.loop import Job, fit
-from nas.train.override import override
+from nas.train.named_files import file_digest, moved_back, named_digests
 from nas.train.plan import SingleDraw
 from nas.train.rules import PlainRule
 from nas.train.run_folder import RunFolder
 from nas.train.scoring import Scorer
 from nas.train.supernet import (
     alone_in,
+    begins,
     build_feed,
     build_planner,
     build_weighting,
@@ -37,13 +39,13 @@ from nas.train.supernet import (
     open_calibration,
     place,
 )
-from nas.train.teacher import Teacher, given_teacher, largest_teacher, weights_digest
+from nas.train.teacher import Teacher, given_teacher, largest_teacher
 from nas.train.weighting import fixed_sum
 
 _log = logging.getLogger(__name__)
 
 
-def transfer_subnet(folder: Path | str, arch: Arch, *, name: str | None = None) -> Path:
+def transfer_subnet(folder: RunFolder | Path | str, arch: Arch, *, name: str | None = None) -> Path:
     """Write the calibrated weights that an architecture inherits from a run's supernet.
 
     Args:
@@ -69,15 +71,15 @@ def transfer_subnet(folder: Path | str, arch: Arch, *, name: str | None = None) 
     return path
 
 
-def load_finetune_config(folder: Path | str, overrides: Iterable[str] = ()) -> FinetuneConfig:
+def load_finetune_config(folder: RunFolder | Path | str, overrides: Iterable[str] = ()) -> FinetuneConfig:
     """A run's `finetune` section with `a.b=c` overrides. Raises UserError for a wrong field."""
     run = RunFolder.open(folder)
-    values = override(run.config().finetune.model_dump(mode="json"), overrides)
+    values = overridden(FinetuneConfig, run.config().finetune.model_dump(mode="json"), overrides)
     return FinetuneConfig.read(values, f"{run.config_file}: finetune")
 
 
 def finetune_subnet(
-    folder: Path | str,
+    folder: RunFolder | Path | str,
     arch: Arch,
     *,
     recipe: FinetuneConfig | None = None,
@@ -104,7 +106,7 @@ def finetune_subnet(
     """
     run = RunFolder.open(folder)
     config = run.config()
-    recipe = recipe or config.finetune
+    recipe = absolute(recipe or config.finetune)
     _require_member(config.load_space(), arch)
     if not scratch or (recipe.distillation > 0 and recipe.teacher is None):
         run.require_weights()
@@ -132,7 +134,8 @@ def _finetune(
     on_first_process(fabric, partial(_require_same, work, arch, recipe, scratch=scratch))
 
     net = _start(run, config, arch, calibration, fabric, scratch=scratch)
-    start_from(net, recipe.init)
+    if begins(work, fabric):
+        start_from(net, recipe.init)
     dataset = data.training_and_search if recipe.search_split else data.training
     planner = build_planner(dataset, SingleDraw(arch), recipe, config)
     net = place(net, fabric, recipe)
@@ -155,8 +158,8 @@ def _finetune(
             log_every=config.log_every,
             seed=config.seed,
             identity={
-                "training images": samples_digest(dataset),
-                **({"weights of the teacher": weights_digest(recipe.teacher)} if recipe.teacher else {}),
+                **samples_identity(dataset),
+                **({"weights of the teacher": file_digest(recipe.teacher)} if recipe.teacher else {}),
             },
             validate=_validation(config, data, calibration, arch, fabric),
             validate_every=config.validation.every,
@@ -235,24 +238,39 @@ def _save(
 
 def _require_same(work: Path, arch: Arch, recipe: FinetuneConfig, *, scratch: bool) -> None:
     """Record what is trained in this folder. Raises UserError where it was something else."""
-    record = {"arch": arch.to_json(), "scratch": scratch, "recipe": recipe.model_dump(mode="json")}
+    record: dict[str, Any] = {
+        "arch": arch.to_json(),
+        "scratch": scratch,
+        "recipe": recipe.model_dump(mode="json"),
+    }
     path = work / "finetune.json"
     if not path.is_file():
-        write_json(path, record)
+        write_json(path, {**record, "files": named_digests(FinetuneConfig, record["recipe"])})
         return
-    try:
-        former = json.loads(path.read_text())
-    except ValueError:
-        former = {}
-    if (
-        isinstance(former, dict) and "recipe" in former
-    ):  # one that an earlier version wrote lacks the fields that came later
-        former["recipe"] = FinetuneConfig.read(former["recipe"], str(path)).model_dump(mode="json")
-    else:
-        former = {}
+    former = _former(path)
+    if former:
+        record["recipe"] = moved_back(FinetuneConfig, record["recipe"], former["recipe"], former["files"])
     differing = [name for name, value in record.items() if former.get(name) != value]
     if differing:
         raise UserError(
             f"{work} holds a training with another {' and '.join(differing)}; "
             "choose another --name, or delete that folder to start anew"
         )
+
+
+def _former(path: Path) -> dict[str, Any]:
+    """What a folder was used for, by its file; nothing where that is damaged."""
+    try:
+        former = json.loads(path.read_text())
+    except ValueError:
+        return {}
+    if not isinstance(former, dict) or "recipe" not in former:
+        return {}
+    # One that an earlier version wrote lacks the fields that came later.
+    recipe = FinetuneConfig.read(overridden(FinetuneConfig, former["recipe"], ()), str(path))
+    files = former.get("files")
+    return {
+        **former,
+        "recipe": recipe.model_dump(mode="json"),
+        "files": files if isinstance(files, dict) else {},
+    }

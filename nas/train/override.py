@@ -1,7 +1,9 @@
 """`--set a.b=c`: fields of plain data put in another value's place."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from nas.documents import parse_yaml
@@ -38,6 +40,11 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
                 place.pop(length, None)
         place[last] = _parse_value(assignment, text)
     return result
+
+
+def assignment(field: str, path: Path | str) -> str:
+    """The override that sets a field to a path; in quotes, so that no path is read as another value."""
+    return f"{field}={json.dumps(str(path), ensure_ascii=False)}"
 
 
 def _parse_value(assignment: str, text: str) -> Any:

@@ -3,7 +3,7 @@
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Any
 
 import yaml
 
-from nas.documents import read_yaml
+from nas.documents import read_yaml, shown
 from nas.errors import UserError
 from nas.files import write_json, write_text
-from nas.train.config import SupernetConfig
+from nas.train.config import SupernetConfig, absolute, load_config, overridden
+from nas.train.inputs import Inputs
 
 _FREE = (
     "name", "data.root", "data.workers", "data.cache_mib", "data.bad_share", "threads",
@@ -36,6 +37,12 @@ class RunFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._overrides: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the run was started with, by content."""
+        return Inputs(self.path / "inputs")
 
     @property
     def config_file(self) -> Path:
@@ -84,28 +91,70 @@ class RunFolder:
     def start(cls, path: Path | str, config: SupernetConfig) -> "RunFolder":
         """The folder for a run of this configuration: a new one, or the one to go on in.
 
+        The content of space and skeleton is kept in it; paths are kept absolute. What one to go on in says of
+        itself stays as it is until `record`.
+
         Raises:
             UserError: the folder holds a run of another configuration (says which fields differ), or cannot
-                be written.
+                be written; space or skeleton cannot be read.
         """
         run = cls(path)
+        config = absolute(config)
         if run.config_file.is_file():
             run._require_same(config)
-        write_text(run.config_file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-        write_json(run.environment_file, environment())
+            return run
+        config.load_space()
+        run.inputs.keep(config)
+        run.record(config)
         return run
 
+    def record(self, config: SupernetConfig) -> None:
+        """Write down how the run goes on. Raises UserError as `write_text` does."""
+        values = absolute(config).model_dump(mode="json")
+        write_text(self.config_file, yaml.safe_dump(values, sort_keys=False))
+        write_json(self.environment_file, environment())
+
     @classmethod
-    def open(cls, path: Path | str) -> "RunFolder":
-        """The folder of a run that was started before. Raises UserError where there is none."""
+    def open(cls, path: "Path | str | RunFolder", overrides: Iterable[str] = ()) -> "RunFolder":
+        """The folder of a run that was started before.
+
+        Args:
+            path: the folder; one that is open already stays as it is.
+            overrides: `a.b=c`, for fields that change where and how a run works, not what it is.
+
+        Raises:
+            UserError: there is none, or another field is to be changed.
+        """
+        if isinstance(path, RunFolder):
+            return path
         run = cls(path)
         if not run.config_file.is_file():
             raise UserError(f"{run.path}: no run's folder (it has no config.yaml); `nas train` makes one")
+        run._overrides = tuple(overrides)
+        for override in run._overrides:
+            if not is_free(override):
+                raise UserError(
+                    f"{override}: part of what {run.path} is, and stays as it was; "
+                    f"what can be changed there: {', '.join(_FREE)}"
+                )
         return run
 
     def config(self) -> SupernetConfig:
-        """The configuration as resolved. Raises UserError where the file is damaged."""
-        return SupernetConfig.read(read_yaml(self.config_file), str(self.config_file))
+        """The configuration as resolved, with space and skeleton as the run keeps them.
+
+        Raises UserError where a file is damaged.
+        """
+        return self._config(self.inputs.kept)
+
+    def keeping(self, config: SupernetConfig) -> SupernetConfig:
+        """A configuration with space and skeleton as the run keeps them."""
+        return absolute(config).model_copy(update=self.inputs.kept)
+
+    def _config(self, kept: Mapping[str, str]) -> SupernetConfig:
+        values = read_yaml(self.config_file)
+        if isinstance(values, dict):
+            values = overridden(SupernetConfig, {**values, **kept}, self._overrides)
+        return SupernetConfig.read(values, str(self.config_file))
 
     def require_weights(self) -> Path:
         """The finished supernet's weights. Raises UserError where training has not ended."""
@@ -114,17 +163,37 @@ class RunFolder:
         return self.weights_file
 
     def _require_same(self, config: SupernetConfig) -> None:
-        former = self.config().model_dump(mode="json")
         differences = [
-            f"{name} ({old} there, {new} now)"
-            for name, old, new in _differences(former, config.model_dump(mode="json"))
-            if not any(name == free or name.startswith(f"{free}.") for free in _FREE)
+            f"{name} ({_said(old)} there, {_said(new)} now)"
+            for name, old, new in self.inputs.differences(self._config({}), config)
+            if not is_free(name)
         ]
         if differences:
             raise UserError(
                 f"{self.path} holds a run of another configuration: {'; '.join(differences)}. Go on with the "
                 "former values, or start anew with another --name (or delete the folder)"
             )
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else shown(value)
+
+
+def is_free(assignment: str) -> bool:
+    """Whether a field, or `a.b=c`, changes where and how a run works, not what it learns."""
+    field = assignment.partition("=")[0]
+    return any(field == free or field.startswith(f"{free}.") for free in _FREE)
+
+
+def load_recipe(source: str | Path, overrides: Iterable[str] = ()) -> SupernetConfig:
+    """The configuration of a recipe, or of a run by its folder, any field changed: to look at what it says.
+
+    Raises UserError as `load_config` and `RunFolder.open` do.
+    """
+    if not Path(source).is_dir():
+        return load_config(source, overrides)
+    values = RunFolder.open(source).config().model_dump(mode="json")
+    return SupernetConfig.read(overridden(SupernetConfig, values, overrides), str(source))
 
 
 def environment() -> dict[str, Any]:
@@ -138,17 +207,6 @@ def environment() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name)) is not None},
     }
-
-
-def _differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, Any, Any]]:
-    for name in dict.fromkeys((*old, *new)):
-        before, after = old.get(name), new.get(name)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            yield from _differences(before, after, f"{prefix}{name}.")
-        elif before != after:
-            yield f"{prefix}{name}", before, after
 
 
 def _version(package: str) -> str | None:

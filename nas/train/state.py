@@ -14,6 +14,11 @@ from nas.models import PoseNet
 from nas.train.checkpoint import Checkpoint
 from nas.train.weighting import LearnedWeights
 
+LABELS = "labels of the training images"
+
+_ADDED = frozenset({LABELS})
+"""Digests that checkpoints of earlier versions lack."""
+
 
 @dataclass
 class Counters:
@@ -89,7 +94,7 @@ class TrainingState:
         """Take everything from a checkpoint. Raises UserError where it drew from other data or networks."""
         former: dict[str, Any] = checkpoint.state["identity"]
         for name, digest in self.identity.items():
-            if former.get(name) != digest:
+            if former.get(name) != digest and not (name in _ADDED and name not in former):
                 raise UserError(
                     f"this run was started with other {name}; put them back as they were, or start a new run"
                 )

@@ -19,8 +19,9 @@ from nas.locks import sole_process
 from nas.models import PoseNet, load_weights, save_weights
 from nas.space import SearchSpace, Skeleton
 from nas.train.calibration import CalibrationImages, choose_images
+from nas.train.checkpoint import CheckpointStore
 from nas.train.config import Recipe, SupernetConfig
-from nas.train.datasets import RunData, open_data, samples_digest
+from nas.train.datasets import RunData, open_data, samples_identity
 from nas.train.faults import memory_for
 from nas.train.feed import Feed
 from nas.train.initialise import start_from
@@ -58,16 +59,19 @@ def train_supernet(
 
 
 def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: Console | None) -> RunFolder:
-    space = config.load_space()
     run = on_first_process(fabric, partial(RunFolder.start, folder, config))
+    given, config = config, run.keeping(config)
+    space = config.load_space()
     data = on_first_process(fabric, partial(open_data, config, space, run))
+    on_first_process(fabric, partial(run.record, given))
     if run.weights_file.is_file():
         _log.info("%s is trained already: %s", run.path, run.weights_file)
         return run
 
     torch.manual_seed(config.seed)
     net = PoseNet(space, Skeleton.load(config.skeleton))
-    start_from(net, config.init)
+    if begins(run.path, fabric):
+        start_from(net, config.init)
     net = place(net, fabric, config)
     pool = draw_pool(config, space)
     draw = SandwichDraw(space, random=config.sandwich.random, pool=pool)
@@ -93,7 +97,7 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
             log_every=config.log_every,
             seed=config.seed,
             identity={
-                "training images": samples_digest(data.training),
+                **samples_identity(data.training),
                 **({"networks to sample (space or predictor)": pool.digest} if pool else {}),
             },
             validate=None if score is None else lambda averaged: score(averaged, ends(space)),
@@ -103,6 +107,8 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
         console=console,
     )
     if fabric.is_global_zero:
+        if not run.inputs.kept:  # an earlier version began; what changed since would have been noticed
+            run.inputs.keep(given)
         notes = {"run": run.path.name, "recipe": config.name, "images": _images_seen(config, data)}
         save_weights(run.weights_file, averaged.float(), notes=notes, kept="the last checkpoint is whole")
         _log.info("supernet written to %s", run.weights_file)
@@ -198,6 +204,14 @@ def dtype_of(recipe: Recipe) -> torch.dtype:
 def alone_in(folder: Path, fabric: Fabric) -> AbstractContextManager[None]:
     """Keeps all other runs out of a folder; the first process of this one does so for all of them."""
     return sole_process(folder) if fabric.is_global_zero else nullcontext()
+
+
+def begins(folder: Path, fabric: Fabric) -> bool:
+    """Whether a training has no checkpoint in its folder yet: only then it needs what it starts from.
+
+    Every process has to call this.
+    """
+    return bool(fabric.broadcast(not CheckpointStore(folder / "checkpoints", keep=1).paths()))
 
 
 def on_first_process(fabric: Fabric, action: Callable[[], _T]) -> _T:

@@ -1,6 +1,5 @@
 """Teachers of fine-tuning: a trained network from a file, or the supernet's largest."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -57,15 +56,6 @@ def largest_teacher(supernet: PoseNet, arch: Arch, calibration: CalibrationImage
     largest = setting_of(arch).largest(supernet.space)
     plain = transfer(supernet, largest, calibration.statistics(supernet, largest, fabric=fabric))
     return lambda images: plain(images)
-
-
-def weights_digest(path: Path | str) -> str:
-    """Changes with any byte of a file. Raises UserError where it cannot be read."""
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _require_comparable(path: Path, teacher: PoseNet, student: PoseNet, arch: Arch) -> None:

@@ -69,7 +69,7 @@ def test_overrides_are_read_as_yaml(recipe: Path) -> None:
     assert config.clip_norm is None
     assert config.validation.every == 5
     assert config.init is not None
-    assert config.init.weights == "w.safetensors"
+    assert config.init.weights == str(Path.cwd() / "w.safetensors")
 
 
 def test_one_length_replaces_another(recipe: Path) -> None:
@@ -142,7 +142,9 @@ def test_rtmposes_numbers_are_its_papers() -> None:
 def test_a_configuration_survives_its_file(make_config: RecipeMaker, tmp_path: Path) -> None:
     config = make_config()
     run = RunFolder.start(tmp_path / "run", config)
-    assert RunFolder.open(tmp_path / "run").config() == config
+    kept = {field: str(tmp_path / "run" / "inputs" / f"{field}.yaml") for field in ("space", "skeleton")}
+    assert RunFolder.open(tmp_path / "run").config() == config.model_copy(update=kept)
+    assert run.config().load_space() == config.load_space()
     assert run.environment_file.is_file()
 
 

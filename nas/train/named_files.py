@@ -1,0 +1,65 @@
+"""Files that a configuration names: known by what they hold, so that one that only moved is no other file."""
+
+import hashlib
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from nas.errors import UserError
+from nas.space.paths import Place, paths_of, put
+
+
+def file_digest(path: Path | str) -> str:
+    """Changes with any byte of a file. Raises UserError where it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def named_digests(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the files that plain data of a model names, by field; of those that are there."""
+    return {_field(place): file_digest(text) for place, text in _files(model, values).items()}
+
+
+def moved_back(
+    model: type[BaseModel],
+    values: Mapping[str, Any],
+    former: Mapping[str, Any],
+    digests: Mapping[str, str],
+) -> dict[str, Any]:
+    """`values` with the former path wherever a file of another path holds what the former one held.
+
+    Args:
+        model: of both.
+        values: plain data.
+        former: what it is going to be compared with.
+        digests: of the files that `former` names, where they are known; others are looked at.
+    """
+    then = {place: text for place, _, text in paths_of(model, former)}
+    result = deepcopy(dict(values))
+    for place, text in _files(model, values).items():
+        known = then.get(place, text)
+        if known == text:
+            continue
+        held = digests.get(_field(place)) or (file_digest(known) if Path(known).is_file() else None)
+        if held == file_digest(text):
+            put(result, place, known)
+    return result
+
+
+def _files(model: type[BaseModel], values: Mapping[str, Any]) -> dict[Place, str]:
+    """The paths of files (neither of folders, nor what may be a name instead) that are there."""
+    return {
+        place: text
+        for place, mark, text in paths_of(model, values)
+        if not mark.or_name and Path(text).is_file()
+    }
+
+
+def _field(place: Place) -> str:
+    return ".".join(map(str, place))

@@ -1,0 +1,36 @@
+"""A latency predictor that nothing was measured for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from nas.graph import Tracer
+from nas.latency import LatencyPredictor, LatencyTable, Protocol, Visit, arch_network, describe_device
+from nas.latency.profile import OperatorTime
+from nas.latency.table import Source
+from nas.space import SearchSpace, Skeleton
+
+
+def made_up_predictor(space: SearchSpace, skeleton: Skeleton, folder: Path, *, archs: int = 12) -> Path:
+    """The file of a predictor, of another machine, of about 1 ms per MMAC."""
+    rng = np.random.default_rng(0)
+    tracer = Tracer(space, skeleton)
+    device = replace(describe_device(threads=1), cpu="Another CPU")
+    table_file = folder / "made-up.jsonl"
+    with LatencyTable.open(table_file, device=device, protocol=Protocol(), channel_block=16) as table:
+        table.add_source(Source(space.to_json(), skeleton.to_json()))
+        for arch in dict.fromkeys(space.sample(rng) for _ in range(archs)):
+            for _ in range(2):
+                ms = tracer(arch).macs / 1e6 * rng.uniform(0.98, 1.02)
+                visit = Visit(
+                    (OperatorTime("op", "Conv", ms),),
+                    wall_ms=(ms, ms),
+                    cpu_ms=(ms,),
+                    outside_ms=0.5,
+                    date="2030-01-01T00:00:00+00:00",
+                )
+                table.add(arch_network(arch, tracer), visit)
+    path = folder / "made-up-predictor.json"
+    LatencyPredictor.fit(LatencyTable.read(table_file), boosted=False).save(path)
+    return path
