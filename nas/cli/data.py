@@ -22,6 +22,12 @@ _SHOWN_EXAMPLES = 3
 DataArgument = Annotated[
     Path, typer.Argument(metavar="D", help="A COCO keypoint file, or a folder with annotations/ and images/.")
 ]
+CategoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--category", help="Which category is people, by its name; all: every one with the same joints."
+    ),
+]
 _JSON_HELP = "Print one JSON document."
 
 
@@ -45,6 +51,7 @@ def check(
             help="What the labels are of: pictures turned as their orientation flag says, or as stored."
         ),
     ] = "turned",
+    category: CategoryOption = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures of examples.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,
 ) -> None:
@@ -54,7 +61,12 @@ def check(
 
     lines = ProgressLines("images decoded")
     report = check_dataset(
-        data, images, skeleton=_skeleton(skeleton), orientation=orientation, progress=lines
+        data,
+        images,
+        skeleton=_skeleton(skeleton),
+        category=category,
+        orientation=orientation,
+        progress=lines,
     )
     if html is not None:
         write_text(html, check_page(f"Data set {data}", report))
@@ -74,12 +86,13 @@ def stats(
     skeleton: Annotated[
         str | None, typer.Option(help="Count the joints of this skeleton instead of the file's own.")
     ] = None,
+    category: CategoryOption = None,
     as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,
 ) -> None:
     """Images, people, joints, crowds and sizes of each split."""
     from nas.data.stats import dataset_stats
 
-    splits = dataset_stats(data, skeleton=_skeleton(skeleton))
+    splits = dataset_stats(data, skeleton=_skeleton(skeleton), category=category)
     if as_json:
         print_json({"data": str(data), "splits": [split.to_json() for split in splits]})
         return
@@ -107,7 +120,10 @@ def convert(
         str | None, typer.Option(help="yolo: train, val or test of data.yaml; by default train.")
     ] = None,
     category: Annotated[
-        str | None, typer.Option(help="yolo, cvat: the class or label that is people; by default person.")
+        str | None,
+        typer.Option(
+            help="crowdpose, yolo, cvat: the category, class or label that is people; by default person."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,
 ) -> None:
@@ -160,12 +176,16 @@ def shard(
     largest_mib: Annotated[int, typer.Option(min=1, help="Size of a shard, in MiB.")] = 256,
 ) -> None:
     """Pack the images of an annotation file into tar files, which `images:` of a recipe may name instead."""
-    from nas.data import load_annotations
+    from nas.coco import read_coco, read_images
     from nas.data.shards import write_shards
 
-    loaded = load_annotations(annotations, images, None)
-    files = [(image.file, images / image.file) for image in loaded.images]
-    shards = write_shards(files, output, largest_mib=largest_mib, progress=ProgressLines("images packed"))
+    if not images.is_dir():
+        raise UserError(f"{images}: the image folder does not exist")
+    listed = read_images(read_coco(annotations, lists=("images",))["images"], annotations)
+    files = {image.file: images / image.file for image in listed}
+    shards = write_shards(
+        list(files.items()), output, largest_mib=largest_mib, progress=ProgressLines("images packed")
+    )
     say(f"{output}: {len(files):,} images in {len(shards):,} shards")
 
 

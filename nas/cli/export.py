@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from nas.cli.console import print_json, say
+from nas.cli.data import CategoryOption
 from nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def export(
         Literal["turned", "stored"],
         typer.Option(help="For --int8: pictures turned as their orientation flag says, or as stored."),
     ] = "turned",
+    category: CategoryOption = None,
     samples: Annotated[int, typer.Option(min=1, help="Images (or people) to calibrate int8 on.")] = 64,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -47,7 +49,10 @@ def export(
     if net.arch is None:
         raise UserError(f"{weights}: a supernet; take a subnet out of it first: nas transfer RUN ARCH.json")
     path = output or weights.with_suffix(".int8.onnx" if int8 else ".onnx")
-    figures = _export_int8(net, path, data, images, samples, orientation) if data else _export_fp32(net, path)
+    if data is None:
+        figures = _export_fp32(net, path)
+    else:
+        figures = _export_int8(net, path, data, images, samples, orientation=orientation, category=category)
     if as_json:
         print_json(figures)
         return
@@ -77,7 +82,9 @@ def _export_int8(
     data: Path,
     images: Path | None,
     samples: int,
+    *,
     orientation: "Orientation",
+    category: str | None,
 ) -> dict[str, Any]:
     """Write the int8 file and compare it with fp32 on the images that calibrate it."""
     from tempfile import TemporaryDirectory
@@ -88,7 +95,9 @@ def _export_int8(
     from nas.graph import Tracer, export_onnx, to_int8, write_onnx
     from nas.runtime import OnnxModel
 
-    inputs = calibration_inputs(TorchModel(net), data, images, count=samples, orientation=orientation)
+    inputs = calibration_inputs(
+        TorchModel(net), data, images, count=samples, orientation=orientation, category=category
+    )
     with TemporaryDirectory(prefix="nas-export-") as folder:
         exact = Path(folder) / "fp32.onnx"
         export_onnx(net, exact)

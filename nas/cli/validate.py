@@ -1,6 +1,5 @@
 """`nas validate`: what a network scores on annotated images."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -8,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from nas.cli.console import ProgressLines, print_json, print_table, remark, say
+from nas.cli.data import CategoryOption
 from nas.errors import UserError
 
 if TYPE_CHECKING:
+    from nas.data import Annotations
     from nas.evaluate import PoseModel, Result
-    from nas.space import Skeleton
 
 
 def validate(
@@ -34,6 +34,7 @@ def validate(
     other_joints: Annotated[
         bool, typer.Option("--other-joints", help="Accept data of another skeleton: score the shared joints.")
     ] = False,
+    category: CategoryOption = None,
     batch: Annotated[int, typer.Option(min=1, help="Images run at once.")] = 32,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch or onnxruntime.")] = None,
     backend: Annotated[
@@ -47,8 +48,10 @@ def validate(
     from nas.evaluate import write_results
 
     network = load_model(model, flip=flip, threads=threads)
-    _check_joints(data, network.skeleton, accept=other_joints)
-    annotations = replace(load_annotations(data, images, network.skeleton), orientation=orientation)
+    loaded = load_annotations(data, images, network.skeleton, category=category)
+    annotations = replace(loaded, orientation=orientation)
+    if not other_joints:
+        _require_same_joints(annotations)
     lines = ProgressLines("images" if network.task == "image" else "people")
     result = run_validation(network, annotations, batch_size=batch, backend=backend, progress=lines)
     if results is not None:
@@ -87,18 +90,14 @@ def load_model(path: Path, *, flip: bool, threads: int | None) -> "PoseModel":
     return TorchModel(net, flip=flip)
 
 
-def _check_joints(data: Path, skeleton: "Skeleton", *, accept: bool) -> None:
+def _require_same_joints(annotations: "Annotations") -> None:
     """Refuse data of another skeleton: figures over some joints are easily taken for figures over all."""
-    try:
-        categories = json.loads(data.read_bytes())["categories"]
-        joints = {name for category in categories for name in category.get("keypoints", ())}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return  # Reading the annotations says it better.
-    missing = [name for name in skeleton.keypoints if name not in joints]
-    further = sorted(joints - set(skeleton.keypoints))
-    if joints and (missing or further) and not accept:
+    from nas.coco import other_joints
+
+    missing, further = other_joints(annotations.joints, annotations.skeleton)
+    if missing or further:
         raise UserError(
-            f"{data}: its joints are not those of the network ({skeleton.name}): "
+            f"{annotations.path}: its joints are not those of the network ({annotations.skeleton.name}): "
             f"missing {', '.join(missing) or 'none'}; further {', '.join(further) or 'none'}; "
             "give data of that skeleton, or --other-joints to score the shared ones"
         )

@@ -1,6 +1,7 @@
 """Data: annotated photographs of people as network inputs and training targets."""
 
-from nas.data.annotations import Annotations, ImageRecord, PersonTable
+from nas.coco import ImageRecord, PersonTable
+from nas.data.annotations import Annotations
 from nas.data.augment import NO_AUGMENT, AugmentConfig
 from nas.data.batch import Batch, Sample, SampleId, SampleRequest
 from nas.data.coco import load_annotations

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from nas.coco import people_of
 from nas.data.check_annotations import check_annotations
 from nas.data.check_images import Progress, check_images
 from nas.data.check_layout import find_splits
 from nas.data.check_leakage import check_leakage
 from nas.data.check_report import CheckReport, Example, Findings, SplitSummary
-from nas.data.coco import load_annotations
 from nas.errors import UserError
 from nas.pictures import Orientation
 from nas.space.skeleton import Skeleton
@@ -19,6 +19,7 @@ def check_dataset(
     *,
     skeleton: Skeleton | None = None,
     orientation: Orientation = "turned",
+    category: str | None = None,
     progress: Progress | None = None,
 ) -> CheckReport:
     """Check a COCO keypoint file, or all splits of a folder.
@@ -28,6 +29,7 @@ def check_dataset(
         images: the image folder; by default looked for around the annotations.
         skeleton: the joints that the set should have; None where any will do.
         orientation: whether labels are of pictures turned as their orientation flag says, or as stored.
+        category: as in `nas.coco.choose_category`.
         progress: called with how many of how many images are done.
 
     Raises:
@@ -37,10 +39,10 @@ def check_dataset(
     findings = Findings()
     for file in skipped:
         findings.add("skipped", Example(file, ""))
-    files = [check_annotations(split, skeleton, findings) for split in splits]
+    files = [check_annotations(split, skeleton, findings, category=category) for split in splits]
     for split in splits:
         try:
-            load_annotations(split.path, None, skeleton)
+            people_of(split.content, split.path, skeleton, category=category)
         except UserError as error:
             findings.add("refused", Example(split.path, str(error).removeprefix(f"{split.path}: ")))
         if split.folder is None:

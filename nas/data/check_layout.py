@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.data.coco import read_coco
+from nas.coco import read_coco
 from nas.errors import UserError
 
 _ANNOTATION_FOLDERS = ("annotations", "annots", "json", ".")
@@ -55,7 +55,7 @@ def find_splits(data: Path, images: Path | None) -> tuple[tuple[SplitFile, ...],
             skipped.append(file)
             reason = str(error)
             continue
-        if any(isinstance(item, dict) and item.get("keypoints") for item in content["categories"]):
+        if _has_keypoints(content):
             splits.append(SplitFile(file, images or _image_folder(file, content, data), content))
         else:
             skipped.append(file)
@@ -63,6 +63,12 @@ def find_splits(data: Path, images: Path | None) -> tuple[tuple[SplitFile, ...],
         found = f"none of its {len(files)} JSON files is one" if files else "it holds no JSON file"
         raise UserError(f"{data}: no COCO keypoint file in it, {found}{f' ({reason})' if reason else ''}")
     return tuple(splits), tuple(skipped)
+
+
+def _has_keypoints(content: Mapping[str, Any]) -> bool:
+    """Whether categories name keypoints, or annotations have some that no category names."""
+    entries = (*content["categories"], *content["annotations"])
+    return any(isinstance(item, dict) and item.get("keypoints") for item in entries)
 
 
 def _image_folder(file: Path, content: Mapping[str, Any], base: Path) -> Path | None:

@@ -27,6 +27,8 @@ class SourceConfig(StrictModel):
         weight: how often its samples are drawn, relative to its size.
         first: only so many images, in the file's order; null for all.
         complete: whether every visible person is annotated (see `nas.data.Annotations`).
+        category: which of the file's categories is meant, by its name, or "all" for every one with the same
+            joints; null for the only one that has joints, or the one called person.
     """
 
     annotations: str
@@ -34,6 +36,7 @@ class SourceConfig(StrictModel):
     weight: float = Field(default=1.0, gt=0)
     first: Count | None = None
     complete: bool = True
+    category: str | None = None
 
 
 class LateAugmentConfig(StrictModel):
@@ -126,6 +129,10 @@ class DataConfig(StrictModel):
 
 def _load_source(source: SourceConfig, root: Path, skeleton: Skeleton) -> Annotations:
     annotations = load_annotations(
-        root / source.annotations, root / source.images, skeleton, complete=source.complete
+        root / source.annotations,
+        root / source.images,
+        skeleton,
+        complete=source.complete,
+        category=source.category,
     )
     return annotations if source.first is None else annotations.first(source.first)

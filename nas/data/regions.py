@@ -1,12 +1,10 @@
 """Regions of an image in which the loss must not count: crowds and people without labels."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.coco.segmentation import Runs
 from nas.codecs.affine import Affine, apply_affine, warp_mask
 from nas.data.annotations import Annotations
 
@@ -38,14 +36,14 @@ def loss_mask(
             _fill(counts, _corners(box), affine, value=1)
     for row in np.arange(rows.start, rows.stop)[~labelled]:
         shape = people.segmentations[row]
-        if isinstance(shape, Mapping):
-            counts[warp_mask(decode_rle(shape), affine, resolution, outside=False)] = 0
-        elif shape:
-            for polygon in shape:
-                # COCO's polygons are continuous: a pixel's centre lies at its index plus a half.
-                _fill(counts, np.reshape(polygon, (-1, 2)) - 0.5, affine, value=0)
-        else:
+        if shape is None:
             _fill(counts, _corners(people.boxes[row]), affine, value=0)
+        elif isinstance(shape, Runs):
+            counts[warp_mask(shape.mask(), affine, resolution, outside=False)] = 0
+        else:
+            for outline in shape.outlines:
+                # COCO's polygons are continuous: a pixel's centre lies at its index plus a half.
+                _fill(counts, outline - 0.5, affine, value=0)
     return counts.astype(np.bool_)
 
 
@@ -60,18 +58,6 @@ def uncount(mask: NDArray[np.bool_], boxes: NDArray[np.floating]) -> None:
     """Take boxes [P, 4] (px) out of where the loss counts [H, W], in place."""
     for x0, y0, x1, y1 in np.maximum(np.rint(boxes + 0.5), 0).astype(int).tolist():
         mask[y0:y1, x0:x1] = False
-
-
-def decode_rle(shape: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """The mask [H, W] of a COCO run-length encoding: a list of counts, or pycocotools' compressed string."""
-    height, width = shape["size"]
-    counts = shape["counts"]
-    if isinstance(counts, str | bytes):
-        from pycocotools import mask  # most sets need no compressed masks
-
-        return np.asarray(mask.decode(dict(shape)), np.bool_)
-    runs = np.arange(len(counts)) % 2 == 1
-    return np.repeat(runs, counts).reshape(width, height).T
 
 
 def _corners(box: NDArray[np.float64]) -> NDArray[np.float64]:

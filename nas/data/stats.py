@@ -80,18 +80,23 @@ class SplitStats:
         } | {name: dict(zip(names, getattr(self, name), strict=False)) for name in spreads}
 
 
-def dataset_stats(data: Path, *, skeleton: Skeleton | None = None) -> tuple[SplitStats, ...]:
+def dataset_stats(
+    data: Path, *, skeleton: Skeleton | None = None, category: str | None = None
+) -> tuple[SplitStats, ...]:
     """The figures of an annotation file, or of every such file of a folder.
 
     Args:
         data: the file, or the data set's folder.
         skeleton: the joints to count; by default each file's own.
+        category: as in `load_annotations`.
 
     Raises:
         UserError: nothing there, or a file that the loader refuses.
     """
     splits, _ = find_splits(data, None)
-    return tuple(split_stats(load_annotations(split.path, None, skeleton)) for split in splits)
+    return tuple(
+        split_stats(load_annotations(split.path, None, skeleton, category=category)) for split in splits
+    )
 
 
 def split_stats(annotations: Annotations) -> SplitStats:

@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nas.coco import AREA_OF_BOX
 from nas.errors import UserError
 from nas.evaluate.oks import EVERY_AREA, Backend, Detection, oks_curves
 from nas.space.skeleton import Skeleton
-
-AREA_OF_BOX = 0.53
-"""CrowdPose annotates no segments: a person's area is this share of the box."""
 
 EASY_BELOW, HARD_FROM = 0.2, 0.8
 """Crowd index of easy and hard images, as in the authors' evaluation code."""

@@ -56,6 +56,7 @@ def calibration_inputs(
     *,
     count: int,
     orientation: Orientation = "turned",
+    category: str | None = None,
 ) -> list[Pixels]:
     """At most `count` inputs [H, W, 3] of a network, spread evenly over a data set.
 
@@ -64,7 +65,9 @@ def calibration_inputs(
         data: COCO keypoint annotations (a crop network is shown people in their true boxes), or a folder of
             pictures, each shown as a whole.
         images: the folder that file names of annotations start from.
+        count: how many.
         orientation: whether pictures are turned as their orientation flag says.
+        category: as in `load_annotations`.
 
     Raises:
         UserError: the data cannot be read or hold no usable image.
@@ -73,7 +76,8 @@ def calibration_inputs(
         return [_whole(path, model, orientation) for path in _spread(_pictures(data), count)]
     if images is None:
         raise UserError(f"{data}: name the folder that its file names start from with --images")
-    annotations = replace(load_annotations(data, images, model.skeleton), orientation=orientation)
+    loaded = load_annotations(data, images, model.skeleton, category=category)
+    annotations = replace(loaded, orientation=orientation)
     usable: Sequence[int] = range(len(annotations.images))
     if model.task == "crop":
         usable = annotations.labelled_images.tolist()

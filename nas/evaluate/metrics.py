@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.data.annotations import Annotations, ImageRecord, PersonTable
+from nas.coco import ImageRecord, PersonTable
+from nas.data.annotations import Annotations
 from nas.errors import UserError
 from nas.evaluate.by_size import COUNT
 from nas.evaluate.pck import no_segment

@@ -89,6 +89,28 @@ def test_data_of_another_skeleton_are_refused_unless_accepted(
     assert "PCK_torso@0.2/nose" not in printed(capsys)
 
 
+def test_only_the_joints_of_the_category_that_is_meant_count(
+    weights: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((people / "annotations/people.json").read_text())
+    joints = content["categories"][0]["keypoints"]
+    file = tmp_path / "hand.json"
+    command = ["validate", str(weights), "--data", str(file), "--images", str(people / "images"), "--json"]
+    hand = {"id": 2, "name": "hand", "keypoints": ["wrist", "thumb"]}
+    file.write_text(json.dumps(content | {"categories": [*content["categories"], hand]}))
+    assert run(command) == 0
+    ape = {"id": 2, "name": "ape", "keypoints": joints}
+    content["categories"][0]["name"] = "monk"
+    content["annotations"][0]["category_id"] = 2
+    file.write_text(json.dumps(content | {"categories": [*content["categories"], ape]}))
+    assert run(command) == 2
+    assert "(monk, ape)" in capsys.readouterr().err
+    assert run([*command, "--category", "all"]) == 0
+    everyone = printed(capsys)["people"]
+    assert run([*command, "--category", "ape"]) == 0
+    assert (printed(capsys)["people"], everyone) == (1, len(content["annotations"]))
+
+
 @pytest.mark.parametrize("command", ["validate", "export"])
 def test_a_supernet_is_no_network_to_run(
     command: str, weights: Path, people: Path, capsys: pytest.CaptureFixture[str]
@@ -171,6 +193,18 @@ def test_int8_is_calibrated_on_a_folder_of_pictures_too(
         (["--int8"], "--int8 needs images"),
         (["--int8", "--data", "{people}/annotations/people.json"], "--images"),
         (["--int8", "--data", "{people}/annotations"], "no images in this folder"),
+        (
+            [
+                "--int8",
+                "--data",
+                "{people}/annotations/people.json",
+                "--images",
+                "{people}",
+                "--category",
+                "ape",
+            ],
+            "no category is called 'ape'; its categories: person",
+        ),
         (["--data", "{people}/images"], "give --int8"),
     ],
 )

@@ -75,7 +75,35 @@ def again(key: str, **changes: Any) -> Change:
 CASES: dict[str, tuple[Change, dict[str, int]]] = {
     "nothing": (lambda content: None, {}),
     "unknown image": (first_person(image_id=77), {"refused": 1, "unknown_image": 1}),
-    "no area": (lambda c: c["annotations"][0].pop("area"), {"refused": 1, "no_area": 1}),
+    "no area": (lambda c: c["annotations"][0].pop("area"), {"no_area": 1}),
+    "area 0": (first_person(area=0), {"no_area": 1}),
+    "negative area": (first_person(area=-5.0), {"no_area": 1}),
+    "endless area": (first_person(area=float("inf")), {"no_area": 1}),
+    "segmentation": (first_person(segmentation=[[]]), {"segmentation": 1}),
+    "compressed segmentation": (
+        first_person(segmentation={"size": [90, 120], "counts": "xyz"}),
+        {"segmentation": 1},
+    ),
+    "crowd with a broken mask": (first_person(iscrowd=1, segmentation=[[1, 1]]), {"segmentation": 1}),
+    "joint nowhere": (joint(0, 1e9, 50.0, 2), {"far_joint": 1}),
+    "box nowhere": (first_person(bbox=[1e9, 1, 5, 5]), {"refused": 1, "malformed": 1}),
+    "nested joints": (first_person(keypoints=[[1, 1, 2]] * 7), {"refused": 1, "malformed": 1}),
+    "no joints": (first_person(keypoints=[], num_keypoints=None), {"unlabelled": 1}),
+    "written otherwise": (
+        lambda c: (
+            first_person(iscrowd="0", num_keypoints="7", id="10", image_id=1.0)(c),
+            c["images"][0].update(height=90.0, id="1", file_name="./1.jpg"),
+        ),
+        {},
+    ),
+    "name with ./": (
+        lambda c: c["images"].append({**c["images"][0], "id": 9, "file_name": "./1.jpg"}),
+        {"duplicate_file": 1},
+    ),
+    "outside the folder": (
+        lambda c: c["images"][0].update(file_name="../images/1.jpg"),
+        {"outside_folder": 1},
+    ),
     "area": (first_person(area="big"), {"refused": 1, "malformed": 1}),
     "image id": (
         again("images", file_name="9.jpg"),
@@ -111,7 +139,7 @@ CASES: dict[str, tuple[Change, dict[str, int]]] = {
     ),
     "no name that a file can have": (
         lambda c: (c["images"][2].update(file_name="\ud800.jpg"), c["annotations"].pop()),
-        {"malformed": 1},
+        {"refused": 1, "malformed": 1},
     ),
     "no category": (lambda c: c["categories"][0].pop("keypoints"), {"refused": 1, "categories": 1}),
     "not finite": (first_person(bbox=[0, 0, 10, float("nan")]), {"refused": 1, "malformed": 1}),

@@ -53,14 +53,13 @@ def crowdpose(folder: Path, **changes: Any) -> Path:
 
 def test_areas_are_added_and_all_else_stays(tmp_path: Path) -> None:
     source = crowdpose(tmp_path)
-    with pytest.raises(UserError, match="nas data convert"):
-        load_annotations(source, None, CROWDPOSE)
+    read = load_annotations(source, None, CROWDPOSE).people.areas
     converted = convert(source, format_="crowdpose")
     before = json.loads(source.read_text())
     assert converted.remarks == ("area added as 0.53 of the box (2)",)
-    assert [row.pop("area") for row in converted.content["annotations"]] == pytest.approx(
-        [0.53 * 45 * 80, 0.53 * 46 * 80]
-    )
+    areas = [row.pop("area") for row in converted.content["annotations"]]
+    assert areas == pytest.approx([0.53 * 45 * 80, 0.53 * 46 * 80])
+    assert read.tolist() == pytest.approx(areas)
     assert converted.content == before
     converted = convert(source, format_="crowdpose")
     loaded = write_coco(converted, tmp_path / "new" / "out.json")
@@ -78,6 +77,46 @@ def test_stated_areas_stay(tmp_path: Path) -> None:
     source.write_text(json.dumps(content))
     areas = [row["area"] for row in convert(source, format_="crowdpose").content["annotations"]]
     assert areas == [7.5, pytest.approx(0.53 * 46 * 80)]
+
+
+def test_areas_that_cannot_be_used_are_replaced(tmp_path: Path) -> None:
+    source = crowdpose(tmp_path)
+    content = json.loads(source.read_text())
+    first, second = content["annotations"]
+    first |= {"area": 0, "segmentation": [[10, 10, 30, 10, 30, 20]]}
+    second |= {"area": -3.0, "segmentation": [[]]}
+    source.write_text(json.dumps(content))
+    converted = convert(source, format_="crowdpose")
+    assert [row["area"] for row in converted.content["annotations"]] == [100, pytest.approx(0.53 * 46 * 80)]
+    assert converted.remarks == (
+        "area added as 0.53 of the box (1)",
+        "area added as that of the segmentation (1)",
+    )
+
+
+def test_joints_without_names_are_those_asked_for_if_they_are_as_many(tmp_path: Path) -> None:
+    source = crowdpose(tmp_path, categories=[])
+    wanted = Skeleton(name="own", keypoints=tuple("abcdefghijklmn"), flip_pairs=(), sigmas=())
+    converted = convert(source, format_="crowdpose", skeleton=wanted)
+    assert converted.content["categories"][0]["keypoints"] == list("abcdefghijklmn")
+    assert write_coco(converted, tmp_path / "out.json").joints == wanted.keypoints
+
+
+def test_one_of_several_categories(tmp_path: Path) -> None:
+    names = list(CROWDPOSE.keypoints)
+    categories = [{"id": n, "name": name, "keypoints": names} for n, name in ((3, "cat"), (4, "dog"))]
+    source = crowdpose(tmp_path, categories=categories)
+    content = json.loads(source.read_text())
+    for row, id_ in zip(content["annotations"], (3, 4), strict=True):
+        row["category_id"] = id_
+    source.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"\(cat, dog\)"):
+        convert(source, format_="crowdpose")
+    dogs = convert(source, format_="crowdpose", category="dog")
+    assert "annotations of other categories left out (1)" in dogs.remarks
+    assert write_coco(dogs, tmp_path / "dogs.json").people.ids.tolist() == [6]
+    every = write_coco(convert(source, format_="crowdpose", category="all"), tmp_path / "all.json")
+    assert (every.category, every.people.ids.tolist()) == (3, [5, 6])
 
 
 def test_missing_names_and_counts(tmp_path: Path) -> None:
@@ -125,15 +164,17 @@ def test_real_annotations_without_areas_come_back(shared_data: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"annotations": 3}, "no list of objects 'annotations'"),
-        ({"images": [1]}, "no list of objects 'images'"),
-        ({"annotations": [{"id": 5, "image_id": 100}]}, "annotation 5 has neither 'area' nor a 'bbox'"),
+        ({"annotations": 3}, "no list 'annotations'"),
+        ({"annotations": [3]}, "annotations[0] is not an object"),
+        ({"images": [1]}, "images[0] is not an object"),
+        ({"annotations": [{"id": 5, "image_id": 100}]}, "annotation 5: 'bbox' is missing"),
         (
-            {"annotations": [{"id": 5, "bbox": [0, 0, 1, 1], "keypoints": [1, 2]}]},
-            "'keypoints' is no list of 42 numbers",
+            {"annotations": [{"id": 5, "image_id": 100, "bbox": [0, 0, 1, 1], "keypoints": [1, 2]}]},
+            "'keypoints' has 2 numbers where 42 are needed",
         ),
-        ({"categories": [{"keypoints": "all"}]}, "no list of names"),
-        ({"images": []}, "nothing was written"),
+        ({"categories": [{"keypoints": "all"}]}, "must be a list of names"),
+        ({"images": []}, "it lists no image"),
+        ({"annotations": []}, "nothing was written"),
         (
             {"images": [image(1, "a/b.jpg"), image(2, "a/./b.jpg")]},
             "image 1 and image 2 have the same file name",

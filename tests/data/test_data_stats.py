@@ -87,9 +87,7 @@ def test_real_sets(shared_data: Path) -> None:
 
 def test_a_set_that_the_loader_refuses(folder: Path) -> None:
     content = json.loads((folder / "set.json").read_text())
-    del content["annotations"][0]["area"]
+    del content["annotations"][0]["bbox"]
     (folder / "set.json").write_text(json.dumps(content))
-    with pytest.raises(
-        UserError, match=r"'area' is missing \(nas data convert --from crowdpose adds areas\)"
-    ):
+    with pytest.raises(UserError, match="annotation 1: 'bbox' is missing"):
         dataset_stats(folder)

@@ -15,8 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutations import RUNS_CODE, Raw, raw_json, raw_yaml, spoilt
 
+from nas.coco import people_boxes
+from nas.codecs.affine import image_affine
 from nas.codecs.exported import ExportedNetwork
 from nas.data import load_annotations
+from nas.data.check import check_dataset
+from nas.data.regions import loss_mask
 from nas.documents import parse_json, parse_yaml
 from nas.errors import UserError
 from nas.latency import LatencyPredictor, LatencyTable
@@ -55,7 +59,20 @@ def load_skeleton(path: Path) -> None:
 def load_people(path: Path) -> None:
     annotations = load_annotations(path, None, Skeleton.load("coco17"))
     assert annotations.people.labelled.any()
-    json.dumps(annotations.to_coco())
+    json.dumps(annotations.to_coco(), allow_nan=False)
+    for position, image in enumerate(annotations.images):
+        loss_mask(annotations, position, image_affine(image.size, (40, 40)), (40, 40))
+
+
+def load_boxes(path: Path) -> None:
+    for name, boxes in people_boxes(path).items():
+        assert name
+        assert np.isfinite(boxes).all()
+
+
+def load_checked(path: Path) -> None:
+    report = check_dataset(path)
+    assert json.dumps(report.to_json()).isprintable()
 
 
 def load_table(path: Path) -> None:
@@ -122,7 +139,7 @@ def documents(kind: str) -> Sequence[Any]:
             return _yaml(ROOT / "supernets")
         case "skeleton":
             return [Skeleton.load(name).to_json() for name in skeleton_names()]
-        case "people":
+        case "people" | "boxes" | "checked":
             return [_people()]
         case "table":
             return [_table()[:6]]
@@ -202,6 +219,8 @@ KINDS: dict[str, tuple[Callable[[Path], None], bool]] = {
     "recipe": (load_recipe, True),
     "skeleton": (load_skeleton, True),
     "people": (load_people, False),
+    "boxes": (load_boxes, False),
+    "checked": (load_checked, False),
     "table": (load_table, False),
     "predictor": (load_predictor, False),
     "exported": (load_exported, False),

@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.coco import AREA_OF_BOX, read_people
+from nas.coco.values import listed
 from nas.data.annotations import Annotations
-from nas.data.coco import load_annotations
+from nas.data.coco import annotations_of
 from nas.documents import shown
 from nas.errors import UserError
 from nas.files import replacing
 from nas.space.skeleton import Skeleton
-
-AREA_OF_BOX = 0.53
-"""A person's area as a share of the box, where only that is known (CrowdPose's evaluation)."""
 
 Progress = Callable[[int, int], None]
 """Called with how many of how many pieces are done."""
@@ -138,15 +137,6 @@ def shared_joints(source: Skeleton, wanted: Skeleton, where: Path) -> tuple[str,
     return tuple(f"{what}: {listed(names)}" for what, names in named.items() if names)
 
 
-def listed(names: Iterable[Any]) -> str:
-    """Names of a source as a message shows them."""
-    texts = [
-        name if isinstance(name, str) and name.isprintable() and len(name) < 60 else shown(name)
-        for name in names
-    ]
-    return ", ".join(texts[:20] + ([f"and {len(texts) - 20} more"] if len(texts) > 20 else []))
-
-
 def left_out(reasons: Iterable[str]) -> tuple[str, ...]:
     """One line for each kind of reason, with how often it came."""
     return tuple(f"{reason} ({count:,})" for reason, count in sorted(Counter(reasons).items()))
@@ -161,9 +151,9 @@ def write_coco(converted: Converted, output: Path) -> Annotations:
     with replacing(output) as draft:
         draft.write_text(json.dumps(converted.content), encoding="utf-8")
         try:
-            annotations = load_annotations(draft, None, None)
+            read = read_people(draft, None, shown_as=output)
         except UserError as error:
-            reason = str(error).replace(str(draft), "what came out")
-            said = "; ".join((reason.removesuffix(" of skeleton what came out"), *converted.remarks))
+            reason = str(error).removeprefix(f"{output}: ").removesuffix(f" of skeleton {output}")
+            said = "; ".join((reason, *converted.remarks))
             raise UserError(f"{output}: nothing was written; {said}") from None
-    return annotations
+    return annotations_of(read, None)

@@ -1,111 +1,122 @@
 """CrowdPose: nearly COCO; areas are missing, and sometimes counts and the joints' names."""
 
-import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nas.data.convert.coco_file import (
-    AREA_OF_BOX,
-    Converted,
-    check_files,
-    map_joints,
-    person_category,
-    shared_joints,
-)
+from nas.coco import AREA_OF_BOX, choose_category, read_coco, read_images
+from nas.coco.categories import choose_records, file_skeleton
+from nas.coco.person import Person, PersonReader, person_area
+from nas.coco.segmentation import Segmentation, read_segmentation
+from nas.coco.values import EntryError, Record
+from nas.data.convert.coco_file import Converted, check_files, map_joints, person_category, shared_joints
 from nas.documents import shown
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
 
-def convert_crowdpose(source: Path, *, skeleton: Skeleton | None = None) -> Converted:
-    """A CrowdPose file with all that the loader needs; crowd indices and everything else stay.
+def convert_crowdpose(
+    source: Path, *, skeleton: Skeleton | None = None, category: str | None = None
+) -> Converted:
+    """A CrowdPose file, or any COCO keypoint file, with all that the loader needs; everything else stays.
 
-    An area is added where missing: 0.53 of the box, as CrowdPose's evaluation has it.
+    An area is added where there is none that can be used: the segmentation's, else 0.53 of the box, as
+    CrowdPose's evaluation has it.
 
     Args:
         source: the annotation file.
         skeleton: the wanted joints; by default the file's own, or CrowdPose's 14 where it names none.
+        category: as in `nas.coco.choose_category`; several become one.
 
     Raises:
-        UserError: no such file, its lists are not there or not of objects, or two images of the same file.
+        UserError: no such file, an entry that cannot be read, or two images of the same file.
     """
-    content = _read(source)
-    names = ((image.get("file_name"), f"image {shown(image.get('id'))}") for image in content["images"])
-    check_files(((name, image) for name, image in names if isinstance(name, str)), source)
-    own = _joints(content["categories"], source)
+    content = {"categories": [], **read_coco(source, lists=("images", "annotations"))}
+    if not isinstance(content["categories"], list):
+        raise UserError(f"{source}: not a COCO file, its 'categories' are no list")
+    rows = content["annotations"]
+    chosen = choose_category(
+        content["categories"], source, category=category, skeleton=_unnamed(rows, skeleton)
+    )
+    own = file_skeleton(str(source), chosen.joints)
     wanted = skeleton or own
     mapping = shared_joints(own, wanted, source)
-    added = 0
-    annotations = []
-    for row in content["annotations"]:
-        row = {"category_id": 1, "iscrowd": 0, **row}
-        if "area" not in row:
-            added += 1
-            row["area"] = round(AREA_OF_BOX * _box_area(row, source), 3)
-        annotations.append(row | _mapped(row, own, wanted, source))
-    category = content["categories"][0] if content["categories"] else {}
-    if category.get("keypoints") != list(wanted.keypoints):
-        category = category | person_category(wanted) | {"id": category.get("id", 1)}
-    remark = f"area added as {AREA_OF_BOX} of the box ({added:,})"
+    images = read_images(content["images"], source)
+    check_files(((image.file, f"image {image.id}") for image in images), source)
+    sizes = {image.id: image.size for image in images}
+    reader = PersonReader(own.keypoints, sizes)
+    annotations, counts = [], {"box": 0, "segmentation": 0, "other": 0}
+    for index, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise UserError(f"{source}: annotations[{index}] is not an object")
+        row = {"category_id": chosen.id, "iscrowd": 0, **row}
+        if not chosen.holds(row):
+            counts["other"] += 1
+            continue
+        person = _person(reader, row, source)
+        row["category_id"] = chosen.id
+        if person.area is None and person.bbox is not None:
+            region = _region(row, person, sizes)
+            counts["segmentation" if region is not None and region.area > 0 else "box"] += 1
+            row["area"] = round(person_area(person.bbox, region), 3)
+        annotations.append(row | _keypoints(row, person, own, wanted))
+    remarks = {
+        "box": f"area added as {AREA_OF_BOX} of the box",
+        "segmentation": "area added as that of the segmentation",
+        "other": "annotations of other categories left out",
+    }
+    categories = [_category(content["categories"], source, category, wanted, chosen.id)]
     return Converted(
-        content | {"annotations": annotations, "categories": [category]},
-        (*mapping, remark) if added else mapping,
+        content | {"annotations": annotations, "categories": categories},
+        (*mapping, *(f"{text} ({counts[kind]:,})" for kind, text in remarks.items() if counts[kind])),
     )
 
 
-def _read(source: Path) -> dict[str, Any]:
+def _unnamed(rows: Sequence[Any], skeleton: Skeleton | None) -> Skeleton:
+    """What the joints are where no category names them: the wanted ones if they are as many."""
+    own = Skeleton.load("crowdpose14")
+    found = (row.get("keypoints") for row in rows if isinstance(row, dict))
+    first = next((joints for joints in found if isinstance(joints, list) and joints), [])
+    return skeleton if skeleton is not None and len(first) == 3 * len(skeleton) else own
+
+
+def _person(reader: PersonReader, row: Record, source: Path) -> Person:
+    person, faults = reader.read(row)
+    for fault in faults:
+        if fault.fatal:
+            raise UserError(f"{source}: annotation {shown(row.get('id'))}: {fault.what}")
+    return person
+
+
+def _region(row: Record, person: Person, sizes: Mapping[int, tuple[int, int]]) -> Segmentation | None:
+    if person.image is None:
+        return None
     try:
-        content = json.loads(source.read_bytes())
-    except OSError as error:
-        raise UserError(f"{source}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError):
-        raise UserError(f"{source}: this is not JSON") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{source}: not a CrowdPose file, it is no object of 'images' and 'annotations'")
-    content = {"categories": [], **content}
-    for key in ("images", "annotations", "categories"):
-        items = content.get(key)
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise UserError(f"{source}: not a CrowdPose file, it has no list of objects {key!r}")
-    if len(content["categories"]) > 1:
-        raise UserError(f"{source}: not a CrowdPose file, it has {len(content['categories'])} categories")
-    return content
+        return read_segmentation(row.get("segmentation"), sizes[person.image])
+    except EntryError:
+        return None
 
 
-def _joints(categories: list[dict[str, Any]], source: Path) -> Skeleton:
-    names = categories[0].get("keypoints") if categories else None
-    if not names:
-        return Skeleton.load("crowdpose14")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{source}: the category's 'keypoints' is no list of names")
-    return Skeleton(name=str(source), keypoints=tuple(names), flip_pairs=(), sigmas=())
-
-
-def _box_area(row: dict[str, Any], source: Path) -> float:
-    try:
-        _, _, width, height = (float(value) for value in row["bbox"])
-    except (KeyError, TypeError, ValueError):
-        raise UserError(
-            f"{source}: annotation {shown(row.get('id'))} has neither 'area' nor a 'bbox' of 4 numbers"
-        ) from None
-    return max(width, 0.0) * max(height, 0.0)
-
-
-def _mapped(row: dict[str, Any], own: Skeleton, wanted: Skeleton, source: Path) -> dict[str, Any]:
-    """The keypoints of the wanted skeleton and their count; nothing where the row has none."""
-    if "keypoints" not in row:
+def _keypoints(row: Record, person: Person, own: Skeleton, wanted: Skeleton) -> dict[str, Any]:
+    """The keypoints of the wanted skeleton and their count; what the row has already is left as it is."""
+    if not row.get("keypoints") or person.keypoints is None:
         return {"num_keypoints": 0}
-    try:
-        keypoints = np.array(row["keypoints"], np.float64).reshape(len(own), 3)
-    except (TypeError, ValueError):
-        raise UserError(
-            f"{source}: annotation {shown(row.get('id'))}: 'keypoints' is no list of {3 * len(own)} numbers"
-        ) from None
-    count = {"num_keypoints": int((keypoints[:, 2] > 0).sum())}
     if own.keypoints == wanted.keypoints:
-        return count if "num_keypoints" not in row else {}
-    mapped = map_joints(keypoints, own, wanted)
+        return {"num_keypoints": person.labelled} if person.stated is None else {}
+    mapped: NDArray[np.float64] = map_joints(person.keypoints, own, wanted)
     flat = [value for x, y, v in mapped.tolist() for value in (x, y, int(v))]
     return {"keypoints": flat, "num_keypoints": int((mapped[:, 2] > 0).sum())}
+
+
+def _category(
+    categories: Sequence[Any], source: Path, category: str | None, wanted: Skeleton, id_: int
+) -> dict[str, Any]:
+    """One category of the wanted joints; the file's own where it is that already."""
+    chosen = choose_records(categories, source, category=category)
+    own = dict(chosen[0]) if chosen else {}
+    if len(chosen) == 1 and own.get("keypoints") == list(wanted.keypoints):
+        return own
+    return own | person_category(wanted) | {"id": id_}

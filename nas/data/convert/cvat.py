@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.coco.values import listed
 from nas.data.convert.boxes import boxes_of_people, joints_box
 from nas.data.convert.coco_file import (
     Converted,
@@ -21,7 +22,6 @@ from nas.data.convert.coco_file import (
     image_entry,
     image_ids,
     left_out,
-    listed,
     map_joints,
     person_category,
     person_entry,

@@ -10,7 +10,12 @@ from nas.data.convert.yolo import convert_yolo
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
-_OPTIONS = {"mpii": ("--images",), "yolo": ("--split", "--category"), "cvat": ("--category",)}
+_OPTIONS = {
+    "mpii": ("--images",),
+    "crowdpose": ("--category",),
+    "yolo": ("--split", "--category"),
+    "cvat": ("--category",),
+}
 
 FORMATS = ("mpii", "crowdpose", "yolo", "cvat")
 
@@ -41,7 +46,7 @@ def convert(
     if format_ == "mpii":
         return convert_mpii(source, images, skeleton=skeleton, progress=progress)
     if format_ == "crowdpose":
-        return convert_crowdpose(source, skeleton=skeleton)
+        return convert_crowdpose(source, skeleton=skeleton, category=category)
     if format_ == "cvat":
         return convert_cvat(source, skeleton=skeleton, category=category)
     if format_ == "yolo":

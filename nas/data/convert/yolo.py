@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nas.coco.values import listed
 from nas.data.convert.boxes import joints_box
 from nas.data.convert.coco_file import (
     Converted,
@@ -16,7 +17,6 @@ from nas.data.convert.coco_file import (
     image_entry,
     image_ids,
     left_out,
-    listed,
     map_joints,
     person_category,
     person_entry,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.data.convert.coco_file import listed
+from nas.coco.values import listed
 from nas.data.convert.image_sizes import is_file
 from nas.documents import read_yaml, shown
 from nas.errors import UserError
