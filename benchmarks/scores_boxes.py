@@ -3,7 +3,7 @@
     python benchmarks/scores_boxes.py MODEL.onnx ... --data FOLDER --out results/scores/boxes.json
 
 FOLDER holds COCO annotations (`annotations/*.json`) and their `images`. A network for crops is shown the
-boxes of all people, and boxes of the same sizes that touch nobody: no person and no crowd. Printed is the area
+boxes of all people, and boxes of the same sizes that touch nobody: no person, no crowd. Printed is the area
 under the ROC curve of the scores of both, 0.5 for chance, with a 95 % interval from drawing pictures anew.
 """
 
