@@ -206,7 +206,7 @@ def test_decode_is_the_codecs(name: str, deconvolutions: int) -> None:
     for image in range(2):
         reference = codec.decode_maps({"probabilities": maps[image].numpy()})
         for key, value in decoded.items():
-            np.testing.assert_allclose(value[image].numpy(), reference[key], rtol=1e-9)
+            np.testing.assert_allclose(value[image].numpy(), reference[key], rtol=1e-9, atol=1e-8)
     assert bool(((decoded["keypoints"][..., 2] >= 0) & (decoded["keypoints"][..., 2] <= 1)).all())
 
 
