@@ -44,9 +44,11 @@ def targets_of(codec: Codec, *people: People) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.stack([e[name] for e in encoded])) for name in encoded[0]}
 
 
-def random_maps(seed: int = 0, batch: int = 2, scale: float = 3.0) -> Tensor:
+def random_maps(
+    seed: int = 0, batch: int = 2, scale: float = 3.0, grid: tuple[int, int] = (24, 16)
+) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return scale * torch.randn(batch, 14, 24, 16, dtype=torch.float64, generator=generator)
+    return scale * torch.randn(batch, 14, *grid, dtype=torch.float64, generator=generator)
 
 
 def total(terms: Mapping[str, Tensor]) -> Tensor:
@@ -201,7 +203,7 @@ def test_the_targets_cost_least_and_start_is_a_few_units(name: str) -> None:
 @pytest.mark.parametrize("deconvolutions", [0, 1, 2])
 def test_decode_is_the_codecs(name: str, deconvolutions: int) -> None:
     head, codec, arch = build(name, deconvolutions=deconvolutions)
-    maps = flat_softmax(random_maps())
+    maps = flat_softmax(random_maps(grid=(24 * 2**deconvolutions, 16 * 2**deconvolutions)))
     decoded = head.decode({"probabilities": maps}, arch)
     for image in range(2):
         reference = codec.decode_maps({"probabilities": maps[image].numpy()})
