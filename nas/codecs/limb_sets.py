@@ -47,8 +47,8 @@ def checked_limbs(skeleton: "Skeleton") -> Limbs:
     limbs = skeleton.limb_index
     if not limbs:
         raise UserError(
-            f"skeleton {skeleton.name!r} names no limbs; the part_affinity head joins keypoints by them: "
-            "name some, or take another head"
+            f"skeleton {skeleton.name!r}: limbs: it names no limbs; the part_affinity head joins "
+            "keypoints by them: name some, or take another head"
         )
     reached, found = {0}, {0}
     while found:

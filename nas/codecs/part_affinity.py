@@ -67,7 +67,7 @@ class PartAffinityCodec(Codec):
 
     Options:
         limbs: which pairs of keypoints have fields, one of `LIMB_SETS`.
-        fewest: keypoints of a pose.
+        fewest: keypoints of a pose; all, where the skeleton has no more.
 
     Peaks are refined on the map itself by the Gaussian through three cells, which is exact for the
     targets; the highest cell of maps up-sampled four times, as the original has them, is up to 1.4 px off
@@ -89,7 +89,8 @@ class PartAffinityCodec(Codec):
     ) -> None:
         super().__init__(skeleton, resolution, options, stride=stride)
         self.limbs = limb_set(skeleton, self.choice("limbs", LIMB_SETS))
-        self.fewest = checked_fewest(self.options.get("fewest", FEWEST_KEYPOINTS))
+        # Of a skeleton of two joints a pose of three is never found.
+        self.fewest = min(checked_fewest(self.options.get("fewest", FEWEST_KEYPOINTS)), self.keypoints)
 
     @property
     def anchors(self) -> Anchors:

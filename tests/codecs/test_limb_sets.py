@@ -46,7 +46,7 @@ def test_an_unknown_set_is_named():
 @pytest.mark.parametrize(
     ("limbs", "pairs", "message"),
     [
-        ((), (), "no chain of limbs joins 'b' to 'a'"),
+        ((), (), "names no limbs"),
         ((("a", "b"), ("c", "d")), (), "no chain of limbs joins 'c' to 'a'"),
         ((("a", "b"), ("b", "c"), ("c", "d"), ("b", "a")), (), "each must occur once"),
         ((("a", "b"), ("b", "c"), ("c", "d"), ("d", "d")), (), "join two keypoints"),

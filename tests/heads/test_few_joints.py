@@ -78,8 +78,7 @@ def test_targets_loss_flip_decode_and_export(head: str, skeleton: Skeleton, tmp_
 def test_one_picture_is_learned(head: str, skeleton: Skeleton) -> None:
     """What decode and grouping give for the learned picture lies where the joints are."""
     torch.manual_seed(0)
-    fewest = {"fewest": 1} if head == "part_affinity" else {}
-    arch = with_options(small_arch(head, RESOLUTION), **fewest)
+    arch = small_arch(head, RESOLUTION)
     net = PoseNet(arch, skeleton).train()
     images = torch.randn(2, 3, *RESOLUTION)
     targets = {name: torch.cat([value, value]) for name, value in targets_of(arch, skeleton).items()}
@@ -101,6 +100,13 @@ def test_part_affinity_says_that_it_needs_limbs(skeleton: Skeleton) -> None:
     for build in (PoseNet, codec_of):
         with pytest.raises(UserError, match="names no limbs; the part_affinity head"):
             build(arch, skeleton)
+
+
+def test_part_affinity_finds_people_of_two_joints() -> None:
+    """By default a pose has three joints or more, or all."""
+    codec = codec_of(small_arch("part_affinity", RESOLUTION), LIMB)
+    poses = codec.group(codec.decode_maps(codec.encode(somebody(LIMB))))
+    assert np.abs(poses.keypoints[:, :, :2] - PLACES[None, :, :2]).max() < 0.2
 
 
 @pytest.mark.parametrize("head", ["regression", "rle"])
