@@ -67,7 +67,7 @@ def test_processes_stay_bit_equal(make_config: RecipeMaker, tmp_path: Path, step
 
 @pytest.mark.slow
 def test_a_process_that_is_late_finds_what_the_first_found(make_config: RecipeMaker, tmp_path: Path) -> None:
-    """It must not take the first process's first checkpoint for one to resume from: they would wait for ever."""
+    """Were the first one's first checkpoint one to resume from, they would wait for each other for ever."""
     train_on_ranks(make_config(steps=2), tmp_path / "run", LATE="1")
 
 

@@ -1,8 +1,8 @@
 """Train a recipe: python train_recipe.py RECIPE.json FOLDER.
 
 Every process of several leaves the weights that it ended with in FOLDER.rankN.pt. With DIE_AT=STEP, DIE_RANK
-and DIE_ONCE=FILE in the environment that process dies by SIGKILL before that step, once. With LATE in it the second
-process looks for checkpoints only when there is one, or after some seconds.
+and DIE_ONCE=FILE in the environment that process dies by SIGKILL before that step, once. With LATE in it the
+second process looks for checkpoints only when there is one, or after some seconds.
 """
 
 import json
