@@ -13,7 +13,7 @@ from torch import nn
 from nas.errors import UserError
 from nas.interrupt import Interrupted, StopRequest
 from nas.models import PoseNet
-from nas.train.checkpoint import CheckpointStore
+from nas.train.checkpoint import Checkpoint, CheckpointStore
 from nas.train.config import CheckpointConfig, Recipe
 from nas.train.ema import averaged
 from nas.train.estimate import memory_so_far, require_disk
@@ -132,7 +132,7 @@ class _Loop:
     def _resume(self) -> None:
         if self.fabric.is_global_zero:
             require_disk(self.job.title, self.state, self.store)
-        checkpoint = self.store.latest(device=self.fabric.device)
+        checkpoint = self._latest()
         if checkpoint is None:
             self._require_finite("training starts from weights that are not finite; give other init.weights")
             self._save()
@@ -140,6 +140,12 @@ class _Loop:
             self.state.restore(checkpoint)
             self._require_finite(f"{self.store.folder}: the newest checkpoint holds broken weights")
             _log.info("%s: resuming after step %d of %d", self.job.title, checkpoint.step, self.job.steps)
+
+    def _latest(self) -> Checkpoint | None:
+        """The newest checkpoint; no process writes another one before all have read it."""
+        checkpoint = self.store.latest(device=self.fabric.device)
+        self.fabric.barrier()
+        return checkpoint
 
     def _run_steps(self) -> None:
         job, first = self.job, self.state.counters.step
@@ -233,7 +239,7 @@ class _Loop:
                 f"{self.job.steps} were skipped, after {former.rollbacks} roll-backs to ever lower rates. "
                 "Look at the data, and start a new run with a lower optimizer.lr or clip_norm"
             )
-        checkpoint = self.store.latest(device=self.fabric.device)
+        checkpoint = self._latest()
         assert checkpoint is not None, "a run writes its first checkpoint before its first step"
         self.state.restore(checkpoint)
         self._require_finite(f"{self.store.folder}: the newest checkpoint holds broken weights")

@@ -66,6 +66,12 @@ def test_processes_stay_bit_equal(make_config: RecipeMaker, tmp_path: Path, step
 
 
 @pytest.mark.slow
+def test_a_process_that_is_late_finds_what_the_first_found(make_config: RecipeMaker, tmp_path: Path) -> None:
+    """Were the first one's first checkpoint one to resume from, they would wait for each other for ever."""
+    train_on_ranks(make_config(steps=2), tmp_path / "run", LATE="1")
+
+
+@pytest.mark.slow
 def test_a_lost_worker_is_replaced_and_training_goes_on(make_config: RecipeMaker, tmp_path: Path) -> None:
     config = with_validation(make_config)
     train_on_ranks(config, tmp_path / "straight")

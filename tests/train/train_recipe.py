@@ -1,18 +1,21 @@
 """Train a recipe: python train_recipe.py RECIPE.json FOLDER.
 
 Every process of several leaves the weights that it ended with in FOLDER.rankN.pt. With DIE_AT=STEP, DIE_RANK
-and DIE_ONCE=FILE in the environment that process dies by SIGKILL before that step, once.
+and DIE_ONCE=FILE in the environment that process dies by SIGKILL before that step, once. With LATE in it the
+second process looks for checkpoints only when there is one, or after some seconds.
 """
 
 import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from nas.train.checkpoint import Checkpoint, CheckpointStore
 from nas.train.config import SupernetConfig
 from nas.train.supernet import train_supernet
 from nas.train.update import Updater
@@ -33,9 +36,24 @@ def main(recipe: str, folder: str) -> None:
         return original(self, plan, parts)
 
     Updater.step = stepping  # type: ignore[method-assign]
+    if "LATE" in os.environ and rank == "1":
+        look_late()
     train_supernet(SupernetConfig.read(json.loads(Path(recipe).read_text()), recipe), folder)
     if last:
         torch.save(last[0].state.net.state_dict(), Path(folder).with_suffix(f".rank{rank}.pt"))
+
+
+def look_late() -> None:
+    original = CheckpointStore.latest
+
+    def latest(self: CheckpointStore, **options: Any) -> Checkpoint | None:
+        for _ in range(30):
+            if self.paths():
+                break
+            time.sleep(0.1)
+        return original(self, **options)
+
+    CheckpointStore.latest = latest  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
