@@ -136,7 +136,8 @@ def test_networks_drawn_from_elsewhere_are_refused(table: Path, tmp_path: Path) 
 def test_impossible_times_are_refused(visit: Visit, tmp_path: Path) -> None:
     path = _measured(tmp_path / "copied.jsonl", [(small_network("a"), visit)])
     with pytest.raises(
-        UserError, match=r"a visit to a on 2030.*impossible|line \d+(\.\w+: expected a list|: not a row)"
+        UserError,
+        match=r"a visit to a on 2030.*impossible|line \d+(\.\w+: expected a list|: not a JSON object)",
     ):
         import_table(path, table=tmp_path / "own.jsonl")
     assert not (tmp_path / "own.jsonl").exists()

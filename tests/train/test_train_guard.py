@@ -204,5 +204,7 @@ def test_broken_initial_weights_are_refused(make_config: RecipeMaker, tmp_path: 
         next(net.parameters()).fill_(torch.inf)
     save_weights(tmp_path / "broken.safetensors", net)
     config = make_config(init={"weights": str(tmp_path / "broken.safetensors")})
-    with pytest.raises(UserError, match="starts from weights that are not finite"):
+    with pytest.raises(
+        UserError, match=r"broken\.safetensors: weights .* hold 864 numbers that are not finite"
+    ):
         train_supernet(config, tmp_path / "second")
