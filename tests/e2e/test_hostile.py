@@ -14,6 +14,8 @@ import pytest
 from hostile import BROKEN, Hostile, Workspace, make_set, make_workspace
 from safetensors.numpy import load_file, save_file
 
+from nas.cli.main import run
+
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell is needed")]
 
 TAKERS = {
@@ -79,14 +81,24 @@ def check(done: "subprocess.CompletedProcess[str]", codes: tuple[int, ...], says
 @pytest.mark.parametrize("kind", BROKEN)
 @pytest.mark.parametrize("taker", TAKERS)
 def test_a_broken_file_is_one_line(
-    workspace: Workspace, unharmed: None, tmp_path: Path, taker: str, kind: str
+    workspace: Workspace,
+    unharmed: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    taker: str,
+    kind: str,
 ) -> None:
-    line = TAKERS[taker].format(x=tmp_path / "x", t=tmp_path)
     content = BROKEN[kind]
     if content is not None:
         for suffix in (".json", ".jsonl", ".yaml", ".onnx", ".safetensors", ".xml", ".jpg", ""):
             (tmp_path / f"x{suffix}").write_bytes(content)
-    check(workspace.run(line), (1, 2) if taker == "check" else (2,), says="x")
+    monkeypatch.chdir(workspace.folder)
+    line = TAKERS[taker].format(x=tmp_path / "x", t=tmp_path)
+    # In this process: what is raised here would be a traceback there.
+    code = run(line.split()[1:])
+    done = subprocess.CompletedProcess(line, code, *capfd.readouterr())
+    check(done, (1, 2) if taker == "check" else (2,), says="x")
     made = {path.name for path in tmp_path.rglob("*") if not path.name.startswith("x")}
     assert made <= {"out", ".lock"}
 
