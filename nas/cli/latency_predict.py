@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.console import print_json, remark, say
+from nas.cli.options import finite
 from nas.cli.space import SkeletonOption
 from nas.errors import UserError
 
@@ -22,7 +23,10 @@ def predict(
     skeleton: SkeletonOption = "coco17",
     people: Annotated[int, typer.Option(min=1, help="Expected people per image, for heads on crops.")] = 1,
     detector_ms: Annotated[
-        float, typer.Option("--detector-ms", min=0, help="Time of the person detector that finds the crops.")
+        float,
+        typer.Option(
+            "--detector-ms", min=0, callback=finite, help="Time of the person detector that finds the crops."
+        ),
     ] = 0.0,
     detector: Annotated[
         Path | None, typer.Option(help="The person detector's ONNX file, timed here instead.")

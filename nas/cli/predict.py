@@ -1,6 +1,5 @@
 """`nas predict`: poses in photographs."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.console import ProgressLines, print_json, print_table, remark, say
+from nas.cli.options import finite
 from nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,11 +34,19 @@ def predict(
     ] = None,
     min_score: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Poses of a lower score are left out.", show_default="0.1"),
+        typer.Option(
+            min=0, max=1, callback=finite, help="Poses of a lower score are left out.", show_default="0.1"
+        ),
     ] = None,
     min_keypoint: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Keypoints of a lower score are not drawn.", show_default="0.2"),
+        typer.Option(
+            min=0,
+            max=1,
+            callback=finite,
+            help="Keypoints of a lower score are not drawn.",
+            show_default="0.2",
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of onnxruntime.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -53,8 +61,8 @@ def predict(
     from nas.runtime.prediction import Prediction, predict_pictures
     from nas.runtime.sources import drawing_files, find_pictures, make_folder
 
-    least = _threshold("--min-score", min_score, MIN_POSE)
-    least_keypoint = _threshold("--min-keypoint", min_keypoint, MIN_KEYPOINT)
+    least = MIN_POSE if min_score is None else min_score
+    least_keypoint = MIN_KEYPOINT if min_keypoint is None else min_keypoint
     if category is not None and boxes is None:
         raise UserError("--category says whose boxes are meant: give --boxes as well")
     network = OnnxModel(model, threads=threads)
@@ -89,12 +97,6 @@ def predict(
     else:
         _print_drawings(done, failures, output)
     _end(done, failures, full)
-
-
-def _threshold(option: str, given: float | None, default: float) -> float:
-    if given is not None and math.isnan(given):  # which no range excludes
-        raise UserError(f"{option}: expected a number from 0 to 1, got nan")
-    return default if given is None else given
 
 
 def _known_boxes(

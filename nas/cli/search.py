@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from nas.cli.console import err, print_json, print_table, remark, say
+from nas.cli.options import finite
 from nas.cli.train import RunSetOption
 
 if TYPE_CHECKING:
@@ -23,18 +24,26 @@ _LIMITS = {"p95_ms": "95 % of runs, ms", "memory_mb": "memory, MB", "file_mb": "
 def search(
     run: Annotated[Path, typer.Argument(help="The run folder of a trained supernet.")],
     budget_ms: Annotated[
-        list[float], typer.Option("--budget-ms", help="Most milliseconds a subnet may take; may be repeated.")
+        list[float],
+        typer.Option(
+            "--budget-ms", callback=finite, help="Most milliseconds a subnet may take; may be repeated."
+        ),
     ],
     max_p95_ms: Annotated[
         float | None,
-        typer.Option("--max-p95-ms", help="Most milliseconds that 95 % of a subnet's runs may take."),
+        typer.Option(
+            "--max-p95-ms", callback=finite, help="Most milliseconds that 95 % of a subnet's runs may take."
+        ),
     ] = None,
     max_memory_mb: Annotated[
         float | None,
-        typer.Option("--max-memory-mb", help="Most memory that loading and running it may take."),
+        typer.Option(
+            "--max-memory-mb", callback=finite, help="Most memory that loading and running it may take."
+        ),
     ] = None,
     max_file_mb: Annotated[
-        float | None, typer.Option("--max-file-mb", help="Largest ONNX file that it may have.")
+        float | None,
+        typer.Option("--max-file-mb", callback=finite, help="Largest ONNX file that it may have."),
     ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Networks to score for these budgets.")] = 200,
     metric: Annotated[str, typer.Option(help="The score to search for, e.g. AP or PCK_torso@0.2.")] = "AP",
@@ -45,7 +54,10 @@ def search(
         int, typer.Option(min=1, help="People per image: a head on person crops runs once for each.")
     ] = 1,
     detector_ms: Annotated[
-        float, typer.Option("--detector-ms", min=0, help="Time of the person detector that finds the crops.")
+        float,
+        typer.Option(
+            "--detector-ms", min=0, callback=finite, help="Time of the person detector that finds the crops."
+        ),
     ] = 0.0,
     detector: Annotated[
         Path | None, typer.Option(help="The person detector's ONNX file, timed here instead.")

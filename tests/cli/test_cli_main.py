@@ -47,6 +47,29 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert said in line
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("search run", "--budget-ms"),
+        ("search run --budget-ms 5", "--max-p95-ms"),
+        ("search run --budget-ms 5", "--max-memory-mb"),
+        ("search run --budget-ms 5", "--max-file-mb"),
+        ("search run --budget-ms 5", "--detector-ms"),
+        ("latency predict p.json a.json", "--detector-ms"),
+        ("predict m.onnx a.jpg", "--min-score"),
+        ("predict m.onnx a.jpg", "--min-keypoint"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_before_anything_is_opened(
+    option: tuple[str, str], number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command_, name = option
+    assert run([*command_.split(), f"{name}={number}"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert name in line
+
+
 @pytest.fixture
 def raising(monkeypatch: pytest.MonkeyPatch) -> "dict[str, BaseException]":
     """`nas raise` raises what the test puts into the dictionary."""

@@ -37,7 +37,7 @@ TAKERS = {
     "export": "nas export {x}.safetensors --out {t}/m.onnx",
     "check": "nas data check {x}.json --images set/images",
     "stats": "nas data stats {x}.json",
-    "shard": "nas data shard {x}.json set/images {t}/shards",
+    "shard": "nas data shard {x}.json set/images --out {t}/shards",
     "from crowdpose": "nas data convert --from crowdpose {x}.json --out {t}/c.json",
     "from mpii": "nas data convert --from mpii {x}.json --images set/images --out {t}/c.json",
     "from yolo": "nas data convert --from yolo {x}.yaml --out {t}/c.json",
@@ -233,7 +233,7 @@ RUNS: dict[str, Hostile] = {
         says="[/b].jpg",
         prepare=annotations(image_file_name="[/b].jpg"),
     ),
-    "an image of no size": Hostile(VALIDATE, "size", prepare=annotations(image_width=0)),
+    "an image of no size": Hostile(VALIDATE, "width", prepare=annotations(image_width=0)),
     "an image of a huge size": Hostile(VALIDATE, prepare=annotations(image_width=10**12)),
     "a keypoint far away": Hostile(
         VALIDATE, codes=(0, 2), says="keypoint", prepare=annotations(keypoints=[1e9, 1e9, 2] * 17)
@@ -258,7 +258,7 @@ RUNS: dict[str, Hostile] = {
             ]
         ),
     ),
-    "no category": Hostile(VALIDATE, "categor", prepare=annotations(categories=[])),
+    "no category": Hostile(VALIDATE, "do not name their joints", (0,), annotations(categories=[])),
     # Names and places.
     "a recipe's name that leaves the folder": Hostile("nas train tiny.yaml --set name=../../x", "name"),
     "a run's name that leaves the folder": Hostile("nas train tiny.yaml --name ../../x", "--name"),
@@ -288,8 +288,8 @@ RUNS: dict[str, Hostile] = {
     "a preview of another kind": Hostile("nas data preview tiny.yaml --out {t}/p.exe", "p.exe"),
     "results into a folder": Hostile("nas validate m.onnx $SET --results set", "set"),
     "brackets in paths": Hostile(
-        "mkdir '{t}/[old] nets'; cp m.onnx '{t}/[old] nets/[/b].onnx'; "
-        "nas predict '{t}/[old] nets/[/b].onnx' set/images/001.jpg --out '{t}/[/x]'",
+        "mkdir '{t}/[old] nets'; cp m.onnx '{t}/[old] nets/[b].onnx'; "
+        "nas predict '{t}/[old] nets/[b].onnx' set/images/001.jpg --out '{t}/[/x]'",
         "[/x]",
         (0,),
     ),
@@ -351,9 +351,7 @@ RUNS: dict[str, Hostile] = {
     ),
     "a database that is none": Hostile("nas search $RUN --budget-ms 5 --storage nonsense", "storage"),
     "a password in a URL": Hostile(
-        "nas search $RUN --budget-ms 5 --storage mysql://me:secret@localhost/x 2>&1 "
-        "| sed s/secret/TOLD/; exit ${{PIPESTATUS[0]}}",
-        "cannot open",
+        "nas search $RUN --budget-ms 5 --storage mysql://me:secret@localhost/x", "cannot open"
     ),
 }
 
@@ -369,7 +367,7 @@ def test_a_hostile_run_ends_honestly(workspace: Workspace, unharmed: None, name:
         hostile.line.replace("{t}", folder.name).replace("{{", "{").replace("}}", "}"), **hostile.variables
     )
     check(done, hostile.codes, hostile.says)
-    assert "TOLD" not in done.stdout
+    assert "secret" not in done.stdout + done.stderr
     assert {path: path.read_bytes() for path in mine} == mine
     assert not (workspace.folder / "pwned").exists()
     assert not (workspace.folder.parent / "x").exists()
@@ -380,7 +378,7 @@ WRITERS = {
     "predict": "nas predict m.onnx set/images --out {d}/out",
     "export": "nas export w.safetensors --out {d}/m.onnx",
     "convert": "nas data convert --from crowdpose set/annotations/train.json --out {d}/c.json",
-    "shard": "nas data shard set/annotations/train.json set/images {d}/shards",
+    "shard": "nas data shard set/annotations/train.json set/images --out {d}/shards",
     "fit": "nas latency fit table.jsonl --out {d}/p.json",
     "measure": "nas latency measure --space demo --samples 2 --visits 1 --table {d}/t.jsonl",
     "preview": "nas data preview tiny.yaml --out {d}/p.jpg --count 2",

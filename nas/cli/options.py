@@ -1,0 +1,17 @@
+"""What options of several commands share."""
+
+import math
+from typing import TypeVar
+
+import typer
+
+Given = TypeVar("Given", float, list[float], None)
+
+
+def finite(given: Given) -> Given:
+    """The callback of options that take numbers: no range excludes what is not a number."""
+    numbers: list[float] = given if isinstance(given, list) else [] if given is None else [given]
+    for number in numbers:
+        if not math.isfinite(number):
+            raise typer.BadParameter(f"expected a finite number, got {number}")
+    return given
