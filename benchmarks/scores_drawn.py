@@ -2,8 +2,8 @@
 
     python benchmarks/scores_drawn.py MODEL.onnx ... --data ANNOTATIONS.json --images FOLDER
 
-For networks on crops, in the true boxes. A pose matches at an OKS of 0.5; it is drawn where its score and at least
-half of its keypoints' reach the defaults.
+For networks on crops, in the true boxes. A pose matches at an OKS of 0.5; it is drawn where its score and at
+least half of its keypoints' reach the defaults.
 """
 
 import argparse
