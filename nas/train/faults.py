@@ -4,6 +4,7 @@ import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import walk_tb
 
 import cv2
 
@@ -51,19 +52,36 @@ def memory_for(recipe: Recipe, *, device: str = "cpu") -> Iterator[None]:
 
 def lost_process(error: BaseException) -> str | None:
     """What an exception says of a process that is gone, and how to go on; None where it says nothing."""
-    if not isinstance(error, RuntimeError):
-        return None
-    if found := _WORKER_GONE.search(str(error)):
+    if gone := _lost_worker(error):
         return (
-            f"a process that prepares images is gone ({found[1]}), perhaps for want of memory; the same "
+            f"a process that prepares images is gone ({gone}), perhaps for want of memory; the same "
             "command goes on from the last checkpoint. With data.workers at 0 there are none, and the same "
             "results"
         )
+    if not isinstance(error, RuntimeError):
+        return None
     if _PEER_GONE.search(str(error)):
         return (
             "another process of this training is gone or stuck, which its own messages may explain; the same "
             "command goes on from the last checkpoint"
         )
+    return None
+
+
+def _lost_worker(error: BaseException) -> str | None:
+    """How a worker went, if an exception tells of one.
+
+    A connection to a worker breaks a moment before the system says that the worker is gone. What is asked
+    of the worker in that moment (the files behind its tensors) fails as the connection does.
+    """
+    if isinstance(error, RuntimeError):
+        found = _WORKER_GONE.search(str(error))
+        return found[1] if found else None
+    if not isinstance(error, ConnectionError | EOFError | FileNotFoundError):
+        return None
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
+    if any(module.startswith("multiprocessing.") for module in modules):
+        return "the connection to it broke"
     return None
 
 

@@ -8,8 +8,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sys
 import time
+from collections.abc import Callable
+from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +203,37 @@ def test_the_reason_of_a_loaders_error_counts() -> None:
 def test_lost_processes_are_one_line(message: str, told: str) -> None:
     with pytest.raises(UserError, match=f"{told}.*the same command goes on"), memory_for(Recipe(steps=1)):
         raise RuntimeError(message)
+
+
+def reset(left: Connection, _: Connection) -> None:
+    with socket.socket(fileno=os.dup(left.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
+    left.send_bytes(b"to a process that is gone")
+
+
+def closed(left: Connection, right: Connection) -> None:
+    right.close()
+    left.recv_bytes()
+
+
+def vanished(*_: Connection) -> None:
+    Client("/nowhere/listener", "AF_UNIX")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no sockets of this family on this system")
+@pytest.mark.parametrize("fault", [reset, closed, vanished])
+def test_a_broken_connection_to_a_worker_is_one_line(fault: Callable[[Connection, Connection], None]) -> None:
+    """The connection breaks before the system knows that the worker is gone."""
+    left, right = multiprocessing.Pipe()
+    told = "prepares images is gone.*the same command goes on"
+    with left, right, pytest.raises(UserError, match=told), memory_for(Recipe(steps=1)):
+        fault(left, right)
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError("by peer"), EOFError(), FileNotFoundError("a.jpg")])
+def test_connections_elsewhere_are_not_workers(error: Exception) -> None:
+    with pytest.raises(type(error)), memory_for(Recipe(steps=1)):
+        raise error
 
 
 def kill_a_worker() -> None:
