@@ -22,7 +22,7 @@ def demo(
     """Generate people, train a supernet, measure, search two budgets, fine-tune, export, validate."""
     from nas.cli.latency import VisitDisplay
     from nas.cli.search import SearchDisplay
-    from nas.demo import DemoDisplays, DemoScale, run_demo
+    from nas.demo.pipeline import DemoDisplays, DemoScale, run_demo
     from nas.search.run import Displays
 
     scale = DemoScale.quick() if quick else DemoScale()

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from nas.data import Annotations, load_annotations
-from nas.data.people import generate
+from nas.demo.people import generate
 from nas.demo.summary import FinishedSubnet, count_drawn, summarise, write_sheet
 from nas.evaluate import mean_pose_baseline, validate
 from nas.files import write_json

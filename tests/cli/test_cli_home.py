@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.data.people import generate
+from nas.demo.people import generate
 
 SWITCH = "ORT_DISABLE_TELEMETRY"
 CODE = """

@@ -13,7 +13,7 @@ from nas.cli.main import run
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from nas.data.people import generate
+    from nas.demo.people import generate
 
     folder = tmp_path_factory.mktemp("people")
     generate(folder, images=4, seed=3)

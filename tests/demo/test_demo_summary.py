@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from nas.data import load_annotations
-from nas.data.people import generate
+from nas.demo.people import generate
 from nas.demo.summary import Drawn, count_drawn
 from nas.runtime.drawing import MIN_KEYPOINT, MIN_POSE
 from nas.space import Skeleton

@@ -8,7 +8,7 @@ import pytest
 
 from nas.cli.main import run
 from nas.codecs import People
-from nas.data.people import generate
+from nas.demo.people import generate
 from nas.report.preview import UNCOUNTED, _view
 from nas.space import Skeleton
 

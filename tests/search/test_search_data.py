@@ -22,7 +22,7 @@ def given(tmp_path_factory: pytest.TempPathFactory, space: SearchSpace) -> Path:
     """A folder with people, a run that looks trained, and a predictor."""
     import torch
 
-    from nas.data.people import generate
+    from nas.demo.people import generate
     from nas.models import PoseNet, save_weights
 
     folder = tmp_path_factory.mktemp("given")

@@ -35,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run folder as training and fitting leave it behind, without the training."""
     import torch
 
-    from nas.data.people import generate
+    from nas.demo.people import generate
     from nas.models import PoseNet, save_weights
 
     folder = tmp_path_factory.mktemp("run")

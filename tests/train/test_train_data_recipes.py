@@ -8,7 +8,7 @@ import yaml
 from test_train_resume import Killed, before_step, die, same_run
 from tiny_training import RECIPE, SPACE
 
-from nas.data.people import generate
+from nas.demo.people import generate
 from nas.train import SupernetConfig, read_metrics, train_supernet
 
 IMAGE_SPACE: dict[str, Any] = {

@@ -14,7 +14,7 @@ import yaml
 from test_train_resume import same_run
 from tiny_training import RECIPE, SPACE
 
-from nas.data.people import generate
+from nas.demo.people import generate
 from nas.train import RunFolder, read_metrics
 
 KILLS = 25

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from nas.data.people.anatomy import BONE, BONES, Build
-from nas.data.people.kinematics import bone_rotations, bone_transforms, turn_x, turn_y, turn_z
-from nas.data.people.limits import LIMITS
-from nas.data.people.poses import sample_pose
+from nas.demo.people.anatomy import BONE, BONES, Build
+from nas.demo.people.kinematics import bone_rotations, bone_transforms, turn_x, turn_y, turn_z
+from nas.demo.people.limits import LIMITS
+from nas.demo.people.poses import sample_pose
 
 
 def test_angles_stay_within_the_limits() -> None:

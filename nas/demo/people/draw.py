@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.data.people.anatomy import Floats
-from nas.data.people.kinematics import Camera
-from nas.data.people.mesh import Mesh
+from nas.demo.people.anatomy import Floats
+from nas.demo.people.kinematics import Camera
+from nas.demo.people.mesh import Mesh
 
 Image = NDArray[np.uint8]
 SUPERSAMPLING = 2

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nas.data.people.anatomy import BONE, Build, Floats
-from nas.data.people.mesh import MeshBuilder, Y, Z
+from nas.demo.people.anatomy import BONE, Build, Floats
+from nas.demo.people.mesh import MeshBuilder, Y, Z
 
 Thing = Callable[[MeshBuilder, Build], None]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.data.people import generate
+from nas.demo.people import generate
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.data.people.anatomy import Floats
-from nas.data.people.draw import SUPERSAMPLING, Figure, to_fine
+from nas.demo.people.anatomy import Floats
+from nas.demo.people.draw import SUPERSAMPLING, Figure, to_fine
 from nas.space.skeleton import Skeleton
 
 OUTSIDE, OCCLUDED, VISIBLE = 0, 1, 2

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from nas.data.people.anatomy import BONE, Build, Floats
-from nas.data.people.mesh import MeshBuilder, Y, Z, bone_weights, quad_directions, sphere, tube_quads
-from nas.data.people.outfit import Outfit
+from nas.demo.people.anatomy import BONE, Build, Floats
+from nas.demo.people.mesh import MeshBuilder, Y, Z, bone_weights, quad_directions, sphere, tube_quads
+from nas.demo.people.outfit import Outfit
 
 _RINGS, _SIDES = 12, 16
 _LIPS = np.array([150.0, 62.0, 62.0])

@@ -5,13 +5,13 @@ from functools import cache
 
 import numpy as np
 
-from nas.data.people.anatomy import BONES, Build, landmarks
-from nas.data.people.body import person_mesh
-from nas.data.people.draw import SUPERSAMPLING, Figure, Image, Light, paint_figure
-from nas.data.people.kinematics import Camera, turn_y
-from nas.data.people.labels import Joint
-from nas.data.people.outfit import Outfit
-from nas.data.people.poses import Pose
+from nas.demo.people.anatomy import BONES, Build, landmarks
+from nas.demo.people.body import person_mesh
+from nas.demo.people.draw import SUPERSAMPLING, Figure, Image, Light, paint_figure
+from nas.demo.people.kinematics import Camera, turn_y
+from nas.demo.people.labels import Joint
+from nas.demo.people.outfit import Outfit
+from nas.demo.people.poses import Pose
 
 SIZE = (224, 192)
 

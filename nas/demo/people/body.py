@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.data.people.anatomy import BONE, Build, Floats
-from nas.data.people.head import add_head
-from nas.data.people.mesh import Mesh, MeshBuilder, X, Y, Z, bone_weights
-from nas.data.people.outfit import Cloth, Outfit
-from nas.data.people.things import Thing
+from nas.demo.people.anatomy import BONE, Build, Floats
+from nas.demo.people.head import add_head
+from nas.demo.people.mesh import Mesh, MeshBuilder, X, Y, Z, bone_weights
+from nas.demo.people.outfit import Cloth, Outfit
+from nas.demo.people.things import Thing
 
 _SIDES = 8
 _TRUNK_SIDES = 16

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nas.data.people.anatomy import BONES, Floats
+from nas.demo.people.anatomy import BONES, Floats
 
 X, Y, Z = np.eye(3)
 

@@ -11,9 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from nas.data.people.anatomy import Build, landmarks
-from nas.data.people.folder import PeopleFolder, Settings
-from nas.data.people.scene import render_scene
+from nas.demo.people.anatomy import Build, landmarks
+from nas.demo.people.folder import PeopleFolder, Settings
+from nas.demo.people.scene import render_scene
 from nas.errors import UserError
 from nas.files import write_bytes
 from nas.interrupt import leave_to_parent

@@ -7,18 +7,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.data.people.anatomy import Build, Floats, Landmark, landmarks
-from nas.data.people.backdrop import sample_backdrop
-from nas.data.people.body import person_mesh
-from nas.data.people.draw import SUPERSAMPLING, Figure, Image, Light, paint_figure
-from nas.data.people.effects import develop
-from nas.data.people.foreground import paint_occluder
-from nas.data.people.kinematics import Camera, turn_x, turn_y, turn_z
-from nas.data.people.labels import Joint, annotation, keypoints_of
-from nas.data.people.mesh import Mesh
-from nas.data.people.outfit import Outfit
-from nas.data.people.poses import Pose, sample_pose
-from nas.data.people.things import held, seat
+from nas.demo.people.anatomy import Build, Floats, Landmark, landmarks
+from nas.demo.people.backdrop import sample_backdrop
+from nas.demo.people.body import person_mesh
+from nas.demo.people.draw import SUPERSAMPLING, Figure, Image, Light, paint_figure
+from nas.demo.people.effects import develop
+from nas.demo.people.foreground import paint_occluder
+from nas.demo.people.kinematics import Camera, turn_x, turn_y, turn_z
+from nas.demo.people.labels import Joint, annotation, keypoints_of
+from nas.demo.people.mesh import Mesh
+from nas.demo.people.outfit import Outfit
+from nas.demo.people.poses import Pose, sample_pose
+from nas.demo.people.things import held, seat
 from nas.space.skeleton import Skeleton
 
 _TRIES = 14

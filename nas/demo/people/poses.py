@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.data.people.anatomy import BONE, Build, Floats
-from nas.data.people.habits import (
+from nas.demo.people.anatomy import BONE, Build, Floats
+from nas.demo.people.habits import (
     AIRBORNE,
     ARM_SHARES,
     ARMS,
@@ -22,8 +22,8 @@ from nas.data.people.habits import (
     sit,
     walk,
 )
-from nas.data.people.kinematics import bone_transforms, turn_x, turn_z
-from nas.data.people.limits import within_limits
+from nas.demo.people.kinematics import bone_transforms, turn_x, turn_z
+from nas.demo.people.limits import within_limits
 
 _TRIES = 5
 

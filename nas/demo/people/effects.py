@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.data.people.draw import Image
+from nas.demo.people.draw import Image
 
 _GRAIN = 96  # px that a crop of the noise may shift
 

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from nas.data.people.anatomy import Floats
-from nas.data.people.draw import Image
+from nas.demo.people.anatomy import Floats
+from nas.demo.people.draw import Image
 
 _WOODS = np.array([(150, 110, 70), (110, 76, 48), (186, 150, 104), (90, 84, 80)], dtype=np.float64)
 _GROUNDS = np.array(

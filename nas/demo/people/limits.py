@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nas.data.people.anatomy import BONES, Floats
+from nas.demo.people.anatomy import BONES, Floats
 
 # Lowest and highest (raise, out, turn) of each bone, one row for both sides.
 LIMITS: dict[str, tuple[tuple[float, float], ...]] = {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.data.people.anatomy import BONES, Floats
+from nas.demo.people.anatomy import BONES, Floats
 
 _PARENTS = tuple(bone.parent for bone in BONES)
 

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.data.people.anatomy import Floats
-from nas.data.people.backdrop import muted
-from nas.data.people.draw import Image, clear_marks, marks, to_fine
+from nas.demo.people.anatomy import Floats
+from nas.demo.people.backdrop import muted
+from nas.demo.people.draw import Image, clear_marks, marks, to_fine
 
 _MARK = 1
 

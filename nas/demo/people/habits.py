@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nas.data.people.anatomy import BONE, BONES
+from nas.demo.people.anatomy import BONE, BONES
 
 SIDES = ("left", "right")
 

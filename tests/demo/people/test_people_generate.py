@@ -12,14 +12,14 @@ import pytest
 from pycocotools.coco import COCO
 
 from nas.data import load_annotations
-from nas.data.people import generate
-from nas.data.people.scene import Scene, render_scene
+from nas.demo.people import generate
+from nas.demo.people.scene import Scene, render_scene
 from nas.errors import UserError
 from nas.evaluate import mean_pose_baseline
 from nas.space.skeleton import Skeleton
 
 SMALL: dict[str, Any] = {"images": 6, "seed": 5, "size": (96, 128)}
-RENDER = "nas.data.people.generation.render_scene"
+RENDER = "nas.demo.people.generation.render_scene"
 
 
 def _contents(root: Path) -> dict[str, bytes]:
@@ -146,7 +146,7 @@ def _interrupt_after(images: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nas.data.people.generation._PART", 2)
+    monkeypatch.setattr("nas.demo.people.generation._PART", 2)
     _interrupt_after(3, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         generate(tmp_path / "stopped", **SMALL)
@@ -163,7 +163,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_an_interrupted_run_of_other_settings_starts_afresh(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas.data.people.generation._PART", 2)
+    monkeypatch.setattr("nas.demo.people.generation._PART", 2)
     _interrupt_after(5, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         generate(tmp_path / "stopped", **SMALL)

@@ -6,10 +6,10 @@ import pytest
 from numpy.typing import NDArray
 from portraits import SIZE, Portrait, portrait
 
-from nas.data.people.draw import SUPERSAMPLING, Light, paint_figure, to_fine
-from nas.data.people.kinematics import Camera
-from nas.data.people.labels import Joint, annotation, visibility
-from nas.data.people.mesh import MeshBuilder
+from nas.demo.people.draw import SUPERSAMPLING, Light, paint_figure, to_fine
+from nas.demo.people.kinematics import Camera
+from nas.demo.people.labels import Joint, annotation, visibility
+from nas.demo.people.mesh import MeshBuilder
 
 FACE = ("nose", "left_eye", "right_eye")
 
