@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from nas import __version__
 from nas.cli.console import end_stream, log_to_console, remark, say
+from nas.cli.flags import with_flags
 from nas.errors import UserError
 from nas.interrupt import Interrupted, exit_code, interruptible
 
@@ -29,11 +30,13 @@ _HOW_TO_INSTALL = (
 
 
 class _Commands(TyperGroup):
-    """Keeps which signal stopped a command: typer knows of Ctrl-C alone."""
+    """Knows which command it was that failed, and which signal stopped it: typer knows of Ctrl-C alone."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except UserError as error:
+            raise UserError(with_flags(str(error), self.commands[ctx.invoked_subcommand])) from error
         except Interrupted as stop:
             raise typer.Exit(exit_code(stop)) from None
 
@@ -73,7 +76,7 @@ def _register() -> None:
         ("latency", "Milliseconds on this machine: measure, fit, predict."),
         ("data", "Data sets: check, statistics, augmented samples, other formats."),
     ):
-        app.add_typer(import_module(f"nas.cli.{name}").app, name=name, help=help_text)
+        app.add_typer(import_module(f"nas.cli.{name}").app, name=name, cls=_Commands, help=help_text)
     for module, names in (
         ("demo", ("demo",)),
         ("train", ("train", "transfer", "finetune")),
