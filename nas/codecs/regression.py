@@ -1,7 +1,7 @@
 """Coordinates regressed directly (DeepPose, Toshev & Szegedy, CVPR 2014)."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,7 @@ from nas.codecs.maps import to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
 from nas.space.heads import Task
-
-if TYPE_CHECKING:
-    from nas.space.skeleton import Skeleton
+from nas.space.skeleton import Skeleton
 
 FOCUS = {"bce": 0.0, "quality_focal": 2.0}
 """How a score branch is trained: exponent of quality focal loss (Li et al., NeurIPS 2020); at 0 that is
@@ -24,7 +22,7 @@ BRANCH = Anchors(full=1.0, none=0.5)
 """Of a branch's scores, predicted similarities: logits of 0 give a half, a joint as likely wrong as right."""
 
 
-def checked_bone(weight: float, skeleton: "Skeleton") -> float:
+def checked_bone(weight: float, skeleton: Skeleton) -> float:
     """The value of the option "bone". Raises UserError for a skeleton without limbs."""
     if weight and not skeleton.limbs:
         raise UserError(f"head option 'bone': skeleton {skeleton.name!r} names no limbs; set it to 0")

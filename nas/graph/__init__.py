@@ -8,7 +8,15 @@ from nas.graph.graph import Graph
 from nas.graph.onnx import metadata, to_onnx
 from nas.graph.operator import Operator
 from nas.graph.quantise import to_int8
-from nas.graph.registry import Binding, Features, Record, UnknownOperatorError, features, kinds, register
+from nas.graph.registry import (
+    Binding,
+    OperatorFeatures,
+    Record,
+    UnknownOperatorError,
+    features,
+    kinds,
+    register,
+)
 from nas.graph.symbols import TensorType
 from nas.graph.tracer import Tracer
 
@@ -16,9 +24,9 @@ __all__ = [
     "Binding",
     "Complexity",
     "Constant",
-    "Features",
     "Graph",
     "Operator",
+    "OperatorFeatures",
     "ParityError",
     "Record",
     "TensorType",

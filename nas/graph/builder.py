@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, NodeProto, TensorProto, numpy_helper
 from torch import Tensor
 
-from nas.graph.constants import Constant, Evaluator, leaves_of
+from nas.graph.constants import Constant, ConstantFolder, leaves_of
 from nas.graph.operator import Operator
 
 ONNX_TYPES = {
@@ -144,7 +144,7 @@ class Builder:
         return self.array(array) if array.size <= 64 else self._initializer(array)
 
     def _value(self, constant: Constant) -> Tensor:
-        evaluate = self._evaluate or Evaluator(_unreachable)
+        evaluate = self._evaluate or ConstantFolder(_unreachable)
         return evaluate(constant).detach().cpu()
 
     def _initializer(self, array: NDArray[Any]) -> str:

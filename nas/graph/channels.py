@@ -75,9 +75,9 @@ def _largest_of_every_kind(space: SearchSpace) -> Iterator[Arch]:
             name = dimension.name
             if name in active - settled and _is_kind(dimension):
                 known = settled | active
-                place, _, what = name.rpartition(".")
+                owner, _, what = name.rpartition(".")
                 if what == "type":  # whose modules may be joined otherwise than those of the largest type
-                    known = frozenset(other for other in known if not other.startswith(f"{place}.")) | {name}
+                    known = frozenset(other for other in known if not other.startswith(f"{owner}.")) | {name}
                 for index in range(len(dimension.choices)):
                     if index != indices[name]:
                         yield from vary({**indices, name: index}, known)

@@ -21,7 +21,7 @@ class Leaf:
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class KnownTensor:
     """A tensor whose values were known when the network was traced."""
 
     tensor: Tensor
@@ -56,7 +56,12 @@ class Constant(Symbol):
     varies = False
 
     def __init__(
-        self, type_: TensorType, source: Leaf | Given | Expression, *, pool: "ConstantPool", trainable: bool
+        self,
+        type_: TensorType,
+        source: Leaf | KnownTensor | Expression,
+        *,
+        pool: "ConstantPool",
+        trainable: bool,
     ) -> None:
         super().__init__(type_)
         self.source = source
@@ -69,7 +74,7 @@ class Constant(Symbol):
     @property
     def stored_bytes(self) -> int:
         """Of its entries, as a model stores them: one for all where they are known to be equal."""
-        if isinstance(self.source, Given) and _is_uniform(self.source.tensor):
+        if isinstance(self.source, KnownTensor) and _is_uniform(self.source.tensor):
             return self.source.tensor.element_size()
         return self.type.bytes
 
@@ -105,7 +110,7 @@ class ConstantPool:
         values = tensor.flatten()[:1] if uniform else tensor
         key = ("given", tensor.dtype, tensor.shape, uniform, values.cpu().contiguous().numpy().tobytes())
         given: Constant = self._intern(
-            key, lambda: Constant(TensorType.of(tensor), Given(tensor), pool=self, trainable=False)
+            key, lambda: Constant(TensorType.of(tensor), KnownTensor(tensor), pool=self, trainable=False)
         )
         return given
 
@@ -144,7 +149,7 @@ class ConstantPool:
         return self._interned[key]
 
 
-class Evaluator:
+class ConstantFolder:
     """Computes constants from the tensors of a network, each once.
 
     Args:
@@ -161,10 +166,10 @@ class Evaluator:
         return self._computed[constant]
 
     @torch.no_grad()
-    def _compute(self, source: Leaf | Given | Expression) -> Tensor:
+    def _compute(self, source: Leaf | KnownTensor | Expression) -> Tensor:
         if isinstance(source, Leaf):
             return self._values(source).detach()
-        if isinstance(source, Given):
+        if isinstance(source, KnownTensor):
             return source.tensor
         result = source.function(
             *map_tree(self._resolve, source.args), **map_tree(self._resolve, source.kwargs)
@@ -185,7 +190,7 @@ def leaves_of(constant: Constant) -> set[Leaf]:
     """The tensors of the network that a constant is computed from."""
     if isinstance(constant.source, Leaf):
         return {constant.source}
-    if isinstance(constant.source, Given):
+    if isinstance(constant.source, KnownTensor):
         return set()
     inner = _constants_in((constant.source.args, constant.source.kwargs))
     return set().union(*(leaves_of(part) for part in inner))

@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from nas.graph.constants import Given, Leaf, leaves_of
+from nas.graph.constants import KnownTensor, Leaf, leaves_of
 from nas.graph.graph import Graph
 from nas.graph.operator import Operator
 from nas.graph.registry import Dimension, record_of
@@ -176,7 +176,7 @@ class Coupling:
         source = operator.outputs[position] if side == "out" else operator.inputs[position]
         if isinstance(source, int):
             return [(("edge", number, source), axis)]
-        if source is None or isinstance(source.source, Given):
+        if source is None or isinstance(source.source, KnownTensor):
             return []
         if isinstance(source.source, Leaf):
             return [(source.source, axis)]

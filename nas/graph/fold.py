@@ -32,7 +32,7 @@ def fold_batch_norms(operators: Sequence[Operator], wanted: Iterable[int]) -> li
     scaled, one is shifted) and through an interpolation (whose weights sum to one). It stays where an edge on
     the way is used elsewhere.
     """
-    return _Folder(operators, wanted).result()
+    return _BatchNormFolder(operators, wanted).result()
 
 
 def convolutions_before(source: Source, maker: Callable[[Source], Step | None]) -> list[Step]:
@@ -70,20 +70,20 @@ class _Affine:
     epsilon: float
 
 
-class _Folder:
+class _BatchNormFolder:
     def __init__(self, operators: Sequence[Operator], wanted: Iterable[int]) -> None:
         self._kept: list[Operator | None] = list(operators)
-        self._makers = {edge: place for place, operator in enumerate(operators) for edge in operator.outputs}
+        self._makers = {edge: index for index, operator in enumerate(operators) for edge in operator.outputs}
         self._uses = Counter(edge for operator in operators for edge in operator.edges)
         self._uses.update(wanted)
 
     def result(self) -> list[Operator]:
-        for place, operator in enumerate(self._kept):
+        for index, operator in enumerate(self._kept):
             if operator is not None and operator.kind == "batch_norm":
                 convolutions = convolutions_before(operator.inputs[0], self._maker)
                 if convolutions:
                     self._fold(operator, [self._makers[step.outputs[0]] for step in convolutions])
-                    self._kept[place] = None
+                    self._kept[index] = None
         return [operator for operator in self._kept if operator is not None]
 
     def _maker(self, source: Source) -> Step | None:
@@ -96,15 +96,15 @@ class _Folder:
         """Scale the convolutions, and let what made the norm's input make its output."""
         weight, bias, mean, variance = (s for s in norm.inputs[1:] if isinstance(s, Constant))
         affine = _Affine(weight, bias, mean, variance, norm.attributes["epsilon"])
-        for position, place in enumerate(convolutions):
-            operator = self._kept[place]
+        for position, index in enumerate(convolutions):
+            operator = self._kept[index]
             assert operator is not None
-            self._kept[place] = _scaled(operator, affine, shifted=position == 0)
+            self._kept[index] = _scaled(operator, affine, shifted=position == 0)
         made = self._maker(norm.inputs[0])
         assert made is not None
-        place = self._makers[made.outputs[0]]
-        self._kept[place] = replace(made.operator, outputs=norm.outputs)
-        self._makers[norm.outputs[0]] = place
+        index = self._makers[made.outputs[0]]
+        self._kept[index] = replace(made.operator, outputs=norm.outputs)
+        self._makers[norm.outputs[0]] = index
 
 
 def _scaled(conv: Operator, affine: _Affine, *, shifted: bool) -> Operator:

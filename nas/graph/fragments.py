@@ -59,7 +59,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Slot:
-    """A value's place among the outputs of a fragment."""
+    """Which value is meant, among the outputs of a fragment."""
 
     index: int
 
@@ -156,8 +156,8 @@ class Fragment:
             if isinstance(step, Call):
                 inner = [ids[i] for i in step.arguments]
                 found, next_id = step.fragment._flatten_into(steps, inner, next_id)
-                for place, output in enumerate(step.fragment.outputs, step.first):
-                    ids[place] = found[output]
+                for own, output in enumerate(step.fragment.outputs, step.first):
+                    ids[own] = found[output]
             else:
                 outputs = tuple(range(next_id, next_id + len(step.outputs)))
                 next_id += len(outputs)

@@ -25,7 +25,7 @@ from nas.graph.operator import Operator, Source
 from nas.graph.symbols import TensorType
 
 Terms = tuple[Any, ...]
-"""(weight or None, bias or None, place of the window (y, x), its batch norms): what `_summed` reads."""
+"""(weight or None, bias or None, corner of the window (y, x), batch norms): what `_weight_and_bias` reads."""
 
 
 _LINEAR = frozenset({"conv", "batch_norm", "add"})
@@ -121,18 +121,18 @@ class _Branch:
         pitches = other.attributes["dilations"]
         windows = zip(self._window(), host._window(), spreads, pitches, self._cells_before(host), strict=True)
         return alike and all(
-            (size == 1 or spread == pitch) and place % pitch == 0 and 0 <= place // pitch <= whole - size
-            for size, whole, spread, pitch, place in windows
+            (size == 1 or spread == pitch) and start % pitch == 0 and 0 <= start // pitch <= whole - size
+            for size, whole, spread, pitch, start in windows
         )
 
     def terms(self, host: "_Branch") -> Terms:
         """Its constants, and where in the host's window its own one lies."""
         assert host.conv is not None
         pitches = host.conv.attributes["dilations"]
-        place = tuple(cells // pitch for cells, pitch in zip(self._cells_before(host), pitches, strict=True))
+        corner = tuple(cells // pitch for cells, pitch in zip(self._cells_before(host), pitches, strict=True))
         weight, bias = (None, None) if self.conv is None else self.conv.inputs[1:]
         norms = tuple((*norm.inputs[1:], norm.attributes["epsilon"]) for norm in self.norms)
-        return weight, bias, place, norms
+        return weight, bias, corner, norms
 
     @property
     def area(self) -> int:

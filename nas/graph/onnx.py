@@ -13,7 +13,7 @@ from nas.codecs.confidence import SCORE_SCALE
 from nas.codecs.exported import METADATA_KEY, METADATA_VERSION
 from nas.codecs.normalise import MEAN, STD
 from nas.graph.builder import ONNX_TYPES, Builder
-from nas.graph.constants import Constant, Evaluator, Leaf
+from nas.graph.constants import Constant, ConstantFolder, Leaf
 from nas.graph.fold import drop_dead, fold_batch_norms
 from nas.graph.graph import Graph
 from nas.graph.registry import record_of
@@ -56,7 +56,7 @@ def to_onnx(
     wanted = [value for value in outputs.values() if isinstance(value, int)]
     operators = fold_batch_norms(drop_dead(graph.operators, wanted), wanted)
 
-    evaluate = None if net is None else Evaluator(network_values(net, stats))
+    evaluate = None if net is None else ConstantFolder(network_values(net, stats))
     builder = Builder(evaluate, {0: "images"} | _settled(outputs))
     for operator in operators:
         builder.begin(operator)

@@ -56,7 +56,7 @@ class Operator:
 
 
 class Step(NamedTuple):
-    """An operator at its place in a network.
+    """An operator where it stands in a network.
 
     Args:
         operator: what is done; its own ids are those of the fragment that it was recorded in.

@@ -4,15 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
+from nas.graph.builder import Builder
 from nas.graph.operator import Operator
 from nas.graph.symbols import Symbol, TensorType
-
-if TYPE_CHECKING:
-    from nas.graph.builder import Builder
 
 OPERATOR_MODULES = ("arithmetic", "convolution", "layout", "pointwise", "reduction", "resample", "selection")
 
@@ -46,7 +44,7 @@ class Binding:
 
 
 @dataclass(frozen=True)
-class Features:
+class OperatorFeatures:
     """What the time of one operator is predicted from.
 
     Args:
@@ -70,7 +68,7 @@ def _kind(operator: Operator) -> str:
     return operator.kind
 
 
-def _nothing(operator: Operator, builder: "Builder") -> None:
+def _nothing(operator: Operator, builder: Builder) -> None:
     raise ValueError(f"{operator.kind} is resolved while tracing and has no ONNX form")
 
 
@@ -93,7 +91,7 @@ class Record:
     kind: str
     functions: tuple[str, ...]
     bind: Callable[..., Any]
-    emit: Callable[[Operator, "Builder"], None] = _nothing
+    emit: Callable[[Operator, Builder], None] = _nothing
     macs: Callable[[Binding], int] = _no_macs
     label: Callable[[Operator], str] = _kind
     couple: Callable[[Operator], Iterable[tuple[Dimension, Dimension]]] | None = field(default=None)
@@ -150,9 +148,9 @@ def find(function: Callable[..., Any]) -> tuple[Record, bool]:
     return record, reflected
 
 
-def features(operator: Operator) -> Features:
+def features(operator: Operator) -> OperatorFeatures:
     """Latency features of an operator."""
-    return Features(
+    return OperatorFeatures(
         label=record_of(operator.kind).label(operator),
         macs=operator.macs,
         bytes_in=sum(

@@ -58,13 +58,13 @@ def load_weights(path: Path | str) -> PoseNet:
         UserError: no such file, not a weights file of this project, or weights that are not finite.
     """
     metadata, tensors = read_weights(path)
-    place = f"{path}: metadata"
-    skeleton = Skeleton.from_json(metadata["skeleton"], source=f"{place}.skeleton")
+    source = f"{path}: metadata"
+    skeleton = Skeleton.from_json(metadata["skeleton"], source=f"{source}.skeleton")
     over: Arch | SearchSpace
     if "arch" in metadata:
-        over = Arch.from_json(metadata["arch"], source=f"{place}.arch")
+        over = Arch.from_json(metadata["arch"], source=f"{source}.arch")
     else:
-        over = SearchSpace.from_json(metadata["space"], source=f"{place}.space")
+        over = SearchSpace.from_json(metadata["space"], source=f"{source}.space")
     try:
         with _no_larger_than(tensors):
             net = PoseNet(over, skeleton)

@@ -60,8 +60,8 @@ def _draw_pose(
     min_keypoint: float,
 ) -> None:
     shown = np.isfinite(keypoints).all(1) & (keypoints[:, 2] >= min_keypoint)
-    places = np.clip(np.nan_to_num(keypoints[:, :2]), -FARTHEST, FARTHEST)
-    points = np.rint(places * 2**SUBPIXEL_BITS).astype(int).tolist()
+    xy = np.clip(np.nan_to_num(keypoints[:, :2]), -FARTHEST, FARTHEST)
+    points = np.rint(xy * 2**SUBPIXEL_BITS).astype(int).tolist()
     for start, end in skeleton.limb_index:
         if shown[start] and shown[end]:
             colour = colours[start] if colours[start] == colours[end] else MIDDLE

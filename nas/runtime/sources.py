@@ -60,11 +60,11 @@ def find_pictures(
     failures: list[Failure] = []
     for path in given:
         for picture in _pictures(path, drawings, failures):
-            place = resolved(picture.path.parent) / picture.path.name
-            former = found.setdefault(place, picture)
+            file = resolved(picture.path.parent) / picture.path.name
+            former = found.setdefault(file, picture)
             # A file may be given beside its folder: its name from there, the longer one, holds for it.
             if len(picture.name.parts) > len(former.name.parts):
-                found[place] = picture
+                found[file] = picture
     if not found:
         raise UserError("; ".join(f"{failure.path}: {failure.reason}" for failure in failures[:3]))
     return list(found.values()), failures

@@ -13,7 +13,7 @@ from block_samples import block_space
 from torch import Tensor, nn
 
 from nas.graph import Tracer, to_onnx
-from nas.graph.constants import Evaluator
+from nas.graph.constants import ConstantFolder
 from nas.graph.onnx import network_values
 from nas.layers import ElasticBatchNorm2d
 from nas.models import PoseNet, calibrate
@@ -201,7 +201,7 @@ def test_merging_is_exact_in_float64() -> None:
         net(images, arch, stats)
 
     graph = Tracer.of(net)(arch)
-    evaluate = Evaluator(network_values(net, stats))
+    evaluate = ConstantFolder(network_values(net, stats))
     convolutions = [o for o in graph.operators if o.kind == "conv" and o.scope.startswith("stages")]
     assert len(convolutions) == len(seen)
     activations = [stage.activation for stage in arch.stages for _ in stage.blocks]

@@ -1,4 +1,4 @@
-"""Operators that reduce axes: sums, means, extrema and their places."""
+"""Operators that reduce axes: sums, means, extrema and their indices."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -69,7 +69,7 @@ def _bind_vector_norm(
     return _bind_norm(x, ord, dim, keepdim, dtype=dtype)
 
 
-def _bind_place(
+def _bind_index(
     function: Callable[..., Any], x: Symbol, dim: int | None = None, keepdim: bool = False
 ) -> Binding:
     axis = None if dim is None else dim % x.ndim
@@ -77,15 +77,15 @@ def _bind_place(
     return Binding((x,), {"axis": axis, "keepdim": keepdim}, (result,))
 
 
-def _emit_place(type_: str, operator: Operator, builder: Builder) -> None:
+def _emit_index(type_: str, operator: Operator, builder: Builder) -> None:
     axis, keep = operator.attributes["axis"], int(operator.attributes["keepdim"])
     name = builder.input(operator, 0)
     if axis is not None:
         builder.emit(operator, type_, [name], axis=axis, keepdims=keep)
         return
     flat = builder.node("Reshape", [name, builder.integers((-1,))])
-    place = builder.node(type_, [flat], axis=0, keepdims=0)
-    builder.emit(operator, "Reshape", [place, builder.integers(operator.shape)])
+    index = builder.node(type_, [flat], axis=0, keepdims=0)
+    builder.emit(operator, "Reshape", [index, builder.integers(operator.shape)])
 
 
 def _bind_extremum(
@@ -95,26 +95,26 @@ def _bind_extremum(
     dim: Any = None,
     keepdim: bool = False,
 ) -> Any:
-    """`torch.max` in its three forms: of all entries, along an axis with places, of two tensors."""
+    """`torch.max` in its three forms: of all entries, along an axis with indices, of two tensors."""
     if dim is None:
         return _bind(torch.amax if function is torch.max else torch.amin, x)
     if isinstance(dim, Symbol | torch.Tensor):
         return both(x, dim)
-    values, places = infer(function, x, dim, keepdim)
+    values, indices = infer(function, x, dim, keepdim)
     forms: Any = torch.return_types
     wrap = forms.max if function is torch.max else forms.min
     attributes = {"axes": (dim % x.ndim,), "axis": dim % x.ndim, "keepdim": keepdim}
-    return Binding((x,), attributes, (values, places), wrap)
+    return Binding((x,), attributes, (values, indices), wrap)
 
 
-def _emit_extremum(value_type: str, place_type: str, operator: Operator, builder: Builder) -> None:
+def _emit_extremum(value_type: str, index_type: str, operator: Operator, builder: Builder) -> None:
     name = builder.input(operator, 0)
     if len(operator.outputs) == 1:
         _reduce(value_type, name, operator, builder)
         return
     axes, keep = operator.attributes["axes"], int(operator.attributes["keepdim"])
     builder.give(operator.outputs[0], value_type, [name], axes=axes, keepdims=keep)
-    builder.give(operator.outputs[1], place_type, [name], axis=axes[0], keepdims=keep)
+    builder.give(operator.outputs[1], index_type, [name], axis=axes[0], keepdims=keep)
 
 
 for _kind, _onnx, _function in (
@@ -128,8 +128,8 @@ register(Record("norm", ("norm",), bind=_bind_norm, emit=partial(_emit, "ReduceL
 register(
     Record("vector_norm", ("linalg_vector_norm",), bind=_bind_vector_norm, emit=partial(_emit, "ReduceL2"))
 )
-for _kind, _onnx, _place in (("argmax", "ArgMax", torch.argmax), ("argmin", "ArgMin", torch.argmin)):
-    register(Record(_kind, (_kind,), bind=partial(_bind_place, _place), emit=partial(_emit_place, _onnx)))
+for _kind, _onnx, _index in (("argmax", "ArgMax", torch.argmax), ("argmin", "ArgMin", torch.argmin)):
+    register(Record(_kind, (_kind,), bind=partial(_bind_index, _index), emit=partial(_emit_index, _onnx)))
 for _kind, _extremum, _both, _value, _arg in (
     ("max", torch.max, torch.maximum, "ReduceMax", "ArgMax"),
     ("min", torch.min, torch.minimum, "ReduceMin", "ArgMin"),

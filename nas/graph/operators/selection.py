@@ -13,10 +13,10 @@ from nas.graph.symbols import Symbol, infer, type_of
 def _bind_topk(
     x: Symbol, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: None = None
 ) -> Binding:
-    values, places = infer(torch.topk, x, k, dim)
+    values, indices = infer(torch.topk, x, k, dim)
     attributes = {"k": k, "axis": dim % x.ndim, "largest": int(largest), "sorted": int(sorted)}
     forms: Any = torch.return_types
-    return Binding((x,), attributes, (values, places), forms.topk)
+    return Binding((x,), attributes, (values, indices), forms.topk)
 
 
 def _emit_topk(operator: Operator, builder: Builder) -> None:
