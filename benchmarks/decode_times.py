@@ -17,11 +17,11 @@ from pathlib import Path
 from statistics import median
 
 from nas.graph import Tracer, to_onnx
-from nas.latency import describe_device
-from nas.latency.loop import time_networks
 from nas.latency.networks import arch_network
-from nas.latency.protocol import Network
 from nas.space import Arch, SearchSpace
+from nas.timing import describe_device
+from nas.timing.loop import time_networks
+from nas.timing.protocol import Network
 
 SPACES = {"any-head-crop": (256, 192), "any-head-crowd": (512, 512)}
 

@@ -14,10 +14,10 @@ import numpy as np
 from scipy.optimize import nnls
 
 from nas.graph import Tracer, to_int8, to_onnx
-from nas.latency import describe_device
 from nas.latency.footprint import footprint, memory_terms
-from nas.latency.memory import measure_footprint
 from nas.space import SearchSpace
+from nas.timing import describe_device
+from nas.timing.memory import measure_footprint
 
 PRECISIONS = {"fp32": to_onnx, "int8": to_int8}
 

@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from nas.latency import LatencyTable
 from nas.latency.attribution import TimedKernels
 from nas.latency.baselines import BASELINES
 from nas.latency.kernel_model import KernelModel
 from nas.latency.samples import Samples
-from nas.latency.timing import Timing, noise_floor
 from nas.latency.uncertainty import Novelty
 from nas.latency.validation import HeldOut, cross_validate, mean_novelty
+from nas.timing import LatencyTable
+from nas.timing.timing import Timing, noise_floor
 
 COVERAGE = 0.9
 

@@ -26,7 +26,7 @@ INSTALLED, AGAIN, OTHER = "installed", "installed again", "other"
 
 def networks(table: Path, *, count: int, most_ms: float) -> list[Any]:
     """Timings of a table's networks, drawn."""
-    from nas.latency import LatencyTable
+    from nas.timing import LatencyTable
 
     found = [
         timing
@@ -40,12 +40,12 @@ def networks(table: Path, *, count: int, most_ms: float) -> list[Any]:
 def work(options: argparse.Namespace) -> None:
     """In a process of its own: visit the networks whose numbers come in, and print what was found."""
     from nas.graph import Tracer
-    from nas.latency import LatencyTable, Network, Protocol
-    from nas.latency.device import pinned
-    from nas.latency.load import LoadGate
     from nas.latency.networks import arch_network
-    from nas.latency.protocol import SessionVisitor
     from nas.space import Arch, SearchSpace, Skeleton
+    from nas.timing import LatencyTable, Network, Protocol
+    from nas.timing.device import pinned
+    from nas.timing.load import LoadGate
+    from nas.timing.protocol import SessionVisitor
 
     source = LatencyTable.read(options.table).sources[0]
     tracer = Tracer(SearchSpace.from_json(source.space), Skeleton.from_json(source.skeleton))
@@ -98,8 +98,8 @@ def visits(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def label(found: Sequence[dict[str, Any]]) -> float:
     """The protocol's label of several visits."""
-    from nas.latency.profile import OperatorTime, minima
-    from nas.latency.protocol import undisturbed_ms
+    from nas.timing.profile import OperatorTime, minima
+    from nas.timing.protocol import undisturbed_ms
 
     wall = [ms for visit in found for ms in visit["wall"]]
     return undisturbed_ms(wall, minima([[OperatorTime(*ms) for ms in visit["ops"]] for visit in found]))
@@ -124,7 +124,7 @@ def show(options: argparse.Namespace, rows: Sequence[dict[str, Any]]) -> None:
 
 def installed_name(version: str) -> str:
     """With its number."""
-    from nas.latency.session import runtime_version
+    from nas.timing.session import runtime_version
 
     return f"{version} {runtime_version()}"
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from nas.graph import Tracer
-from nas.latency import LatencyPredictor, LatencyTable, Protocol, Visit, arch_network, describe_device
-from nas.latency.profile import OperatorTime
-from nas.latency.table import Source
+from nas.latency import LatencyPredictor, arch_network
 from nas.space import SearchSpace, Skeleton
+from nas.timing import LatencyTable, Protocol, Visit, describe_device
+from nas.timing.profile import OperatorTime
+from nas.timing.table import Source
 
 
 def made_up_predictor(space: SearchSpace, skeleton: Skeleton, folder: Path, *, archs: int = 12) -> Path:

@@ -15,8 +15,9 @@ from nas.cli.latency_predict import predict
 from nas.cli.space import SkeletonOption
 
 if TYPE_CHECKING:
-    from nas.latency import Network, Plan, Precision, Step, Timing
+    from nas.latency import Precision
     from nas.space import SearchSpace
+    from nas.timing import Network, Plan, Step, Timing
 
 app = typer.Typer()
 app.command()(fit)
@@ -63,8 +64,9 @@ def measure(
     as_json: JsonOption = False,
 ) -> None:
     """Time networks of a space on this machine into a table. Run again to continue after an interruption."""
-    from nas.latency import Protocol, measure_space
+    from nas.latency import measure_space
     from nas.space import Arch, Skeleton
+    from nas.timing import Protocol
 
     loaded, skeleton, usual = _what_to_measure(space, skeleton, threads)
     path = table or usual
@@ -124,7 +126,7 @@ def time_(
     as_json: JsonOption = False,
 ) -> None:
     """Time given networks side by side, interleaved."""
-    from nas.latency import Protocol, describe_device, ratio, time_networks
+    from nas.timing import Protocol, describe_device, ratio, time_networks
 
     precisions: Sequence[Precision] = ("fp32", "int8") if precision == "both" else (precision,)
     display = VisitDisplay()

@@ -29,9 +29,10 @@ def fit(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Fit a predictor on a table, and print its error on held-out networks beside that of other ways."""
-    from nas.latency import LatencyPredictor, LatencyTable
+    from nas.latency import LatencyPredictor
     from nas.latency.checks import check_predictor
     from nas.latency.kernel_model import LEAST_MATCHED
+    from nas.timing import LatencyTable
 
     can_boost = find_spec("sklearn") is not None
     if not can_boost and not roofline:

@@ -9,9 +9,10 @@ from nas.cli.console import print_json, remark, say
 from nas.errors import UserError
 
 if TYPE_CHECKING:
-    from nas.latency import Network, Precision
-    from nas.latency.pack_import import Imported
-    from nas.latency.table import Source
+    from nas.latency import Precision
+    from nas.timing import Network
+    from nas.timing.pack_import import Imported
+    from nas.timing.table import Source
 
 
 def pack(
@@ -38,10 +39,10 @@ def pack(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Make a folder that times networks on another device: a Raspberry Pi, a phone, a server."""
-    from nas.latency import Protocol
-    from nas.latency.manifest import PROGRAM
-    from nas.latency.pack import needed_packages, write_pack
-    from nas.latency.pack_import import USUAL_FOLDER, table_name
+    from nas.timing import Protocol
+    from nas.timing.manifest import PROGRAM
+    from nas.timing.pack import needed_packages, write_pack
+    from nas.timing.pack_import import USUAL_FOLDER, table_name
 
     if space is None and not networks:
         raise UserError("nothing to pack: give --space, or architectures or ONNX files")
@@ -75,7 +76,7 @@ def import_(
 ) -> None:
     """Check a table from another device and take it in; visits of an earlier import are added to."""
     from nas.cli.latency import _print_timings
-    from nas.latency.pack_import import import_table
+    from nas.timing.pack_import import import_table
 
     imported = import_table(table, pack=pack, table=target)
     timings = imported.table.timings()
@@ -100,10 +101,10 @@ def _drawn(
     import numpy as np
 
     from nas.cli.latency import _what_to_measure
-    from nas.latency.channel_block import detect_channel_block
     from nas.latency.measure import draw_networks
-    from nas.latency.table import Source
     from nas.space import Skeleton
+    from nas.timing.channel_block import detect_channel_block
+    from nas.timing.table import Source
 
     loaded, name, _ = _what_to_measure(space, skeleton, threads)
     chosen = Skeleton.load(name)

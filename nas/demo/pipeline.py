@@ -15,7 +15,7 @@ from nas.demo.summary import FinishedSubnet, count_drawn, summarise, write_sheet
 from nas.evaluate import mean_pose_baseline, validate
 from nas.files import write_json
 from nas.graph import Tracer, export_onnx
-from nas.latency import LatencyPredictor, LatencyTable, Protocol, measure_space
+from nas.latency import LatencyPredictor, measure_space
 from nas.models import load_weights
 from nas.runtime import OnnxModel
 from nas.search.budgets import cheapest
@@ -23,6 +23,7 @@ from nas.search.results import SearchResult, Subnet
 from nas.search.run import Displays, SearchSettings, predicted_cost, search_run
 from nas.search.values import Cost
 from nas.space import SearchSpace, Skeleton
+from nas.timing import LatencyTable, Protocol
 from nas.train import RunFolder, finetune_subnet, load_config, load_finetune_config, train_supernet
 from nas.train.config import SupernetConfig
 from nas.train.override import assignment

@@ -10,7 +10,7 @@ import numpy as np
 from nas.latency.arrays import Floats
 from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel
 from nas.latency.mirror import Placed
-from nas.latency.timing import Timing
+from nas.timing.timing import Timing
 
 # Exported nodes are named after the edge that their operator gives; inserted reorders by kind and shape.
 _EDGE = re.compile(r"edge_(\d+)")

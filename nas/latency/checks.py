@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from nas.latency.predictor import LatencyPredictor
 from nas.latency.samples import Samples
-from nas.latency.table import LatencyTable
-from nas.latency.timing import Timing
 from nas.latency.uncertainty import load_allowance
 from nas.space.arch import Arch
+from nas.timing.table import LatencyTable
+from nas.timing.timing import Timing
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Footprint:
 
     Args:
         file_bytes: of the ONNX file.
-        peak_memory_bytes: see `nas.latency.memory.MeasuredFootprint`; of onnxruntime 1.31 on x86-64 Linux
+        peak_memory_bytes: see `nas.timing.memory.MeasuredFootprint`; of onnxruntime 1.31 on x86-64 Linux
             with one thread.
     """
 

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.latency.channel_block import detect_channel_block
 from nas.latency.drawing import draw_archs
-from nas.latency.loop import Progress, Silent, measure_networks
 from nas.latency.mirror import KernelMirror
 from nas.latency.networks import Precision, arch_network
-from nas.latency.protocol import Network, Protocol
-from nas.latency.table import Source
-from nas.latency.timing import Timing
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
+from nas.timing.channel_block import detect_channel_block
+from nas.timing.loop import Progress, Silent, measure_networks
+from nas.timing.protocol import Network, Protocol
+from nas.timing.table import Source
+from nas.timing.timing import Timing
 
 if TYPE_CHECKING:
     from nas.graph import Tracer

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from nas.codecs.exported import ExportedNetwork
 from nas.errors import UserError
 from nas.files import require_file
-from nas.latency.outside import grouping
-from nas.latency.protocol import Network, Outside
-from nas.latency.session import open_session
 from nas.space.arch import Arch
+from nas.timing.outside import grouping
+from nas.timing.protocol import Network, Outside
+from nas.timing.session import open_session
 
 if TYPE_CHECKING:
     from nas.graph import Graph, Tracer

@@ -17,15 +17,12 @@ from nas.errors import UserError
 from nas.files import write_json
 from nas.latency.arrays import Floats
 from nas.latency.baselines import BASELINES, macs_line
-from nas.latency.device import Agreement, DeviceDescription, agreement, describe_device
 from nas.latency.endtoend import EndToEnd
 from nas.latency.kernel_model import KernelModel
 from nas.latency.kernels import Kernel
 from nas.latency.mirror import KernelMirror
 from nas.latency.networks import ArchTracer
-from nas.latency.protocol import Protocol
 from nas.latency.samples import FP32, Samples, TracerOfSpaces, mirror_of
-from nas.latency.table import LatencyTable
 from nas.latency.uncertainty import (
     OTHER_RUNTIME,
     Novelty,
@@ -36,6 +33,9 @@ from nas.latency.validation import Validation, cross_validate, mean_novelty, val
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
+from nas.timing.device import Agreement, DeviceDescription, agreement, describe_device
+from nas.timing.protocol import Protocol
+from nas.timing.table import LatencyTable
 
 FORMAT_VERSION = 2
 MINIMUM_NETWORKS = 6

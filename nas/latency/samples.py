@@ -11,11 +11,11 @@ from nas.errors import UserError
 from nas.latency.attribution import TimedKernels, take_apart
 from nas.latency.mirror import KernelMirror
 from nas.latency.networks import ArchTracer
-from nas.latency.table import LatencyTable
-from nas.latency.timing import Timing
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
+from nas.timing.table import LatencyTable
+from nas.timing.timing import Timing
 
 if TYPE_CHECKING:
     from nas.graph import Tracer

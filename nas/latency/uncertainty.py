@@ -13,8 +13,8 @@ from nas.documents import Fields
 from nas.errors import UserError
 from nas.latency.arrays import Floats
 from nas.latency.kernels import Kernel
-from nas.latency.protocol import Visit
-from nas.latency.timing import Timing
+from nas.timing.protocol import Visit
+from nas.timing.timing import Timing
 
 # By how much a label is too long where others use all of the processor. Measured at 91 %: the labels of nine
 # in ten networks lay within 8 to 15 % of the quiet ones, half of them 5 % above (results/latency).

@@ -13,8 +13,8 @@ from nas.latency.arrays import Floats
 from nas.latency.attribution import TimedKernels
 from nas.latency.baselines import Fitted
 from nas.latency.kernel_model import KernelModel
-from nas.latency.timing import Timing, noise_floor
 from nas.latency.uncertainty import Novelty, Uncertainty, load_allowance
+from nas.timing.timing import Timing, noise_floor
 
 FOLDS = 5
 

@@ -4,13 +4,14 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 
 from nas.errors import UserError
-from nas.latency import DeviceDescription, LatencyPredictor
+from nas.latency import LatencyPredictor
 from nas.latency.validation import HeldOut
 from nas.report.html import cell, facts, missing, paragraph, picture, table
 from nas.report.latency_plot import plot_predicted
 from nas.report.run_files import GIVEN, Figures
 from nas.report.run_plots import Point, plot_accuracy, plot_training
 from nas.space import Skeleton
+from nas.timing import DeviceDescription
 from nas.train.run_folder import RunFolder
 
 NO_SEARCH = "results of a search (search/results.json); nas search makes them."

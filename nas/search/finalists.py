@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Self
 
-from nas.latency import EndToEnd, Timing
-from nas.latency.memory import MeasuredFootprint
+from nas.latency import EndToEnd
 from nas.latency.uncertainty import load_allowance
 from nas.search.limits import Limits
 from nas.search.pareto import within
 from nas.search.values import Evaluated
 from nas.space import Arch
+from nas.timing import Timing
+from nas.timing.memory import MeasuredFootprint
 
 ROUNDS = 4
 

@@ -12,24 +12,22 @@ import numpy as np
 from nas.errors import UserError
 from nas.files import write_json
 from nas.graph import Tracer
-from nas.latency import (
-    LatencyPredictor,
+from nas.latency import LatencyPredictor, Precision, arch_network
+from nas.space import Arch, SearchSpace
+from nas.timing import (
     LatencyTable,
     Network,
-    Precision,
     Protocol,
     Timing,
     Visit,
-    arch_network,
     describe_device,
     time_networks,
     visit_networks,
 )
-from nas.latency import Progress as TimingProgress
-from nas.latency.loop import Silent
-from nas.latency.memory import MeasuredFootprint, measure_footprint
-from nas.latency.table import Source
-from nas.space import Arch, SearchSpace
+from nas.timing import Progress as TimingProgress
+from nas.timing.loop import Silent
+from nas.timing.memory import MeasuredFootprint, measure_footprint
+from nas.timing.table import Source
 
 _log = logging.getLogger(__name__)
 

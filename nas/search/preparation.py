@@ -9,13 +9,7 @@ from pathlib import Path
 from nas.errors import UserError
 from nas.evaluate.metrics import require_metric
 from nas.graph import Tracer
-from nas.latency import (
-    EndToEnd,
-    LatencyPredictor,
-    LatencyTable,
-    Network,
-    file_network,
-)
+from nas.latency import EndToEnd, LatencyPredictor, file_network
 from nas.search.budgets import check_budgets
 from nas.search.estimate import Estimate
 from nas.search.evaluator import digest_files
@@ -24,6 +18,7 @@ from nas.search.measuring import Bench, time_detector
 from nas.search.refinement import Refinement
 from nas.search.settings import Displays, SearchSettings
 from nas.space import SearchSpace, Skeleton
+from nas.timing import LatencyTable, Network
 from nas.train.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)

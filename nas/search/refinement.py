@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from nas.errors import UserError
 from nas.files import write_json
-from nas.latency import LatencyPredictor, Timing
+from nas.latency import LatencyPredictor
 from nas.latency.uncertainty import load_allowance
 from nas.search.choice import choose_networks
 from nas.search.estimate import Estimate
@@ -21,6 +21,7 @@ from nas.search.evaluator import digest_files
 from nas.search.measuring import Bench
 from nas.search.values import Evaluated, Interval
 from nas.space import Arch
+from nas.timing import Timing
 
 ROUNDS = 3
 """After each third of the trials: the first corrects the proposals, the last is for the finals."""

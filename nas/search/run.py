@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from nas.graph import Tracer
-from nas.latency import EndToEnd, LatencyPredictor, describe_device
+from nas.latency import EndToEnd, LatencyPredictor
 from nas.locks import sole_process
 from nas.search.estimate import Estimate
 from nas.search.evaluator import SubnetEvaluator, average_pose, digest_files, require_measured
@@ -21,6 +21,7 @@ from nas.search.results import Predicted, SearchResult, Subnet
 from nas.search.settings import Displays, SearchSettings
 from nas.search.values import Cost, Evaluated
 from nas.space import Arch
+from nas.timing import describe_device
 from nas.train.datasets import RunData, open_data
 from nas.train.launch import launch
 from nas.train.run_folder import RunFolder

@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nas.latency import Progress as TimingProgress
 from nas.search.limits import Limits
 from nas.search.loop import Report
+from nas.timing import Progress as TimingProgress
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,8 @@ assert os.environ[{SWITCH!r}] == "1"
 
 def test_a_session_leaves_the_home_folder_empty(home: Path) -> None:
     code = (
-        "from nas.latency.channel_block import probe_model\n"
-        "from nas.latency.session import open_session\n"
+        "from nas.timing.channel_block import probe_model\n"
+        "from nas.timing.session import open_session\n"
         "open_session(probe_model(), threads=1, name='probe')"
     )
     subprocess.run([sys.executable, "-c", code], env=environment(home), check=True)

@@ -16,12 +16,12 @@ from nas.errors import UserError
 from nas.graph import Tracer, to_onnx
 from nas.heads import HeadPlace, Level
 from nas.heads.center import PEAK_WEIGHT, CenterHead
-from nas.latency.session import open_session
 from nas.models import PoseNet, calibrate, to_input, transfer
 from nas.space.arch import Arch, freeze_options
 from nas.space.arch import Head as HeadArch
 from nas.space.skeleton import Skeleton, skeleton_names
 from nas.space.space import SearchSpace
+from nas.timing.session import open_session
 
 RESOLUTION = (128, 160)
 GRID = (32, 40)

@@ -8,9 +8,9 @@ from latency_samples import BLOCK, DEVICE, true_visit
 
 from nas.graph import Tracer
 from nas.latency.networks import arch_network
-from nas.latency.protocol import Protocol
-from nas.latency.table import LatencyTable, Source
 from nas.space import SearchSpace
+from nas.timing.protocol import Protocol
+from nas.timing.table import LatencyTable, Source
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,12 @@ import pytest
 from latency_samples import BLOCK, DEVICE, small_model, small_network, visit_of
 
 from nas.graph import Tracer, to_int8, to_onnx
-from nas.latency import LatencyTable, Protocol, measure_space
+from nas.latency import measure_space
 from nas.latency.arena import Arena, Pattern
 from nas.latency.footprint import file_bytes, footprint, memory_terms
-from nas.latency.memory import MeasuredFootprint, measure_footprint
 from nas.space import SearchSpace, Skeleton
+from nas.timing import LatencyTable, Protocol
+from nas.timing.memory import MeasuredFootprint, measure_footprint
 
 OWN_SPACES = Path(__file__).parents[1] / "spaces"
 EXPORTS = {"fp32": to_onnx, "int8": to_int8}

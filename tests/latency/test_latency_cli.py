@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from nas.cli.latency import _what_to_measure, app
 from nas.errors import UserError
 from nas.latency.networks import file_network
-from nas.latency.table import LatencyTable
 from nas.space import SearchSpace
+from nas.timing.table import LatencyTable
 
 
 def _run(*arguments: object) -> str:

@@ -14,14 +14,14 @@ from pyramids import pyramids
 from torch import Tensor, nn
 
 from nas.graph import Graph, Tracer, to_onnx
-from nas.latency.channel_block import detect_channel_block
 from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel
 from nas.latency.mirror import KernelMirror, Placed
-from nas.latency.profile import OperatorTime, parse_profile
-from nas.latency.session import open_session, random_feed
 from nas.layers import Run
 from nas.space import Arch, SearchSpace, Skeleton
 from nas.space.fields import ACTIVATIONS
+from nas.timing.channel_block import detect_channel_block
+from nas.timing.profile import OperatorTime, parse_profile
+from nas.timing.session import open_session, random_feed
 
 OWN_SPACES = Path(__file__).parents[1] / "spaces"
 # onnxruntime merges two slices of one tensor into one split, drops products with one, and so on.

@@ -15,10 +15,10 @@ from nas.latency.kernel_model import KernelModel
 from nas.latency.kernels import Kernel
 from nas.latency.mirror import KernelMirror
 from nas.latency.roofline import Roofline, terms
-from nas.latency.timing import Timing
 from nas.latency.uncertainty import Novelty, Uncertainty
 from nas.latency.validation import HeldOut, cross_validate, folds
 from nas.space import SearchSpace
+from nas.timing.timing import Timing
 
 
 def _networks(

@@ -6,9 +6,10 @@ import numpy as np
 import onnx
 
 from nas.graph import Tracer
-from nas.latency import LatencyTable, Protocol, arch_network, measure_space
-from nas.latency.protocol import SessionVisitor
+from nas.latency import arch_network, measure_space
 from nas.space import SearchSpace, Skeleton
+from nas.timing import LatencyTable, Protocol
+from nas.timing.protocol import SessionVisitor
 
 
 def test_int8_is_a_network_of_its_own_and_fp32_keeps_its_key(space: SearchSpace, tracer: Tracer) -> None:

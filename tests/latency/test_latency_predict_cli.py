@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from nas.cli.latency import app
 from nas.errors import UserError
-from nas.latency import LatencyPredictor, LatencyTable, describe_device
+from nas.latency import LatencyPredictor
 from nas.space import SearchSpace
+from nas.timing import LatencyTable, describe_device
 
 
 @pytest.fixture(scope="module")

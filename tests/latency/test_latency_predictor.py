@@ -18,10 +18,10 @@ from nas.latency.checks import check_predictor
 from nas.latency.networks import arch_network
 from nas.latency.predictor import LatencyPredictor
 from nas.latency.roofline import Roofline
-from nas.latency.table import LatencyTable
 from nas.latency.uncertainty import OTHER_RUNTIME, Uncertainty
 from nas.latency.validation import HeldOut
 from nas.space import Arch, SearchSpace, Skeleton
+from nas.timing.table import LatencyTable
 
 
 @pytest.fixture(scope="module")

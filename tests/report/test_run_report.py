@@ -15,17 +15,7 @@ from typer.testing import CliRunner
 
 from nas.cli.main import app
 from nas.graph import Tracer
-from nas.latency import (
-    EndToEnd,
-    LatencyPredictor,
-    LatencyTable,
-    Protocol,
-    Visit,
-    arch_network,
-    describe_device,
-)
-from nas.latency.profile import OperatorTime
-from nas.latency.table import Source
+from nas.latency import EndToEnd, LatencyPredictor, arch_network
 from nas.report.run_report import write_report
 from nas.search.estimate import Estimate
 from nas.search.evaluator import digest_files
@@ -33,6 +23,9 @@ from nas.search.finalists import Finalist, Measured
 from nas.search.results import NOTHING_LEARNED, Predicted, SearchResult, Subnet
 from nas.search.values import Evaluated
 from nas.space import Arch, SearchSpace
+from nas.timing import LatencyTable, Protocol, Visit, describe_device
+from nas.timing.profile import OperatorTime
+from nas.timing.table import Source
 from nas.train import RunFolder, load_config
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.latency import Timing, Visit
-from nas.latency.profile import OperatorTime
 from nas.search.values import Scores
 from nas.space import Arch
+from nas.timing import Timing, Visit
+from nas.timing.profile import OperatorTime
 
 
 def fake_cost(arch: Arch) -> float:

@@ -10,14 +10,15 @@ import pytest
 from search_fakes import FakeBench, FakePredictor, fake_accuracy, fake_cost
 
 from nas.errors import UserError
-from nas.latency import EndToEnd, Timing, Visit
-from nas.latency.profile import OperatorTime
+from nas.latency import EndToEnd
 from nas.search import refinement as module
 from nas.search.choice import choose_networks
 from nas.search.estimate import Estimate
 from nas.search.refinement import Refinement, Tried
 from nas.search.values import Evaluated, Interval
 from nas.space import Arch, SearchSpace
+from nas.timing import Timing, Visit
+from nas.timing.profile import OperatorTime
 
 TRIALS = 30
 

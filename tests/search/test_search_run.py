@@ -13,18 +13,11 @@ import pytest
 
 from nas.errors import UserError
 from nas.graph import Tracer, to_onnx
-from nas.latency import (
-    LatencyPredictor,
-    LatencyTable,
-    Plan,
-    Protocol,
-    Step,
-    measure_space,
-    time_networks,
-)
+from nas.latency import LatencyPredictor, measure_space
 from nas.search.limits import Limits
 from nas.search.run import Displays, SearchSettings, load_predictor, predicted_cost, search_run
 from nas.space import Arch, SearchSpace, Skeleton
+from nas.timing import LatencyTable, Plan, Protocol, Step, time_networks
 from nas.train import RunFolder, load_config
 
 pytestmark = pytest.mark.slow

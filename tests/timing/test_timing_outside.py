@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from nas.latency.outside import grouping, random_candidates
 from nas.space import SearchSpace, Skeleton
+from nas.timing.outside import grouping, random_candidates
 
 SHAPES = {"candidates": (17, 30, 4), "heatmap": (17, 128, 128), "tag_map": (17, 128, 128, 1)}
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from nas.documents import Fields
-from nas.latency.session import open_session, random_feed
+from nas.timing.session import open_session, random_feed
 
 RUNS = 3
 """onnxruntime plans its memory in the first run; the second is the first under that plan."""
@@ -22,10 +22,10 @@ _ROOT = Path(__file__).parents[2]
 # The packages' own `__init__` would import far more than the child needs.
 _PROGRAM = """
 import sys, types
-for name in ("nas", "nas.latency"):
+for name in ("nas", "nas.timing"):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = ["/".join([sys.argv[1], *name.split(".")])]
-from nas.latency.memory import print_peak
+from nas.timing.memory import print_peak
 print_peak(threads=int(sys.argv[2]))
 """
 

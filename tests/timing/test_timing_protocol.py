@@ -8,10 +8,10 @@ import pytest
 from latency_samples import small_model, small_network, visit_of
 
 from nas.errors import UserError
-from nas.latency.load import CpuReading, LoadGate
-from nas.latency.loop import time_networks
-from nas.latency.protocol import Network, Protocol, SessionVisitor, Step, visit_interleaved
-from nas.latency.timing import Timing, noise_floor, ratio
+from nas.timing.load import CpuReading, LoadGate
+from nas.timing.loop import time_networks
+from nas.timing.protocol import Network, Protocol, SessionVisitor, Step, visit_interleaved
+from nas.timing.timing import Timing, noise_floor, ratio
 
 
 class _Clock:

@@ -11,11 +11,9 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import nas
-
-ENTRY = "nas.latency.on_device"
+ENTRY = "nas.timing.on_device"
 _QUIET = "nas.telemetry"
-_ROOT = Path(nas.__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[2]
 # The oldest date that a zip file knows: equal sources give equal bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
 _MAIN = f'''"""Times the networks of the folder that this program lies in. See README.md."""
@@ -68,7 +66,7 @@ def needed_packages(modules: Iterable[str] = ()) -> tuple[str, ...]:
     sources = _sources([ENTRY, *modules]).values()
     imported = {name.split(".")[0] for source in sources for name in _imports(source)}
     # onnxruntime is imported only when a session opens.
-    return tuple(sorted((imported | {"onnxruntime"}) - sys.stdlib_module_names - {nas.__name__}))
+    return tuple(sorted((imported | {"onnxruntime"}) - sys.stdlib_module_names - {"nas"}))
 
 
 def _sources(roots: Iterable[str]) -> dict[str, str]:
@@ -98,4 +96,4 @@ def _imports(source: str) -> Iterator[str]:
 
 
 def _is_ours(module: str) -> bool:
-    return module.split(".")[0] == nas.__name__
+    return module.split(".")[0] == "nas"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nas.documents import Fields
-from nas.latency.session import SESSION_OPTIONS, runtime_version
+from nas.timing.session import SESSION_OPTIONS, runtime_version
 
 # The instruction sets that onnxruntime's kernels are chosen by; other flags do not change timings.
 _X86_FLAGS = (
@@ -36,7 +36,7 @@ class DeviceDescription:
         cores: logical cores of the machine.
         system: operating system and machine type, such as "Linux x86_64".
         runtime: "onnxruntime" with its version.
-        session_options: see `nas.latency.session.SESSION_OPTIONS`.
+        session_options: see `nas.timing.session.SESSION_OPTIONS`.
         threads: intra-op and inter-op threads of the timed sessions.
     """
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from latency_samples import DEVICE, small_network
 
-from nas.latency import device as device_module
-from nas.latency.device import Agreement, DeviceDescription, agreement, describe_device, pinned
-from nas.latency.loop import Plan, Silent, measure_networks
-from nas.latency.protocol import Protocol
-from nas.latency.table import LatencyTable
+from nas.timing import device as device_module
+from nas.timing.device import Agreement, DeviceDescription, agreement, describe_device, pinned
+from nas.timing.loop import Plan, Silent, measure_networks
+from nas.timing.protocol import Protocol
+from nas.timing.table import LatencyTable
 
 X86 = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -186,7 +186,7 @@ def test_a_system_that_offers_nothing_still_measures_and_says_so(
     """As on macOS and Windows: no affinity, no /proc, no /sys, no sysconf, no locks."""
     for name in ("sched_setaffinity", "sched_getaffinity", "sysconf"):
         monkeypatch.delattr(os, name, raising=False)
-    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setitem(sys.modules, "nas.locks", None)
     for name in ("_CPUINFO", "_CPU_FOLDER", "_BOARD"):
         monkeypatch.setattr(device_module, name, tmp_path / "missing")
     plans = []

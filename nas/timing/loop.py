@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.latency.device import Pinning, describe_device, pinned
-from nas.latency.load import LoadGate
-from nas.latency.memory import measure_footprint
-from nas.latency.protocol import Network, Protocol, SessionVisitor, Step, Visit, visit_interleaved
-from nas.latency.table import LatencyTable, Source
-from nas.latency.timing import Timing
+from nas.timing.device import Pinning, describe_device, pinned
+from nas.timing.load import LoadGate
+from nas.timing.memory import measure_footprint
+from nas.timing.protocol import Network, Protocol, SessionVisitor, Step, Visit, visit_interleaved
+from nas.timing.table import LatencyTable, Source
+from nas.timing.timing import Timing
 
 # Rough, for telling beforehand how long it will take: of whole networks, and of making a session.
 _MACS_PER_SECOND = 60e9

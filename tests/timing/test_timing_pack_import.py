@@ -10,10 +10,10 @@ from latency_samples import DEVICE, small_network, visit_of
 
 from nas.cli.main import run
 from nas.errors import UserError
-from nas.latency.pack import write_pack
-from nas.latency.pack_import import import_table
-from nas.latency.protocol import Network, Protocol, Visit
-from nas.latency.table import LatencyTable, Source
+from nas.timing.pack import write_pack
+from nas.timing.pack_import import import_table
+from nas.timing.protocol import Network, Protocol, Visit
+from nas.timing.table import LatencyTable, Source
 
 SOURCE = Source({"name": "space"}, {"name": "coco17"})
 PROTOCOL = Protocol(visits=2)

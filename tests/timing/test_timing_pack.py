@@ -19,16 +19,16 @@ from bare_environment import bare_python
 from latency_samples import small_network
 
 from nas.errors import UserError
-from nas.latency import on_device
-from nas.latency.channel_block import detect_channel_block
-from nas.latency.manifest import Manifest
 from nas.latency.measure import draw_networks, measure_space
-from nas.latency.outside import Grouping, grouping
-from nas.latency.pack import needed_packages, write_pack
-from nas.latency.pack_program import build_program
-from nas.latency.protocol import Network, Protocol
-from nas.latency.table import LatencyTable, Source
 from nas.space import SearchSpace, Skeleton
+from nas.timing import on_device
+from nas.timing.channel_block import detect_channel_block
+from nas.timing.manifest import Manifest
+from nas.timing.outside import Grouping, grouping
+from nas.timing.pack import needed_packages, write_pack
+from nas.timing.pack_program import build_program
+from nas.timing.protocol import Network, Protocol
+from nas.timing.table import LatencyTable, Source
 
 # Nothing is discarded: the tests' machine is never quiet.
 PROTOCOL = Protocol(visits=2, warmups=1, runs=1, patience=0)
@@ -273,7 +273,7 @@ def test_the_program_is_this_packages_own_code() -> None:
         for name in names - {"__main__.py"}:
             text = archive.read(name).decode()
             assert text == ("" if name.endswith("__init__.py") else (root / name).read_text(encoding="utf-8"))
-    assert {"nas/latency/protocol.py", "nas/latency/profile.py", "nas/codecs/simcc.py"} <= names
+    assert {"nas/timing/protocol.py", "nas/timing/profile.py", "nas/codecs/simcc.py"} <= names
     assert "nas/codecs/associative_embedding.py" not in names
 
 

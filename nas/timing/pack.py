@@ -8,16 +8,16 @@ from pathlib import Path
 
 from nas.errors import UserError
 from nas.files import new_folder
-from nas.latency.channel_block import probe_model
-from nas.latency.loop import expected_seconds
-from nas.latency.manifest import PROGRAM, README, Manifest, PackedModel, PackedNetwork
-from nas.latency.on_device import duration
-from nas.latency.outside import Grouping
-from nas.latency.pack_program import build_program
-from nas.latency.pack_program import needed_packages as packages_of
-from nas.latency.protocol import Network, Protocol
-from nas.latency.session import runtime_version
-from nas.latency.table import Source
+from nas.timing.channel_block import probe_model
+from nas.timing.loop import expected_seconds
+from nas.timing.manifest import PROGRAM, README, Manifest, PackedModel, PackedNetwork
+from nas.timing.on_device import duration
+from nas.timing.outside import Grouping
+from nas.timing.pack_program import build_program
+from nas.timing.pack_program import needed_packages as packages_of
+from nas.timing.protocol import Network, Protocol
+from nas.timing.session import runtime_version
+from nas.timing.table import Source
 
 _NETWORKS = "networks"
 

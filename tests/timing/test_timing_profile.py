@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from nas.latency.channel_block import block_of, detect_channel_block
-from nas.latency.profile import OperatorTime, minima, split_runs
+from nas.timing.channel_block import block_of, detect_channel_block
+from nas.timing.profile import OperatorTime, minima, split_runs
 
 RUN = {"cat": "Session", "name": "model_run", "dur": 100, "args": {}}
 LOADING = {"cat": "Session", "name": "model_loading_array", "dur": 1, "args": {}}

@@ -15,8 +15,8 @@ from latency_samples import DEVICE, small_network, visit_of
 
 import nas
 from nas.errors import UserError
-from nas.latency.protocol import Protocol
-from nas.latency.table import LatencyTable, Source
+from nas.timing.protocol import Protocol
+from nas.timing.table import LatencyTable, Source
 
 SOURCE = Source({"name": "space"}, {"name": "coco17"})
 
@@ -141,7 +141,10 @@ def test_a_killed_measurement_loses_no_finished_visit(tmp_path: Path) -> None:
     path = tmp_path / "table.jsonl"
     script = Path(__file__).with_name("killed_measurement.py")
     command = [sys.executable, str(script), str(path)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(nas.__file__).parents[1])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(Path(nas.__file__).parents[1]), str(script.parents[1]))),
+    }
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         for _ in range(4):

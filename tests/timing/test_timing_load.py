@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.latency.load import CpuReading, LoadGate, read_cpu
+from nas.timing.load import CpuReading, LoadGate, read_cpu
 
 
 def _reader(readings: Iterable[CpuReading]) -> Callable[[], CpuReading | None]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.latency.protocol import Shapes
+from nas.timing.protocol import Shapes
 
 if TYPE_CHECKING:
     from nas.space.arch import Arch

@@ -18,11 +18,11 @@ from typing import Any, Self
 from nas.documents import Fields
 from nas.errors import UserError
 from nas.files import append_row, cut_torn_row, read_rows, writing
-from nas.latency.device import DeviceDescription
-from nas.latency.memory import MeasuredFootprint
-from nas.latency.profile import OperatorTime, align
-from nas.latency.protocol import Network, Protocol, Visit
-from nas.latency.timing import Timing
+from nas.timing.device import DeviceDescription
+from nas.timing.memory import MeasuredFootprint
+from nas.timing.profile import OperatorTime, align
+from nas.timing.protocol import Network, Protocol, Visit
+from nas.timing.timing import Timing
 
 FORMAT_VERSION = 1
 

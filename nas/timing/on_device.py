@@ -10,12 +10,12 @@ import numpy as np
 
 from nas.errors import UserError
 from nas.interrupt import exit_code, interruptible
-from nas.latency.channel_block import detect_channel_block
-from nas.latency.device import describe_device
-from nas.latency.loop import Plan, measure_networks
-from nas.latency.manifest import PROGRAM, Manifest
-from nas.latency.protocol import Step
-from nas.latency.timing import Timing
+from nas.timing.channel_block import detect_channel_block
+from nas.timing.device import describe_device
+from nas.timing.loop import Plan, measure_networks
+from nas.timing.manifest import PROGRAM, Manifest
+from nas.timing.protocol import Step
+from nas.timing.timing import Timing
 
 # How often a line is printed where a line cannot be overwritten, s.
 _LINE_EVERY = 10.0

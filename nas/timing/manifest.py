@@ -1,7 +1,7 @@
 """What a pack holds: the networks to time on another device, as files that a manifest names.
 
 A pack is a folder: this manifest, one compressed ONNX file per network, the channel-block probe, the program
-that measures (`nas.latency.on_device`), and a README.
+that measures (`nas.timing.on_device`), and a README.
 """
 
 import gzip
@@ -14,9 +14,9 @@ from typing import Any, Self
 
 from nas.errors import UserError
 from nas.files import write_json
-from nas.latency.outside import Grouping
-from nas.latency.protocol import Network, Protocol
-from nas.latency.table import Source
+from nas.timing.outside import Grouping
+from nas.timing.protocol import Network, Protocol
+from nas.timing.table import Source
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -50,7 +50,7 @@ class PackedModel:
 
 @dataclass(frozen=True)
 class PackedNetwork:
-    """A network of a pack; see `nas.latency.protocol.Network`."""
+    """A network of a pack; see `nas.timing.protocol.Network`."""
 
     key: str
     name: str

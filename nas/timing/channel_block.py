@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.latency.session import open_session, random_feed
+from nas.timing.session import open_session, random_feed
 
 # Blocks in use are 4, 8 and 16: this many channels are padded to 20, 24 and 32.
 _PROBE_CHANNELS = 20

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from nas.latency.device import DeviceDescription
 from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel
 from nas.latency.mirror import KernelMirror
-from nas.latency.profile import OperatorTime
-from nas.latency.protocol import Network, Visit
+from nas.timing.device import DeviceDescription
+from nas.timing.profile import OperatorTime
+from nas.timing.protocol import Network, Visit
 
 if TYPE_CHECKING:
     from nas.graph import Graph

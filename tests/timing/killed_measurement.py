@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from latency_samples import DEVICE, small_network
 
-from nas.latency.load import LoadGate
-from nas.latency.protocol import Protocol, SessionVisitor, visit_interleaved
-from nas.latency.table import LatencyTable
+from nas.timing.load import LoadGate
+from nas.timing.protocol import Protocol, SessionVisitor, visit_interleaved
+from nas.timing.table import LatencyTable
 
 protocol = Protocol(visits=1000, warmups=1, runs=1)
 rng = np.random.default_rng(0)

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.documents import Fields
-from nas.latency.load import LoadGate
-from nas.latency.profile import OperatorTime, minima, parse_profile
-from nas.latency.session import open_session, random_feed
+from nas.timing.load import LoadGate
+from nas.timing.profile import OperatorTime, minima, parse_profile
+from nas.timing.session import open_session, random_feed
 
 # A run's operators add up to this share of its wall time; the rest is between the operators.
 SUM_OVER_WALL = 0.97

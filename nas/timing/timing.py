@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nas.latency.profile import OperatorTime, minima
-from nas.latency.protocol import Visit, undisturbed_ms
+from nas.timing.profile import OperatorTime, minima
+from nas.timing.protocol import Visit, undisturbed_ms
 
 
 @dataclass(frozen=True)

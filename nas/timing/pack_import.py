@@ -9,9 +9,9 @@ from typing import Any
 
 from nas.errors import UserError
 from nas.files import one_component
-from nas.latency.manifest import Manifest
-from nas.latency.table import LatencyTable, Source
-from nas.latency.timing import Timing
+from nas.timing.manifest import Manifest
+from nas.timing.table import LatencyTable, Source
+from nas.timing.timing import Timing
 
 USUAL_FOLDER = Path("runs/latency")
 

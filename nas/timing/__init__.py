@@ -1,0 +1,25 @@
+"""Timing: protocol, device description and table; what runs on a device, here and in a pack. No torch."""
+
+from nas.timing.device import DeviceDescription, describe_device
+from nas.timing.loop import Plan, Progress, measure_networks, time_networks, visit_networks
+from nas.timing.protocol import Network, Protocol, Step, Visit
+from nas.timing.table import LatencyTable
+from nas.timing.timing import Ratio, Timing, ratio
+
+__all__ = [
+    "DeviceDescription",
+    "LatencyTable",
+    "Network",
+    "Plan",
+    "Progress",
+    "Protocol",
+    "Ratio",
+    "Step",
+    "Timing",
+    "Visit",
+    "describe_device",
+    "measure_networks",
+    "ratio",
+    "time_networks",
+    "visit_networks",
+]
