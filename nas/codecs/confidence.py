@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.errors import UserError
 
@@ -58,6 +57,8 @@ class Numbers(Protocol):
 
     def __mul__(self, other: float, /) -> Any: ...
 
+    def __gt__(self, other: float, /) -> Any: ...
+
 
 Values = TypeVar("Values", bound=Numbers)
 
@@ -78,9 +79,13 @@ def pose_confidence(raw: Values, anchors: Anchors) -> Values:
     return ranked
 
 
-def found_confidence(raw: NDArray[np.floating], anchors: Anchors) -> NDArray[np.floating]:
-    """Confidences of keypoints that may not have been found: these have a raw score of 0, and keep it."""
-    return np.where(raw > 0, confidence(raw, anchors), np.zeros_like(raw))
+def found_confidence(raw: Values, anchors: Anchors, *, library: Any = np) -> Values:
+    """Confidences of keypoints that may not have been found: these have a raw score of 0, and keep it.
+
+    `library`: numpy, or torch for tensors.
+    """
+    kept: Values = library.where(raw > 0, confidence(raw, anchors), library.zeros_like(raw))
+    return kept
 
 
 def _linear(raw: Any, anchors: Anchors) -> Any:

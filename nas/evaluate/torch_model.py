@@ -6,15 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nas.codecs import Codec, codec_of
-from nas.codecs.finite import FiniteOutputs
 from nas.models import PoseNet, Statistics, to_input
+from nas.runtime.model import PoseModel
 from nas.space.arch import Arch
-from nas.space.heads import Task, head_spec
-from nas.space.skeleton import Skeleton
 
 
-class TorchModel:
+class TorchModel(PoseModel):
     """One architecture of a network, run where the network's parameters are.
 
     Args:
@@ -27,27 +24,11 @@ class TorchModel:
     def __init__(
         self, net: PoseNet, arch: Arch | None = None, stats: Statistics | None = None, *, flip: bool = False
     ) -> None:
+        arch = net.resolve(arch)
+        super().__init__(arch, net.skeleton, source=f"network {arch.id}")
         self.net = net
-        self.arch = net.resolve(arch)
         self.stats = stats
         self.flip = flip
-        self._finite = FiniteOutputs(f"network {self.arch.id}")
-
-    @property
-    def skeleton(self) -> Skeleton:
-        return self.net.skeleton
-
-    @property
-    def resolution(self) -> tuple[int, int]:
-        return self.arch.resolution
-
-    @property
-    def task(self) -> Task:
-        return head_spec(self.arch.head.type).task
-
-    @property
-    def codec(self) -> Codec:
-        return codec_of(self.arch, self.skeleton)
 
     @torch.no_grad()
     def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:

@@ -161,11 +161,6 @@ def one_pose(places: Sequence[Tensor], raw: Tensor, anchors: Anchors) -> Outputs
     return {"keypoints": keypoints.unsqueeze(1), "scores": scores}
 
 
-def found_confidence(raw: Tensor, anchors: Anchors) -> Tensor:
-    """Confidences of keypoints that may not have been found: these have a raw score of 0, and keep it."""
-    return torch.where(raw > 0, confidence(raw, anchors), torch.zeros_like(raw))
-
-
 def flatten_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     """The highest cell of each map: scores [B, K] and flat indices [B, K] of maps [B, K, h, w]."""
     flat = heatmaps.flatten(2)

@@ -22,6 +22,7 @@ from nas.codecs.center import (
     closeness,
     window,
 )
+from nas.codecs.confidence import found_confidence
 from nas.heads.base import (
     HEATMAP_STD,
     Head,
@@ -30,7 +31,6 @@ from nas.heads.base import (
     Outputs,
     SeparableOutput,
     cells_to_pixels,
-    found_confidence,
     mirror_maps,
 )
 from nas.layers import Run, widened
@@ -155,7 +155,7 @@ class CenterHead(Head):
         index = (row * width + column).unsqueeze(1).expand(-1, 2 * self.keypoints, -1)
         x, y = (REACH * outputs["regressions"].flatten(2).gather(2, index)).chunk(2, dim=1)
         x, y, values = _refined(outputs, x + column.unsqueeze(1), y + row.unsqueeze(1))
-        confidences = found_confidence(values, self.anchors(head))
+        confidences = found_confidence(values, self.anchors(head), library=torch)
         places = [cells_to_pixels(x, STRIDE), cells_to_pixels(y, STRIDE), confidences]
         keypoints = torch.stack(places, dim=3).transpose(1, 2)
         scores = centers * values.mean(dim=1)

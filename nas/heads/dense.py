@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.codecs.base import checked_choice, checked_people
+from nas.codecs.confidence import found_confidence
 from nas.codecs.dense import (
     BOX,
     BRANCHES,
@@ -25,7 +26,6 @@ from nas.heads.base import (
     LevelFeatures,
     Outputs,
     SeparableOutput,
-    found_confidence,
 )
 from nas.heads.boxes import areas, complete_overlap_loss, intersection_and_union
 from nas.heads.dense_answers import Answers, Assignment, assigned
@@ -206,7 +206,7 @@ class DenseHead(Head):
         found = _gathered(surest, best)
         probabilities = torch.sigmoid(found.confidences)
         probabilities = probabilities * (probabilities >= KEYPOINT_THRESHOLD)
-        confidences = found_confidence(probabilities, self.anchors(head))
+        confidences = found_confidence(probabilities, self.anchors(head), library=torch)
         keypoints = torch.cat([found.joints, confidences.unsqueeze(3)], dim=3)
         keypoints = keypoints * (scores > 0).unsqueeze(2).unsqueeze(3)
         if missing := people - scores.shape[1]:

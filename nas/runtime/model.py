@@ -1,37 +1,46 @@
 """What running and validating need of a model."""
 
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.codecs.base import Codec
-from nas.space.heads import Task
+from nas.codecs import codec_of
+from nas.codecs.finite import FiniteOutputs
+from nas.space.arch import Arch
+from nas.space.heads import Task, head_spec
 from nas.space.skeleton import Skeleton
 
 
-class PoseModel(Protocol):
-    """A network that can be run, in torch or in onnxruntime."""
+class PoseModel(ABC):
+    """A network that can be run, in torch or in onnxruntime.
 
-    @property
-    def skeleton(self) -> Skeleton: ...
+    Args:
+        arch: what it is.
+        skeleton: what it finds.
+        source: what messages call it.
+    """
+
+    flip = False
+    """Whether every image is run mirrored as well."""
+
+    def __init__(self, arch: Arch, skeleton: Skeleton, *, source: str) -> None:
+        self.arch = arch
+        self.skeleton = skeleton
+        self.codec = codec_of(arch, skeleton)
+        self._finite = FiniteOutputs(source)
 
     @property
     def resolution(self) -> tuple[int, int]:
         """Input size (h, w), px."""
-        ...
+        return self.arch.resolution
 
     @property
-    def task(self) -> Task: ...
+    def task(self) -> Task:
+        """What an input shows."""
+        return head_spec(self.arch.head.type).task
 
-    @property
-    def codec(self) -> Codec: ...
-
-    @property
-    def flip(self) -> bool:
-        """Whether every image is run mirrored as well."""
-        ...
-
+    @abstractmethod
     def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:
         """For each RGB image [B, H, W, 3] of the network's resolution, what its codec groups."""
-        ...

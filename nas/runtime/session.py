@@ -7,19 +7,19 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from nas.codecs import Codec, codec_of
 from nas.codecs.exported import ExportedNetwork
-from nas.codecs.finite import FiniteOutputs
 from nas.codecs.normalise import normalise
 from nas.errors import UserError
 from nas.files import require_file
-from nas.space.heads import Task, head_spec
+from nas.runtime.model import PoseModel
 
 _LONGEST_REASON = 300
 
 
-class OnnxModel:
+class OnnxModel(PoseModel):
     """A pose network exported by this project; the file alone says what it is.
+
+    There is no flip test: mirrored outputs are joined before decoding, which lies inside the file.
 
     Args:
         path: the ONNX file.
@@ -30,9 +30,6 @@ class OnnxModel:
             metadata do not fit its graph.
     """
 
-    flip = False
-    """There is no flip test: mirrored outputs are joined before decoding, which lies inside the file."""
-
     def __init__(self, path: Path | str, *, threads: int = 1) -> None:
         self.path = Path(path)
         self._session = _open(self.path, threads)
@@ -41,17 +38,14 @@ class OnnxModel:
             raise UserError(
                 f"{path}: this ONNX file was not written by `nas export`, it does not say what it finds"
             )
-        self.arch = network.arch
-        self.skeleton = network.skeleton
+        super().__init__(network.arch, network.skeleton, source=str(self.path))
         self.scored = network.scored
         """Whether scores are measured; where not, the head says 1 of all that it finds."""
         self._mean = np.asarray(network.mean, np.float32)
         self._std = np.asarray(network.std, np.float32)
-        self._codec = codec_of(self.arch, self.skeleton)
         self._raw_scores = not network.score_scale
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
-        self._finite = FiniteOutputs(str(self.path))
 
     @property
     def threads(self) -> int:
@@ -61,19 +55,6 @@ class OnnxModel:
     @threads.setter
     def threads(self, threads: int) -> None:
         self._session = _open(self.path, threads)
-
-    @property
-    def resolution(self) -> tuple[int, int]:
-        """Input size (h, w), px."""
-        return self.arch.resolution
-
-    @property
-    def task(self) -> Task:
-        return head_spec(self.arch.head.type).task
-
-    @property
-    def codec(self) -> Codec:
-        return self._codec
 
     def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:
         """For each RGB image [B, H, W, 3] of the network's resolution, what its codec groups.
@@ -92,7 +73,7 @@ class OnnxModel:
         except Exception as error:  # onnxruntime's exceptions have no common base but this
             raise UserError(f"{self.path}: onnxruntime cannot run it: {_reason(error)}") from None
         found = self._finite({name: output[0] for name, output in zip(self._outputs, outputs, strict=True)})
-        return self._codec.confident(found) if self._raw_scores else found
+        return self.codec.confident(found) if self._raw_scores else found
 
 
 def _open(path: Path, threads: int) -> Any:

@@ -35,9 +35,14 @@ def test_poses_keep_their_order_below_nothing_too(anchors, dtype):
     np.testing.assert_allclose(found[50:], (better - anchors.none) / reach, rtol=1e-4)
 
 
-def test_what_was_not_found_stays_so():
-    raw = np.array([0.0, 1e-6, 0.4, 2.0])
-    np.testing.assert_allclose(found_confidence(raw, PLAIN), [0, 0.001, 0.4, 1])
+@pytest.mark.parametrize(
+    ("library", "kind"), [(np, np.asarray), (torch, torch.tensor)], ids=["numpy", "torch"]
+)
+def test_what_was_not_found_stays_so(library, kind):
+    raw = kind([0.0, 1e-6, 0.4, 2.0])
+    found = found_confidence(raw, PLAIN, library=library)
+    assert type(found) is type(raw)
+    np.testing.assert_allclose(found, [0, 0.001, 0.4, 1])
 
 
 @pytest.mark.parametrize(("full", "none"), [(0.1, 0.1), (0.1, 0.2), (np.nan, 0.0), (np.inf, 0.0)])
