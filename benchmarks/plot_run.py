@@ -12,7 +12,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from nas.train import RunFolder, read_metrics
+from nas.runs import RunFolder, read_metrics
 
 SMOOTHING = 0.8
 

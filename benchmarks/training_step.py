@@ -24,8 +24,8 @@ from lightning_fabric import Fabric
 from nas.codecs.base import level_strides
 from nas.data import KeypointDataset, SampleRequest, load_annotations
 from nas.models import PoseNet, to_input
+from nas.runs.config import Recipe
 from nas.space import Arch, SearchSpace, Skeleton
-from nas.train.config import Recipe
 from nas.train.ema import averaged
 from nas.train.feed import Part
 from nas.train.optimizer import build_optimizer

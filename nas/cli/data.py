@@ -203,7 +203,7 @@ def preview(
     import cv2
 
     from nas.report.preview import preview as draw_preview
-    from nas.train.run_folder import load_recipe
+    from nas.runs.folder import load_recipe
 
     if not cv2.haveImageWriter(output.name):
         raise UserError(f"--out {output}: expected the name of a picture, such as samples.jpg")

@@ -99,7 +99,7 @@ def measure(
 def _what_to_measure(space: str, skeleton: str | None, threads: int) -> tuple["SearchSpace", str, Path]:
     """Space, skeleton and usual table of a run's folder, or of a named space."""
     if Path(space).is_dir():
-        from nas.train import RunFolder
+        from nas.runs import RunFolder
 
         run = RunFolder.open(Path(space))
         config = run.config()

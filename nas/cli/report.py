@@ -14,7 +14,7 @@ def report(
 ) -> None:
     """Write RUN/report/index.html: subnets, predicted against measured times, Pareto front, training."""
     from nas.report.run_report import write_report
-    from nas.train import RunFolder
+    from nas.runs import RunFolder
 
     written = write_report(RunFolder.open(run))
     if as_json:

@@ -83,9 +83,9 @@ def search(
 ) -> None:
     """Find the most accurate subnet within each budget. The same command resumes an interrupted search."""
     from nas.cli.latency import VisitDisplay
+    from nas.runs import RunFolder
     from nas.search.limits import Limits
     from nas.search.run import Displays, SearchSettings, search_run
-    from nas.train import RunFolder
 
     folder = RunFolder.open(run, set_ or [])
     settings = SearchSettings(

@@ -41,7 +41,8 @@ def train(
 ) -> None:
     """Train a supernet. The same command goes on where it was stopped."""
     from nas.files import one_component
-    from nas.train import load_config, train_supernet
+    from nas.runs import load_config
+    from nas.train import train_supernet
 
     overrides = [*(set_ or []), *_assigned("init.backbone", init_backbone)]
     overrides += [f"seed={seed}"] if seed is not None else []
@@ -55,8 +56,9 @@ def transfer(
     run: RunArgument, arch: ArchArgument, set_: RunSetOption = None, name: NameOption = None
 ) -> None:
     """Write the calibrated weights that a subnet inherits from a run's supernet."""
+    from nas.runs import RunFolder
     from nas.space import Arch
-    from nas.train import RunFolder, transfer_subnet
+    from nas.train import transfer_subnet
 
     say(str(transfer_subnet(RunFolder.open(run, set_ or []), Arch.load(arch), name=name)))
 
@@ -75,9 +77,10 @@ def finetune(
     ] = None,
 ) -> None:
     """Train a subnet on from what it inherits. The same command goes on where it was stopped."""
+    from nas.runs import RunFolder
+    from nas.runs.folder import is_free
     from nas.space import Arch
-    from nas.train import RunFolder, finetune_subnet, load_finetune_config
-    from nas.train.run_folder import is_free
+    from nas.train import finetune_subnet, load_finetune_config
 
     overrides = [*(set_ or []), *_assigned("init.backbone", init_backbone), *_assigned("teacher", teacher)]
     opened = RunFolder.open(run, filter(is_free, overrides))
@@ -87,6 +90,6 @@ def finetune(
 
 
 def _assigned(field: str, path: Path | None) -> list[str]:
-    from nas.train.override import assignment
+    from nas.runs.override import assignment
 
     return [] if path is None else [assignment(field, path)]

@@ -17,6 +17,9 @@ from nas.files import write_json
 from nas.graph import Tracer, export_onnx
 from nas.latency import LatencyPredictor, measure_space
 from nas.models import load_weights
+from nas.runs import RunFolder, load_config
+from nas.runs.config import SupernetConfig
+from nas.runs.override import assignment
 from nas.runtime import OnnxModel
 from nas.search.budgets import cheapest
 from nas.search.results import SearchResult, Subnet
@@ -24,9 +27,7 @@ from nas.search.run import Displays, SearchSettings, predicted_cost, search_run
 from nas.search.values import Cost
 from nas.space import SearchSpace, Skeleton
 from nas.timing import LatencyTable, Protocol
-from nas.train import RunFolder, finetune_subnet, load_config, load_finetune_config, train_supernet
-from nas.train.config import SupernetConfig
-from nas.train.override import assignment
+from nas.train import finetune_subnet, load_finetune_config, train_supernet
 from nas.train.progress import duration
 
 _TRAIN_SEED, _VAL_SEED = 1, 2

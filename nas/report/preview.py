@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from nas.codecs import People, Poses
 from nas.data import SampleRequest
 from nas.report.contact_sheet import contact_sheet
+from nas.runs import SupernetConfig
 from nas.runtime import draw_poses
 from nas.space import Skeleton
-from nas.train import SupernetConfig
 
 SIDE = 256
 """Shorter side of a sample on the sheet at least, in px."""

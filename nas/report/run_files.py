@@ -8,10 +8,10 @@ from typing import Any
 
 from nas.errors import UserError
 from nas.latency import LatencyPredictor
+from nas.runs.folder import RunFolder
+from nas.runs.metrics import METRICS, read_metrics
 from nas.search.evaluator import digest_files
 from nas.space import Arch
-from nas.train.metrics import METRICS, read_metrics
-from nas.train.run_folder import RunFolder
 
 Figures = Mapping[str, Any]
 

@@ -10,8 +10,8 @@ from nas.report import sections
 from nas.report.html import missing, page
 from nas.report.run_files import read_predictors, read_results, read_trainings
 from nas.report.subnets import subnets
-from nas.train.metrics import read_metrics
-from nas.train.run_folder import RunFolder, environment
+from nas.runs.folder import RunFolder, environment
+from nas.runs.metrics import read_metrics
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from nas.report.html import cell, facts, missing, paragraph, picture, table
 from nas.report.latency_plot import plot_predicted
 from nas.report.run_files import GIVEN, Figures
 from nas.report.run_plots import Point, plot_accuracy, plot_training
+from nas.runs.folder import RunFolder
 from nas.space import Skeleton
 from nas.timing import DeviceDescription
-from nas.train.run_folder import RunFolder
 
 NO_SEARCH = "results of a search (search/results.json); nas search makes them."
 NO_PREDICTOR = "a latency predictor that can be read; nas latency measure and nas latency fit make one."

@@ -13,9 +13,9 @@ from nas.evaluate import mean_pose_baseline, validate
 from nas.evaluate.torch_model import TorchModel
 from nas.evaluate.validate import NOBODY, Result
 from nas.models import PoseNet
+from nas.runs.calibration import CalibrationImages
 from nas.search.values import Scores
 from nas.space import Arch
-from nas.train.calibration import CalibrationImages
 
 _CACHE_MIB = 2048
 _BATCH = 64

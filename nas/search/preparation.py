@@ -10,6 +10,7 @@ from nas.errors import UserError
 from nas.evaluate.metrics import require_metric
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor, file_network
+from nas.runs.folder import RunFolder
 from nas.search.budgets import check_budgets
 from nas.search.estimate import Estimate
 from nas.search.evaluator import digest_files
@@ -19,7 +20,6 @@ from nas.search.refinement import Refinement
 from nas.search.settings import Displays, SearchSettings
 from nas.space import SearchSpace, Skeleton
 from nas.timing import LatencyTable, Network
-from nas.train.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
 

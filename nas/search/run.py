@@ -7,6 +7,9 @@ from typing import Any
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
 from nas.locks import sole_process
+from nas.runs.data import RunData, open_data
+from nas.runs.folder import RunFolder
+from nas.runs.supernet import load_supernet, open_calibration
 from nas.search.estimate import Estimate
 from nas.search.evaluator import SubnetEvaluator, average_pose, digest_files, require_measured
 from nas.search.finalists import Measured, run_finals
@@ -22,10 +25,7 @@ from nas.search.settings import Displays, SearchSettings
 from nas.search.values import Cost, Evaluated
 from nas.space import Arch
 from nas.timing import describe_device
-from nas.train.datasets import RunData, open_data
 from nas.train.launch import launch
-from nas.train.run_folder import RunFolder
-from nas.train.supernet import load_supernet, open_calibration
 
 __all__ = ["Displays", "SearchSettings", "load_predictor", "predicted_cost", "search_run"]
 

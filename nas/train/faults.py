@@ -9,7 +9,7 @@ from traceback import walk_tb
 import cv2
 
 from nas.errors import UserError
-from nas.train.config import Recipe
+from nas.runs.config import Recipe
 
 _NO_MEMORY = re.compile(
     r"out of memory|(not enough|insufficient) memory|can't allocate memory|cannot allocate memory|bad_alloc"

@@ -14,20 +14,23 @@ from rich.console import Console
 from nas.errors import UserError
 from nas.files import one_component, write_json
 from nas.models import PoseNet, save_weights, transfer
+from nas.runs.calibration import CalibrationImages
+from nas.runs.config import FinetuneConfig, SupernetConfig, absolute, overridden
+from nas.runs.data import RunData, open_data
+from nas.runs.folder import RunFolder
+from nas.runs.named_files import file_digest, moved_back, named_digests
+from nas.runs.supernet import load_supernet, open_calibration
 from nas.space import Arch, SearchSpace
-from nas.train.calibration import CalibrationImages
 from nas.train.compilation import compile_network
-from nas.train.config import FinetuneConfig, SupernetConfig, absolute, overridden
-from nas.train.datasets import RunData, open_data, samples_identity
 from nas.train.faults import memory_for
+from nas.train.identity import samples_identity
 from nas.train.initialise import start_from
 from nas.train.launch import launch
 from nas.train.loop import Job, fit
-from nas.train.named_files import file_digest, moved_back, named_digests
 from nas.train.plan import SingleDraw
 from nas.train.rules import PlainRule
-from nas.train.run_folder import RunFolder
 from nas.train.scoring import Scorer
+from nas.train.spread import spread
 from nas.train.state import not_finite
 from nas.train.supernet import (
     alone_in,
@@ -35,9 +38,7 @@ from nas.train.supernet import (
     build_feed,
     build_planner,
     build_weighting,
-    load_supernet,
     on_first_process,
-    open_calibration,
     place,
 )
 from nas.train.teacher import Teacher, given_teacher, largest_teacher
@@ -169,7 +170,7 @@ def _finetune(
         fabric,
         console=console,
     )
-    averaged.float().embed(calibration.statistics(averaged, fabric=fabric))
+    averaged.float().embed(calibration.statistics(averaged, share=partial(spread, fabric)))
     _require_finite(averaged, title)
     if fabric.is_global_zero:
         _save(path, averaged, run=run, scratch=scratch, recipe=recipe)
@@ -203,7 +204,7 @@ def _start(
     if scratch:
         return PoseNet(arch, config.skeleton)
     supernet = load_supernet(run)
-    net = transfer(supernet, arch, calibration.statistics(supernet, arch, fabric=fabric))
+    net = transfer(supernet, arch, calibration.statistics(supernet, arch, share=partial(spread, fabric)))
     net.forget_statistics()
     return net
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from nas.errors import UserError
 from nas.models import PoseNet, load_into
+from nas.runs.config import InitConfig
 from nas.train.backbone import initialise_backbone
-from nas.train.config import InitConfig
 from nas.train.litepose_checkpoint import is_litepose_checkpoint, read_litepose_checkpoint
 
 _log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from torch import nn
 from nas.errors import UserError
 from nas.interrupt import Interrupted, StopRequest
 from nas.models import PoseNet
+from nas.runs.config import CheckpointConfig, Recipe
 from nas.train.checkpoint import Checkpoint, CheckpointStore
-from nas.train.config import CheckpointConfig, Recipe
 from nas.train.ema import averaged
 from nas.train.estimate import memory_so_far, require_disk
 from nas.train.feed import Part

@@ -1,6 +1,5 @@
-"""What a run measured, as JSON lines and for TensorBoard."""
+"""Writing what a training measures, as JSON lines and for TensorBoard."""
 
-import json
 import math
 import threading
 from collections.abc import Mapping
@@ -11,11 +10,9 @@ from typing import Self
 from torch.utils.tensorboard import SummaryWriter
 
 from nas.errors import UserError
-from nas.files import append_row, read_rows, write_text, writing
+from nas.files import append_row, writing
+from nas.runs.metrics import METRICS, Value, truncate
 
-Value = float | int
-
-METRICS = "metrics.jsonl"
 _KEPT = "what was written before is whole"
 
 
@@ -77,21 +74,6 @@ class MetricsWriter:
         """TensorBoard's thread prints a traceback where the disk is full; it raises the error here too."""
         if not issubclass(arguments.exc_type, OSError):
             self._former_hook(arguments)
-
-
-def read_metrics(path: Path) -> list[dict[str, Value | None]]:
-    """All whole lines of a metrics file; empty where there is none."""
-    if not path.is_file():
-        return []
-    return [row for _, row in read_rows(path, strict=False) if "step" in row]
-
-
-def truncate(path: Path, *, step: int) -> None:
-    """Keep only the whole lines up to `step`, replacing the file at once."""
-    if not path.is_file():
-        return
-    kept = [line for line in read_metrics(path) if isinstance(line["step"], int) and line["step"] <= step]
-    write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def _plain(value: Value) -> Value | None:

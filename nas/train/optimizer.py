@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from nas.train.config import OptimizerConfig
+from nas.runs.config import OptimizerConfig
 
 TRANSFORM_PREFIX = "transform_"
 """Names of learned kernel maps: decay would shrink their identity, and with it every smaller kernel."""

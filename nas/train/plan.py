@@ -11,21 +11,9 @@ from numpy.typing import NDArray
 
 from nas.codecs.base import level_strides
 from nas.data import SampleRequest
+from nas.runs.streams import ARCHS, generator
 from nas.space import Arch, SearchSpace
 from nas.train.pool import ArchPool, Setting, setting_of
-
-_ARCHS, _POOL, _CALIBRATION = range(3)
-"""Independent streams of random numbers under one seed."""
-
-
-def pool_rng(seed: int) -> np.random.Generator:
-    """The generator of a run's pool of networks."""
-    return np.random.default_rng((seed, _POOL))
-
-
-def calibration_rng(seed: int) -> np.random.Generator:
-    """The generator of a run's choice of calibration images."""
-    return np.random.default_rng((seed, _CALIBRATION))
 
 
 @dataclass(frozen=True)
@@ -112,7 +100,7 @@ class Planner:
     def __call__(self, step: int) -> StepPlan:
         """The plan of a step (0-based)."""
         indices = self._order.indices(step * self._batch, self._batch, seed=self._seed)
-        archs = self._draw(np.random.default_rng((self._seed, _ARCHS, step)))
+        archs = self._draw(generator(self._seed, ARCHS, step))
         late = self._late_from is not None and step >= self._late_from
         return StepPlan(step, self._seed, tuple(indices.tolist()), archs, late=late)
 

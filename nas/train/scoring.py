@@ -1,6 +1,7 @@
 """Scores of networks during training."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -10,9 +11,9 @@ from nas.data import Annotations
 from nas.evaluate.torch_model import TorchModel
 from nas.evaluate.validate import Found, Result, find, score
 from nas.models import PoseNet
+from nas.runs.calibration import CalibrationImages
 from nas.space import Arch, SearchSpace
-from nas.train.calibration import CalibrationImages
-from nas.train.spread import gather, my_part
+from nas.train.spread import gather, my_part, spread
 
 _FIGURES = ("AP", "PCK_torso@0.2")
 """Shown in the metrics, of those that a set has."""
@@ -51,7 +52,7 @@ class Scorer:
         """`val/NAME/FIGURE` of each architecture."""
         scores: dict[str, float] = {}
         for name, arch in archs.items():
-            statistics = self._calibration.statistics(net, arch, fabric=self._fabric)
+            statistics = self._calibration.statistics(net, arch, share=partial(spread, self._fabric))
             found = find(TorchModel(net, arch, statistics), self._mine, padding=self._padding)
             result = self._score(gather(self._fabric, found))
             scores |= {f"val/{name}/{f}": float(result[f]) for f in _FIGURES if f in result.figures}

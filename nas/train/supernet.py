@@ -16,21 +16,23 @@ from nas.errors import UserError
 from nas.graph import Tracer
 from nas.latency import LatencyPredictor
 from nas.locks import sole_process
-from nas.models import PoseNet, load_weights, save_weights
+from nas.models import PoseNet, save_weights
+from nas.runs.config import Recipe, SupernetConfig
+from nas.runs.data import RunData, open_data
+from nas.runs.folder import RunFolder
+from nas.runs.streams import POOL, generator
+from nas.runs.supernet import open_calibration
 from nas.space import SearchSpace, Skeleton
-from nas.train.calibration import CalibrationImages, choose_images
 from nas.train.checkpoint import CheckpointStore
-from nas.train.config import Recipe, SupernetConfig
-from nas.train.datasets import RunData, open_data, samples_identity
 from nas.train.faults import memory_for
 from nas.train.feed import Feed
+from nas.train.identity import samples_identity
 from nas.train.initialise import start_from
 from nas.train.launch import launch
 from nas.train.loop import Job, fit
-from nas.train.plan import Draw, Planner, SandwichDraw, calibration_rng, pool_rng
+from nas.train.plan import Draw, Planner, SandwichDraw
 from nas.train.pool import ArchPool, Costs
 from nas.train.rules import SandwichRule
-from nas.train.run_folder import RunFolder
 from nas.train.scoring import Scorer, ends
 from nas.train.weighting import LearnedWeights, fixed_sum, learned_weights
 
@@ -116,23 +118,6 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
     return run
 
 
-def load_supernet(run: RunFolder) -> PoseNet:
-    """The finished supernet of a run (averaged weights). Raises UserError where there is none."""
-    return load_weights(run.require_weights())
-
-
-def open_calibration(run: RunFolder, data: RunData) -> CalibrationImages:
-    """The run's calibration images, drawn and recorded by the first call."""
-    config = data.config
-    return choose_images(
-        run.calibration_file,
-        data.training,
-        calibration_rng(config.seed),
-        images=config.calibration.images,
-        batch=config.calibration.batch,
-    )
-
-
 def draw_pool(config: SupernetConfig, space: SearchSpace) -> ArchPool | None:
     """The pool that random networks are drawn from; None where they are drawn uniformly over choices.
 
@@ -143,7 +128,11 @@ def draw_pool(config: SupernetConfig, space: SearchSpace) -> ArchPool | None:
     if sampling.fair == "uniform":
         return None
     return ArchPool.draw(
-        space, pool_rng(config.seed), size=sampling.pool, bins=sampling.bins, costs=_costs(config, space)
+        space,
+        generator(config.seed, POOL),
+        size=sampling.pool,
+        bins=sampling.bins,
+        costs=_costs(config, space),
     )
 
 

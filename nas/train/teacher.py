@@ -1,6 +1,7 @@
 """Teachers of fine-tuning: a trained network from a file, or the supernet's largest."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,9 +12,10 @@ from torch import Tensor
 from nas.errors import UserError
 from nas.heads import Outputs
 from nas.models import PoseNet, load_weights, transfer
+from nas.runs.calibration import CalibrationImages
 from nas.space import Arch
-from nas.train.calibration import CalibrationImages
 from nas.train.pool import setting_of
+from nas.train.spread import spread
 
 Teacher = Callable[[Tensor], Outputs]
 """Normalised images [B, 3, H, W] at the student's resolution -> the teacher's outputs."""
@@ -54,7 +56,9 @@ def largest_teacher(supernet: PoseNet, arch: Arch, calibration: CalibrationImage
     """The supernet's largest network of the same setting; every process has to call this."""
     supernet = supernet.to(fabric.device)
     largest = setting_of(arch).largest(supernet.space)
-    plain = transfer(supernet, largest, calibration.statistics(supernet, largest, fabric=fabric))
+    plain = transfer(
+        supernet, largest, calibration.statistics(supernet, largest, share=partial(spread, fabric))
+    )
     return lambda images: plain(images)
 
 

@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from nas.train.config import Recipe
+from nas.runs.config import Recipe
 from nas.train.feed import Part
 from nas.train.gradients import average, clip
 from nas.train.plan import StepPlan

@@ -10,7 +10,7 @@ import pytest
 import nas
 from nas.cli.main import run
 from nas.errors import UserError
-from nas.train import RunFolder
+from nas.runs import RunFolder
 
 PACKAGE = Path(nas.__file__).parent
 # Command lines of their own, and what they write for those who run them.

@@ -24,11 +24,11 @@ from nas.data.regions import loss_mask
 from nas.documents import parse_json, parse_yaml
 from nas.errors import UserError
 from nas.latency import LatencyPredictor
+from nas.runs import load_config
 from nas.space import Arch, SearchSpace, Skeleton
 from nas.space.litepose import arch_to_litepose
 from nas.space.skeleton import skeleton_names
 from nas.timing import LatencyTable
-from nas.train import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "results" / "latency" / "person-crop-coco17.jsonl"

@@ -17,6 +17,7 @@ from nas.cli.main import app
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor, arch_network
 from nas.report.run_report import write_report
+from nas.runs import RunFolder, load_config
 from nas.search.estimate import Estimate
 from nas.search.evaluator import digest_files
 from nas.search.finalists import Finalist, Measured
@@ -26,7 +27,6 @@ from nas.space import Arch, SearchSpace
 from nas.timing import LatencyTable, Protocol, Visit, describe_device
 from nas.timing.profile import OperatorTime
 from nas.timing.table import Source
-from nas.train import RunFolder, load_config
 
 
 def made_up_visit(ms: float) -> Visit:

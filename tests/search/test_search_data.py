@@ -12,9 +12,9 @@ from made_up_predictor import made_up_predictor
 
 from nas.cli.main import run as nas
 from nas.errors import UserError
+from nas.runs import RunFolder, load_config
 from nas.search.run import SearchSettings, search_run
 from nas.space import SearchSpace, Skeleton
-from nas.train import RunFolder, load_config
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from nas.data import Annotations, load_annotations
 from nas.errors import UserError
 from nas.evaluate import mean_pose_baseline
 from nas.evaluate.validate import NOBODY, Result
+from nas.runs import RunFolder, load_config
 from nas.search.evaluator import _mean, average_pose, require_measured
 from nas.search.finalists import Finalist, Measured
 from nas.search.loop import score_networks
@@ -22,7 +23,6 @@ from nas.search.results import NOTHING_LEARNED, Predicted, SearchResult, Subnet
 from nas.search.run import SearchSettings, search_run
 from nas.search.values import Evaluated, Interval
 from nas.space import SearchSpace, Skeleton
-from nas.train import RunFolder, load_config
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ import pytest
 from nas.errors import UserError
 from nas.graph import Tracer, to_onnx
 from nas.latency import LatencyPredictor, measure_space
+from nas.runs import RunFolder, load_config
 from nas.search.limits import Limits
 from nas.search.run import Displays, SearchSettings, load_predictor, predicted_cost, search_run
 from nas.space import Arch, SearchSpace, Skeleton
 from nas.timing import LatencyTable, Plan, Protocol, Step, time_networks
-from nas.train import RunFolder, load_config
 
 pytestmark = pytest.mark.slow
 

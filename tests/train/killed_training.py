@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nas.train.config import SupernetConfig
+from nas.runs.config import SupernetConfig
 from nas.train.supernet import train_supernet
 from nas.train.update import Updater
 

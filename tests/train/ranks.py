@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 import nas.train
+from nas.runs.config import SupernetConfig
 from nas.train.checkpoint import CheckpointStore
-from nas.train.config import SupernetConfig
 
 SCRIPT = Path(__file__).with_name("train_recipe.py")
 

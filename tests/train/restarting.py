@@ -9,8 +9,8 @@ from typing import Any
 
 import torch.distributed
 
+from nas.runs.config import SupernetConfig
 from nas.train.checkpoint import CheckpointStore
-from nas.train.config import SupernetConfig
 from nas.train.supernet import train_supernet
 from nas.train.update import Updater
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from nas.data import KeypointDataset, load_annotations
 from nas.graph import Tracer
 from nas.models import PoseNet, calibrate, to_input, transfer
+from nas.runs import read_metrics
+from nas.runs.config import OptimizerConfig, SupernetConfig
 from nas.space import Arch, SearchSpace, Skeleton
-from nas.train import read_metrics, train_supernet, transfer_subnet
-from nas.train.config import OptimizerConfig, SupernetConfig
+from nas.train import train_supernet, transfer_subnet
 from nas.train.optimizer import build_optimizer
 from nas.train.plan import StepPlan
 from nas.train.rules import SandwichRule

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from nas.errors import UserError
+from nas.runs.metrics import read_metrics
 from nas.train.checkpoint import Checkpoint, CheckpointStore
-from nas.train.metrics import MetricsWriter, read_metrics
+from nas.train.metrics import MetricsWriter
 
 
 def checkpoint(step: int) -> Checkpoint:

@@ -9,7 +9,8 @@ from test_train_resume import Killed, before_step, die, same_run
 from tiny_training import RECIPE, SPACE
 
 from nas.demo.people import generate
-from nas.train import SupernetConfig, read_metrics, train_supernet
+from nas.runs import SupernetConfig, read_metrics
+from nas.train import train_supernet
 
 IMAGE_SPACE: dict[str, Any] = {
     **SPACE,

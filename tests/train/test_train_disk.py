@@ -15,9 +15,10 @@ from tiny_training import RecipeMaker
 from nas.cli.main import run as run_command
 from nas.errors import UserError
 from nas.files import append_row, read_rows
-from nas.train import read_metrics, train_supernet
+from nas.runs import read_metrics
+from nas.runs.config import SupernetConfig
+from nas.train import train_supernet
 from nas.train.checkpoint import CheckpointStore
-from nas.train.config import SupernetConfig
 
 pytestmark = pytest.mark.slow
 

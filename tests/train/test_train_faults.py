@@ -26,15 +26,16 @@ from tiny_training import RecipeMaker
 
 from nas.cli.main import run as run_command
 from nas.errors import UserError
+from nas.runs import read_metrics
+from nas.runs.config import Recipe
+from nas.runs.folder import RunFolder
 from nas.train import checkpoint as checkpoint_files
-from nas.train import read_metrics, train_supernet
+from nas.train import train_supernet
 from nas.train.checkpoint import Checkpoint, CheckpointStore
-from nas.train.config import Recipe
 from nas.train.estimate import size
 from nas.train.faults import is_out_of_memory, memory_for
 from nas.train.progress import Rate
 from nas.train.rules import SandwichRule
-from nas.train.run_folder import RunFolder
 from nas.train.scoring import Scorer
 from nas.train.update import Updater
 

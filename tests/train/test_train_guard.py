@@ -13,7 +13,8 @@ from torch import Tensor
 
 from nas.errors import UserError
 from nas.models import load_weights, save_weights
-from nas.train import finetune_subnet, load_finetune_config, read_metrics, train_supernet
+from nas.runs import read_metrics
+from nas.train import finetune_subnet, load_finetune_config, train_supernet
 from nas.train.checkpoint import CheckpointStore
 from nas.train.rules import SandwichRule
 from nas.train.update import Updater

@@ -12,10 +12,11 @@ from tiny_training import RecipeMaker
 
 from nas.errors import UserError
 from nas.models import PoseNet
+from nas.runs import RunFolder, load_config
+from nas.runs.override import override
 from nas.space import SearchSpace, Skeleton
-from nas.train import RunFolder, initialise, load_config, train_supernet
+from nas.train import initialise, train_supernet
 from nas.train.checkpoint import CheckpointStore, _digest
-from nas.train.override import override
 
 
 class Malicious:

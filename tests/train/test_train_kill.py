@@ -15,7 +15,7 @@ from test_train_resume import same_run
 from tiny_training import RECIPE, SPACE
 
 from nas.demo.people import generate
-from nas.train import RunFolder, read_metrics
+from nas.runs import RunFolder, read_metrics
 
 KILLS = 25
 STEPS = 12

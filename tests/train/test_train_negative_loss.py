@@ -7,7 +7,8 @@ import yaml
 from tiny_training import SPACE, RecipeMaker
 
 from nas.report import sections
-from nas.train import read_metrics, train_supernet
+from nas.runs import read_metrics
+from nas.train import train_supernet
 
 
 def test_a_negative_loss_trains_like_any_other(

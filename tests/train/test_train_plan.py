@@ -9,8 +9,9 @@ import pytest
 from nas.codecs.base import level_strides
 from nas.data import SampleOrder
 from nas.graph.tracer import Tracer
+from nas.runs.streams import POOL, generator
 from nas.space import SearchSpace
-from nas.train.plan import Planner, SandwichDraw, SingleDraw, pool_rng
+from nas.train.plan import Planner, SandwichDraw, SingleDraw
 from nas.train.pool import ArchPool, setting_of
 
 
@@ -22,7 +23,7 @@ def planner(space: SearchSpace, *, seed: int = 0, pool: ArchPool | None = None) 
 def macs_pool(space: SearchSpace) -> ArchPool:
     tracer = Tracer(space, "coco17")
     return ArchPool.draw(
-        space, pool_rng(0), size=300, bins=6, costs=lambda archs: [tracer(arch).macs for arch in archs]
+        space, generator(0, POOL), size=300, bins=6, costs=lambda archs: [tracer(arch).macs for arch in archs]
     )
 
 
@@ -47,7 +48,7 @@ def test_every_sample_comes_once_per_epoch(tiny_space: SearchSpace) -> None:
 def test_networks_of_a_step_share_resolution_head_and_neck(pooled: bool) -> None:
     """Maps of other strides would need other targets, and a teacher of the same size."""
     space = SearchSpace.load("any-head-crop")
-    pool = ArchPool.draw(space, pool_rng(0), size=300, bins=2, costs=lambda archs: range(1, 301))
+    pool = ArchPool.draw(space, generator(0, POOL), size=300, bins=2, costs=lambda archs: range(1, 301))
     plan = planner(space, pool=pool if pooled else None)
     settings = set()
     for step in range(60):

@@ -11,7 +11,8 @@ from ranks import SCRIPT, last_weights, rank_weights, torchrun, train_on_ranks, 
 from tiny_training import TIMINGS, RecipeMaker
 
 from nas.models import read_weights
-from nas.train import read_metrics, train_supernet
+from nas.runs import read_metrics
+from nas.train import train_supernet
 
 VALIDATED = {"annotations": "people.json", "images": "images"}
 

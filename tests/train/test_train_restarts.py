@@ -14,7 +14,7 @@ from tiny_training import RecipeMaker
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from nas.models import read_weights
-from nas.train import RunFolder, read_metrics
+from nas.runs import RunFolder, read_metrics
 
 DEATHS = 20
 

@@ -18,8 +18,9 @@ import nas.train
 from nas.errors import UserError
 from nas.interrupt import Interrupted
 from nas.models import read_weights
-from nas.train import read_metrics, train_supernet
-from nas.train.run_folder import RunFolder
+from nas.runs import read_metrics
+from nas.runs.folder import RunFolder
+from nas.train import train_supernet
 from nas.train.update import Updater
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from nas.models import PoseNet
+from nas.runs.config import OptimizerConfig
 from nas.space import Arch, SearchSpace
-from nas.train.config import OptimizerConfig
 from nas.train.optimizer import build_optimizer
 from nas.train.plan import StepPlan
 from nas.train.rules import PlainRule, SandwichRule, ramped

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from nas.errors import UserError
 from nas.models import PoseNet
+from nas.runs import read_metrics
+from nas.runs.config import OptimizerConfig
 from nas.space import Arch, SearchSpace
-from nas.train import finetune_subnet, load_finetune_config, read_metrics, train_supernet
+from nas.train import finetune_subnet, load_finetune_config, train_supernet
 from nas.train.checkpoint import CheckpointStore
-from nas.train.config import OptimizerConfig
 from nas.train.optimizer import build_optimizer
 from nas.train.plan import StepPlan
 from nas.train.rules import PlainRule, SandwichRule

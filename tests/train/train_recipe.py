@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
+from nas.runs.config import SupernetConfig
 from nas.train.checkpoint import Checkpoint, CheckpointStore
-from nas.train.config import SupernetConfig
 from nas.train.supernet import train_supernet
 from nas.train.update import Updater
 

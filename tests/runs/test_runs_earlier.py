@@ -13,8 +13,8 @@ from made_up_predictor import made_up_predictor
 
 from nas.cli.main import run as nas
 from nas.models import read_weights
+from nas.runs import RunFolder, load_config
 from nas.space import SearchSpace, Skeleton
-from nas.train import RunFolder, load_config
 from nas.train.checkpoint import Checkpoint, CheckpointStore
 
 FIXTURE = Path(__file__).with_name("fixtures") / "earlier_run"

@@ -14,8 +14,8 @@ import yaml
 from nas.documents import read_yaml, shown
 from nas.errors import UserError
 from nas.files import write_json, write_text
-from nas.train.config import SupernetConfig, absolute, load_config, overridden
-from nas.train.inputs import Inputs
+from nas.runs.config import SupernetConfig, absolute, load_config, overridden
+from nas.runs.inputs import Inputs
 
 _FREE = (
     "name", "data.root", "data.workers", "data.cache_mib", "data.bad_share", "threads",

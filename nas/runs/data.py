@@ -1,19 +1,15 @@
 """What a run trains, calibrates and searches on: sets that never overlap with the search split."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 
 from nas.data import Annotations, KeypointDataset, SearchSplit, draw_search_split
-from nas.data.identity import images_digest, labels_digest
 from nas.documents import read_json
 from nas.errors import UserError
 from nas.files import write_json
+from nas.runs.config import SupernetConfig
+from nas.runs.folder import RunFolder
 from nas.space import SearchSpace, Skeleton
-from nas.train.config import SupernetConfig
-from nas.train.run_folder import RunFolder
-from nas.train.state import LABELS
 
 
 @dataclass(frozen=True)
@@ -83,24 +79,6 @@ def open_data(config: SupernetConfig, space: SearchSpace, run: RunFolder) -> Run
         split = draw_search_split(sources)
         write_json(run.search_split_file, split.to_json())
     return RunData(config, space, sources, split)
-
-
-def samples_identity(dataset: KeypointDataset) -> dict[str, str]:
-    """Digests that change with the samples that are trained on: which they are, and what they hold."""
-    return {"training images": _ids_digest(dataset), LABELS: _content_digest(dataset)}
-
-
-def _content_digest(dataset: KeypointDataset) -> str:
-    parts = [(images_digest(source), labels_digest(source)) for source in dataset.sources]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _ids_digest(dataset: KeypointDataset) -> str:
-    digest = hashlib.sha256()
-    for source in dataset.sources:
-        digest.update(json.dumps([image.id for image in source.images]).encode())
-        digest.update(source.people.ids.tobytes())
-    return digest.hexdigest()
 
 
 def _read_split(run: RunFolder) -> SearchSplit:

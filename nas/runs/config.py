@@ -10,11 +10,11 @@ from pydantic import Field, model_validator
 from nas.data import DataConfig
 from nas.documents import read_yaml
 from nas.errors import UserError
+from nas.runs.override import LENGTHS, override, plain_copy
 from nas.shipped import is_shipped, locate
 from nas.space import SearchSpace
 from nas.space.fields import AsTuple, Count, FileName, StrictModel
 from nas.space.paths import FileOrName, FilePath, anchored
-from nas.train.override import LENGTHS, override, plain_copy
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

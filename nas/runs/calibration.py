@@ -1,12 +1,11 @@
 """The recorded training images that batch-norm statistics are measured on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from nas.data import KeypointDataset, SampleRequest
@@ -16,7 +15,9 @@ from nas.files import write_json
 from nas.models import PoseNet, Statistics, to_input
 from nas.models.calibrate import Moments, moments, pooled
 from nas.space import Arch
-from nas.train.spread import spread
+
+Share = Callable[[Sequence[int], Callable[[int], Moments]], list[Moments]]
+"""Does the work once for each item, shared out over processes; every process gets all results, in order."""
 
 
 class CalibrationImages:
@@ -40,12 +41,10 @@ class CalibrationImages:
         self._source = source
         self._pixels: dict[tuple[tuple[int, int], int], Tensor] = {}
 
-    def statistics(
-        self, net: PoseNet, arch: Arch | None = None, *, fabric: Fabric | None = None
-    ) -> Statistics:
+    def statistics(self, net: PoseNet, arch: Arch | None = None, *, share: Share | None = None) -> Statistics:
         """Batch-norm statistics of one architecture; the network is not changed.
 
-        With a fabric, every process runs a part of the batches, and all of them have to call this; what
+        With a share, every process runs a part of the batches, and all of them have to call this; what
         they get is the same, bit for bit, as one process gets.
         """
         arch = net.resolve(arch)
@@ -56,9 +55,11 @@ class CalibrationImages:
                 self._batch_of(arch.resolution, number), reference.device, dtype=reference.dtype
             )
             found = moments(net, arch, images)
-            return found if fabric is None else found.cpu()
+            return found if share is None else found.cpu()
 
-        return pooled(net, arch, spread(fabric, range(self._count), of_batch), source=self._source)
+        batches = range(self._count)
+        parts = [of_batch(number) for number in batches] if share is None else share(batches, of_batch)
+        return pooled(net, arch, parts, source=self._source)
 
     def batches(
         self,

@@ -9,10 +9,10 @@ from tiny_training import RECIPE, RecipeMaker
 from nas.codecs import codec_of
 from nas.errors import UserError
 from nas.files import write_json
+from nas.runs import RunFolder, load_config
+from nas.runs.override import override
 from nas.shipped import shipped_names
 from nas.space import Skeleton
-from nas.train import RunFolder, load_config
-from nas.train.override import override
 from nas.train.schedule import Schedule
 from nas.train.weighting import somebody
 

@@ -13,12 +13,12 @@ from project import OTHER_DATA, Project, interrupted, move_a_joint, renumber
 from nas.cli.main import run as nas
 from nas.errors import UserError
 from nas.models import load_weights
+from nas.runs import RunFolder, load_config
+from nas.runs.config import SupernetConfig
+from nas.runs.data import open_data
+from nas.runs.folder import is_free
 from nas.space import Arch, SearchSpace, Skeleton
 from nas.space.paths import paths_of
-from nas.train import RunFolder, load_config
-from nas.train.config import SupernetConfig
-from nas.train.datasets import open_data
-from nas.train.run_folder import is_free
 
 Change = Callable[[dict[str, Any]], None]
 

@@ -9,10 +9,10 @@ import yaml
 from nas.documents import read_json
 from nas.errors import UserError
 from nas.files import write_json, write_text
+from nas.runs.config import SupernetConfig
+from nas.runs.named_files import moved_back, named_digests
 from nas.shipped import looks_like_path
 from nas.space import SearchSpace, Skeleton
-from nas.train.config import SupernetConfig
-from nas.train.named_files import moved_back, named_digests
 
 Difference = tuple[str, Any, Any]
 """A field, its former value, its value now."""
