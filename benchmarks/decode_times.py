@@ -18,7 +18,7 @@ from statistics import median
 
 from nas.graph import Tracer, to_onnx
 from nas.latency.networks import arch_network
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 from nas.timing import describe_device
 from nas.timing.loop import time_networks
 from nas.timing.protocol import Network
@@ -33,7 +33,7 @@ def pairs(skeleton: str) -> Iterator[tuple[Arch, Network, Network]]:
         tracer = Tracer(space, skeleton)
         for head in space.heads:
             neck = space.spec.heads[head].necks[-1]
-            arch = space.smallest(head=head, neck=neck, resolution=resolution)
+            arch = ArchManager(space).smallest(head=head, neck=neck, resolution=resolution)
             graph = tracer(arch)
             raw = to_onnx(replace(graph, named=graph.raw_named)).SerializeToString()
             whole = arch_network(arch, tracer, name=head)

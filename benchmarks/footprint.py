@@ -15,7 +15,7 @@ from scipy.optimize import nnls
 
 from nas.graph import Tracer, to_int8, to_onnx
 from nas.latency.footprint import footprint, memory_terms
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 from nas.timing import describe_device
 from nas.timing.memory import measure_footprint
 
@@ -29,7 +29,8 @@ def measured(spaces: list[str], samples: int, seed: int) -> list[dict[str, Any]]
         space = SearchSpace.load(name)
         tracer = Tracer(space, "coco17")
         rng = np.random.default_rng(seed)
-        for arch in [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(samples))]:
+        manager = ArchManager(space)
+        for arch in [manager.smallest(), manager.largest(), *(manager.sample(rng) for _ in range(samples))]:
             graph = tracer(arch)
             for precision, export in PRECISIONS.items():
                 found = measure_footprint(export(graph).SerializeToString(), threads=1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nas.latency import LatencyPredictor
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     predictor = LatencyPredictor.load(options.predictor, allow_other_device=True)
     space = SearchSpace.from_json(predictor.spaces[0])
     rng = np.random.default_rng(options.seed)
-    archs = [space.sample(rng) for _ in range(options.count)]
+    archs = [ArchManager(space).sample(rng) for _ in range(options.count)]
     start = time.perf_counter()
     predicted = predictor.predict_ms(archs)
     seconds = time.perf_counter() - start

@@ -17,6 +17,7 @@ import torch
 
 from nas.models import PoseNet
 from nas.space.arch import Arch
+from nas.space.manager import ArchManager
 from nas.space.space import SearchSpace
 
 
@@ -52,11 +53,12 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     rng = np.random.default_rng(0)
     space = SearchSpace.load(args.space)
+    manager = ArchManager(space)
     supernet = PoseNet(space, "coco17").to(memory_format=torch.channels_last).train()
     resolution = space.resolutions[0]
     archs = {
-        "largest": space.largest(resolution=resolution),
-        "smallest": space.smallest(resolution=resolution),
+        "largest": manager.largest(resolution=resolution),
+        "smallest": manager.smallest(resolution=resolution),
         **{name: arch for name, arch in space.published().items() if name.endswith("xs")},
     }
     result = {

@@ -16,6 +16,7 @@ import numpy as np
 
 from nas.graph import Tracer, to_onnx
 from nas.space.arch import Arch
+from nas.space.manager import ArchManager
 from nas.space.space import SearchSpace
 
 
@@ -31,7 +32,7 @@ def main() -> None:
 
     space = SearchSpace.load(given.space)
     rng = np.random.default_rng(given.seed)
-    archs = [space.sample(rng) for _ in range(given.archs)]
+    archs = [ArchManager(space).sample(rng) for _ in range(given.archs)]
 
     start = time.perf_counter()
     tracer = Tracer(space, given.skeleton)

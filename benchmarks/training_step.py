@@ -25,7 +25,7 @@ from nas.codecs.base import level_strides
 from nas.data import KeypointDataset, SampleRequest, load_annotations
 from nas.models import PoseNet, to_input
 from nas.runs.config import Recipe
-from nas.space import Arch, SearchSpace, Skeleton
+from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.train.ema import averaged
 from nas.train.feed import Part
 from nas.train.optimizer import build_optimizer
@@ -131,11 +131,12 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     rng = np.random.default_rng(0)
     space, skeleton = SearchSpace.load(args.space), Skeleton.load(args.skeleton)
+    manager = ArchManager(space)
     where = {"head": args.head, "resolution": tuple(args.resolution)}
     archs = (
-        space.largest(**where),
-        space.smallest(**where),
-        *(space.sample(rng, **where) for _ in range(args.random)),
+        manager.largest(**where),
+        manager.smallest(**where),
+        *(manager.sample(rng, **where) for _ in range(args.random)),
     )
     part = first_batch(args.annotations, args.images, skeleton, archs[0], batch=args.batch)
     ratios = Steps(space, skeleton, archs, part).ratios(args.pairs, rng)

@@ -7,7 +7,7 @@ import numpy as np
 
 from nas.graph import Tracer
 from nas.latency import LatencyPredictor, arch_network
-from nas.space import SearchSpace, Skeleton
+from nas.space import ArchManager, SearchSpace, Skeleton
 from nas.timing import LatencyTable, Protocol, Visit, describe_device
 from nas.timing.profile import OperatorTime
 from nas.timing.table import Source
@@ -21,7 +21,7 @@ def made_up_predictor(space: SearchSpace, skeleton: Skeleton, folder: Path, *, a
     table_file = folder / "made-up.jsonl"
     with LatencyTable.open(table_file, device=device, protocol=Protocol(), channel_block=16) as table:
         table.add_source(Source(space.to_json(), skeleton.to_json()))
-        for arch in dict.fromkeys(space.sample(rng) for _ in range(archs)):
+        for arch in dict.fromkeys(ArchManager(space).sample(rng) for _ in range(archs)):
             for _ in range(2):
                 ms = tracer(arch).macs / 1e6 * rng.uniform(0.98, 1.02)
                 visit = Visit(

@@ -1,7 +1,7 @@
 """Parameters that the library names in its errors, as a command line calls them.
 
-The library knows no command line: it writes a parameter's name in backticks. A command that has a parameter of
-that name shows its flag there; so a command's function calls its parameters as the library does.
+The library knows no command line: it writes a parameter's name in backticks. A command that has a parameter
+of that name shows its flag there; so a command's function calls its parameters as the library does.
 """
 
 import re

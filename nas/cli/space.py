@@ -78,11 +78,13 @@ def _networks(space: Any, skeleton: str, *, samples: int, seed: int) -> dict[str
     import numpy as np
 
     from nas.graph import complexity
+    from nas.space import ArchManager
 
+    manager = ArchManager(space)
     rng = np.random.default_rng(seed)
-    drawn = [space.sample(rng) for _ in range(samples)]
+    drawn = [manager.sample(rng) for _ in range(samples)]
     median = sorted(drawn, key=lambda arch: complexity(arch, skeleton, space=space).macs)[samples // 2]
-    rows = {"smallest": space.smallest(), "median": median, "largest": space.largest()}
+    rows = {"smallest": manager.smallest(), "median": median, "largest": manager.largest()}
     return {name: _network(arch, complexity(arch, skeleton, space=space)) for name, arch in rows.items()}
 
 

@@ -25,7 +25,7 @@ from nas.search.budgets import cheapest
 from nas.search.results import SearchResult, Subnet
 from nas.search.run import Displays, SearchSettings, predicted_cost, search_run
 from nas.search.values import Cost
-from nas.space import SearchSpace, Skeleton
+from nas.space import ArchManager, SearchSpace, Skeleton
 from nas.timing import LatencyTable, Protocol
 from nas.train import finetune_subnet, load_finetune_config, train_supernet
 from nas.train.progress import duration
@@ -216,7 +216,7 @@ def _measure(demo: _Demo, config: SupernetConfig) -> list[float]:
 def _budgets(demo: _Demo, space: SearchSpace, cost: Cost) -> list[float]:
     """Two budgets that mean something on any machine: between the cheapest and the dearest network."""
     least = cost(cheapest(space, cost))
-    most = max(cost(space.largest(head=head)) for head in space.heads)
+    most = max(cost(ArchManager(space).largest(head=head)) for head in space.heads)
     budgets = [float(f"{least * (most / least) ** share:.2g}") for share in _BUDGET_SHARES]
     demo.tell(
         f"Networks of the space take {least:.2f} to {most:.2f} ms on this machine.",

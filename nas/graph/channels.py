@@ -11,6 +11,7 @@ from nas.graph.tracer import Tracer
 from nas.models import PoseNet
 from nas.space.arch import Arch
 from nas.space.dimension import Dimension
+from nas.space.manager import ArchManager
 from nas.space.space import SearchSpace
 
 
@@ -61,16 +62,17 @@ def _tensors(net: PoseNet) -> dict[Leaf, Tensor]:
 
 def _largest_of_every_kind(space: SearchSpace) -> Iterator[Arch]:
     """The largest arch of every head, once with each other choice of what a network is made of."""
+    manager = ArchManager(space)
     last = {dimension.name: len(dimension.choices) - 1 for dimension in space.dimensions}
     seen: set[Arch] = set()
 
     def vary(indices: Mapping[str, int], settled: frozenset[str]) -> Iterator[Arch]:
         """An arch, and those with another choice of a dimension that is active, but not settled before."""
-        arch = space.decode(indices)
+        arch = manager.decode(indices)
         if arch not in seen:
             seen.add(arch)
             yield arch
-        active = space.encode(arch).keys()
+        active = manager.encode(arch).keys()
         for dimension in space.dimensions:
             name = dimension.name
             if name in active - settled and _is_kind(dimension):
@@ -83,7 +85,7 @@ def _largest_of_every_kind(space: SearchSpace) -> Iterator[Arch]:
                         yield from vary({**indices, name: index}, known)
 
     for head in space.heads:
-        yield from vary({**last, **space.encode(space.largest(head=head))}, frozenset({"head.type"}))
+        yield from vary({**last, **manager.encode(manager.largest(head=head))}, frozenset({"head.type"}))
 
 
 def _is_kind(dimension: Dimension) -> bool:

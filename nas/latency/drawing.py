@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nas.space.arch import Arch
+from nas.space.manager import ArchManager
 from nas.space.space import SearchSpace
 
 Describe = Callable[[Arch], tuple[int, frozenset[str]]]
@@ -23,8 +24,9 @@ def draw_archs(
     The others are spread evenly over the logarithm of their MACs; within a range of MACs those are preferred
     that bring kinds of kernels which few others have, so that a predictor gets to know all kinds.
     """
-    ends = list(dict.fromkeys((space.smallest(), space.largest())))[:samples]
-    pool = _pool(space, ends, size=_POOL_PER_SAMPLE * samples, rng=rng)
+    manager = ArchManager(space)
+    ends = list(dict.fromkeys((manager.smallest(), manager.largest())))[:samples]
+    pool = _pool(manager, ends, size=_POOL_PER_SAMPLE * samples, rng=rng)
     described = {arch: describe(arch) for arch in (*ends, *pool)}
     strata = _strata(pool, described, count=max(1, samples - len(ends)))
     drawn = list(ends)
@@ -43,15 +45,15 @@ def draw_archs(
     return drawn
 
 
-def _pool(space: SearchSpace, ends: list[Arch], *, size: int, rng: np.random.Generator) -> list[Arch]:
+def _pool(manager: ArchManager, ends: list[Arch], *, size: int, rng: np.random.Generator) -> list[Arch]:
     """Random archs, and mutants of the ends: uniform draws alone hardly leave the middle of a large space."""
     pool: dict[Arch, None] = {}
     for turn in range(size):
         if turn % 3 == 0:
             end = ends[int(rng.integers(len(ends)))]
-            arch = space.mutate(end, rng, rate=rng.uniform(0.1, 0.6))
+            arch = manager.mutate(end, rng, rate=rng.uniform(0.1, 0.6))
         else:
-            arch = space.sample(rng)
+            arch = manager.sample(rng)
         if arch not in ends:
             pool[arch] = None
     return list(pool)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from nas.errors import UserError
 from nas.search.values import Cost
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 
 
 def cheapest(space: SearchSpace, cost: Cost) -> Arch:
@@ -13,8 +13,9 @@ def cheapest(space: SearchSpace, cost: Cost) -> Arch:
     The network with the fewest channels need not be the fastest: an up-sampler or an activation can cost more
     than it computes.
     """
+    manager = ArchManager(space)
     starts = {
-        space.smallest(head=head, resolution=size) for head in space.heads for size in space.resolutions
+        manager.smallest(head=head, resolution=size) for head in space.heads for size in space.resolutions
     }
     best = min(starts, key=cost)
     improved = True
@@ -45,10 +46,11 @@ def check_budgets(budgets_ms: Sequence[float], space: SearchSpace, cost: Cost) -
 
 def _neighbours(space: SearchSpace, arch: Arch) -> Iterable[Arch]:
     """Networks that differ in one dimension and need no other dimension to be chosen."""
-    encoded = space.encode(arch)
+    manager = ArchManager(space)
+    encoded = manager.encode(arch)
     sizes = {dimension.name: len(dimension.choices) for dimension in space.dimensions}
-    smallest = space.encode(space.smallest())
+    smallest = manager.encode(manager.smallest())
     for name, index in encoded.items():
         for other in range(sizes[name]):
             if other != index:
-                yield space.decode({**dict.fromkeys(sizes, 0), **smallest, **encoded, name: other})
+                yield manager.decode({**dict.fromkeys(sizes, 0), **smallest, **encoded, name: other})

@@ -17,7 +17,7 @@ from nas.search.limits import Overrun, no_overrun
 from nas.search.pareto import within
 from nas.search.surrogate import Surrogate
 from nas.search.values import Cost, Evaluated
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 
 BAND = 0.8
 """A proposal's predicted time lies between this share of its budget and the budget."""
@@ -78,7 +78,7 @@ class Proposer:
         startup: int = 10,
         overrun: Overrun = no_overrun,
     ) -> None:
-        self._space = space
+        self._manager = ArchManager(space)
         self._cost = cost
         self._budgets = tuple(budgets_ms)
         self._seed = seed
@@ -88,7 +88,7 @@ class Proposer:
         self._sizes = {dimension.name: len(dimension.choices) for dimension in space.dimensions}
         self._open = tuple(name for name, size in self._sizes.items() if size > 1)
         self._distributions = index_distributions(space)
-        dearest = max(cost(space.largest(head=head)) for head in space.heads)
+        dearest = max(cost(self._manager.largest(head=head)) for head in space.heads)
         self._lowest = {budget: BAND * min(budget, dearest) for budget in self._budgets}
 
     def __call__(self, number: int, history: Sequence[Evaluated]) -> Proposal:
@@ -114,10 +114,10 @@ class Proposer:
 
     def anchors(self) -> list[Proposal]:
         """What is scored first, where a budget allows: published, smallest and largest of every head."""
-        named = {arch: name for name, arch in self._space.published().items()}
-        for head in self._space.heads:
-            named.setdefault(self._space.smallest(head=head), "smallest")
-            named.setdefault(self._space.largest(head=head), "largest")
+        named = {arch: name for name, arch in self._manager.space.published().items()}
+        for head in self._manager.space.heads:
+            named.setdefault(self._manager.smallest(head=head), "smallest")
+            named.setdefault(self._manager.largest(head=head), "largest")
         proposals = []
         for arch, name in named.items():
             predicted = self._cost(arch)
@@ -135,7 +135,7 @@ class Proposer:
     def _pick_by_surrogate(
         self, budget: float, history: Sequence[Evaluated], seen: Collection[str], rng: np.random.Generator
     ) -> Arch | None:
-        surrogate = Surrogate(self._space, history, rng)
+        surrogate = Surrogate(self._manager.space, history, rng)
         sources = [("evolution", "random")[number % 2] for number in range(_CANDIDATES)]
         drawn = (
             self._move_into_band(self._draw(source, budget, history, rng), budget, seen, rng)
@@ -150,12 +150,12 @@ class Proposer:
             return self._ask_tpe(budget, history, rng)
         if origin == "evolution":
             return self._complete(self._child(within(history, budget)[:_PARENTS], rng), rng)
-        return self._complete(self._space.sample(rng), rng)
+        return self._complete(self._manager.sample(rng), rng)
 
     def _child(self, parents: Sequence[Evaluated], rng: np.random.Generator) -> Arch:
         one, two = (parents[int(i)].arch for i in rng.choice(len(parents), size=2, replace=False))
-        mixed = self._space.crossover(one, two, rng) if rng.random() < 0.5 else one
-        return self._space.mutate(mixed, rng, rate=0.1)
+        mixed = self._manager.crossover(one, two, rng) if rng.random() < 0.5 else one
+        return self._manager.mutate(mixed, rng, rate=0.1)
 
     def _ask_tpe(self, budget: float, history: Sequence[Evaluated], rng: np.random.Generator) -> Indices:
         # The model is built afresh in memory: it is a function of the history, whatever the study's storage.
@@ -168,7 +168,9 @@ class Proposer:
 
     def _scored_trial(self, item: Evaluated, budget: float) -> optuna.trial.FrozenTrial:
         """A scored network as a finished trial, infeasible by what it is over the budget and the limits."""
-        params = {name: i for name, i in self._space.encode(item.arch).items() if name in self._distributions}
+        params = {
+            name: i for name, i in self._manager.encode(item.arch).items() if name in self._distributions
+        }
         return optuna.create_trial(
             value=item.accuracy,
             params=params,
@@ -184,14 +186,14 @@ class Proposer:
     ) -> Arch | None:
         """Change one dimension at a time by one choice until the network is new and in the band."""
         indices = {**dict.fromkeys(self._sizes, 0), **indices}
-        arch = self._space.decode(indices)
+        arch = self._manager.decode(indices)
         away, idle = self._away(arch, budget), 0
         for _ in range(_STEPS):
             usable = self._overrun(arch) == 0 and self._cost(arch) <= budget and arch.id not in seen
             if usable and (away == _INSIDE or idle >= self._patience):
                 return arch
             moved = self._step(indices, rng)
-            candidate = self._space.decode(moved)
+            candidate = self._manager.decode(moved)
             changed = self._away(candidate, budget)
             idle = 0 if changed < away else idle + 1
             if away == _INSIDE or changed <= away:
@@ -218,4 +220,4 @@ class Proposer:
     def _complete(self, arch: Arch, rng: np.random.Generator) -> Indices:
         """The arch's indices, and random ones for what it leaves inactive."""
         random = {name: int(rng.integers(size)) for name, size in self._sizes.items()}
-        return random | dict(self._space.encode(arch))
+        return random | dict(self._manager.encode(arch))

@@ -16,7 +16,7 @@ from nas.files import append_row, read_rows
 from nas.search.limits import Overrun, no_overrun
 from nas.search.proposal import Proposal, index_distributions
 from nas.search.values import Cost, Evaluated, Scores
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class SearchRecord:
         item = Evaluated(proposal.arch, proposal.predicted_ms, scores[self.metric], scores)
         params = {
             name: index
-            for name, index in self._space.encode(item.arch).items()
+            for name, index in ArchManager(self._space).encode(item.arch).items()
             if name in self._distributions
         }
         self._study.add_trial(

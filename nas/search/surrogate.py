@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.search.values import Evaluated
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 
 NOISE = 0.3
 """Standard deviation of an evaluation around the linear model, in units of the history's own."""
@@ -48,7 +48,7 @@ class Surrogate:
 
     def _features(self, arch: Arch) -> Vector:
         """A constant, and for every dimension whether it is active and where in its list its choice is."""
-        indices = self._space.encode(arch)
+        indices = ArchManager(self._space).encode(arch)
         features = np.zeros(1 + 2 * len(self._dimensions))
         features[0] = 1.0
         for position, dimension in enumerate(self._dimensions):

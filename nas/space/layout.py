@@ -2,8 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
 from nas.space.dimension import Choice, Dimension
@@ -124,6 +128,16 @@ class Layout:
         self.head = self._add("head.type", tuple(spec.heads))
         self._heads = {name: self._head_layout(f"head.{name}", head) for name, head in spec.heads.items()}
         self._necks = {name: self._neck_layout(f"neck.{name}", neck) for name, neck in spec.necks.items()}
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Of all dimensions."""
+        return frozenset(dimension.name for dimension in self.dimensions)
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """How many choices each dimension has."""
+        return np.array([len(dimension.choices) for dimension in self.dimensions])
 
     def neck_of(self, head: str) -> Dimension:
         """The neck that a head stands on."""

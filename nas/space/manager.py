@@ -1,45 +1,52 @@
-"""The arch manager: the public face of a search space."""
+"""The arch manager: draws, varies and encodes the archs of a search space."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
+from nas.errors import UserError
 from nas.space.arch import Arch
+from nas.space.dimension import Choice, Dimension
 from nas.space.space import Resolution, SearchSpace
 
 
+@dataclass(frozen=True)
 class ArchManager:
-    """Draws, varies and encodes the archs of one search space.
+    """Draws, varies and encodes the archs of one search space. Cheap to make: it keeps nothing of its own."""
 
-    Args:
-        space: a search space, the name of a shipped one, or the path of a YAML file.
-    """
+    space: SearchSpace
 
-    def __init__(self, space: SearchSpace | str | Path) -> None:
-        self.space = space if isinstance(space, SearchSpace) else SearchSpace.load(space)
+    def smallest(
+        self, *, head: str | None = None, neck: str | None = None, resolution: Resolution | None = None
+    ) -> Arch:
+        """The arch of every first choice; a head, its neck and the resolution as given."""
+        return self.space.layout.build(
+            self._fix(lambda dimension: dimension.choices[0], head, neck, resolution)
+        )
 
-    @property
-    def size(self) -> int:
-        """The exact number of distinct archs."""
-        return self.space.size
-
-    def __contains__(self, arch: object) -> bool:
-        return isinstance(arch, Arch) and self.contains(arch)
-
-    def smallest(self, *, head: str | None = None, resolution: Resolution | None = None) -> Arch:
-        """The arch of every first choice, head and resolution as given."""
-        return self.space.smallest(head=head, resolution=resolution)
-
-    def largest(self, *, head: str | None = None, resolution: Resolution | None = None) -> Arch:
-        """The arch of every last choice, head and resolution as given."""
-        return self.space.largest(head=head, resolution=resolution)
+    def largest(
+        self, *, head: str | None = None, neck: str | None = None, resolution: Resolution | None = None
+    ) -> Arch:
+        """The arch of every last choice; a head, its neck and the resolution as given."""
+        return self.space.layout.build(
+            self._fix(lambda dimension: dimension.choices[-1], head, neck, resolution)
+        )
 
     def sample(
-        self, rng: np.random.Generator, *, head: str | None = None, resolution: Resolution | None = None
+        self,
+        rng: np.random.Generator,
+        *,
+        head: str | None = None,
+        neck: str | None = None,
+        resolution: Resolution | None = None,
     ) -> Arch:
-        """An arch drawn uniformly from the choices of each dimension."""
-        return self.space.sample(rng, head=head, resolution=resolution)
+        """An arch whose active dimensions are drawn uniformly; a head, its neck, the resolution as given."""
+        draws = rng.integers(self.space.layout.counts).tolist()
+        pick = self._fix(
+            lambda dimension: dimension.choices[draws[dimension.position]], head, neck, resolution
+        )
+        return self.space.layout.build(pick)
 
     def sample_within(
         self,
@@ -50,34 +57,123 @@ class ArchManager:
         high: float = float("inf"),
         head: str | None = None,
         resolution: Resolution | None = None,
+        tries: int = 2000,
     ) -> Arch:
-        """An arch with low <= cost(arch) <= high. Raises UserError where none is found."""
-        return self.space.sample_within(rng, cost, low=low, high=high, head=head, resolution=resolution)
+        """An arch with low <= cost(arch) <= high, by rejection.
+
+        Raises:
+            UserError: none was found in `tries` draws; says what those drawn cost.
+        """
+        seen = []
+        for _ in range(tries):
+            arch = self.sample(rng, head=head, resolution=resolution)
+            seen.append(cost(arch))
+            if low <= seen[-1] <= high:
+                return arch
+        raise UserError(
+            f"space {self.space.name!r}: none of {tries} archs drawn costs between {low:g} and {high:g}; "
+            f"they cost {min(seen):g} to {max(seen):g}; widen the bounds"
+        )
 
     def mutate(self, arch: Arch, rng: np.random.Generator, *, rate: float = 0.1) -> Arch:
-        """A different arch, each dimension changed with probability `rate`."""
-        return self.space.mutate(arch, rng, rate=rate)
+        """A different arch: each active dimension changes with probability `rate`, at least one does.
+
+        Dimensions that become active are drawn uniformly. The space's only arch is returned as it is.
+        """
+        if not 0 <= rate <= 1:
+            raise ValueError(f"rate must be between 0 and 1, got {rate}")
+        current = self._read(arch)
+        elastic = [dimension for dimension in current if dimension.elastic]
+        if not elastic:
+            return arch
+        changes = rng.random(len(elastic)) < rate
+        changes[rng.integers(len(elastic))] |= not changes.any()
+        draws = rng.integers(self.space.layout.counts).tolist()
+        for dimension, changed in zip(elastic, changes, strict=True):
+            if changed:
+                # Skipping over the present choice keeps the draw uniform over the others.
+                other = int(rng.integers(len(dimension.choices) - 1))
+                draws[dimension.position] = other + (other >= current[dimension])
+            else:
+                draws[dimension.position] = current[dimension]
+        return self.space.layout.build(lambda dimension: dimension.choices[draws[dimension.position]])
 
     def crossover(self, first: Arch, second: Arch, rng: np.random.Generator) -> Arch:
-        """An arch that takes each dimension from either parent."""
-        return self.space.crossover(first, second, rng)
+        """An arch that takes each dimension from either parent with equal chance.
+
+        What is active in neither parent is drawn uniformly.
+        """
+        parents = (self._read(first), self._read(second))
+        sides = rng.integers(2, size=len(self.space.dimensions)).tolist()
+        draws: list[int] = rng.integers(self.space.layout.counts).tolist()
+
+        def pick(dimension: Dimension) -> Choice:
+            side = sides[dimension.position]
+            for parent in (parents[side], parents[1 - side]):
+                if dimension in parent:
+                    return dimension.choices[parent[dimension]]
+            # Its conditions came from both: the depth from one parent, the block type from the other.
+            return dimension.choices[draws[dimension.position]]
+
+        return self.space.layout.build(pick)
 
     def encode(self, arch: Arch) -> dict[str, int]:
         """The index of every active dimension's choice. Raises UserError for an arch of another space."""
-        return self.space.encode(arch)
+        return {dimension.name: index for dimension, index in self._read(arch).items()}
 
     def decode(self, indices: Mapping[str, int]) -> Arch:
-        """The arch of these indices; inactive dimensions are ignored."""
-        return self.space.decode(indices)
+        """The arch of these indices; inactive dimensions may be left out and are ignored.
 
-    def contains(self, arch: Arch) -> bool:
-        """Whether the arch is in the space."""
-        return self.space.contains(arch)
+        Raises:
+            UserError: an unknown name, a missing active dimension, or an index out of range.
+        """
+        for name in indices:
+            if name not in self.space.layout.names:
+                raise UserError(f"space {self.space.name!r} has no dimension {name!r}")
 
-    def why_not(self, arch: Arch) -> str | None:
-        """The field by which an arch falls out of the space; None where it is in."""
-        return self.space.why_not(arch)
+        def pick(dimension: Dimension) -> Choice:
+            index = indices.get(dimension.name)
+            if index is None or not 0 <= index < len(dimension.choices):
+                raise UserError(
+                    f"space {self.space.name!r}: {dimension.name}: expected an index from 0 to "
+                    f"{len(dimension.choices) - 1}, got {index}"
+                )
+            return dimension.choices[index]
 
-    def published(self) -> dict[str, Arch]:
-        """The published subnets of the space, by name."""
-        return self.space.published()
+        return self.space.layout.build(pick)
+
+    def _read(self, arch: Arch) -> dict[Dimension, int]:
+        """The active dimensions with the indices of their choices."""
+        if reason := self.space.why_not(arch):
+            raise UserError(f"arch {arch.id} is not in space {self.space.name!r}: {reason}")
+        return {dimension: dimension._indices[value] for dimension, value in self.space.layout.read(arch)}
+
+    def _fix(
+        self,
+        pick: Callable[[Dimension], Choice],
+        head: str | None,
+        neck: str | None,
+        resolution: Resolution | None,
+    ) -> Callable[[Dimension], Choice]:
+        """`pick`, but some as given. Raises UserError where the space has no such choice."""
+        given: list[tuple[Dimension, Choice | None]] = [
+            (self.space.layout.head, head),
+            (self.space.layout.resolution, resolution),
+        ]
+        if head in self.space.heads:
+            given.append((self.space.layout.neck_of(head), neck))
+        elif neck is not None:
+            raise ValueError(f"neck {neck!r}: choose the head that is to stand on it, too")
+        fixed: dict[Dimension, Choice] = {}
+        for dimension, value in given:
+            if value is None:
+                continue
+            if dimension.index(value) is None:
+                allowed = ", ".join(str(choice) for choice in dimension.choices)
+                raise UserError(
+                    f"space {self.space.name!r}: {dimension.name}: {value} is not among {allowed}"
+                )
+            fixed[dimension] = value
+        if not fixed:
+            return pick
+        return lambda dimension: fixed[dimension] if dimension in fixed else pick(dimension)

@@ -1,17 +1,15 @@
-"""Search spaces: which networks there are, and how to draw, vary and encode them."""
+"""Search spaces: which networks there are."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeVar
-
-import numpy as np
 
 from nas.errors import UserError
 from nas.shipped import locate
 from nas.space.arch import Arch
 from nas.space.arch_json import load_arch
-from nas.space.dimension import Choice, Dimension
+from nas.space.dimension import Dimension
 from nas.space.heads import Task
 from nas.space.layout import Layout, MismatchError
 from nas.space.spec import SpaceSpec
@@ -31,14 +29,15 @@ class SearchSpace:
     Args:
         spec: the validated description, which the network builder reads too.
         folder: where the subnets of `published` are looked for before those that ship with the package.
+
+    Attributes:
+        layout: how the dimensions make up an arch.
     """
 
     def __init__(self, spec: SpaceSpec, *, folder: Path | None = None) -> None:
         self.spec = spec
         self._folder = folder
-        self._layout = Layout(spec)
-        self._counts = np.array([len(dimension.choices) for dimension in self.dimensions])
-        self._names = {dimension.name: dimension for dimension in self.dimensions}
+        self.layout = Layout(spec)
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> Self:
@@ -99,7 +98,7 @@ class SearchSpace:
     @property
     def dimensions(self) -> tuple[Dimension, ...]:
         """All dimensions, each after those that decide whether it is active."""
-        return self._layout.dimensions
+        return self.layout.dimensions
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -114,128 +113,7 @@ class SearchSpace:
     @cached_property
     def size(self) -> int:
         """The exact number of distinct archs."""
-        return self._layout.count()
-
-    def smallest(
-        self, *, head: str | None = None, neck: str | None = None, resolution: Resolution | None = None
-    ) -> Arch:
-        """The arch of every first choice; a head, its neck and the resolution as given."""
-        return self._layout.build(self._fix(lambda dimension: dimension.choices[0], head, neck, resolution))
-
-    def largest(
-        self, *, head: str | None = None, neck: str | None = None, resolution: Resolution | None = None
-    ) -> Arch:
-        """The arch of every last choice; a head, its neck and the resolution as given."""
-        return self._layout.build(self._fix(lambda dimension: dimension.choices[-1], head, neck, resolution))
-
-    def sample(
-        self,
-        rng: np.random.Generator,
-        *,
-        head: str | None = None,
-        neck: str | None = None,
-        resolution: Resolution | None = None,
-    ) -> Arch:
-        """An arch whose active dimensions are drawn uniformly; a head, its neck, the resolution as given."""
-        draws = rng.integers(self._counts).tolist()
-        pick = self._fix(
-            lambda dimension: dimension.choices[draws[dimension.position]], head, neck, resolution
-        )
-        return self._layout.build(pick)
-
-    def sample_within(
-        self,
-        rng: np.random.Generator,
-        cost: Callable[[Arch], float],
-        *,
-        low: float = 0.0,
-        high: float = float("inf"),
-        head: str | None = None,
-        resolution: Resolution | None = None,
-        tries: int = 2000,
-    ) -> Arch:
-        """An arch with low <= cost(arch) <= high, by rejection.
-
-        Raises:
-            UserError: none was found in `tries` draws; says what those drawn cost.
-        """
-        seen = []
-        for _ in range(tries):
-            arch = self.sample(rng, head=head, resolution=resolution)
-            seen.append(cost(arch))
-            if low <= seen[-1] <= high:
-                return arch
-        raise UserError(
-            f"space {self.name!r}: none of {tries} archs drawn costs between {low:g} and {high:g}; "
-            f"they cost {min(seen):g} to {max(seen):g}; widen the bounds"
-        )
-
-    def mutate(self, arch: Arch, rng: np.random.Generator, *, rate: float = 0.1) -> Arch:
-        """A different arch: each active dimension changes with probability `rate`, at least one does.
-
-        Dimensions that become active are drawn uniformly. The space's only arch is returned as it is.
-        """
-        if not 0 <= rate <= 1:
-            raise ValueError(f"rate must be between 0 and 1, got {rate}")
-        current = self._read(arch)
-        elastic = [dimension for dimension in current if dimension.elastic]
-        if not elastic:
-            return arch
-        changes = rng.random(len(elastic)) < rate
-        changes[rng.integers(len(elastic))] |= not changes.any()
-        draws = rng.integers(self._counts).tolist()
-        for dimension, changed in zip(elastic, changes, strict=True):
-            if changed:
-                # Skipping over the present choice keeps the draw uniform over the others.
-                other = int(rng.integers(len(dimension.choices) - 1))
-                draws[dimension.position] = other + (other >= current[dimension])
-            else:
-                draws[dimension.position] = current[dimension]
-        return self._layout.build(lambda dimension: dimension.choices[draws[dimension.position]])
-
-    def crossover(self, first: Arch, second: Arch, rng: np.random.Generator) -> Arch:
-        """An arch that takes each dimension from either parent with equal chance.
-
-        What is active in neither parent is drawn uniformly.
-        """
-        parents = (self._read(first), self._read(second))
-        sides = rng.integers(2, size=len(self.dimensions)).tolist()
-        draws: list[int] = rng.integers(self._counts).tolist()
-
-        def pick(dimension: Dimension) -> Choice:
-            side = sides[dimension.position]
-            for parent in (parents[side], parents[1 - side]):
-                if dimension in parent:
-                    return dimension.choices[parent[dimension]]
-            # Its conditions came from both: the depth from one parent, the block type from the other.
-            return dimension.choices[draws[dimension.position]]
-
-        return self._layout.build(pick)
-
-    def encode(self, arch: Arch) -> dict[str, int]:
-        """The index of every active dimension's choice. Raises UserError for an arch of another space."""
-        return {dimension.name: index for dimension, index in self._read(arch).items()}
-
-    def decode(self, indices: Mapping[str, int]) -> Arch:
-        """The arch of these indices; inactive dimensions may be left out and are ignored.
-
-        Raises:
-            UserError: an unknown name, a missing active dimension, or an index out of range.
-        """
-        for name in indices:
-            if name not in self._names:
-                raise UserError(f"space {self.name!r} has no dimension {name!r}")
-
-        def pick(dimension: Dimension) -> Choice:
-            index = indices.get(dimension.name)
-            if index is None or not 0 <= index < len(dimension.choices):
-                raise UserError(
-                    f"space {self.name!r}: {dimension.name}: expected an index from 0 to "
-                    f"{len(dimension.choices) - 1}, got {index}"
-                )
-            return dimension.choices[index]
-
-        return self._layout.build(pick)
+        return self.layout.count()
 
     def contains(self, arch: Arch) -> bool:
         """Whether the arch is one of the space's."""
@@ -244,7 +122,7 @@ class SearchSpace:
     def why_not(self, arch: Arch) -> str | None:
         """By which field an arch falls out of the space, and what is allowed there; None where it is in."""
         try:
-            for dimension, value in self._layout.read(arch):
+            for dimension, value in self.layout.read(arch):
                 if dimension.index(value) is None:
                     allowed = ", ".join(str(choice) for choice in dimension.choices)
                     return f"{dimension.name}: {value} is not among {allowed}"
@@ -269,40 +147,6 @@ class SearchSpace:
     def _published_file(self, name: str) -> Path:
         beside = self._folder / name if self._folder else None
         return beside if beside and beside.is_file() else locate("subnets", name, ".json")
-
-    def _read(self, arch: Arch) -> dict[Dimension, int]:
-        """The active dimensions with the indices of their choices."""
-        if reason := self.why_not(arch):
-            raise UserError(f"arch {arch.id} is not in space {self.name!r}: {reason}")
-        return {dimension: dimension._indices[value] for dimension, value in self._layout.read(arch)}
-
-    def _fix(
-        self,
-        pick: Callable[[Dimension], Choice],
-        head: str | None,
-        neck: str | None,
-        resolution: Resolution | None,
-    ) -> Callable[[Dimension], Choice]:
-        """`pick`, but some as given. Raises UserError where the space has no such choice."""
-        given: list[tuple[Dimension, Choice | None]] = [
-            (self._layout.head, head),
-            (self._layout.resolution, resolution),
-        ]
-        if head in self.heads:
-            given.append((self._layout.neck_of(head), neck))
-        elif neck is not None:
-            raise ValueError(f"neck {neck!r}: choose the head that is to stand on it, too")
-        fixed: dict[Dimension, Choice] = {}
-        for dimension, value in given:
-            if value is None:
-                continue
-            if dimension.index(value) is None:
-                allowed = ", ".join(str(choice) for choice in dimension.choices)
-                raise UserError(f"space {self.name!r}: {dimension.name}: {value} is not among {allowed}")
-            fixed[dimension] = value
-        if not fixed:
-            return pick
-        return lambda dimension: fixed[dimension] if dimension in fixed else pick(dimension)
 
 
 def _some_of(choices: Sequence[_Item], wanted: Sequence[_Item], what: str) -> tuple[_Item, ...]:

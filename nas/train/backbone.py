@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.models import PoseNet, active_parameters, load_weights, read_weights
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 from nas.train.litepose_checkpoint import is_litepose_checkpoint, read_litepose_checkpoint
 
 _BODY = ("stems.", "stages.")
@@ -95,7 +95,8 @@ def _same_body(path: Path, space: SearchSpace, arch: Arch) -> Arch:
 
 
 def _candidates(space: SearchSpace, arch: Arch) -> Iterator[Arch]:
-    bodies = [replace(space.largest(head=head), stem=arch.stem, stages=arch.stages) for head in space.heads]
+    manager = ArchManager(space)
+    bodies = [replace(manager.largest(head=head), stem=arch.stem, stages=arch.stages) for head in space.heads]
     yield from (replace(body, neck=arch.neck) for body in bodies)
     yield from bodies
 

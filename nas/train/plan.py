@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nas.codecs.base import level_strides
 from nas.data import SampleRequest
 from nas.runs.streams import ARCHS, generator
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 from nas.train.pool import ArchPool, Setting, setting_of
 
 
@@ -130,7 +130,7 @@ class SandwichDraw:
         if self._pool is not None:
             return self._pool.sample(rng, setting)
         if setting is None:
-            return self._space.sample(rng)
+            return ArchManager(self._space).sample(rng)
         return setting.sample(self._space, rng)
 
     def _both_ends(self, setting: Setting) -> tuple[Arch, Arch]:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 from nas.space.arch import Head
 
 Costs = Callable[[Sequence[Arch]], Sequence[float]]
@@ -25,17 +25,19 @@ class Setting:
 
     def smallest(self, space: SearchSpace) -> Arch:
         """The smallest network of the setting."""
-        found = space.smallest(head=self.head.type, neck=self.neck, resolution=self.resolution)
+        found = ArchManager(space).smallest(head=self.head.type, neck=self.neck, resolution=self.resolution)
         return replace(found, head=self.head)
 
     def largest(self, space: SearchSpace) -> Arch:
         """The largest network of the setting."""
-        found = space.largest(head=self.head.type, neck=self.neck, resolution=self.resolution)
+        found = ArchManager(space).largest(head=self.head.type, neck=self.neck, resolution=self.resolution)
         return replace(found, head=self.head)
 
     def sample(self, space: SearchSpace, rng: np.random.Generator) -> Arch:
         """A network of the setting, drawn uniformly over choices."""
-        found = space.sample(rng, head=self.head.type, neck=self.neck, resolution=self.resolution)
+        found = ArchManager(space).sample(
+            rng, head=self.head.type, neck=self.neck, resolution=self.resolution
+        )
         return replace(found, head=self.head)
 
 
@@ -91,8 +93,9 @@ def setting_of(arch: Arch) -> Setting:
 
 
 def _spread(space: SearchSpace, rng: np.random.Generator, index: int) -> Arch:
-    arch = space.sample(rng)
+    manager = ArchManager(space)
+    arch = manager.sample(rng)
     if index % 3 == 0:
         return arch
-    end = space.smallest if index % 3 == 1 else space.largest
-    return space.crossover(arch, end(head=arch.head.type, resolution=arch.resolution), rng)
+    end = manager.smallest if index % 3 == 1 else manager.largest
+    return manager.crossover(arch, end(head=arch.head.type, resolution=arch.resolution), rng)

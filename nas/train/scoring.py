@@ -12,7 +12,7 @@ from nas.evaluate.torch_model import TorchModel
 from nas.evaluate.validate import Found, Result, find, score
 from nas.models import PoseNet
 from nas.runs.calibration import CalibrationImages
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 from nas.train.spread import gather, my_part, spread
 
 _FIGURES = ("AP", "PCK_torso@0.2")
@@ -70,4 +70,5 @@ class Scorer:
 
 def ends(space: SearchSpace) -> dict[str, Arch]:
     """The largest and the smallest network of a space."""
-    return {"largest": space.largest(), "smallest": space.smallest()}
+    manager = ArchManager(space)
+    return {"largest": manager.largest(), "smallest": manager.smallest()}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nas.codecs import People, codec_of
 from nas.layers import widened
 from nas.models import PoseNet
-from nas.space import Arch
+from nas.space import Arch, ArchManager
 from nas.space.arch import freeze_options
 
 TEACHER = "teacher"
@@ -96,7 +96,7 @@ def loss_terms(net: PoseNet, arch: Arch) -> frozenset[str]:
 def _every_head(net: PoseNet) -> Iterator[Arch]:
     """A small network for each head with each of its options."""
     for head, described in net.space.spec.heads.items():
-        smallest = net.space.smallest(head=head)
+        smallest = ArchManager(net.space).smallest(head=head)
         for values in product(*described.options.values()):
             options = freeze_options(dict(zip(described.options, values, strict=True)))
             yield replace(smallest, head=replace(smallest.head, options=options))

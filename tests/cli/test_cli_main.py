@@ -230,10 +230,10 @@ def test_arch_show_counts_the_published_networks_exactly(
 
 
 def test_arch_show_reads_files_and_prints_stages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from nas.space import SearchSpace
+    from nas.space import ArchManager, SearchSpace
 
     path = tmp_path / "arch.json"
-    arch = SearchSpace.load("demo").largest(head="simcc")
+    arch = ArchManager(SearchSpace.load("demo")).largest(head="simcc")
     arch.save(path)
     assert run(["arch", "show", str(path)]) == 0
     shown = capsys.readouterr().out

@@ -25,10 +25,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from nas.models import PoseNet, calibrate, save_weights, transfer
-    from nas.space import SearchSpace
+    from nas.space import ArchManager, SearchSpace
 
     space = SearchSpace.load("demo")
-    arch = space.smallest(head="heatmap")
+    arch = ArchManager(space).smallest(head="heatmap")
     torch.manual_seed(0)
     net = PoseNet(space, "coco17")
     path = tmp_path_factory.mktemp("weights") / "net.safetensors"

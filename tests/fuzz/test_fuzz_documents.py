@@ -25,7 +25,7 @@ from nas.documents import parse_json, parse_yaml
 from nas.errors import UserError
 from nas.latency import LatencyPredictor
 from nas.runs import load_config
-from nas.space import Arch, SearchSpace, Skeleton
+from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.space.litepose import arch_to_litepose
 from nas.space.skeleton import skeleton_names
 from nas.timing import LatencyTable
@@ -42,7 +42,7 @@ def load_arch(path: Path) -> None:
 def load_space(path: Path) -> None:
     space = SearchSpace.load(path)
     assert space.size >= 1
-    assert space.contains(space.sample(np.random.default_rng(0)))
+    assert space.contains(ArchManager(space).sample(np.random.default_rng(0)))
     assert SearchSpace.from_json(space.to_json()) == space
 
 
@@ -86,7 +86,7 @@ def load_table(path: Path) -> None:
 def load_predictor(path: Path) -> None:
     predictor = LatencyPredictor.load(path, allow_other_device=True)
     assert str(predictor.device)
-    arch = SearchSpace.load("person-crop").smallest()
+    arch = ArchManager(SearchSpace.load("person-crop")).smallest()
     assert predictor.predict_ms(arch, tracer=_tracer()) >= 0
     assert predictor.interval_ms([arch], tracer=_tracer()).shape == (1, 2)
 
@@ -116,7 +116,7 @@ def load_weights_of(path: Path) -> None:
 def _weights() -> Any:
     from nas.models import PoseNet
 
-    return PoseNet(SearchSpace.load("demo").smallest(head="heatmap"), "coco17")
+    return PoseNet(ArchManager(SearchSpace.load("demo")).smallest(head="heatmap"), "coco17")
 
 
 @cache
@@ -132,7 +132,7 @@ def documents(kind: str) -> Sequence[Any]:
     match kind:
         case "arch":
             archs = [Arch.load(f"litepose-auto-{size}") for size in ("xs", "l")]
-            crop = SearchSpace.load("person-crop").smallest()
+            crop = ArchManager(SearchSpace.load("person-crop")).smallest()
             return [archs[0].to_json(), crop.to_json(), *(arch_to_litepose(arch) for arch in archs)]
         case "space":
             return _yaml(ROOT / "search_spaces")
@@ -154,7 +154,7 @@ def documents(kind: str) -> Sequence[Any]:
 
 def _described(*fields: str) -> dict[str, Any]:
     """What files say of a network."""
-    arch, skeleton = SearchSpace.load("demo").smallest(head="heatmap"), Skeleton.load("coco17")
+    arch, skeleton = ArchManager(SearchSpace.load("demo")).smallest(head="heatmap"), Skeleton.load("coco17")
     more = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.3], "notes": {"run": "a"}}
     found = {name: more[name] for name in fields}
     return {"version": 1, "arch": arch.to_json(), "skeleton": skeleton.to_json(), **found}

@@ -15,9 +15,9 @@ from nas.graph.fragments import Frame, Slot
 from nas.graph.merge import merged
 from nas.layers import ElasticBatchNorm2d
 from nas.models import PoseNet
+from nas.space import ArchManager, SearchSpace
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
-from nas.space.space import SearchSpace
 
 Function = Callable[[Tensor], object]
 Outputs = dict[str, np.ndarray]
@@ -25,7 +25,7 @@ Outputs = dict[str, np.ndarray]
 
 @pytest.fixture(scope="session")
 def some_arch() -> Arch:
-    return SearchSpace.load("demo").smallest()
+    return ArchManager(SearchSpace.load("demo")).smallest()
 
 
 @pytest.fixture(scope="session")

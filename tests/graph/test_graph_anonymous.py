@@ -9,7 +9,7 @@ from nas.graph.construction import construction
 from nas.latency.mirror import KernelMirror
 from nas.models.blocks import MBConv
 from nas.models.blocks.place import BlockPlace
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 from nas.space.stages import BlockSpec
 
 SPACES = ("demo", "person-crop", "litepose", "openpose-lite", "yolopose", "any-head-crowd")
@@ -21,7 +21,7 @@ def test_kernels_are_those_of_a_graph_with_names(name: str) -> None:
     named, anonymous = Tracer(space, "coco17"), Tracer(space, "coco17", anonymous=True)
     mirror, rng = KernelMirror(16), np.random.default_rng(0)
     for _ in range(25):
-        arch = space.sample(rng)
+        arch = ArchManager(space).sample(rng)
         assert mirror.kernels(anonymous(arch)) == mirror.kernels(named(arch))
         assert anonymous(arch).macs == named(arch).macs
 
@@ -29,7 +29,7 @@ def test_kernels_are_those_of_a_graph_with_names(name: str) -> None:
 def test_alike_modules_share_what_was_traced() -> None:
     """The second and the third block of a stage are alike: what is traced of one serves the other."""
     tracer = Tracer(SearchSpace.load("litepose"), "coco17", anonymous=True)
-    fragments = tracer(SearchSpace.load("litepose").largest()).fragment
+    fragments = tracer(ArchManager(SearchSpace.load("litepose")).largest()).fragment
     distinct, uses = set(), 0
 
     def count(fragment) -> None:
@@ -46,7 +46,7 @@ def test_alike_modules_share_what_was_traced() -> None:
 
 def test_an_anonymous_graph_does_not_tell_weights() -> None:
     space = SearchSpace.load("demo")
-    graph = Tracer(space, "coco17", anonymous=True)(space.smallest())
+    graph = Tracer(space, "coco17", anonymous=True)(ArchManager(space).smallest())
     with pytest.raises(ValueError, match="anonymous"):
         _ = graph.params
     with pytest.raises(ValueError, match="anonymous"):

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nas.graph import Tracer, complexity, export_onnx, sort_channels
 from nas.layers import ElasticBatchNorm2d
 from nas.models import PoseNet, calibrate
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 from nas.space.fields import ACTIVATIONS
 
 MIXTURES = [*((name,) for name in ALL_TYPES), ALL_TYPES, ALL_TYPES[::-1]]
@@ -25,7 +25,7 @@ def test_size_and_cost_equal_those_of_the_plain_network(types, calibrated_net) -
     rng = np.random.default_rng(0)
     tracer = Tracer(space, "coco17")
     for _ in range(8):
-        arch = space.sample(rng, resolution=space.resolutions[0])
+        arch = ArchManager(space).sample(rng, resolution=space.resolutions[0])
         graph, net = tracer(arch), calibrated_net(arch)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             net(torch.zeros(1, 3, *arch.resolution))
@@ -36,8 +36,10 @@ def test_size_and_cost_equal_those_of_the_plain_network(types, calibrated_net) -
 
 def test_shuffle_units_cost_what_their_paper_says() -> None:
     """A unit of width w: per cell two 1x1 of (w/2)^2 and one depthwise on w/2 (Ma et al. 2018, figure 3c)."""
-    space = block_space("shuffle", width=32, kernel=5)
-    one, two = (space.decode(space.encode(space.largest()) | {"stages.0.depth": depth}) for depth in (0, 1))
+    manager = ArchManager(block_space("shuffle", width=32, kernel=5))
+    one, two = (
+        manager.decode(manager.encode(manager.largest()) | {"stages.0.depth": depth}) for depth in (0, 1)
+    )
     cells = one.resolution[0] * one.resolution[1] // 16
     extra = complexity(two, "coco17").macs - complexity(one, "coco17").macs
     assert extra == cells * (2 * 16 * 16 + 25 * 16)
@@ -48,7 +50,8 @@ def test_shuffle_units_cost_what_their_paper_says() -> None:
 def test_exported_models_compute_what_torch_does(block_type, activation, tmp_path, calibrated_net) -> None:
     """The export compares with torch by itself, and raises where they differ."""
     space = block_space(block_type, activation=activation)
-    for arch in (space.largest(resolution=space.resolutions[0]), space.sample(np.random.default_rng(2))):
+    manager = ArchManager(space)
+    for arch in (manager.largest(resolution=space.resolutions[0]), manager.sample(np.random.default_rng(2))):
         export_onnx(calibrated_net(arch), tmp_path / "net.onnx")
 
 
@@ -62,7 +65,7 @@ def _largest_of_every_kind(space: SearchSpace) -> Iterator[Arch]:
     ]
     for choice in product(*(range(len(dimension.choices)) for dimension in kinds)):
         named = zip((dimension.name for dimension in kinds), choice, strict=True)
-        yield space.decode(indices | dict(named) | {"resolution": 0})
+        yield ArchManager(space).decode(indices | dict(named) | {"resolution": 0})
 
 
 def _random_net(space: SearchSpace) -> PoseNet:

@@ -11,7 +11,7 @@ from torch import nn
 from nas.graph import sort_channels
 from nas.layers import ElasticBatchNorm2d
 from nas.models import PoseNet, calibrate
-from nas.space.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 
 OWN_SPACES = Path(__file__).parents[1] / "spaces"
 
@@ -27,13 +27,14 @@ def random_net(space: SearchSpace) -> PoseNet:
 
 
 def largest_of_all_kinds(space: SearchSpace):
+    manager = ArchManager(space)
     last = {dimension.name: len(dimension.choices) - 1 for dimension in space.dimensions}
     for head in space.heads:
-        indices = last | space.encode(space.largest(head=head, resolution=space.resolutions[0]))
+        indices = last | manager.encode(manager.largest(head=head, resolution=space.resolutions[0]))
         upsamplers = [d for d in space.dimensions if d.name.endswith("upsampler")]
         for choices in product(*(range(len(dimension.choices)) for dimension in upsamplers)):
             names = (dimension.name for dimension in upsamplers)
-            yield space.decode(indices | dict(zip(names, choices, strict=True)))
+            yield manager.decode(indices | dict(zip(names, choices, strict=True)))
 
 
 def scored(net: PoseNet, arch):
@@ -111,7 +112,7 @@ def test_outputs_keep_their_order_and_sorting_twice_changes_nothing() -> None:
 
 
 def test_embedded_statistics_move_along(calibrated_net) -> None:
-    arch = SearchSpace.load("demo").smallest()
+    arch = ArchManager(SearchSpace.load("demo")).smallest()
     net = calibrated_net(arch)
     x = torch.randn(1, 3, *arch.resolution)
     with torch.no_grad():
@@ -124,14 +125,15 @@ def test_embedded_statistics_move_along(calibrated_net) -> None:
 
 def joined_otherwise(space: SearchSpace, count: int):
     """Networks as wide as the largest, of other types, options and depths."""
+    manager = ArchManager(space)
     last = {dimension.name: len(dimension.choices) - 1 for dimension in space.dimensions}
     rng = np.random.default_rng(0)
     kinds = [d for d in space.dimensions if isinstance(d.choices[0], str | bool) or d.name.endswith("depth")]
     for head in space.heads:
-        largest = last | space.encode(space.largest(head=head, resolution=space.resolutions[0]))
+        largest = last | manager.encode(manager.largest(head=head, resolution=space.resolutions[0]))
         for _ in range(count):
             drawn = {d.name: int(rng.integers(len(d.choices))) for d in kinds if d.name in largest}
-            yield space.decode(largest | drawn | {"head.type": largest["head.type"]})
+            yield manager.decode(largest | drawn | {"head.type": largest["head.type"]})
 
 
 @pytest.mark.parametrize("name", ["cspnext.yaml"])

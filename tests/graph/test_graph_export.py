@@ -9,14 +9,14 @@ from nas.graph import ParityError, export_onnx
 from nas.graph.export import agreement
 from nas.layers import StatisticsMissingError
 from nas.models import PoseNet, calibrate
-from nas.space.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 
 DEMO = SearchSpace.load("demo")
 
 
 @pytest.mark.parametrize("head", ["simcc", "heatmap"])
 def test_exported_file_is_the_model(head, tmp_path, calibrated_net, run_onnx) -> None:
-    arch = DEMO.smallest(head=head)
+    arch = ArchManager(DEMO).smallest(head=head)
     net = calibrated_net(arch)
     path = tmp_path / "new folder" / "net.onnx"
     image = torch.randn(3, *arch.resolution)
@@ -34,7 +34,7 @@ def test_exported_file_is_the_model(head, tmp_path, calibrated_net, run_onnx) ->
 
 
 def test_one_arch_of_a_supernet_is_exported_with_its_statistics(tmp_path) -> None:
-    arch = DEMO.smallest()
+    arch = ArchManager(DEMO).smallest()
     net = PoseNet(DEMO, "coco17").train()
     stats = calibrate(net, arch, [torch.randn(4, 3, *arch.resolution)])
     export_onnx(net, tmp_path / "net.onnx", arch=arch, stats=stats)
@@ -44,10 +44,10 @@ def test_one_arch_of_a_supernet_is_exported_with_its_statistics(tmp_path) -> Non
 
 
 def test_a_model_that_computes_something_else_is_not_written(tmp_path, calibrated_net, monkeypatch) -> None:
-    net = calibrated_net(DEMO.smallest())
+    net = calibrated_net(ArchManager(DEMO).smallest())
     path = tmp_path / "net.onnx"
     path.write_bytes(b"the last good one")
-    other = calibrated_net(DEMO.smallest(), seed=1)
+    other = calibrated_net(ArchManager(DEMO).smallest(), seed=1)
     original = export_onnx.__globals__["to_onnx"]
     monkeypatch.setattr(
         "nas.graph.export.to_onnx", lambda graph, net, **given: original(graph, other, **given)

@@ -17,7 +17,7 @@ from nas.graph.constants import ConstantFolder
 from nas.graph.onnx import network_values
 from nas.layers import ElasticBatchNorm2d
 from nas.models import PoseNet, calibrate
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 
 Function = Callable[[Tensor], Tensor]
 
@@ -116,8 +116,8 @@ def rep_space() -> SearchSpace:
 
 
 def archs() -> list[Arch]:
-    space, rng = rep_space(), np.random.default_rng(0)
-    return [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(4))]
+    manager, rng = ArchManager(rep_space()), np.random.default_rng(0)
+    return [manager.smallest(), manager.largest(), *(manager.sample(rng) for _ in range(4))]
 
 
 def test_a_rep_block_is_one_convolution_and_one_activation() -> None:
@@ -158,7 +158,7 @@ def test_published_size_of_repvgg() -> None:
         "heads": {"regression": {}},
     }
     space = SearchSpace.from_json(data)
-    graph = Tracer(space, "coco17")(space.largest())
+    graph = Tracer(space, "coco17")(ArchManager(space).largest())
     convolutions = [o for o in graph.operators if o.scope.startswith("stages") and o.kind == "conv"]
     others = (1280 + 1) * classes
     merged = sum(constant.numel() for o in convolutions for constant in o.constants)
@@ -184,7 +184,7 @@ def test_exported_rep_blocks_compute_what_torch_does(calibrated_net, run_onnx) -
 def test_merging_is_exact_in_float64() -> None:
     """Of a supernet: sliced weights, statistics of one architecture."""
     space = rep_space()
-    arch = space.sample(np.random.default_rng(3))
+    arch = ArchManager(space).sample(np.random.default_rng(3))
     torch.manual_seed(0)
     net = PoseNet(space, "coco17").double().eval()
     for module in net.modules():

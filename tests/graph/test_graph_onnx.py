@@ -18,9 +18,9 @@ from nas.graph.export import agreement
 from nas.graph.fold import drop_dead
 from nas.layers import ElasticConv2d, Run, StatisticsMissingError
 from nas.models import PoseNet, calibrate
+from nas.space import ArchManager, SearchSpace
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
-from nas.space.space import SearchSpace
 
 CROP = SearchSpace.load("person-crop")
 OWN_SPACES = Path(__file__).parents[1] / "spaces"
@@ -36,15 +36,21 @@ def raw_of(outputs):
 
 
 def networks() -> list[Arch]:
-    crop = CROP.smallest(head="heatmap")
+    crop = ArchManager(CROP).smallest(head="heatmap")
     archs = [replace(crop, neck=replace(crop.neck, upsampler=name)) for name in UPSAMPLERS]
-    archs += [CROP.smallest(head="simcc"), SearchSpace.load("litepose").smallest()]
+    archs += [ArchManager(CROP).smallest(head="simcc"), ArchManager(SearchSpace.load("litepose")).smallest()]
     stages = tuple(
         replace(stage, activation=name)
         for stage, name in zip(crop.stages, ("relu", "silu", "hardswish", "relu6"), strict=False)
     )
     csp = SearchSpace.load(OWN_SPACES / "cspnext.yaml")
-    return [*archs, replace(crop, stages=stages), csp.smallest(head="simcc"), csp.largest(head="simcc")]
+    manager = ArchManager(csp)
+    return [
+        *archs,
+        replace(crop, stages=stages),
+        manager.smallest(head="simcc"),
+        manager.largest(head="simcc"),
+    ]
 
 
 @pytest.mark.parametrize("arch", networks(), ids=lambda arch: f"{arch.head.type}-{arch.neck.upsampler}")
@@ -73,7 +79,7 @@ def test_a_supernet_exports_what_it_computes(run_onnx) -> None:
     rng = np.random.default_rng(0)
     tracer = Tracer(CROP, "coco17")
     for head in CROP.heads:
-        arch = CROP.sample(rng, head=head, resolution=CROP.resolutions[0])
+        arch = ArchManager(CROP).sample(rng, head=head, resolution=CROP.resolutions[0])
         x = image(arch)
         stats = calibrate(net, arch, [x, image(arch, 1)])
         outputs = run_onnx(to_onnx(tracer(arch), net, stats=stats, raw=True), x)
@@ -85,7 +91,7 @@ def test_a_supernet_exports_what_it_computes(run_onnx) -> None:
 
 
 def test_statistics_are_needed_and_must_fit() -> None:
-    arch = CROP.smallest()
+    arch = ArchManager(CROP).smallest()
     net = PoseNet(arch, "coco17").eval()
     graph = Tracer.of(net)(arch)
     with pytest.raises(StatisticsMissingError, match="calibrate"):
@@ -108,7 +114,7 @@ def test_arbitrary_weights_give_the_same_model_but_for_values(arch, calibrated_n
 
 
 def test_model_carries_what_a_runtime_needs(calibrated_net) -> None:
-    arch = SearchSpace.load("demo").smallest(head="simcc")
+    arch = ArchManager(SearchSpace.load("demo")).smallest(head="simcc")
     graph = Tracer(arch, "coco17")(arch)
     model = to_onnx(graph)
     (given,) = model.graph.input

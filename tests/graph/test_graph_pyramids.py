@@ -9,7 +9,7 @@ import torch
 from pyramids import pyramids
 
 from nas.graph import Tracer, complexity, to_onnx
-from nas.space import Arch
+from nas.space import Arch, ArchManager
 
 SPACE = pyramids()
 
@@ -19,7 +19,7 @@ def networks() -> list[Arch]:
     found = []
     for index, neck in enumerate(("fpn", "pan")):
         last = {dimension.name: len(dimension.choices) - 1 for dimension in SPACE.dimensions}
-        arch = SPACE.decode(last | {"head.type": 0, "head.test_every_level.neck": index})
+        arch = ArchManager(SPACE).decode(last | {"head.type": 0, "head.test_every_level.neck": index})
         spec = SPACE.spec.necks[neck]
         found += [replace(arch, neck=replace(arch.neck, upsampler=name)) for name in spec.upsamplers]
         found += [replace(arch, neck=replace(arch.neck, convolution=name)) for name in spec.convolutions]
@@ -45,5 +45,5 @@ def test_levels_agree_with_torch(arch: Arch, calibrated_net, run_onnx) -> None:
 
 def test_a_supernets_traces_are_those_of_plain_networks() -> None:
     rng = np.random.default_rng(0)
-    for arch in (SPACE.sample(rng) for _ in range(8)):
+    for arch in (ArchManager(SPACE).sample(rng) for _ in range(8)):
         assert complexity(arch, "coco17", space=SPACE) == complexity(arch, "coco17")

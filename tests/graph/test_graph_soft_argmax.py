@@ -10,7 +10,7 @@ import torch
 from nas.codecs.affine import image_affine, warp_image
 from nas.graph import Tracer, to_onnx
 from nas.models import PoseNet, calibrate, to_input, transfer
-from nas.space import SearchSpace, SpaceSpec
+from nas.space import ArchManager, SearchSpace, SpaceSpec
 
 STAGE = {"type": "mbconv", "activation": "relu", "depth": [1, 2], "kernel": [3, 5], "expansion": 2}
 DATA: dict[str, Any] = {
@@ -71,7 +71,7 @@ def test_transfer_is_exact_and_onnx_is_torch(head, resolution, space, net, photo
     x = inputs(photographs, resolution)
     tracer = Tracer.of(net)
     for _ in range(4):
-        arch = space.sample(rng, head=head, resolution=resolution)
+        arch = ArchManager(space).sample(rng, head=head, resolution=resolution)
         stats = calibrate(net, arch, x)
         plain = transfer(net, arch, stats)
         graph = tracer(arch)

@@ -9,8 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nas.graph import Tracer, complexity, features
 from nas.layers import ElasticConv2d
+from nas.space import ArchManager, SearchSpace
 from nas.space.skeleton import Skeleton
-from nas.space.space import SearchSpace
 
 PUBLISHED = {  # parameters and MACs of the published subnets with 14 and with 17 joints
     "litepose-auto-xs": {14: (1_675_552, 882_892_800), 17: (1_675_912, 885_841_920)},
@@ -54,7 +54,7 @@ def test_size_and_cost_equal_those_of_the_plain_network(name, tracers, calibrate
     rng = np.random.default_rng(0)
     for head in space.heads:
         for _ in range(3):
-            arch = space.sample(rng, head=head, resolution=space.resolutions[0])
+            arch = ArchManager(space).sample(rng, head=head, resolution=space.resolutions[0])
             graph = tracer(arch)
             net = calibrated_net(arch)
             ran = modules_that_run(net)
@@ -66,7 +66,7 @@ def test_size_and_cost_equal_those_of_the_plain_network(name, tracers, calibrate
 
 
 def test_shapes_are_those_that_torch_computes(tracers, calibrated_net) -> None:
-    arch = SearchSpace.load("demo").largest(head="simcc")
+    arch = ArchManager(SearchSpace.load("demo")).largest(head="simcc")
     net = calibrated_net(arch)
     graph = tracers["demo"](arch)
     with torch.no_grad():
@@ -79,7 +79,7 @@ def test_shapes_are_those_that_torch_computes(tracers, calibrated_net) -> None:
 
 
 def test_edges_join_operators_in_order(tracers) -> None:
-    graph = tracers["demo"](SearchSpace.load("demo").largest())
+    graph = tracers["demo"](ArchManager(SearchSpace.load("demo")).largest())
     known = {0: graph.images}
     for operator in graph.operators:
         for source, type_ in zip(operator.inputs, operator.input_types, strict=True):
@@ -95,7 +95,7 @@ def test_edges_join_operators_in_order(tracers) -> None:
 def test_a_graph_does_not_depend_on_what_was_traced_before(tracers) -> None:
     space = SearchSpace.load("demo")
     rng = np.random.default_rng(3)
-    for arch in [space.sample(rng) for _ in range(30)]:
+    for arch in [ArchManager(space).sample(rng) for _ in range(30)]:
         first, second = tracers["demo"](arch), Tracer(space, "coco17")(arch)
         assert [(o.kind, o.scope, o.edges, o.outputs, o.output_types) for o in first.operators] == [
             (o.kind, o.scope, o.edges, o.outputs, o.output_types) for o in second.operators
@@ -104,7 +104,7 @@ def test_a_graph_does_not_depend_on_what_was_traced_before(tracers) -> None:
 
 
 def test_totals_are_remembered_and_right(tracers) -> None:
-    space = SearchSpace.load("demo")
+    manager = ArchManager(SearchSpace.load("demo"))
     calls = 0
 
     def count_convolutions(operator) -> int:
@@ -112,17 +112,17 @@ def test_totals_are_remembered_and_right(tracers) -> None:
         calls += 1
         return operator.kind == "conv"
 
-    graph = tracers["demo"](space.largest())
+    graph = tracers["demo"](manager.largest())
     total = graph.total(count_convolutions, 0)
     assert total == sum(operator.kind == "conv" for operator in graph.operators)
     before = calls
-    assert tracers["demo"](space.largest()).total(count_convolutions, 0) == total
+    assert tracers["demo"](manager.largest()).total(count_convolutions, 0) == total
     assert calls - before < before / 2
     assert graph.total(lambda operator: operator.macs, 0) == graph.macs
 
 
 def test_features_tell_kinds_of_convolution_apart(tracers) -> None:
-    graph = tracers["demo"](SearchSpace.load("demo").largest(head="simcc"))
+    graph = tracers["demo"](ArchManager(SearchSpace.load("demo")).largest(head="simcc"))
     found = {features(operator).label for operator in graph.operators}
     assert {"conv.pointwise", "conv.depthwise3", "conv.dense3", "linear", "relu", "add"} <= found
     conv = next(operator for operator in graph.operators if operator.kind == "conv")

@@ -15,7 +15,7 @@ from nas.errors import UserError
 from nas.graph import Tracer, to_int8, to_onnx
 from nas.graph.qdq import QdqWriter
 from nas.graph.quantise import find_ranges
-from nas.space.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 
 DEMO = SearchSpace.load("demo")
 
@@ -24,7 +24,7 @@ CSPNEXT = str(Path(__file__).parents[1] / "spaces" / "cspnext.yaml")
 
 
 def smallest(space: str, head: str):
-    return SearchSpace.load(space).smallest(head=head)
+    return ArchManager(SearchSpace.load(space)).smallest(head=head)
 
 
 CASES = [(CSPNEXT, "simcc"), ("demo", "simcc"), ("demo", "heatmap"), ("litepose", "associative_embedding")]
@@ -90,7 +90,7 @@ def test_the_body_runs_on_integers_and_decode_does_not(space, head, calibrated_n
 def test_timing_needs_no_images_and_has_the_operators_of_the_calibrated_model(
     calibrated_net, tmp_path
 ) -> None:
-    arch = DEMO.largest(head="simcc")
+    arch = ArchManager(DEMO).largest(head="simcc")
     net = calibrated_net(arch)
     graph = Tracer.of(net)(arch)
 
@@ -101,7 +101,7 @@ def test_timing_needs_no_images_and_has_the_operators_of_the_calibrated_model(
 
 
 def test_names_tell_what_nodes_belong_to_and_metadata_the_precision() -> None:
-    model = to_int8(Tracer(DEMO, "coco17")(DEMO.smallest(head="simcc")))
+    model = to_int8(Tracer(DEMO, "coco17")(ArchManager(DEMO).smallest(head="simcc")))
     names = [node.name for node in model.graph.node]
     assert len(set(names)) == len(names)
     assert all(name.startswith("edge_") for name in names)
@@ -110,13 +110,13 @@ def test_names_tell_what_nodes_belong_to_and_metadata_the_precision() -> None:
 
 
 def test_weights_are_bytes() -> None:
-    graph = Tracer(DEMO, "coco17")(DEMO.largest(head="simcc"))
+    graph = Tracer(DEMO, "coco17")(ArchManager(DEMO).largest(head="simcc"))
     sizes = [len(model.SerializeToString()) for model in (to_int8(graph), to_onnx(graph))]
     assert sizes[0] < 0.5 * sizes[1]
 
 
 def test_a_product_decode_reads_keeps_its_float_result(calibrated_net) -> None:
-    arch = DEMO.smallest(head="heatmap")
+    arch = ArchManager(DEMO).smallest(head="heatmap")
     net = calibrated_net(arch)
     graph = Tracer.of(net)(arch)
     model = to_int8(graph, net, images=images_of(arch, 1))

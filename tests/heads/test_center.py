@@ -17,10 +17,10 @@ from nas.graph import Tracer, to_onnx
 from nas.heads import HeadPlace, Level
 from nas.heads.center import PEAK_WEIGHT, CenterHead
 from nas.models import PoseNet, calibrate, to_input, transfer
+from nas.space import ArchManager, SearchSpace
 from nas.space.arch import Arch, freeze_options
 from nas.space.arch import Head as HeadArch
 from nas.space.skeleton import Skeleton, skeleton_names
-from nas.space.space import SearchSpace
 from nas.timing.session import open_session
 
 RESOLUTION = (128, 160)
@@ -283,7 +283,7 @@ def test_transfer_is_exact_at_every_size_on_every_neck(space: SearchSpace, net: 
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(1)
     seen = set()
     for resolution in space.resolutions * 4:
-        drawn = space.sample(rng, resolution=resolution)
+        drawn = ArchManager(space).sample(rng, resolution=resolution)
         images = torch.randn(2, 3, *resolution, generator=generator)
         stats = calibrate(net, drawn, images)
         with torch.no_grad():
@@ -349,4 +349,4 @@ def largest(space: SearchSpace, **choices: int | str) -> Arch:
         name = dimension.name.removeprefix("head.center.")
         if name in choices:
             indices[dimension.name] = dimension.choices.index(choices[name])
-    return space.decode(indices)
+    return ArchManager(space).decode(indices)

@@ -14,8 +14,8 @@ from nas.codecs.dense import BOX, DenseCodec
 from nas.graph import Tracer, to_onnx
 from nas.models import PoseNet, calibrate, to_input, transfer
 from nas.runtime import read_image
+from nas.space import ArchManager, SearchSpace
 from nas.space.arch import Arch
-from nas.space.space import SearchSpace
 from nas.space.spec import SpaceSpec
 
 
@@ -59,7 +59,11 @@ def supernet(space: SearchSpace) -> PoseNet:
 
 def archs(space: SearchSpace) -> list[Arch]:
     rng = np.random.default_rng(0)
-    drawn = [space.sample(rng, resolution=resolution) for resolution in space.resolutions for _ in range(6)]
+    drawn = [
+        ArchManager(space).sample(rng, resolution=resolution)
+        for resolution in space.resolutions
+        for _ in range(6)
+    ]
     return [
         next(a for a in drawn if a.resolution == size and a.head.option("decode") == decode)
         for size in space.resolutions
@@ -105,9 +109,10 @@ def test_exported_network_gives_the_same_poses(space: SearchSpace, supernet: Pos
 
 def test_every_arch_of_a_space_learns(space: SearchSpace) -> None:
     """One step of loss and distillation, as supernet training takes it, reaches all active parameters."""
+    manager = ArchManager(space)
     net, rng = PoseNet(space, SKELETON), np.random.default_rng(0)
-    largest = space.largest(resolution=(128, 128))
-    for arch in (largest, space.smallest(resolution=(128, 128))):
+    largest = manager.largest(resolution=(128, 128))
+    for arch in (largest, manager.smallest(resolution=(128, 128))):
         images = torch.randn(2, 3, *arch.resolution)
         codec = codec_of(arch, SKELETON)
         assert isinstance(codec, DenseCodec)
@@ -131,7 +136,7 @@ def test_photographs_give_the_same_poses_in_onnx(
     rng = np.random.default_rng(1)
     arch = next(
         arch
-        for arch in (space.sample(rng, resolution=(192, 192)) for _ in range(200))
+        for arch in (ArchManager(space).sample(rng, resolution=(192, 192)) for _ in range(200))
         if (arch.neck.type, arch.head.option("decode")) == (neck, decode)
     )
     files = sorted((shared_data / "coco_mini" / "images").glob("*.jpg"))[:5]

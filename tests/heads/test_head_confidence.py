@@ -17,11 +17,11 @@ from nas.codecs.associative_embedding import AssociativeEmbeddingCodec
 from nas.codecs.base import level_strides
 from nas.codecs.maps import to_pixels
 from nas.heads import Head, HeadPlace, Level
+from nas.space import ArchManager, SearchSpace
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue, freeze_options
 from nas.space.heads import head_spec
 from nas.space.skeleton import Skeleton
-from nas.space.space import SearchSpace
 
 ROOT = Path(__file__).parents[2]
 SPACES = ROOT / "search_spaces"
@@ -77,7 +77,7 @@ def places(head: str) -> tuple[Place, ...]:
         if head not in space.heads:
             continue
         for neck, resolution in product(space.spec.heads[head].necks, space.spec.resolutions):
-            arch = space.smallest(head=head, neck=neck, resolution=resolution)
+            arch = ArchManager(space).smallest(head=head, neck=neck, resolution=resolution)
             found[resolution, level_strides(arch)] = None
     return tuple(found)
 

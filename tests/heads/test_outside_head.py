@@ -40,7 +40,7 @@ from nas.evaluate.torch_model import TorchModel
 from nas.graph import export_onnx
 from nas.models import PoseNet, calibrate, transfer
 from nas.runtime import OnnxModel
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 
 assert "cells" not in sys.modules
 space = SearchSpace.load(sys.argv[1])
@@ -50,7 +50,7 @@ rng = np.random.default_rng(0)
 images = rng.integers(0, 256, (4, 64, 48, 3), np.uint8)
 points = np.concatenate([rng.uniform(0, [47, 63], (17, 2)), np.full((17, 1), 2.0)], axis=1)
 for neck in ("none", "fusion_deconv"):
-    arch = space.largest(head="cells", neck=neck)
+    arch = ArchManager(space).largest(head="cells", neck=neck)
     codec = codec_of(arch, net.skeleton)
     people = People(points[None], np.array([900.0]), np.zeros((1, 4)))
     targets = codec.encode(people)

@@ -15,11 +15,11 @@ from nas.errors import UserError
 from nas.heads import HeadPlace, Level
 from nas.heads.part_affinity import SCALE, PartAffinityHead
 from nas.models import PoseNet, calibrate, transfer
+from nas.space import ArchManager, SearchSpace
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue
 from nas.space.heads import complete_options
 from nas.space.skeleton import Skeleton, skeleton_names
-from nas.space.space import SearchSpace
 
 RESOLUTION = (128, 160)
 GRID = (16, 20)
@@ -240,7 +240,7 @@ def test_transfer_is_exact_at_every_size_width_and_refinement(space: SearchSpace
     seen = set()
     own = len(net.skeleton.limbs)
     for resolution in space.resolutions * 4:
-        arch = space.sample(rng, head="part_affinity", resolution=resolution)
+        arch = ArchManager(space).sample(rng, head="part_affinity", resolution=resolution)
         images = torch.randn(2, 3, *resolution, generator=generator)
         stats = calibrate(net, arch, images)
         with torch.no_grad():
@@ -257,7 +257,7 @@ def test_transfer_is_exact_at_every_size_width_and_refinement(space: SearchSpace
 def test_untrained_outputs_are_near_an_empty_image_and_cost_a_few_units(space: SearchSpace) -> None:
     """So that one learning rate fits it beside other heads."""
     torch.manual_seed(0)
-    arch = space.largest(head="part_affinity", resolution=RESOLUTION)
+    arch = ArchManager(space).largest(head="part_affinity", resolution=RESOLUTION)
     net = PoseNet(space, "coco17").train()
     codec = PartAffinityCodec(net.skeleton, RESOLUTION, dict(arch.head.options), stride=8)
     outputs = net(torch.randn(1, 3, *RESOLUTION), arch)

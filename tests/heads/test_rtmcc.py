@@ -19,7 +19,7 @@ from nas.heads import HeadPlace, Level
 from nas.heads.rtmcc import RTMCCHead
 from nas.layers import Run
 from nas.models import PoseNet, calibrate, to_input, transfer
-from nas.space import Arch, Head, SearchSpace, Skeleton
+from nas.space import Arch, ArchManager, Head, SearchSpace, Skeleton
 from nas.space.arch import freeze_options
 
 SKELETON = Skeleton.load("crowdpose14")
@@ -205,7 +205,11 @@ def test_options_that_count_nothing_are_refused(options: dict[str, tuple[int, ..
 def archs(space: SearchSpace) -> list[Arch]:
     """Every resolution, neck and option at least once."""
     rng = np.random.default_rng(0)
-    drawn = [space.sample(rng, head="rtmcc", resolution=size) for size in RESOLUTIONS for _ in range(6)]
+    drawn = [
+        ArchManager(space).sample(rng, head="rtmcc", resolution=size)
+        for size in RESOLUTIONS
+        for _ in range(6)
+    ]
     assert {arch.neck.type for arch in drawn} == {"none", "fusion_deconv"}
     assert len({arch.head for arch in drawn}) == 4
     return drawn
@@ -228,7 +232,7 @@ def test_transfer_is_exact(net: PoseNet, space: SearchSpace, layout: torch.memor
 
 def test_graph_counts_what_the_head_multiplies(space: SearchSpace) -> None:
     """K = 14 tokens of 8 x 6 cells, 64 channels, e = 128, s = 128: products of two values count too."""
-    arch = space.largest(head="rtmcc")
+    arch = ArchManager(space).largest(head="rtmcc")
     arch = replace(arch, neck=type(arch.neck)(), head=arch_of())
     plain = SearchSpace.of(arch)
     graph = Tracer(plain, SKELETON)(arch)

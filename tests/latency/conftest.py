@@ -8,7 +8,7 @@ from latency_samples import BLOCK, DEVICE, true_visit
 
 from nas.graph import Tracer
 from nas.latency.networks import arch_network
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 from nas.timing.protocol import Protocol
 from nas.timing.table import LatencyTable, Source
 
@@ -30,6 +30,6 @@ def made_up_table(space: SearchSpace, tracer: Tracer, tmp_path_factory: pytest.T
     path = tmp_path_factory.mktemp("latency") / "table.jsonl"
     with LatencyTable.open(path, device=DEVICE, protocol=Protocol(), channel_block=BLOCK) as table:
         table.add_source(Source(space.to_json(), tracer.skeleton.to_json()))
-        for arch in {space.sample(rng) for _ in range(60)}:
+        for arch in {ArchManager(space).sample(rng) for _ in range(60)}:
             table.add(arch_network(arch, tracer), true_visit(tracer(arch)))
     return path

@@ -12,7 +12,7 @@ from nas.graph import Tracer, to_int8, to_onnx
 from nas.latency import measure_space
 from nas.latency.arena import Arena, Pattern
 from nas.latency.footprint import file_bytes, footprint, memory_terms
-from nas.space import SearchSpace, Skeleton
+from nas.space import ArchManager, SearchSpace, Skeleton
 from nas.timing import LatencyTable, Protocol
 from nas.timing.memory import MeasuredFootprint, measure_footprint
 
@@ -53,7 +53,7 @@ def test_a_plan_fills_the_smallest_gap() -> None:
 
 def test_depth_costs_weights_but_no_activations() -> None:
     """Liveness, not the sum of activations: a longer stage needs the same two buffers."""
-    small = SearchSpace.load("person-crop").smallest()
+    small = ArchManager(SearchSpace.load("person-crop")).smallest()
     stage = small.stages[3]
     longer = replace(stage, blocks=stage.blocks + 3 * stage.blocks[-1:])
     deep = replace(small, stages=(*small.stages[:3], longer))
@@ -66,9 +66,10 @@ def test_depth_costs_weights_but_no_activations() -> None:
 @pytest.mark.parametrize("name", ["demo", "person-crop", "litepose", str(OWN_SPACES / "cspnext.yaml")])
 def test_predicted_file_size_is_that_of_the_exported_model(name: str, precision: str) -> None:
     space = SearchSpace.load(name)
+    manager = ArchManager(space)
     tracer = Tracer(space, "coco17")
     rng = np.random.default_rng(0)
-    for arch in (space.smallest(), space.largest(), space.sample(rng), space.sample(rng)):
+    for arch in (manager.smallest(), manager.largest(), manager.sample(rng), manager.sample(rng)):
         graph = tracer(arch)
         exact = len(EXPORTS[precision](graph).SerializeToString())
         assert file_bytes(graph, precision=precision) == pytest.approx(exact, rel=0.02)
@@ -78,8 +79,9 @@ def test_predicted_file_size_is_that_of_the_exported_model(name: str, precision:
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_predicted_memory_is_near_what_is_measured(precision: str) -> None:
     space = SearchSpace.load("litepose")
+    manager = ArchManager(space)
     tracer = Tracer(space, "coco17")
-    for arch in (space.smallest(), space.largest()):
+    for arch in (manager.smallest(), manager.largest()):
         graph = tracer(arch)
         model = EXPORTS[precision](graph).SerializeToString()
         found = measure_footprint(model, threads=1)
@@ -140,4 +142,4 @@ def test_measuring_a_space_measures_every_footprint_once(space: SearchSpace, tmp
     assert path.read_text().count('"row":"footprint"') == len(table.footprints)
     tracer = Tracer(space, "coco17")
     sizes = {footprint.file_bytes for footprint in table.footprints.values()}
-    assert len(to_onnx(tracer(space.smallest())).SerializeToString()) in sizes
+    assert len(to_onnx(tracer(ArchManager(space).smallest())).SerializeToString()) in sizes

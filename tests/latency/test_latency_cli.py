@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from nas.cli.latency import _what_to_measure, app
 from nas.errors import UserError
 from nas.latency.networks import file_network
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 from nas.timing.table import LatencyTable
 
 
@@ -41,7 +41,7 @@ def test_fit_prints_the_error_beside_the_baseline(made_up_table: Path, tmp_path:
 
 def test_predict_names_another_device_and_goes_on_when_told(predictor: Path, tmp_path: Path) -> None:
     arch = tmp_path / "arch.json"
-    SearchSpace.load("demo").smallest().save(arch)
+    ArchManager(SearchSpace.load("demo")).smallest().save(arch)
     with pytest.raises(UserError, match=DEVICE.fingerprint):
         _run("predict", predictor, arch, "--skeleton", "coco17")
     found = _json("predict", predictor, arch, "--allow-other-device", "--people", 2)
@@ -52,7 +52,7 @@ def test_predict_names_another_device_and_goes_on_when_told(predictor: Path, tmp
 
 def test_predict_refuses_another_skeleton(predictor: Path, tmp_path: Path) -> None:
     arch = tmp_path / "arch.json"
-    SearchSpace.load("demo").smallest().save(arch)
+    ArchManager(SearchSpace.load("demo")).smallest().save(arch)
     with pytest.raises(UserError, match=r"17 joints.*14"):
         _run("predict", predictor, arch, "--skeleton", "crowdpose14", "--allow-other-device")
 
@@ -90,8 +90,8 @@ def test_a_space_is_measured_and_continued(tmp_path: Path) -> None:
         table,
     )
     found = _json(*arguments)
-    space = SearchSpace.load("demo")
-    names = [space.smallest().id, space.largest().id]
+    manager = ArchManager(SearchSpace.load("demo"))
+    names = [manager.smallest().id, manager.largest().id]
     assert [network["name"] for network in found["networks"]] == names
     assert found["networks"][0]["measured_ms"] < found["networks"][1]["measured_ms"]
     before = table.read_bytes()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nas.latency.drawing import draw_archs
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +20,9 @@ def _describe(arch: Arch) -> tuple[int, frozenset[str]]:
 
 
 def test_draws_are_spread_and_hold_both_ends(space: SearchSpace) -> None:
+    manager = ArchManager(space)
     archs = draw_archs(space, _describe, samples=16, rng=np.random.default_rng(0))
-    assert archs[:2] == [space.smallest(), space.largest()]
+    assert archs[:2] == [manager.smallest(), manager.largest()]
     assert len(set(archs)) == 16
     sizes = np.log([_describe(arch)[0] for arch in archs])
     # Every third of the range (of logarithms) has its part, which uniform draws would not give.
@@ -31,7 +32,7 @@ def test_draws_are_spread_and_hold_both_ends(space: SearchSpace) -> None:
 
 def test_every_kind_of_network_is_among_few_draws(space: SearchSpace) -> None:
     rng = np.random.default_rng(1)
-    known = frozenset().union(*(_describe(space.sample(rng))[1] for _ in range(300)))
+    known = frozenset().union(*(_describe(ArchManager(space).sample(rng))[1] for _ in range(300)))
     drawn = draw_archs(space, _describe, samples=12, rng=rng)
     assert frozenset().union(*(_describe(arch)[1] for arch in drawn)) == known
 
@@ -45,5 +46,5 @@ def test_the_same_seed_draws_the_same(space: SearchSpace) -> None:
 
 
 def test_a_space_of_one_arch_gives_one() -> None:
-    arch = SearchSpace.load("person-crop").smallest()
+    arch = ArchManager(SearchSpace.load("person-crop")).smallest()
     assert draw_archs(SearchSpace.of(arch), _describe, samples=5, rng=np.random.default_rng(0)) == [arch]

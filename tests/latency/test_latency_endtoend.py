@@ -4,17 +4,17 @@ import pytest
 
 from nas.errors import UserError
 from nas.latency import EndToEnd
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 
 
 @pytest.fixture(scope="module")
 def on_crops() -> Arch:
-    return SearchSpace.load("demo").smallest(head="simcc")
+    return ArchManager(SearchSpace.load("demo")).smallest(head="simcc")
 
 
 @pytest.fixture(scope="module")
 def whole_picture() -> Arch:
-    return SearchSpace.load("litepose").smallest()
+    return ArchManager(SearchSpace.load("litepose")).smallest()
 
 
 def test_a_network_on_crops_runs_once_per_person_and_the_detector_once(on_crops: Arch) -> None:

@@ -17,7 +17,7 @@ from nas.graph import Graph, Tracer, to_onnx
 from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel
 from nas.latency.mirror import KernelMirror, Placed
 from nas.layers import Run
-from nas.space import Arch, SearchSpace, Skeleton
+from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.space.fields import ACTIVATIONS
 from nas.timing.channel_block import detect_channel_block
 from nas.timing.profile import OperatorTime, parse_profile
@@ -46,8 +46,9 @@ def _reorder_name(kernel: Kernel) -> str:
 
 
 def _archs(space: SearchSpace, count: int) -> list[Arch]:
+    manager = ArchManager(space)
     rng = np.random.default_rng(1)
-    return [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(count))]
+    return [manager.smallest(), manager.largest(), *(manager.sample(rng) for _ in range(count))]
 
 
 def _compared(graph: Graph, folder: Path) -> tuple[list[Kernel], list[Kernel]]:
@@ -134,7 +135,7 @@ class _Turn(nn.Module):
 
 
 def test_a_transpose_that_only_a_product_reads_is_no_kernel(tmp_path: Path) -> None:
-    arch = SearchSpace.load("demo").smallest()
+    arch = ArchManager(SearchSpace.load("demo")).smallest()
     graph = Tracer.of(_Turning(arch, Skeleton.load("coco17")))(arch)
     run, missing = _compared(graph, tmp_path)
     kinds = Counter(kernel.kind for kernel in run)
@@ -143,7 +144,7 @@ def test_a_transpose_that_only_a_product_reads_is_no_kernel(tmp_path: Path) -> N
 
 
 def _kernels(space: SearchSpace) -> list[Placed]:
-    return KernelMirror(BLOCK)(Tracer(space, "coco17")(space.largest()))
+    return KernelMirror(BLOCK)(Tracer(space, "coco17")(ArchManager(space).largest()))
 
 
 def test_channels_are_paid_in_blocks() -> None:
@@ -158,14 +159,14 @@ def test_channels_are_paid_in_blocks() -> None:
 
 def test_macs_are_those_of_the_graph_where_nothing_is_padded() -> None:
     space = SearchSpace.load("litepose")
-    graph = Tracer(space, "coco17")(space.sample(np.random.default_rng(3)))
+    graph = Tracer(space, "coco17")(ArchManager(space).sample(np.random.default_rng(3)))
     assert sum(placed.kernel.macs for placed in KernelMirror(1)(graph)) == graph.macs
     assert sum(placed.kernel.macs for placed in KernelMirror(BLOCK)(graph)) > graph.macs
 
 
 def test_without_blocks_nothing_is_reordered() -> None:
     space = SearchSpace.load("litepose")
-    graph = Tracer(space, "coco17")(space.smallest())
+    graph = Tracer(space, "coco17")(ArchManager(space).smallest())
     kinds = {placed.kernel.kind for placed in KernelMirror(1)(graph)}
     assert not kinds & _REORDERS.keys()
     assert _REORDERS.keys() <= {placed.kernel.kind for placed in KernelMirror(BLOCK)(graph)}

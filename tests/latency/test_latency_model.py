@@ -17,7 +17,7 @@ from nas.latency.mirror import KernelMirror
 from nas.latency.roofline import Roofline, terms
 from nas.latency.uncertainty import Novelty, Uncertainty
 from nas.latency.validation import HeldOut, cross_validate, folds
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 from nas.timing.timing import Timing
 
 
@@ -27,7 +27,7 @@ def _networks(
     rng = np.random.default_rng(seed)
     networks = []
     for _ in range(count):
-        graph = tracer(space.sample(rng))
+        graph = tracer(ArchManager(space).sample(rng))
         timing = Timing("key", "name", {}, (true_visit(graph, noise=noise, rng=rng),))
         networks.append(take_apart(timing, KernelMirror(BLOCK)(graph), macs=graph.macs))
     return networks
@@ -55,7 +55,7 @@ def test_a_profile_is_brought_to_its_kernels(seen: list[TimedKernels]) -> None:
 
 
 def test_what_the_profiler_adds_is_taken_off_every_operator(space: SearchSpace, tracer: Tracer) -> None:
-    graph = tracer(space.largest())
+    graph = tracer(ArchManager(space).largest())
     placed, visit = KernelMirror(BLOCK)(graph), true_visit(graph)
     slowed = tuple(replace(operator, ms=operator.ms + 0.0015) for operator in visit.operators)
     timing = Timing("key", "name", {}, (replace(visit, operators=slowed),))
@@ -65,7 +65,7 @@ def test_what_the_profiler_adds_is_taken_off_every_operator(space: SearchSpace, 
 
 
 def test_operators_without_a_kernel_are_missed(space: SearchSpace, tracer: Tracer) -> None:
-    graph = tracer(space.smallest())
+    graph = tracer(ArchManager(space).smallest())
     timing = Timing("key", "name", {}, (visit_of((1.0, 3.0), wall=4.0),))
     assert take_apart(timing, KernelMirror(BLOCK)(graph), macs=graph.macs).matched == 0
 

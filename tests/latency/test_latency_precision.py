@@ -7,13 +7,13 @@ import onnx
 
 from nas.graph import Tracer
 from nas.latency import arch_network, measure_space
-from nas.space import SearchSpace, Skeleton
+from nas.space import ArchManager, SearchSpace, Skeleton
 from nas.timing import LatencyTable, Protocol
 from nas.timing.protocol import SessionVisitor
 
 
 def test_int8_is_a_network_of_its_own_and_fp32_keeps_its_key(space: SearchSpace, tracer: Tracer) -> None:
-    arch = space.smallest()
+    arch = ArchManager(space).smallest()
     exact, integer = arch_network(arch, tracer), arch_network(arch, tracer, precision="int8")
     assert exact.key == f"{arch.id}-coco17"
     assert integer.key == f"{arch.id}-coco17-int8"
@@ -46,7 +46,7 @@ def test_one_table_holds_both_precisions(space: SearchSpace, tmp_path: Path) -> 
 
 def test_int8_operators_are_named_after_the_traced_operators(space: SearchSpace, tracer: Tracer) -> None:
     visit = SessionVisitor(Protocol(runs=1), threads=1, rng=np.random.default_rng(0))
-    network = arch_network(space.smallest(head="simcc"), tracer, precision="int8")
+    network = arch_network(ArchManager(space).smallest(head="simcc"), tracer, precision="int8")
     operators = visit(network).operators
     products = [operator for operator in operators if operator.kind in ("QLinearConv", "QGemm")]
     assert len(products) > 5

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from nas.cli.latency import app
 from nas.errors import UserError
 from nas.latency import LatencyPredictor
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 from nas.timing import LatencyTable, describe_device
 
 
@@ -36,7 +36,7 @@ def here(predictor: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def arch(tmp_path: Path) -> Path:
     path = tmp_path / "arch.json"
-    SearchSpace.load("demo").smallest().save(path)
+    ArchManager(SearchSpace.load("demo")).smallest().save(path)
     return path
 
 

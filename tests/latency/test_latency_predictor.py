@@ -20,7 +20,7 @@ from nas.latency.predictor import LatencyPredictor
 from nas.latency.roofline import Roofline
 from nas.latency.uncertainty import OTHER_RUNTIME, Uncertainty
 from nas.latency.validation import HeldOut
-from nas.space import Arch, SearchSpace, Skeleton
+from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.timing.table import LatencyTable
 
 
@@ -31,7 +31,7 @@ def predictor(made_up_table: Path, tracer: Tracer) -> LatencyPredictor:
 
 def _others(space: SearchSpace, count: int = 20) -> list[Arch]:
     rng = np.random.default_rng(99)
-    return [space.sample(rng) for _ in range(count)]
+    return [ArchManager(space).sample(rng) for _ in range(count)]
 
 
 def test_a_made_up_machine_is_recovered(
@@ -47,7 +47,7 @@ def test_a_made_up_machine_is_recovered(
 
 
 def test_one_arch_gives_one_number(predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer) -> None:
-    arch = space.largest()
+    arch = ArchManager(space).largest()
     assert predictor.predict_ms(arch, tracer=tracer) == predictor.predict_ms([arch], tracer=tracer)[0]
 
 
@@ -64,7 +64,7 @@ def test_a_saved_predictor_needs_no_table(
 
 
 def test_archs_outside_the_space_are_predicted_too(predictor: LatencyPredictor, space: SearchSpace) -> None:
-    largest = space.largest()
+    largest = ArchManager(space).largest()
     height, width = largest.resolution
     doubled = largest.with_resolution((2 * height, 2 * width))
     assert not space.contains(doubled)
@@ -234,7 +234,7 @@ def test_files_that_are_no_predictors(predictor: LatencyPredictor, tmp_path: Pat
 def test_kinds_that_were_never_measured_are_named_and_estimated_by_their_family(
     predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer
 ) -> None:
-    arch = space.smallest()
+    arch = ArchManager(space).smallest()
     weights = {kind: ms for kind, ms in predictor.model.roofline.weights.items() if "depthwise" not in kind}
     model = replace(predictor.model, roofline=Roofline(weights))
     blind = replace(predictor, model=model, _kernel_ms={}, _kernel_novelty={})
@@ -246,7 +246,7 @@ def test_kinds_that_were_never_measured_are_named_and_estimated_by_their_family(
 
 
 def test_where_the_time_goes_adds_up(predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer) -> None:
-    arch = space.largest()
+    arch = ArchManager(space).largest()
     parts = predictor.kernel_ms(arch, tracer=tracer)
     assert sum(ms for _, _, ms in parts) == pytest.approx(predictor.predict_ms(arch, tracer=tracer))
     assert {scope.partition(".")[0] for scope, _, _ in parts} >= {"stems", "stages", "heads"}
@@ -255,7 +255,7 @@ def test_where_the_time_goes_adds_up(predictor: LatencyPredictor, space: SearchS
 def test_a_user_pays_for_every_person_of_a_crop_head(
     predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer
 ) -> None:
-    arch = space.smallest()
+    arch = ArchManager(space).smallest()
     network = predictor.predict_ms(arch, tracer=tracer)
     grouping = predictor.outside_ms[arch.head.type]
     assert grouping == 0.25
@@ -268,7 +268,7 @@ def test_intervals_are_of_predicted_over_measured(
 ) -> None:
     # Of nine held-out networks, half err by up to 10 %.
     flat = replace(predictor, uncertainty=Uncertainty(0.1, 0.0, (0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.6, 2)))
-    archs = [space.largest()]
+    archs = [ArchManager(space).largest()]
     ms = flat.predict_ms(archs, tracer=tracer)
     bounds = flat.interval_ms(archs, coverage=0.5, tracer=tracer)
     np.testing.assert_allclose(bounds, [[ms[0] / 1.1, ms[0] / 0.9]])
@@ -278,7 +278,7 @@ def test_intervals_are_wider_for_networks_unlike_the_measured_ones(
     predictor: LatencyPredictor, space: SearchSpace, tracer: Tracer
 ) -> None:
     wary = replace(predictor, uncertainty=Uncertainty(0.01, 0.1, (1.0,)))
-    largest = space.largest()
+    largest = ArchManager(space).largest()
     height, width = largest.resolution
     strange = largest.with_resolution((4 * height, 4 * width))
     bounds = wary.interval_ms([largest, strange])

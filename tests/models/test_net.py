@@ -19,7 +19,7 @@ from nas.models import (
     save_weights,
     transfer,
 )
-from nas.space.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 
 OWN_SPACES = Path(__file__).parents[1] / "spaces"
 PUBLISHED = {
@@ -56,7 +56,9 @@ def test_transfer_is_exact(space_name: str, layout: str) -> None:
     net.to(memory_format=getattr(torch, layout))
     resolution = space.resolutions[0]
     for head in space.heads:
-        assert_transfer_is_exact(net, space.sample(rng, head=head, resolution=resolution), layout)
+        assert_transfer_is_exact(
+            net, ArchManager(space).sample(rng, head=head, resolution=resolution), layout
+        )
 
 
 @pytest.mark.slow
@@ -67,7 +69,7 @@ def test_transfer_of_100_archs_is_exact(space_name: str) -> None:
     net = randomised(PoseNet(space, "crowdpose14"))
     for number in range(100):
         head = space.heads[number % len(space.heads)]
-        assert_transfer_is_exact(net, space.sample(rng, head=head))
+        assert_transfer_is_exact(net, ArchManager(space).sample(rng, head=head))
 
 
 @pytest.mark.parametrize("head", ["heatmap", "simcc"])
@@ -76,7 +78,7 @@ def test_no_gradient_outside_the_slice(net: PoseNet, head: str) -> None:
 
     Resampled linear layers are exempt: every weight of theirs takes part at every grid.
     """
-    arch = net.space.smallest(head=head)
+    arch = ArchManager(net.space).smallest(head=head)
     plain = PoseNet(arch, net.skeleton)
     net.zero_grad()
     sum(out.square().sum() for out in net.train()(images(arch), arch).values()).backward()
@@ -112,14 +114,14 @@ def _slice(active: nn.Parameter, parameter: nn.Parameter) -> tuple[slice, ...]:
 
 def test_calibrating_other_archs_changes_nothing(net: PoseNet) -> None:
     rng = np.random.default_rng(3)
-    arch = net.space.sample(rng)
+    arch = ArchManager(net.space).sample(rng)
     stats = calibrate(net, arch, images(arch))
     x = images(arch, seed=5)
     before_state = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     with torch.no_grad():
         before = net(x, arch, stats)
         for _ in range(3):
-            other = net.space.sample(rng)
+            other = ArchManager(net.space).sample(rng)
             calibrate(net, other, images(other))
         after = net(x, arch, stats)
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -130,7 +132,7 @@ def test_calibrating_other_archs_changes_nothing(net: PoseNet) -> None:
 
 def test_calibration_over_batches_equals_one_batch_of_first_moments() -> None:
     """The first norm sees the same input whatever the batches, so its statistics are those of all images."""
-    net = randomised(PoseNet(SearchSpace.load("demo").smallest(), "coco17"))
+    net = randomised(PoseNet(ArchManager(SearchSpace.load("demo")).smallest(), "coco17"))
     x = images(net.resolve(None), batch=6)
     whole, parts = calibrate(net, None, x), calibrate(net, None, [x[:2], x[2:]])
     key = "stems.separable.conv_norm"
@@ -139,7 +141,7 @@ def test_calibration_over_batches_equals_one_batch_of_first_moments() -> None:
 
 def test_calibrated_network_normalises_its_calibration_images(net: PoseNet) -> None:
     """On the one batch that it was calibrated on, eval mode equals the batch-statistics mode."""
-    arch = net.space.smallest()
+    arch = ArchManager(net.space).smallest()
     x = images(arch, batch=4)
     with torch.no_grad():
         scored = net(x, arch, calibrate(net, arch, x))
@@ -150,7 +152,7 @@ def test_calibrated_network_normalises_its_calibration_images(net: PoseNet) -> N
 
 
 def test_scoring_without_statistics_is_refused(net: PoseNet) -> None:
-    arch = net.space.smallest()
+    arch = ArchManager(net.space).smallest()
     with pytest.raises(StatisticsMissingError):
         net(images(arch), arch)
     with pytest.raises(StatisticsMissingError):
@@ -158,7 +160,7 @@ def test_scoring_without_statistics_is_refused(net: PoseNet) -> None:
 
 
 def test_statistics_of_another_arch_are_refused(net: PoseNet) -> None:
-    smallest, largest = net.space.smallest(), net.space.largest()
+    smallest, largest = ArchManager(net.space).smallest(), ArchManager(net.space).largest()
     stats = calibrate(net, smallest, images(smallest))
     with pytest.raises(ValueError, match="statistics of architecture"):
         net(images(largest), largest, stats)
@@ -168,7 +170,7 @@ def test_statistics_of_another_arch_are_refused(net: PoseNet) -> None:
 
 def test_images_of_another_size_are_refused(net: PoseNet) -> None:
     with pytest.raises(ValueError, match="images of"):
-        net.train()(torch.zeros(1, 3, 32, 32), net.space.smallest())
+        net.train()(torch.zeros(1, 3, 32, 32), ArchManager(net.space).smallest())
     net.eval()
 
 
@@ -178,7 +180,7 @@ def test_supernet_must_be_told_the_arch(net: PoseNet) -> None:
 
 
 def test_transfer_of_an_arch_outside_the_space_is_refused(net: PoseNet) -> None:
-    other = SearchSpace.load("person-crop").largest()
+    other = ArchManager(SearchSpace.load("person-crop")).largest()
     with pytest.raises(UserError, match="is not in space"):
         transfer(net, other, calibrate(PoseNet(other, "coco17"), None, images(other)))
 
@@ -193,7 +195,7 @@ def test_residuals_exist_by_position() -> None:
 
 
 def test_weights_file_round_trip(tmp_path: Path, net: PoseNet) -> None:
-    arch = net.space.sample(np.random.default_rng(0))
+    arch = ArchManager(net.space).sample(np.random.default_rng(0))
     plain = transfer(net, arch, calibrate(net, arch, images(arch)))
     for name, network in {"plain": plain, "supernet": net}.items():
         path = tmp_path / f"{name}.safetensors"
@@ -222,7 +224,7 @@ def test_broken_weights_files_are_named(tmp_path: Path, content: bytes) -> None:
 
 
 def test_initialisation_from_a_narrower_network(tmp_path: Path, net: PoseNet) -> None:
-    arch = net.space.smallest()
+    arch = ArchManager(net.space).smallest()
     plain = randomised(PoseNet(arch, net.skeleton), seed=9)
     save_weights(tmp_path / "plain.safetensors", plain)
     target = PoseNet(net.space, net.skeleton)
@@ -240,7 +242,7 @@ def test_kernel_transforms_stay_fp32_under_autocast() -> None:
 
 
 def test_given_statistics_come_before_embedded_ones(net: PoseNet) -> None:
-    arch = net.space.smallest()
+    arch = ArchManager(net.space).smallest()
     first, second = (calibrate(net, arch, images(arch, seed=seed)) for seed in (1, 2))
     plain = transfer(net, arch, first)
     x = images(arch, seed=3)

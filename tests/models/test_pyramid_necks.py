@@ -11,7 +11,7 @@ from nas.graph import complexity, sort_channels
 from nas.layers import ElasticBatchNorm2d, Run
 from nas.models import PoseNet, calibrate, transfer
 from nas.models.necks import FPN, PAN
-from nas.space import Arch, Neck
+from nas.space import Arch, ArchManager, Neck
 from nas.space.spec import NeckSpec
 
 FEATURES = [(8, 2), (8, 4), (16, 8), (24, 16), (32, 16)]
@@ -38,8 +38,8 @@ def images(arch: Arch, seed: int = 0) -> Tensor:
 
 
 def archs(count: int, neck: str | None = None) -> list[Arch]:
-    space, rng = pyramids(), np.random.default_rng(0)
-    drawn = (space.sample(rng) for _ in range(20 * count))
+    manager, rng = ArchManager(pyramids()), np.random.default_rng(0)
+    drawn = (manager.sample(rng) for _ in range(20 * count))
     return [arch for arch in drawn if neck in (None, arch.neck.type)][:count]
 
 
@@ -130,7 +130,7 @@ def test_sorting_channels_leaves_the_largest_networks_as_they_are() -> None:
         last |= {"head.type": 0, "head.test_every_level.neck": NECKS.index(neck), "resolution": 0}
         for name in (f"neck.{neck}.upsampler", f"neck.{neck}.convolution"):
             choices = next(d for d in net.space.dimensions if d.name == name).choices
-            largest += [net.space.decode(last | {name: index}) for index in range(len(choices))]
+            largest += [ArchManager(net.space).decode(last | {name: index}) for index in range(len(choices))]
     before = [scored(net, arch) for arch in largest]
     weights = {key: value.clone() for key, value in net.state_dict().items()}
 

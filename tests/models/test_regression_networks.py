@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nas.graph import Tracer, complexity, export_onnx, sort_channels
 from nas.models import PoseNet, calibrate, load_weights, save_weights, to_input, transfer
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 
 HEADS = ("regression", "rle")
 SKELETONS = ("crowdpose14", "coco17")
@@ -50,7 +50,7 @@ def images(arch: Arch, seed: int = 0) -> Tensor:
 def test_transfer_is_exact_at_every_resolution_and_keeps_the_flow(space: SearchSpace, net: PoseNet) -> None:
     rng = np.random.default_rng(0)
     for head, resolution, _ in product(HEADS, space.resolutions, range(6)):
-        arch = space.sample(rng, head=head, resolution=resolution)
+        arch = ArchManager(space).sample(rng, head=head, resolution=resolution)
         stats = calibrate(net, arch, images(arch, seed=1))
         plain = transfer(net, arch, stats)
         with torch.no_grad():
@@ -68,7 +68,7 @@ def test_the_flow_is_no_part_of_the_deployed_network(space: SearchSpace, skeleto
     """Counted are the parameters that are run, sliced as they are; the graph names none of the flow."""
     rng = np.random.default_rng(1)
     for head in HEADS * 4:
-        arch = space.sample(rng, head=head)
+        arch = ArchManager(space).sample(rng, head=head)
         network = PoseNet(arch, skeleton)
         flow = sum(p.numel() for name, p in network.named_parameters() if ".flow." in name)
         assert (flow > 0) == (head == "rle")
@@ -79,7 +79,7 @@ def test_the_flow_is_no_part_of_the_deployed_network(space: SearchSpace, skeleto
 
 
 def test_a_weights_file_is_enough(space: SearchSpace, net: PoseNet, tmp_path: Path) -> None:
-    arch = space.largest(head="rle")
+    arch = ArchManager(space).largest(head="rle")
     plain = transfer(net, arch, calibrate(net, arch, images(arch)))
     save_weights(tmp_path / "net.safetensors", plain)
     loaded = load_weights(tmp_path / "net.safetensors")
@@ -92,7 +92,7 @@ def test_a_weights_file_is_enough(space: SearchSpace, net: PoseNet, tmp_path: Pa
 def test_every_parameter_that_is_used_learns(space: SearchSpace) -> None:
     """Labels reach the flow, the score branch and the separate maps; heads that are not drawn stay out."""
     net = PoseNet(space, "crowdpose14").train()
-    arch = space.largest(head="rle")
+    arch = ArchManager(space).largest(head="rle")
     joints = net.head(arch).keypoints
     outputs = net(images(arch), arch)
     targets = {
@@ -118,7 +118,7 @@ def test_channels_can_be_sorted(space: SearchSpace) -> None:
     """The pooled channels move with those of the backbone; the largest networks compute the same."""
     torch.manual_seed(0)
     net = PoseNet(space, "crowdpose14").eval()
-    archs = [space.largest(head=head) for head in HEADS]
+    archs = [ArchManager(space).largest(head=head) for head in HEADS]
     stats = [calibrate(net, arch, images(arch, seed=1)) for arch in archs]
     with torch.no_grad():
         before = [net(images(arch), arch, s) for arch, s in zip(archs, stats, strict=True)]

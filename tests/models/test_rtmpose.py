@@ -6,7 +6,7 @@ import torch
 
 from nas.graph import complexity
 from nas.models import PoseNet, calibrate, transfer
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 
 # Millions of parameters and of MACs at 256x192 with 17 joints, from RTMPose's table of models.
 PUBLISHED = {"rtmpose-t": (3.34, 360), "rtmpose-s": (5.47, 680), "rtmpose-m": (13.59, 1930)}
@@ -41,7 +41,7 @@ def test_transfer_from_the_space_is_exact() -> None:
     net = PoseNet(space, "coco17").eval()
     rng = np.random.default_rng(0)
     for resolution in space.resolutions[:2]:
-        arch = space.sample(rng, resolution=resolution)
+        arch = ArchManager(space).sample(rng, resolution=resolution)
         x = torch.randn(2, 3, *resolution)
         stats = calibrate(net, arch, x)
         with torch.no_grad():

@@ -12,13 +12,13 @@ from safetensors.torch import save_file
 
 from nas.errors import UserError
 from nas.models import PoseNet, load_into, load_weights, read_weights, save_weights
-from nas.space.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "net.safetensors"
-    save_weights(path, PoseNet(SearchSpace.load("demo").smallest(head="heatmap"), "coco17"))
+    save_weights(path, PoseNet(ArchManager(SearchSpace.load("demo")).smallest(head="heatmap"), "coco17"))
     return path
 
 

@@ -23,7 +23,7 @@ from nas.search.evaluator import digest_files
 from nas.search.finalists import Finalist, Measured
 from nas.search.results import NOTHING_LEARNED, Predicted, SearchResult, Subnet
 from nas.search.values import Evaluated
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 from nas.timing import LatencyTable, Protocol, Visit, describe_device
 from nas.timing.profile import OperatorTime
 from nas.timing.table import Source
@@ -47,7 +47,7 @@ def tracer(space: SearchSpace) -> Tracer:
 @pytest.fixture(scope="module")
 def archs(space: SearchSpace) -> list[Arch]:
     rng = np.random.default_rng(0)
-    return list(dict.fromkeys(space.sample(rng) for _ in range(12)))
+    return list(dict.fromkeys(ArchManager(space).sample(rng) for _ in range(12)))
 
 
 @pytest.fixture(scope="module")

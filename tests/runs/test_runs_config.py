@@ -12,7 +12,7 @@ from nas.files import write_json
 from nas.runs import RunFolder, load_config
 from nas.runs.override import override
 from nas.shipped import shipped_names
-from nas.space import Skeleton
+from nas.space import ArchManager, Skeleton
 from nas.train.schedule import Schedule
 from nas.train.weighting import somebody
 
@@ -120,7 +120,7 @@ def test_shipped_recipes_are_valid(name: str) -> None:
     for part in (config.data.augment, getattr(config.data.late_augment, "augment", None)):
         assert part is None or space.task == "image" or not part.mosaic
     for head in space.heads:
-        arch = space.smallest(head=head)
+        arch = ArchManager(space).smallest(head=head)
         assert codec_of(arch, skeleton).encode(somebody(arch, len(skeleton.keypoints)))
 
 

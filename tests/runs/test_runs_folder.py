@@ -17,7 +17,7 @@ from nas.runs import RunFolder, load_config
 from nas.runs.config import SupernetConfig
 from nas.runs.data import open_data
 from nas.runs.folder import is_free
-from nas.space import Arch, SearchSpace, Skeleton
+from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.space.paths import paths_of
 
 Change = Callable[[dict[str, Any]], None]
@@ -28,8 +28,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_files: Path) -> Proje
     """A project with a trained run, and an architecture in `arch.json`."""
     project = Project(tmp_path_factory.mktemp("project") / "there", tiny_files)
     assert project.train() == 0
-    space = SearchSpace.load(project.recipes / "space.yaml")
-    space.smallest(head="simcc").save(project.folder / "arch.json")
+    manager = ArchManager(SearchSpace.load(project.recipes / "space.yaml"))
+    manager.smallest(head="simcc").save(project.folder / "arch.json")
     return project
 
 
@@ -194,7 +194,9 @@ def test_published_networks_are_kept_with_the_space(project: Project) -> None:
     RunFolder.start(run, load_config(project.recipe))
     arch = Arch.load(project.folder / "arch.json")
     RunFolder.start(run, load_config(project.recipe))
-    SearchSpace.load(project.recipes / "space.yaml").largest(head="simcc").save(project.recipes / "mine.json")
+    ArchManager(SearchSpace.load(project.recipes / "space.yaml")).largest(head="simcc").save(
+        project.recipes / "mine.json"
+    )
     with pytest.raises(UserError, match=r"space\.published"):
         RunFolder.start(run, load_config(project.recipe))
     shutil.rmtree(project.recipes)

@@ -4,12 +4,12 @@ from search_fakes import fake_accuracy, fake_cost
 
 from nas.search.proposal import BAND, NothingLeftError, Proposer
 from nas.search.values import Evaluated
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 
 
 def scored(space: SearchSpace, count: int, seed: int = 0) -> list[Evaluated]:
     rng = np.random.default_rng(seed)
-    archs = {space.sample(rng): None for _ in range(count)}
+    archs = {ArchManager(space).sample(rng): None for _ in range(count)}
     return [Evaluated(arch, fake_cost(arch), fake_accuracy(arch)) for arch in archs]
 
 
@@ -48,18 +48,19 @@ def test_a_proposal_depends_on_seed_number_and_history_alone(
 
 
 def test_a_budget_above_the_largest_network_aims_at_the_largest(space: SearchSpace) -> None:
-    dearest = max(fake_cost(space.largest(head=head)) for head in space.heads)
+    dearest = max(fake_cost(ArchManager(space).largest(head=head)) for head in space.heads)
     proposal = Proposer(space, fake_cost, budgets_ms=[10 * dearest], seed=0)(0, [])
     assert fake_cost(proposal.arch) >= BAND * dearest
 
 
 def test_anchors_are_what_a_budget_allows(space: SearchSpace, budgets: tuple[float, float]) -> None:
+    manager = ArchManager(space)
     anchors = Proposer(space, fake_cost, budgets_ms=budgets, seed=0).anchors()
-    assert {space.smallest(head=head) for head in space.heads} <= {anchor.arch for anchor in anchors}
+    assert {manager.smallest(head=head) for head in space.heads} <= {anchor.arch for anchor in anchors}
     assert all(anchor.predicted_ms <= anchor.budget_ms for anchor in anchors)
-    assert not {space.largest(head=head) for head in space.heads} & {anchor.arch for anchor in anchors}
+    assert not {manager.largest(head=head) for head in space.heads} & {anchor.arch for anchor in anchors}
     roomy = Proposer(space, fake_cost, budgets_ms=[1e9], seed=0).anchors()
-    assert {space.largest(head=head) for head in space.heads} <= {anchor.arch for anchor in roomy}
+    assert {manager.largest(head=head) for head in space.heads} <= {anchor.arch for anchor in roomy}
 
 
 def test_published_networks_are_anchors() -> None:
@@ -69,8 +70,8 @@ def test_published_networks_are_anchors() -> None:
 
 
 def test_an_exhausted_space_says_so(space: SearchSpace) -> None:
-    only = SearchSpace.of(space.smallest())
-    arch = only.smallest()
+    only = SearchSpace.of(ArchManager(space).smallest())
+    arch = ArchManager(only).smallest()
     proposer = Proposer(only, fake_cost, budgets_ms=[1e9], seed=0)
     assert proposer(0, []).arch == arch
     with pytest.raises(NothingLeftError):

@@ -16,7 +16,7 @@ from nas.search.choice import choose_networks
 from nas.search.estimate import Estimate
 from nas.search.refinement import Refinement, Tried
 from nas.search.values import Evaluated, Interval
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 from nas.timing import Timing, Visit
 from nas.timing.profile import OperatorTime
 
@@ -26,7 +26,7 @@ TRIALS = 30
 @pytest.fixture(scope="module")
 def history(space: SearchSpace) -> list[Evaluated]:
     rng = np.random.default_rng(0)
-    archs = list(dict.fromkeys(space.sample(rng) for _ in range(90)))[:60]
+    archs = list(dict.fromkeys(ArchManager(space).sample(rng) for _ in range(90)))[:60]
     return [Evaluated(arch, fake_cost(arch), fake_accuracy(arch)) for arch in archs]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from nas.search.finalists import Measured, run_finals
 from nas.search.values import Evaluated
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 
 
 def measured(ms: float) -> Measured:
@@ -30,7 +30,7 @@ class Stopwatch:
 def history(space: SearchSpace) -> list[Evaluated]:
     """Ten networks of 1 .. 10 ms, each more accurate than the one before."""
     rng = np.random.default_rng(0)
-    archs = list({space.sample(rng): None for _ in range(20)})[:10]
+    archs = list({ArchManager(space).sample(rng): None for _ in range(20)})[:10]
     return [Evaluated(arch, float(ms), ms / 100) for ms, arch in enumerate(archs, start=1)]
 
 

@@ -17,7 +17,7 @@ from nas.search.pareto import pareto_front, within
 from nas.search.proposal import Proposer
 from nas.search.record import EvaluationCache, SearchRecord
 from nas.search.values import Evaluated
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 
 RATIO = 1.25
 
@@ -47,7 +47,7 @@ def measured(ms: float, *, p95: float | None = None, memory: int = 0, file: int 
 
 
 def test_overrun_adds_the_shares_by_which_limits_are_exceeded(space: SearchSpace, tracer: Tracer) -> None:
-    arch = space.largest()
+    arch = ArchManager(space).largest()
     found = footprint(tracer(arch))
     file_mb, memory_mb = found.file_bytes / 1e6, found.peak_memory_bytes / 1e6
     slow = RATIO * fake_cost(arch)
@@ -59,7 +59,7 @@ def test_overrun_adds_the_shares_by_which_limits_are_exceeded(space: SearchSpace
 
 
 def test_int8_networks_have_smaller_files(space: SearchSpace, tracer: Tracer) -> None:
-    arch = space.largest()
+    arch = ArchManager(space).largest()
     limits = Limits(file_mb=0.6 * footprint(tracer(arch)).file_bytes / 1e6)
     overruns = [
         Requirements(limits, tracer, precision=precision).overrun(fake_cost, p95_ratio=1.0)(arch)
@@ -70,9 +70,10 @@ def test_int8_networks_have_smaller_files(space: SearchSpace, tracer: Tracer) ->
 
 
 def test_no_proposal_exceeds_a_limit(space: SearchSpace, tracer: Tracer) -> None:
-    budget = fake_cost(space.largest())
+    manager = ArchManager(space)
+    budget = fake_cost(manager.largest())
     rng = np.random.default_rng(1)
-    sizes = sorted(footprint(tracer(space.sample(rng))).file_bytes for _ in range(40))
+    sizes = sorted(footprint(tracer(manager.sample(rng))).file_bytes for _ in range(40))
     # A third of the space: the budget's band alone would be far beyond it.
     limit = sizes[13] / 1e6
     overrun = requirements(tracer, file_mb=limit).overrun(fake_cost, p95_ratio=RATIO)
@@ -89,7 +90,7 @@ def test_no_proposal_exceeds_a_limit(space: SearchSpace, tracer: Tracer) -> None
 
 
 def test_limits_and_the_band_below_a_budget_hold_together(space: SearchSpace, tracer: Tracer) -> None:
-    budget = fake_cost(space.largest())
+    budget = fake_cost(ArchManager(space).largest())
     overrun = requirements(tracer, p95_ms=RATIO * 0.9 * budget).overrun(fake_cost, p95_ratio=RATIO)
     proposer = Proposer(space, fake_cost, budgets_ms=[budget], seed=0, overrun=overrun)
     costs = [proposer(number, []).predicted_ms for number in range(12)]
@@ -98,7 +99,8 @@ def test_limits_and_the_band_below_a_budget_hold_together(space: SearchSpace, tr
 
 
 def test_networks_over_a_limit_are_neither_best_nor_on_the_front(space: SearchSpace) -> None:
-    archs = [space.smallest(), space.largest()]
+    manager = ArchManager(space)
+    archs = [manager.smallest(), manager.largest()]
     allowed, over = (Evaluated(arch, 1.0, 0.1 + place, overrun=place) for place, arch in enumerate(archs))
     assert within([allowed, over], 2.0) == [allowed]
     assert pareto_front([allowed, over]) == [allowed]
@@ -120,7 +122,7 @@ def test_measured_figures_are_held_against_the_limits(figures: dict[str, float],
 
 def test_a_winner_keeps_the_limits_as_measured(space: SearchSpace) -> None:
     rng = np.random.default_rng(0)
-    archs = list({space.sample(rng): None for _ in range(9)})[:6]
+    archs = list({ArchManager(space).sample(rng): None for _ in range(9)})[:6]
     history = [Evaluated(arch, float(ms), ms / 10) for ms, arch in enumerate(archs, start=1)]
     asked: list[str] = []
 
@@ -139,7 +141,7 @@ def test_a_winner_keeps_the_limits_as_measured(space: SearchSpace) -> None:
 def test_limits_that_no_network_keeps_are_refused_with_what_there_is(
     space: SearchSpace, tracer: Tracer
 ) -> None:
-    budget = fake_cost(space.largest())
+    budget = fake_cost(ArchManager(space).largest())
     options = {"p95_ms": "--max-p95-ms", "memory_mb": "--max-memory-mb", "file_mb": "--max-file-mb"}
     for name, option in options.items():
         with pytest.raises(UserError, match=f"{option} 0.01: no network of demo takes less than about"):
@@ -152,13 +154,14 @@ def test_limits_that_no_network_keeps_are_refused_with_what_there_is(
 
 
 def test_limits_that_exclude_each_other_are_refused(space: SearchSpace, tracer: Tracer) -> None:
-    smallest = footprint(tracer(space.smallest())).file_bytes / 1e6
+    manager = ArchManager(space)
+    smallest = footprint(tracer(manager.smallest())).file_bytes / 1e6
 
     def odd(arch: Arch) -> float:
         """A network is the cheaper the larger its file is."""
         return 1e6 / footprint(tracer(arch)).file_bytes
 
-    budget = odd(space.largest()) * 1.01
+    budget = odd(manager.largest()) * 1.01
     with pytest.raises(UserError, match=r"--budget-ms .* and --max-file-mb .* together"):
         requirements(tracer, file_mb=smallest * 1.02).check(space, odd, p95_ratio=1.0, budgets_ms=(budget,))
 
@@ -166,7 +169,7 @@ def test_limits_that_exclude_each_other_are_refused(space: SearchSpace, tracer: 
 def test_searches_with_other_limits_count_their_own_trials(
     space: SearchSpace, tracer: Tracer, tmp_path: Path
 ) -> None:
-    budget = fake_cost(space.largest())
+    budget = fake_cost(ArchManager(space).largest())
     evaluator = FakeEvaluator()
 
     def search(limit: float | None, trials: int) -> list[Evaluated]:

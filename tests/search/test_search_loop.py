@@ -8,13 +8,13 @@ from nas.search.loop import Progress, score_networks
 from nas.search.proposal import Proposer
 from nas.search.record import EvaluationCache, SearchRecord
 from nas.search.values import Evaluated
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 
 
 @pytest.fixture(scope="module")
 def budgets(space: SearchSpace) -> tuple[float, float]:
     rng = np.random.default_rng(0)
-    costs = [fake_cost(space.sample(rng)) for _ in range(200)]
+    costs = [fake_cost(ArchManager(space).sample(rng)) for _ in range(200)]
     return float(np.quantile(costs, 0.2)), float(np.quantile(costs, 0.7))
 
 
@@ -105,7 +105,7 @@ def test_other_budgets_learn_from_what_is_known(
 
 
 def test_a_search_ends_where_no_network_is_left(space: SearchSpace, tmp_path: Path) -> None:
-    only = SearchSpace.of(space.smallest())
+    only = SearchSpace.of(ArchManager(space).smallest())
     history = search(only, tmp_path, (1e9,), FakeEvaluator(), trials=5)
     assert len(history) == 1
 

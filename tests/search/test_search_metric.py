@@ -22,7 +22,7 @@ from nas.search.record import EvaluationCache, SearchRecord
 from nas.search.results import NOTHING_LEARNED, Predicted, SearchResult, Subnet
 from nas.search.run import SearchSettings, search_run
 from nas.search.values import Evaluated, Interval
-from nas.space import SearchSpace, Skeleton
+from nas.space import ArchManager, SearchSpace, Skeleton
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,8 @@ HERE = Measured(ms=1, network_ms=1, grouping_ms=0, median_ms=1, p95_ms=1, loaded
 
 
 def found(space: SearchSpace, accuracies: tuple[float, float], average: float | None) -> SearchResult:
-    archs = (space.smallest(), space.largest())
+    manager = ArchManager(space)
+    archs = (manager.smallest(), manager.largest())
     items = [
         Evaluated(a, 1.0, value, {"AP": value, "AP50": 0.9})
         for a, value in zip(archs, accuracies, strict=True)
@@ -165,7 +166,7 @@ def test_a_limit_that_this_system_cannot_measure_is_told(
 def test_scores_that_lack_the_metric_are_taken_anew(space: SearchSpace, tmp_path: Path) -> None:
     """As those of before a skeleton had its `pck:`."""
     evaluate, cache = FakeEvaluator(), EvaluationCache(tmp_path / "evaluations.jsonl")
-    arch = space.smallest()
+    arch = ArchManager(space).smallest()
     cache.add(evaluate.key, arch, {"AP": 0.3})
     record = SearchRecord(
         space, storage=f"sqlite:///{tmp_path / 'study.db'}", key="k", metric="AP50", cost=fake_cost

@@ -7,7 +7,7 @@ from search_fakes import fake_cost
 from nas.errors import UserError
 from nas.search.proposal import Proposal
 from nas.search.record import EvaluationCache, SearchRecord, sqlite_url
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 
 
 def open_record(space: SearchSpace, folder: Path, *, key: str = "k", scale: float = 1.0) -> SearchRecord:
@@ -21,7 +21,7 @@ def open_record(space: SearchSpace, folder: Path, *, key: str = "k", scale: floa
 
 
 def test_a_study_is_opened_again_with_all_it_knew(space: SearchSpace, tmp_path: Path) -> None:
-    arch = space.smallest()
+    arch = ArchManager(space).smallest()
     record = open_record(space, tmp_path)
     record.add(Proposal(arch, 5.0, fake_cost(arch), "tpe"), {"AP": 0.25, "AP50": 0.5}, budgets_ms=[5.0, 9.0])
     (item,) = open_record(space, tmp_path).history()
@@ -38,7 +38,7 @@ def test_a_study_lies_where_its_folder_does_whatever_that_is_called(
 ) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    arch = space.smallest()
+    arch = ArchManager(space).smallest()
     record = open_record(space, folder)
     record.add(Proposal(arch, 5.0, fake_cost(arch), "tpe"), {"AP": 0.25}, budgets_ms=[5.0])
     assert [path.name for path in folder.iterdir()] == ["study.db"]
@@ -55,16 +55,17 @@ def test_a_password_is_not_told(space: SearchSpace) -> None:
 
 
 def test_times_come_from_the_present_predictor(space: SearchSpace, tmp_path: Path) -> None:
-    arch = space.smallest()
+    arch = ArchManager(space).smallest()
     open_record(space, tmp_path).add(Proposal(arch, 5.0, fake_cost(arch), "x"), {"AP": 0.2}, budgets_ms=[5.0])
     (item,) = open_record(space, tmp_path, scale=3.0).history()
     assert item.predicted_ms == pytest.approx(3 * fake_cost(arch))
 
 
 def test_every_trial_says_whose_prediction_it_holds(space: SearchSpace, tmp_path: Path) -> None:
+    manager = ArchManager(space)
     record = open_record(space, tmp_path)
     record.use(fake_cost, predictor="first")
-    small, large = space.smallest(), space.largest()
+    small, large = manager.smallest(), manager.largest()
     record.add(Proposal(small, 9e9, fake_cost(small), "x"), {"AP": 0.2}, budgets_ms=[9e9])
     record.use(lambda arch: 2 * fake_cost(arch), predictor="second")
     record.add(Proposal(large, 9e9, 2 * fake_cost(large), "x"), {"AP": 0.3}, budgets_ms=[9e9])
@@ -76,8 +77,9 @@ def test_every_trial_says_whose_prediction_it_holds(space: SearchSpace, tmp_path
 
 
 def test_trials_are_counted_by_budgets_and_shared_by_key(space: SearchSpace, tmp_path: Path) -> None:
+    manager = ArchManager(space)
     record = open_record(space, tmp_path)
-    for arch, budgets in ((space.smallest(), [5.0]), (space.largest(), [9.0])):
+    for arch, budgets in ((manager.smallest(), [5.0]), (manager.largest(), [9.0])):
         record.add(Proposal(arch, budgets[0], fake_cost(arch), "x"), {"AP": 0.1}, budgets_ms=budgets)
     assert (record.count([5.0]), record.count([9.0]), record.count([5.0, 9.0])) == (1, 1, 0)
     assert len(record.history()) == 2
@@ -85,7 +87,8 @@ def test_trials_are_counted_by_budgets_and_shared_by_key(space: SearchSpace, tmp
 
 
 def test_the_study_is_an_ordinary_one(space: SearchSpace, tmp_path: Path) -> None:
-    arch = space.smallest()
+    manager = ArchManager(space)
+    arch = manager.smallest()
     record = open_record(space, tmp_path)
     record.add(Proposal(arch, 5.0, 7.0, "tpe"), {"AP": 0.25}, budgets_ms=[5.0])
     study = optuna.load_study(study_name=record.name, storage=f"sqlite:///{tmp_path / 'study.db'}")
@@ -94,7 +97,7 @@ def test_the_study_is_an_ordinary_one(space: SearchSpace, tmp_path: Path) -> Non
     assert trial.constraints == {"ms over the largest budget": 2.0}
     assert trial.params == {
         name: index
-        for name, index in space.encode(arch).items()
+        for name, index in manager.encode(arch).items()
         if len(next(d for d in space.dimensions if d.name == name).choices) > 1
     }
     assert study.best_trials == []
@@ -106,14 +109,15 @@ def test_a_storage_that_cannot_be_opened_is_a_users_mistake(space: SearchSpace, 
 
 
 def test_the_cache_survives_a_torn_line(space: SearchSpace, tmp_path: Path) -> None:
+    manager = ArchManager(space)
     path = tmp_path / "search" / "evaluations.jsonl"
     cache = EvaluationCache(path)
-    cache.add("k", space.smallest(), {"AP": 0.5})
+    cache.add("k", manager.smallest(), {"AP": 0.5})
     whole = path.read_text()
     path.write_text(whole + whole[: len(whole) // 2])
     again = EvaluationCache(path)
-    again.add("k", space.largest(), {"AP": 0.7})
+    again.add("k", manager.largest(), {"AP": 0.7})
     last = EvaluationCache(path)
-    assert last.get("k", space.smallest()) == {"AP": 0.5}
-    assert last.get("k", space.largest()) == {"AP": 0.7}
-    assert last.get("other", space.smallest()) is None
+    assert last.get("k", manager.smallest()) == {"AP": 0.5}
+    assert last.get("k", manager.largest()) == {"AP": 0.7}
+    assert last.get("other", manager.smallest()) is None

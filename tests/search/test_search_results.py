@@ -7,7 +7,7 @@ import pytest
 from nas.search.finalists import Finalist, Measured
 from nas.search.results import Predicted, SearchResult, Subnet
 from nas.search.values import Evaluated, Interval
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 
 HERE = Measured(
     ms=10.0,
@@ -38,7 +38,7 @@ def result_of(archs: dict[float, Arch]) -> SearchResult:
 
 
 def test_figures_say_what_a_time_consists_of_and_how_far_it_was_off(space: SearchSpace) -> None:
-    figures = result_of({10.0: space.smallest()}).subnets[0].figures()
+    figures = result_of({10.0: ArchManager(space).smallest()}).subnets[0].figures()
     expected = {
         "predicted_ms": 9.5, "low_ms": 8.5, "high_ms": 10.5, "measured_ms": 10.0, "network_ms": 2.0,
         "grouping_ms": 0.5, "people": 3, "detector_ms": 2.5, "in_interval": True, "in_fit": False,
@@ -69,35 +69,38 @@ def test_without_a_measurement_there_is_no_error(space: SearchSpace) -> None:
 
 
 def test_all_finalists_and_all_that_was_scored_are_kept(space: SearchSpace, tmp_path: Path) -> None:
-    result = result_of({10.0: space.smallest(), 20.0: space.largest()})
+    manager = ArchManager(space)
+    result = result_of({10.0: manager.smallest(), 20.0: manager.largest()})
     result.save(tmp_path / "results.json", tmp_path / "subnets")
     written = json.loads((tmp_path / "results.json").read_text())
     assert [entry["won_budgets_ms"] for entry in written["measured"]] == [[10.0], [20.0]]
     assert all(entry["in_fit"] for entry in written["measured"])
-    assert {entry["arch"] for entry in written["evaluated"]} == {space.smallest().id, space.largest().id}
+    assert {entry["arch"] for entry in written["evaluated"]} == {manager.smallest().id, manager.largest().id}
 
 
 def test_a_new_result_removes_the_subnets_of_the_former_one(space: SearchSpace, tmp_path: Path) -> None:
+    manager = ArchManager(space)
     file, subnets = tmp_path / "results.json", tmp_path / "subnets"
-    former = result_of({10.0: space.smallest(), 20.0: space.smallest(), 30.0: space.largest()})
+    former = result_of({10.0: manager.smallest(), 20.0: manager.smallest(), 30.0: manager.largest()})
     former.save(file, subnets)
     names = [subnet.name for subnet in former.subnets]
     # Weights are others' work, and so is an architecture that somebody put in a subnet's place.
     (subnets / f"{names[0]}.safetensors").write_text("weights")
-    space.largest().save(subnets / f"{names[1]}.json")
-    space.smallest().save(subnets / "mine.json")
-    result_of({30.0: space.largest(), 40.0: space.largest()}).save(file, subnets)
-    kept = {names[1], names[2], f"40ms-{space.largest().id[:6]}", "mine"}
+    manager.largest().save(subnets / f"{names[1]}.json")
+    manager.smallest().save(subnets / "mine.json")
+    result_of({30.0: manager.largest(), 40.0: manager.largest()}).save(file, subnets)
+    kept = {names[1], names[2], f"40ms-{manager.largest().id[:6]}", "mine"}
     assert {path.stem for path in subnets.glob("*.json")} == kept
     assert (subnets / f"{names[0]}.safetensors").is_file()
 
 
 def test_a_former_result_cannot_name_files_elsewhere(space: SearchSpace, tmp_path: Path) -> None:
+    manager = ArchManager(space)
     file, subnets = tmp_path / "results.json", tmp_path / "subnets"
     outside = tmp_path / "outside.json"
-    space.smallest().save(outside)
-    file.write_text(json.dumps({"subnets": [{"name": "../outside", "arch": space.smallest().id}]}))
-    result_of({10.0: space.largest()}).save(file, subnets)
+    manager.smallest().save(outside)
+    file.write_text(json.dumps({"subnets": [{"name": "../outside", "arch": manager.smallest().id}]}))
+    result_of({10.0: manager.largest()}).save(file, subnets)
     assert outside.is_file()
 
 
@@ -105,5 +108,5 @@ def test_a_former_result_cannot_name_files_elsewhere(space: SearchSpace, tmp_pat
 def test_a_broken_former_result_is_replaced(space: SearchSpace, tmp_path: Path, content: str) -> None:
     file = tmp_path / "results.json"
     file.write_text(content)
-    result_of({10.0: space.smallest()}).save(file, tmp_path / "subnets")
+    result_of({10.0: ArchManager(space).smallest()}).save(file, tmp_path / "subnets")
     assert json.loads(file.read_text())["metric"] == "AP"

@@ -17,7 +17,7 @@ from nas.latency import LatencyPredictor, measure_space
 from nas.runs import RunFolder, load_config
 from nas.search.limits import Limits
 from nas.search.run import Displays, SearchSettings, load_predictor, predicted_cost, search_run
-from nas.space import Arch, SearchSpace, Skeleton
+from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.timing import LatencyTable, Plan, Protocol, Step, time_networks
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 def budgets(run: RunFolder, space: SearchSpace) -> tuple[float, float]:
     cost = predicted_cost(LatencyPredictor.load(run.predictor_file), Tracer(space, "coco17"))
     rng = np.random.default_rng(0)
-    times = [cost(space.sample(rng)) for _ in range(50)]
+    times = [cost(ArchManager(space).sample(rng)) for _ in range(50)]
     return float(np.quantile(times, 0.4)), float(np.quantile(times, 0.9))
 
 
@@ -199,7 +199,7 @@ def test_the_detector_is_paid_once_and_the_network_for_everybody(
 ) -> None:
     detector = tmp_path / "detector.onnx"
     space, skeleton = copied.config().load_space(), "coco17"
-    detector.write_bytes(to_onnx(Tracer(space, skeleton)(space.largest())).SerializeToString())
+    detector.write_bytes(to_onnx(Tracer(space, skeleton)(ArchManager(space).largest())).SerializeToString())
     settings = replace(settings_for((10 * budgets[1],)), people=2, detector=detector, finalists=1, trials=3)
     result = search_run(copied, settings)
     kept = json.loads((copied.search_folder / "detector.json").read_text())["detector_ms"]
@@ -229,7 +229,7 @@ def test_another_devices_predictor_is_refused_unless_allowed(
 
 def test_people_multiply_the_time_of_a_network_on_crops(run: RunFolder, space: SearchSpace) -> None:
     predictor, tracer = LatencyPredictor.load(run.predictor_file), Tracer(space, "coco17")
-    arch = space.smallest()
+    arch = ArchManager(space).smallest()
     one, three = (predicted_cost(predictor, tracer, people=people)(arch) for people in (1, 3))
     assert three == pytest.approx(3 * one)
 
@@ -313,7 +313,7 @@ def test_two_threads_and_limits_hold_for_what_is_measured(
     tracer = Tracer(space, "coco17")
     cost = predicted_cost(predictor, tracer)
     rng = np.random.default_rng(0)
-    archs = [space.sample(rng) for _ in range(30)]
+    archs = [ArchManager(space).sample(rng) for _ in range(30)]
     file_mb = float(np.median([len(to_onnx(tracer(arch)).SerializeToString()) for arch in archs])) / 1e6
     settings = SearchSettings(
         budgets_ms=[max(map(cost, archs))],

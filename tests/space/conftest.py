@@ -1,10 +1,11 @@
 """A space small enough to be enumerated, with everything that makes dimensions conditional."""
 
+import itertools
 from typing import Any
 
 import pytest
 
-from nas.space import SearchSpace, SpaceSpec
+from nas.space import Arch, ArchManager, SearchSpace, SpaceSpec
 
 
 @pytest.fixture
@@ -46,3 +47,10 @@ def tiny_data() -> dict[str, Any]:
 @pytest.fixture
 def tiny(tiny_data: dict[str, Any]) -> SearchSpace:
     return SearchSpace(SpaceSpec.read(tiny_data, "tiny.yaml"))
+
+
+@pytest.fixture
+def every_arch(tiny: SearchSpace) -> set[Arch]:
+    names = [dimension.name for dimension in tiny.dimensions]
+    indices = itertools.product(*(range(len(dimension.choices)) for dimension in tiny.dimensions))
+    return {ArchManager(tiny).decode(dict(zip(names, values, strict=True))) for values in indices}

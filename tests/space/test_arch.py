@@ -14,13 +14,13 @@ from space_data import altered
 
 from nas.errors import UserError
 from nas.shipped import shipped_names
-from nas.space import Arch, Head, SearchSpace
+from nas.space import Arch, ArchManager, Head, SearchSpace
 from nas.space.arch import freeze_options
 
 SPACES = [SearchSpace.load(name) for name in shipped_names("search_spaces", ".yaml")]
 
 archs = st.builds(
-    lambda space, seed: space.sample(np.random.default_rng(seed)),
+    lambda space, seed: ArchManager(space).sample(np.random.default_rng(seed)),
     st.sampled_from(SPACES),
     st.integers(0, 2**32),
 )

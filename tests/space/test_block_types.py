@@ -8,23 +8,27 @@ import pytest
 from block_samples import ALL_TYPES, block_space, stage_data
 
 from nas.errors import UserError
-from nas.space import Arch, SearchSpace, SpaceSpec
+from nas.space import Arch, ArchManager, SearchSpace, SpaceSpec
 from nas.space.fields import FIXED_OF_BLOCKS
 
 FIXED = [(name, field) for name, fixed in FIXED_OF_BLOCKS.items() for field in fixed]
 SPACE = block_space(*ALL_TYPES)
+MANAGER = ArchManager(SPACE)
 
 
 def test_sampled_archs_survive_every_way_there_and_back() -> None:
     rng = np.random.default_rng(0)
     types = set()
     for _ in range(200):
-        arch = SPACE.sample(rng)
+        arch = MANAGER.sample(rng)
         types |= {stage.type for stage in arch.stages}
-        assert SPACE.decode(SPACE.encode(arch)) == arch
+        assert MANAGER.decode(MANAGER.encode(arch)) == arch
         assert Arch.from_json(arch.to_json()) == arch
-        assert SearchSpace.of(arch).sample(rng) == arch
-        for relative in (SPACE.mutate(arch, rng), SPACE.crossover(arch, SPACE.sample(rng), rng)):
+        assert ArchManager(SearchSpace.of(arch)).sample(rng) == arch
+        for relative in (
+            MANAGER.mutate(arch, rng),
+            MANAGER.crossover(arch, MANAGER.sample(rng), rng),
+        ):
             assert SPACE.why_not(relative) is None
     assert types == set(ALL_TYPES)
 
@@ -33,11 +37,11 @@ def test_sampled_archs_survive_every_way_there_and_back() -> None:
 def test_what_a_type_has_no_use_for_is_inactive(block_type: str, field: str) -> None:
     """Every choice of an unused dimension gives the same arch, which encodes without it."""
     rng = np.random.default_rng(0)
-    arch = next(arch for arch in iter(lambda: SPACE.sample(rng), None) if arch.stages[0].type == block_type)
+    arch = next(arch for arch in iter(lambda: MANAGER.sample(rng), None) if arch.stages[0].type == block_type)
     name = f"stages.0.blocks.0.{field}"
-    indices = SPACE.encode(arch)
+    indices = MANAGER.encode(arch)
     assert name not in indices
-    assert all(SPACE.decode(indices | {name: index}) == arch for index in (0, 1))
+    assert all(MANAGER.decode(indices | {name: index}) == arch for index in (0, 1))
 
 
 def test_size_counts_no_network_twice() -> None:
@@ -56,7 +60,7 @@ def _space(stage: dict[str, Any]) -> SearchSpace:
 
 
 def test_archs_have_one_value_of_what_a_type_has_no_use_for() -> None:
-    arch = block_space("shuffle").smallest()
+    arch = ArchManager(block_space("shuffle")).smallest()
     first, *others = arch.stages
     wrong = replace(arch, stages=(replace(first, blocks=(replace(first.blocks[0], expansion=3),)), *others))
     message = "expansion: blocks of type 'shuffle' have 1 and no other, got 3"
@@ -89,15 +93,15 @@ def test_faults_of_stages_name_the_field(
 
 def test_a_child_draws_what_neither_parent_has() -> None:
     """The one parent is deep but of a type without expansion, the other has the type but not the depth."""
-    space = block_space("shuffle", "mbconv")
+    manager = ArchManager(block_space("shuffle", "mbconv"))
     rng = np.random.default_rng(0)
-    low, high = space.smallest(), space.largest()
-    shallow = space.decode(space.encode(high) | {"stages.0.depth": 0})
-    deep = space.decode(space.encode(high) | {"stages.0.type": 0})
+    low, high = manager.smallest(), manager.largest()
+    shallow = manager.decode(manager.encode(high) | {"stages.0.depth": 0})
+    deep = manager.decode(manager.encode(high) | {"stages.0.type": 0})
     found = {
         child.stages[0].blocks[-1].expansion
-        for child in (space.crossover(deep, shallow, rng) for _ in range(200))
+        for child in (manager.crossover(deep, shallow, rng) for _ in range(200))
         if (child.stages[0].type, child.stages[0].depth) == ("mbconv", 3)
     }
     assert found == {2, 3}
-    assert space.crossover(low, low, rng) == low
+    assert manager.crossover(low, low, rng) == low

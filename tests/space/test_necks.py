@@ -10,7 +10,7 @@ from space_data import altered
 
 from nas.codecs.base import Codec, codec_of, finest_stride, level_strides
 from nas.errors import UserError
-from nas.space import Arch, SearchSpace, Skeleton, SpaceSpec
+from nas.space import Arch, ArchManager, SearchSpace, Skeleton, SpaceSpec
 from nas.space.heads import HeadSpec
 from nas.space.necks import neck_strides
 
@@ -18,8 +18,8 @@ from nas.space.necks import neck_strides
 @pytest.fixture
 def pan() -> Arch:
     """An arch with a coarser level."""
-    space, rng = pyramids(), np.random.default_rng(0)
-    return next(arch for arch in iter(lambda: space.sample(rng), None) if arch.neck.type == "pan")
+    manager, rng = ArchManager(pyramids()), np.random.default_rng(0)
+    return next(arch for arch in iter(lambda: manager.sample(rng), None) if arch.neck.type == "pan")
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,10 @@ def test_strides_of_a_necks_levels(neck: str, widths: int, coarser: int, expecte
 
 def test_every_arch_of_a_space_of_pyramids_survives_files_and_encoding() -> None:
     space, rng = pyramids(), np.random.default_rng(0)
-    for arch in (space.sample(rng) for _ in range(50)):
+    manager = ArchManager(space)
+    for arch in (manager.sample(rng) for _ in range(50)):
         assert Arch.from_json(json.loads(json.dumps(arch.to_json()))) == arch
-        assert space.decode(space.encode(arch)) == arch
+        assert manager.decode(manager.encode(arch)) == arch
         alone = SearchSpace.of(arch)
         assert alone.size == 1
         assert alone.contains(arch)

@@ -6,7 +6,7 @@ from space_data import altered
 
 from nas.errors import UserError
 from nas.shipped import shipped_names
-from nas.space import HeadSpec, SearchSpace, SpaceSpec, heads, register_head
+from nas.space import ArchManager, HeadSpec, SearchSpace, SpaceSpec, heads, register_head
 
 
 def test_a_scalar_stands_for_a_list_of_one(tiny_data: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ def test_blocks_may_be_listed_one_by_one(tiny_data: dict[str, Any]) -> None:
     del stage["kernel"], stage["expansion"]
     stage["blocks"] = [{"kernel": [3, 7], "expansion": 4}]
     space = SearchSpace(SpaceSpec.read(tiny_data, "tiny.yaml"))
-    assert space.largest().stages[1].blocks[0].kernel == 7
+    assert ArchManager(space).largest().stages[1].blocks[0].kernel == 7
     assert SearchSpace.from_json(space.to_json()) == space
 
 
@@ -167,8 +167,8 @@ def test_an_outside_head_validates_without_its_code(
         )
     )
     data = altered(tiny_data, "heads.outside", {"options": {"hidden": [32, 64]}})
-    space = SearchSpace(SpaceSpec.read(data, "tiny.yaml"))
-    assert space.largest(head="outside").head.option("hidden") == 64
+    manager = ArchManager(SearchSpace(SpaceSpec.read(data, "tiny.yaml")))
+    assert manager.largest(head="outside").head.option("hidden") == 64
     with pytest.raises(ValueError, match="registered already"):
         register_head(HeadSpec(name="outside", task="image", module="", codec="", necks=()))
     with pytest.raises(ValueError, match="'neck'"):

@@ -20,7 +20,7 @@ from latency_samples import small_network
 
 from nas.errors import UserError
 from nas.latency.measure import draw_networks, measure_space
-from nas.space import SearchSpace, Skeleton
+from nas.space import ArchManager, SearchSpace, Skeleton
 from nas.timing import on_device
 from nas.timing.channel_block import detect_channel_block
 from nas.timing.manifest import Manifest
@@ -184,7 +184,7 @@ def test_a_folder_without_manifest_is_no_pack(tmp_path: Path, capsys: pytest.Cap
 
 def _grouped(codec: str | None = None) -> Network:
     """A network on crops whose codec may be missing."""
-    work = grouping(SearchSpace.load("person-crop").smallest(), SKELETON)
+    work = grouping(ArchManager(SearchSpace.load("person-crop")).smallest(), SKELETON)
     return replace(small_network("a"), model=_direct_model, outside=replace(work, codec=codec or work.codec))
 
 
@@ -255,7 +255,7 @@ def test_the_manifest_is_read_as_it_was_written(networks: list[Network], tmp_pat
 
 
 def test_a_packed_grouping_does_the_same_work() -> None:
-    arch = SearchSpace.load("litepose").smallest()
+    arch = ArchManager(SearchSpace.load("litepose")).smallest()
     work = grouping(arch, SKELETON, people=4)
     copy = Grouping.from_json(json.loads(json.dumps(work.to_json())))
     shapes = {"candidates": (17, 30, 4), "heatmap": (17, 128, 128), "tag_map": (17, 128, 128, 1)}
@@ -280,7 +280,7 @@ def test_the_program_is_this_packages_own_code() -> None:
 def test_what_is_needed_there_depends_on_the_heads(networks: list[Network], tmp_path: Path) -> None:
     crops = Manifest.read(_pack(tmp_path / "crops", networks))
     assert needed_packages(crops) == ("numpy", "onnxruntime")
-    work = grouping(SearchSpace.load("litepose").smallest(), SKELETON)
+    work = grouping(ArchManager(SearchSpace.load("litepose")).smallest(), SKELETON)
     images = write_pack(tmp_path / "images", [replace(small_network(), outside=work)])
     assert needed_packages(images) == ("numpy", "onnxruntime", "scipy")
     assert "--without-grouping" in (tmp_path / "images" / "README.md").read_text()

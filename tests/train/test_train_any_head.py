@@ -14,7 +14,7 @@ from nas.graph import Tracer
 from nas.models import PoseNet, calibrate, to_input, transfer
 from nas.runs import read_metrics
 from nas.runs.config import OptimizerConfig, SupernetConfig
-from nas.space import Arch, SearchSpace, Skeleton
+from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.train import train_supernet, transfer_subnet
 from nas.train.optimizer import build_optimizer
 from nas.train.plan import StepPlan
@@ -44,8 +44,9 @@ def photographs(shared_data: Path) -> KeypointDataset:
 
 def archs_of(space: SearchSpace, head: str) -> tuple[Arch, ...]:
     """What a step trains: the largest, the smallest and another network of one head and its options."""
-    drawn = space.sample(np.random.default_rng(7), head=head)
-    ends = space.largest(head=head), space.smallest(head=head)
+    manager = ArchManager(space)
+    drawn = manager.sample(np.random.default_rng(7), head=head)
+    ends = manager.largest(head=head), manager.smallest(head=head)
     return (*(replace(end, head=drawn.head) for end in ends), drawn)
 
 
@@ -106,7 +107,7 @@ def test_a_subnet_of_every_head_is_traced_and_transferred_bit_for_bit(
     rng = np.random.default_rng(3)
     images = to_input(photographs.batch(photographs.requests(SIDE)).images)
     for _ in range(2):
-        arch = space.sample(rng, head=head)
+        arch = ArchManager(space).sample(rng, head=head)
         graph, stats = tracer(arch), calibrate(net, arch, images)
         plain = transfer(net, arch, stats)
         assert graph.params == sum(parameter.numel() for parameter in plain.parameters())
@@ -121,7 +122,7 @@ def test_a_subnet_of_every_head_is_traced_and_transferred_bit_for_bit(
 
 @pytest.mark.slow
 def test_a_run_trains_every_head_and_gives_subnets_of_each(shared_data: Path, tmp_path: Path) -> None:
-    space = SearchSpace.load("any-head-crowd")
+    manager = ArchManager(SearchSpace.load("any-head-crowd"))
     folder = shared_data / "coco_mini"
     recipe = {
         "name": "any",
@@ -156,5 +157,5 @@ def test_a_run_trains_every_head_and_gives_subnets_of_each(shared_data: Path, tm
     assert {name.split("/")[0] for name in names if "/largest" in name} == set(HEADS)
     assert {name.split("/")[1] for name in names if name.startswith("gradient_norm/")} == set(HEADS)
     for head in HEADS:
-        arch = space.smallest(head=head, resolution=SIDE)
+        arch = manager.smallest(head=head, resolution=SIDE)
         assert transfer_subnet(run.path, arch).is_file()

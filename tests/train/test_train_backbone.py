@@ -13,7 +13,7 @@ from tiny_training import SPACE, STAGE, RecipeMaker
 from nas.cli.main import run as nas
 from nas.errors import UserError
 from nas.models import PoseNet, calibrate, load_weights, save_weights, transfer
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 from nas.train import initialise, train_supernet
 from nas.train.backbone import initialise_backbone
 
@@ -78,8 +78,8 @@ def test_of_a_neck_only_what_agrees_is_taken(pretrained: Path) -> None:
 
 def test_a_single_network_gets_its_slice_of_a_supernet(pretrained: Path) -> None:
     source = load_weights(pretrained)
-    arch = space(**OTHERS).smallest(head="rle")
-    donor = replace(source.space.smallest(), resolution=arch.resolution)
+    arch = ArchManager(space(**OTHERS)).smallest(head="rle")
+    donor = replace(ArchManager(source.space).smallest(), resolution=arch.resolution)
     assert (donor.stem, donor.stages, donor.neck) == (arch.stem, arch.stages, arch.neck)
     images = torch.randn(2, 3, *arch.resolution)
     slice_ = transfer(source, donor, calibrate(source, donor, [images]))
@@ -94,7 +94,7 @@ def test_a_single_network_gets_its_slice_of_a_supernet(pretrained: Path) -> None
 def test_a_supernet_takes_a_smaller_network_into_its_leading_channels(tmp_path: Path) -> None:
     stages = [{**STAGE, "width": [8, 16], "kernel": 5}] * 2
     target_space = space(stages=[*stages, {**STAGE, "width": [16], "depth": 1, "kernel": 5}], **OTHERS)
-    small = net_of(target_space.smallest(head="rle"), seed=1)
+    small = net_of(ArchManager(target_space).smallest(head="rle"), seed=1)
     save_weights(tmp_path / "small.safetensors", small)
     net = net_of(target_space, seed=2)
     taken = initialise_backbone(net, tmp_path / "small.safetensors")
@@ -134,7 +134,8 @@ def test_a_backbone_of_other_layers_is_refused_in_one_line(
 
 def test_a_single_network_takes_only_its_own_backbone(pretrained: Path, tmp_path: Path) -> None:
     tiny = space(**OTHERS)
-    small, large = tiny.smallest(head="rle"), tiny.largest(head="rle")
+    manager = ArchManager(tiny)
+    small, large = manager.smallest(head="rle"), manager.largest(head="rle")
     save_weights(tmp_path / "small.safetensors", net_of(small, seed=1))
     with pytest.raises(UserError, match="its backbone is of other layers"):
         initialise_backbone(net_of(large, seed=2), tmp_path / "small.safetensors")
@@ -188,12 +189,12 @@ def test_commands_take_it(
         if name.startswith((*BODY, "necks.")):
             assert torch.allclose(parameter, source.get_parameter(name), atol=1e-6), name
 
-    arch = tiny_space.largest(head="simcc", resolution=(32, 32))
+    arch = ArchManager(tiny_space).largest(head="simcc", resolution=(32, 32))
     arch.save(tmp_path / "arch.json")
     command = ["finetune", str(runs / "a"), str(tmp_path / "arch.json"), "--scratch", "--name", "b"]
     assert nas([*command, *option, "--set", "steps=1", "--set", "optimizer.lr=1e-9"]) == 0
     tuned = load_weights(runs / "a" / "subnets" / "b.safetensors")
-    donor = source.space.largest(resolution=arch.resolution)
+    donor = ArchManager(source.space).largest(resolution=arch.resolution)
     slice_ = transfer(source, donor, calibrate(source, donor, [torch.randn(2, 3, 32, 32)]))
     for name, parameter in tuned.named_parameters():
         if name.startswith(BODY):

@@ -7,7 +7,7 @@ import yaml
 from tiny_training import RecipeMaker
 
 from nas.cli.main import run
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_from_recipe_to_subnet(
     recipe: Path, tmp_path: Path, tiny_space: SearchSpace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arch = tmp_path / "arch.json"
-    tiny_space.smallest(head="heatmap").save(arch)
+    ArchManager(tiny_space).smallest(head="heatmap").save(arch)
     runs = str(tmp_path / "runs")
     assert run(["train", str(recipe), "--runs", runs, "--name", "a", "--set", "seed=3"]) == 0
     folder = tmp_path / "runs" / "a"

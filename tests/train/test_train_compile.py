@@ -9,7 +9,7 @@ from tiny_training import RecipeMaker
 
 from nas.errors import UserError
 from nas.models import PoseNet, load_weights
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 from nas.train import finetune_subnet, load_finetune_config, train_supernet
 from nas.train.compilation import compile_network
 
@@ -19,7 +19,7 @@ def test_a_compiled_network_learns_the_same(
     make_config: RecipeMaker, tiny_space: SearchSpace, tmp_path: Path
 ) -> None:
     run = train_supernet(make_config(steps=2), tmp_path / "run")
-    arch = tiny_space.largest(head="heatmap", resolution=(32, 32))
+    arch = ArchManager(tiny_space).largest(head="heatmap", resolution=(32, 32))
     recipe = ["steps=4", "optimizer.lr=1e-3"]
     plain = finetune_subnet(run.path, arch, recipe=load_finetune_config(run.path, recipe), name="plain")
     compiled = finetune_subnet(
@@ -37,7 +37,7 @@ def test_where_compiling_fails_one_line_says_so(
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("no working C++ compiler\nand a long story")
 
-    net = PoseNet(tiny_space.smallest(), "coco17")
+    net = PoseNet(ArchManager(tiny_space).smallest(), "coco17")
     monkeypatch.setattr(PoseNet, "compile", lambda self: None)
     monkeypatch.setattr(PoseNet, "forward", fail)
     with pytest.raises(UserError, match=r"^compile: .*no working C\+\+ compiler\); leave compile out$"):

@@ -10,7 +10,7 @@ from tiny_training import RecipeMaker
 from nas.errors import UserError
 from nas.models import load_weights
 from nas.runs import RunFolder, load_supernet, open_calibration, open_data
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 from nas.train import finetune_subnet, load_finetune_config, train_supernet, transfer_subnet
 
 
@@ -21,7 +21,7 @@ def run(make_config: RecipeMaker, tmp_path: Path) -> RunFolder:
 
 @pytest.fixture
 def arch(tiny_space: SearchSpace) -> Arch:
-    return tiny_space.largest(head="heatmap", resolution=(32, 32))
+    return ArchManager(tiny_space).largest(head="heatmap", resolution=(32, 32))
 
 
 def test_transfer_equals_the_calibrated_supernet(run: RunFolder, arch: Arch) -> None:
@@ -65,7 +65,7 @@ def test_another_recipe_under_the_same_name_is_refused(run: RunFolder, arch: Arc
 
 
 def test_an_arch_of_another_space_is_told_by_field(run: RunFolder) -> None:
-    stranger = SearchSpace.load("demo").smallest(head="heatmap")
+    stranger = ArchManager(SearchSpace.load("demo")).smallest(head="heatmap")
     for command in (transfer_subnet, finetune_subnet):
         with pytest.raises(UserError, match="not in space 'tiny': resolution"):
             command(run.path, stranger)

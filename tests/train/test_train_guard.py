@@ -14,6 +14,7 @@ from torch import Tensor
 from nas.errors import UserError
 from nas.models import load_weights, save_weights
 from nas.runs import read_metrics
+from nas.space import ArchManager
 from nas.train import finetune_subnet, load_finetune_config, train_supernet
 from nas.train.checkpoint import CheckpointStore
 from nas.train.rules import SandwichRule
@@ -99,7 +100,7 @@ def test_a_hopeless_rate_ends_in_an_error(make_config: RecipeMaker, tmp_path: Pa
 
 def test_so_does_fine_tuning(make_config: RecipeMaker, tmp_path: Path) -> None:
     run = train_supernet(make_config(steps=1), tmp_path / "run")
-    arch = run.config().load_space().smallest(head="heatmap")
+    arch = ArchManager(run.config().load_space()).smallest(head="heatmap")
     recipe = load_finetune_config(run.path, ["optimizer.lr=1e30", "steps=6"])
     for _ in range(2):
         with pytest.raises(UserError, match=r"of the first \d+ steps of 6 were skipped"):
@@ -109,7 +110,7 @@ def test_so_does_fine_tuning(make_config: RecipeMaker, tmp_path: Path) -> None:
 
 def test_weights_whose_statistics_overflow_are_not_written(make_config: RecipeMaker, tmp_path: Path) -> None:
     run = train_supernet(make_config(steps=1), tmp_path / "run")
-    arch = run.config().load_space().smallest(head="heatmap")
+    arch = ArchManager(run.config().load_space()).smallest(head="heatmap")
     recipe = load_finetune_config(
         run.path, ["optimizer.lr=1e30", "steps=1", "schedule.warmup=0", "ema.decay=0"]
     )

@@ -14,7 +14,7 @@ from nas.data import AugmentConfig, KeypointDataset, Loader
 from nas.errors import UserError
 from nas.models import to_input
 from nas.runs.config import SupernetConfig, load_config
-from nas.space import SearchSpace, Skeleton
+from nas.space import ArchManager, SearchSpace, Skeleton
 from nas.train import finetune_subnet, load_finetune_config, train_supernet
 from nas.train.feed import Feed
 from nas.train.plan import Planner, SandwichDraw
@@ -84,7 +84,7 @@ def test_supernet_and_finetuning_change_over_each_at_its_own_step(
     assert late_steps == [False, False, True, True, True]
     late_steps.clear()
     recipe = load_finetune_config(run.path, ["steps=4"])
-    finetune_subnet(run.path, tiny_space.smallest(head="heatmap"), recipe=recipe)
+    finetune_subnet(run.path, ArchManager(tiny_space).smallest(head="heatmap"), recipe=recipe)
     assert late_steps == [False, False, True, True]
 
 

@@ -10,7 +10,7 @@ from nas.codecs.base import level_strides
 from nas.data import SampleOrder
 from nas.graph.tracer import Tracer
 from nas.runs.streams import POOL, generator
-from nas.space import SearchSpace
+from nas.space import ArchManager, SearchSpace
 from nas.train.plan import Planner, SandwichDraw, SingleDraw
 from nas.train.pool import ArchPool, setting_of
 
@@ -48,6 +48,7 @@ def test_every_sample_comes_once_per_epoch(tiny_space: SearchSpace) -> None:
 def test_networks_of_a_step_share_resolution_head_and_neck(pooled: bool) -> None:
     """Maps of other strides would need other targets, and a teacher of the same size."""
     space = SearchSpace.load("any-head-crop")
+    manager = ArchManager(space)
     pool = ArchPool.draw(space, generator(0, POOL), size=300, bins=2, costs=lambda archs: range(1, 301))
     plan = planner(space, pool=pool if pooled else None)
     settings = set()
@@ -57,7 +58,7 @@ def test_networks_of_a_step_share_resolution_head_and_neck(pooled: bool) -> None
         assert {setting_of(arch) for arch in archs} == {setting}
         assert len({level_strides(arch) for arch in archs}) == 1
         given = {"head": setting.head.type, "neck": setting.neck, "resolution": setting.resolution}
-        ends = (space.largest(**given), space.smallest(**given))
+        ends = (manager.largest(**given), manager.smallest(**given))
         assert archs[:2] == tuple(replace(end, head=setting.head) for end in ends)
         assert len(archs) <= 4
         assert len(set(archs)) == len(archs)
@@ -94,5 +95,5 @@ def test_parts_of_a_step_hold_all_of_it(tiny_space: SearchSpace) -> None:
 
 
 def test_a_single_network_is_always_drawn(tiny_space: SearchSpace) -> None:
-    arch = tiny_space.smallest()
+    arch = ArchManager(tiny_space).smallest()
     assert SingleDraw(arch)(np.random.default_rng(0)) == (arch,)

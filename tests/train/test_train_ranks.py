@@ -12,6 +12,7 @@ from tiny_training import TIMINGS, RecipeMaker
 
 from nas.models import read_weights
 from nas.runs import read_metrics
+from nas.space import ArchManager
 from nas.train import train_supernet
 
 VALIDATED = {"annotations": "people.json", "images": "images"}
@@ -103,7 +104,7 @@ def test_the_command_on_two_processes(make_config: RecipeMaker, tmp_path: Path) 
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("Supernet:") == 1
     arch = tmp_path / "arch.json"
-    config.load_space().smallest(head="heatmap").save(arch)
+    ArchManager(config.load_space()).smallest(head="heatmap").save(arch)
     folder = tmp_path / "runs" / "a"
     done = torchrun("-m", "nas", "finetune", str(folder), str(arch), "--name", "s", ranks=2)
     assert done.returncode == 0, done.stderr[-3000:]

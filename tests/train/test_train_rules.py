@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nas.models import PoseNet
 from nas.runs.config import OptimizerConfig
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 from nas.train.optimizer import build_optimizer
 from nas.train.plan import StepPlan
 from nas.train.rules import PlainRule, SandwichRule, ramped
@@ -24,9 +24,10 @@ def net(tiny_space: SearchSpace) -> PoseNet:
 
 @pytest.fixture
 def archs(tiny_space: SearchSpace) -> tuple[Arch, ...]:
+    manager = ArchManager(tiny_space)
     place = {"head": "heatmap", "resolution": (32, 32)}
-    random = tiny_space.sample(np.random.default_rng(3), **place)
-    return tiny_space.largest(**place), tiny_space.smallest(**place), random
+    random = manager.sample(np.random.default_rng(3), **place)
+    return manager.largest(**place), manager.smallest(**place), random
 
 
 @pytest.fixture
@@ -150,6 +151,6 @@ def test_weight_decay_spares_norms_biases_and_kernel_maps(tiny_space: SearchSpac
 
 
 def test_heads_with_other_options_are_other_settings(tiny_space: SearchSpace) -> None:
-    arch = tiny_space.largest(head="simcc")
+    arch = ArchManager(tiny_space).largest(head="simcc")
     other = replace(arch, head=replace(arch.head, options=(("label", "gaussian"), ("split", 3))))
     assert plan((arch,), 0).setting != plan((other,), 0).setting

@@ -16,17 +16,19 @@ from nas.cli.main import run as nas
 from nas.errors import UserError
 from nas.models import PoseNet, calibrate, load_weights, read_weights, save_weights, transfer
 from nas.runs import RunFolder, read_metrics
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 from nas.train import finetune_subnet, load_finetune_config, train_supernet
 from nas.train.teacher import given_teacher
 
-ANY = SearchSpace.from_json(
-    {
-        "version": 1,
-        **SPACE,
-        "resolution": [[32, 32], [48, 32], [64, 64]],
-        "heads": {"heatmap": {"neck": "fusion_deconv"}, "regression": {"neck": "none"}},
-    }
+ANY = ArchManager(
+    SearchSpace.from_json(
+        {
+            "version": 1,
+            **SPACE,
+            "resolution": [[32, 32], [48, 32], [64, 64]],
+            "heads": {"heatmap": {"neck": "fusion_deconv"}, "regression": {"neck": "none"}},
+        }
+    )
 )
 
 
@@ -37,7 +39,7 @@ def run(make_config: RecipeMaker, tmp_path: Path) -> RunFolder:
 
 @pytest.fixture
 def student(tiny_space: SearchSpace) -> Arch:
-    return tiny_space.smallest(head="heatmap", resolution=(32, 32))
+    return ArchManager(tiny_space).smallest(head="heatmap", resolution=(32, 32))
 
 
 Saved = Callable[..., Path]
@@ -63,7 +65,7 @@ def saved(tmp_path: Path) -> Saved:
 def test_without_labels_the_student_becomes_its_teacher(
     run: RunFolder, student: Arch, tiny_space: SearchSpace, saved: Saved
 ) -> None:
-    teacher = saved(tiny_space.largest(head="heatmap", resolution=(32, 32)))
+    teacher = saved(ArchManager(tiny_space).largest(head="heatmap", resolution=(32, 32)))
     recipe = ["steps=150", f"teacher={teacher}", "distillation=1", "optimizer.lr=1e-2", "schedule.flat=1"]
     path = finetune_subnet(run.path, student, recipe=load_finetune_config(run.path, recipe))
     lines = read_metrics(run.work_folder(student.id) / "metrics.jsonl")
@@ -86,8 +88,8 @@ def test_the_same_run_learns_another_thing_from_another_teacher(
 
 
 def test_images_are_resized_for_a_teacher_of_another_resolution(saved: Saved) -> None:
-    arch = ANY.smallest(head="regression", resolution=(32, 32))
-    path = saved(ANY.largest(head="regression", resolution=(64, 64)))
+    arch = ArchManager(ANY).smallest(head="regression", resolution=(32, 32))
+    path = saved(ArchManager(ANY).largest(head="regression", resolution=(64, 64)))
     teacher = given_teacher(path, PoseNet(arch, "coco17"))
     images = torch.randn(2, 3, 32, 32)
     enlarged = F.interpolate(images, (64, 64), mode="bilinear")
@@ -98,9 +100,9 @@ def test_images_are_resized_for_a_teacher_of_another_resolution(saved: Saved) ->
 
 
 def test_coarser_maps_of_a_larger_input_can_be_compared(saved: Saved) -> None:
-    coarse = ANY.largest(head="heatmap", resolution=(64, 64))
+    coarse = ArchManager(ANY).largest(head="heatmap", resolution=(64, 64))
     coarse = replace(coarse, neck=replace(coarse.neck, widths=coarse.neck.widths[:1]))
-    fine = ANY.smallest(head="heatmap", resolution=(32, 32))
+    fine = ArchManager(ANY).smallest(head="heatmap", resolution=(32, 32))
     teacher = given_teacher(saved(coarse), PoseNet(fine, "coco17"))
     assert teacher(torch.zeros(2, 3, 32, 32))["heatmaps"].shape == (2, 17, 8, 8)
 
@@ -127,7 +129,7 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
 ) -> None:
     place = {"head": "heatmap", "resolution": (32, 32)} | change
     path = saved(
-        ANY.largest(head=place["head"], resolution=place["resolution"]),
+        ArchManager(ANY).largest(head=place["head"], resolution=place["resolution"]),
         skeleton=change.get("skeleton", "coco17"),
     )
     recipe = load_finetune_config(run.path, ["steps=1", f"teacher={path}"])
@@ -150,7 +152,7 @@ def test_supernets_and_networks_without_statistics_do_not_teach(
 
 
 def test_a_head_with_a_score_needs_a_teacher_with_one(saved: Saved) -> None:
-    arch = ANY.smallest(head="regression", resolution=(32, 32))
+    arch = ArchManager(ANY).smallest(head="regression", resolution=(32, 32))
     scored = replace(
         arch,
         head=replace(arch.head, options=tuple(sorted({**dict(arch.head.options), "score": "bce"}.items()))),

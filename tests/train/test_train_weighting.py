@@ -15,7 +15,7 @@ from nas.errors import UserError
 from nas.models import PoseNet
 from nas.runs import read_metrics
 from nas.runs.config import OptimizerConfig
-from nas.space import Arch, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 from nas.train import finetune_subnet, load_finetune_config, train_supernet
 from nas.train.checkpoint import CheckpointStore
 from nas.train.optimizer import build_optimizer
@@ -152,9 +152,10 @@ def batch() -> tuple[Tensor, dict[str, Tensor]]:
 def test_rules_weigh_labels_and_teacher_and_tell_unweighted_losses(
     tiny_space: SearchSpace, batch: tuple[Tensor, dict[str, Tensor]]
 ) -> None:
+    manager = ArchManager(tiny_space)
     images, targets = batch
     place = {"head": "heatmap", "resolution": (32, 32)}
-    archs = (tiny_space.largest(**place), tiny_space.smallest(**place))
+    archs = (manager.largest(**place), manager.smallest(**place))
     torch.manual_seed(0)
     net = PoseNet(tiny_space, "coco17").double().train()
     weights = LearnedWeights({"heatmap": ["heatmap", TEACHER]}).double()
@@ -218,7 +219,7 @@ def test_finetuning_learns_them_too(
     make_config: RecipeMaker, tiny_space: SearchSpace, tmp_path: Path
 ) -> None:
     run = train_supernet(make_config(steps=1), tmp_path / "run")
-    arch = tiny_space.smallest(head="simcc")
+    arch = ArchManager(tiny_space).smallest(head="simcc")
     recipe = load_finetune_config(run.path, ["steps=3", "loss_weighting=auto", "optimizer.lr=0.01"])
     finetune_subnet(run.path, arch, recipe=recipe)
     last = read_metrics(run.work_folder(arch.id) / "metrics.jsonl")[-1]
