@@ -13,6 +13,7 @@ from nas.cli.latency_fit import fit
 from nas.cli.latency_pack import import_, pack
 from nas.cli.latency_predict import predict
 from nas.cli.space import SkeletonOption
+from nas.progress import duration
 
 if TYPE_CHECKING:
     from nas.latency import Precision
@@ -190,7 +191,7 @@ class VisitDisplay:
     def begin(self, plan: "Plan") -> None:
         """Say what is coming."""
         if plan.visits and plan.seconds is not None:
-            remark(f"{plan.visits} visits, about {_duration(plan.seconds)} on an idle machine")
+            remark(f"{plan.visits} visits, about {duration(plan.seconds)} on an idle machine")
         if plan.uncontrolled:
             remark(f"Not under control here: {', '.join(plan.uncontrolled)}.")
         self._bar.update(self._task, total=plan.visits)
@@ -236,7 +237,3 @@ def _print_timings(timings: "list[Timing]") -> None:
             for timing in timings
         ),
     )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -270,7 +270,7 @@ class SearchDisplay:
 
 
 def _detail(progress: "Progress") -> str:
-    from nas.train.progress import duration
+    from nas.progress import duration
 
     best = "  ".join(
         f"{budget:.4g} ms: {accuracy:.3f}"

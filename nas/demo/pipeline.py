@@ -17,6 +17,7 @@ from nas.files import write_json
 from nas.graph import Tracer, export_onnx
 from nas.latency import LatencyPredictor, measure_space
 from nas.models import load_weights
+from nas.progress import duration
 from nas.runs import RunFolder, load_config
 from nas.runs.config import SupernetConfig
 from nas.runs.override import assignment
@@ -28,7 +29,6 @@ from nas.search.values import Cost
 from nas.space import ArchManager, SearchSpace, Skeleton
 from nas.timing import LatencyTable, Protocol
 from nas.train import finetune_subnet, load_finetune_config, train_supernet
-from nas.train.progress import duration
 
 _TRAIN_SEED, _VAL_SEED = 1, 2
 _BUDGET_SHARES = (0.5, 0.9)

@@ -10,6 +10,7 @@ import numpy as np
 
 from nas.errors import UserError
 from nas.interrupt import exit_code, interruptible
+from nas.progress import duration
 from nas.timing.channel_block import detect_channel_block
 from nas.timing.device import describe_device
 from nas.timing.loop import Plan, measure_networks
@@ -60,11 +61,6 @@ class PlainProgress:
             print(f"\r{line}\x1b[K", end="" if step.remaining else "\n", file=sys.stderr, flush=True)
         else:
             _say(line)
-
-
-def duration(seconds: float) -> str:
-    """A time span for people."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def main(folder: Path, arguments: Sequence[str] | None = None) -> int:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from nas.errors import UserError
 from nas.files import new_folder
+from nas.progress import duration
 from nas.timing.channel_block import probe_model
 from nas.timing.loop import expected_seconds
 from nas.timing.manifest import PROGRAM, README, Manifest, PackedModel, PackedNetwork
-from nas.timing.on_device import duration
 from nas.timing.outside import Grouping
 from nas.timing.pack_program import build_program
 from nas.timing.pack_program import needed_packages as packages_of

@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 
 from nas.errors import UserError
 from nas.models import PoseNet
-from nas.train.progress import duration
+from nas.progress import duration
 
 _log = logging.getLogger(__name__)
 

@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -13,6 +14,7 @@ from torch import nn
 from nas.errors import UserError
 from nas.interrupt import Interrupted, StopRequest
 from nas.models import PoseNet
+from nas.progress import ProgressDisplay, duration
 from nas.runs.config import CheckpointConfig, Recipe
 from nas.train.checkpoint import Checkpoint, CheckpointStore
 from nas.train.ema import averaged
@@ -22,7 +24,7 @@ from nas.train.gradients import agree
 from nas.train.metrics import MetricsWriter
 from nas.train.optimizer import build_optimizer
 from nas.train.plan import Planner
-from nas.train.progress import ProgressDisplay, Rate, duration
+from nas.train.rate import Rate
 from nas.train.rules import Rule
 from nas.train.schedule import Schedule
 from nas.train.state import TrainingState
@@ -31,6 +33,12 @@ from nas.train.weighting import LearnedWeights
 
 _TIMED_STEPS = 10
 """After so many steps the run says how long it will take."""
+
+_SHOWN = ("/largest", "/smallest", "/labels")
+"""Ends of the names of losses that a line shows; the metrics file has all."""
+
+_LINE_EVERY = 15.0
+"""Where the output is no terminal, at most one line in so many seconds."""
 
 _MOST_SKIPPED = 0.1
 """A training that skips a larger share of its steps diverges."""
@@ -150,11 +158,12 @@ class _Loop:
     def _run_steps(self) -> None:
         job, first = self.job, self.state.counters.step
         display = ProgressDisplay(
-            self.console, job.title, total=job.steps, done=first, batch=job.recipe.batch
+            job.title, say=partial(_log.info, "%s"), console=self.console, total=job.steps, every=_LINE_EVERY
         )
         metrics = MetricsWriter(job.folder, step=first, enabled=self.fabric.is_global_zero)
         with StopRequest() as stop, display, metrics:
             self.rate = Rate()
+            display.update(first, line=None)
             for step, parts in enumerate(self.rate.waiting(job.feed(first, job.steps)), start=first):
                 plan = job.planner(step)
                 if signal := agree(self.fabric, plan.digest, stop=stop.number):
@@ -197,7 +206,12 @@ class _Loop:
         line: dict[str, float] = {}
         if step % job.log_every == 0 or last:
             line |= self._metrics()
-        display.update(step, self.rate, line)
+        losses = "  ".join(f"{name} {value:.4g}" for name, value in line.items() if name.endswith(_SHOWN))
+        display.update(
+            step,
+            detail=self.rate.told(batch=job.recipe.batch, left=job.steps - step),
+            line=losses if line else None,
+        )
         if job.validate is not None and (last or (job.validate_every and step % job.validate_every == 0)):
             line |= self._validate()
         if line:

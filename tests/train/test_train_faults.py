@@ -34,7 +34,7 @@ from nas.train import train_supernet
 from nas.train.checkpoint import Checkpoint, CheckpointStore
 from nas.train.estimate import size
 from nas.train.faults import is_out_of_memory, memory_for
-from nas.train.progress import Rate
+from nas.train.rate import Rate
 from nas.train.rules import SandwichRule
 from nas.train.scoring import Scorer
 from nas.train.update import Updater
