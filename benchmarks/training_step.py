@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from nas.codecs.base import level_strides
 from nas.data import KeypointDataset, SampleRequest, load_annotations
 from nas.models import PoseNet, to_input
 from nas.runs.config import Recipe
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton
+from nas.space.strides import level_strides
 from nas.train.ema import averaged
 from nas.train.feed import Part
 from nas.train.optimizer import build_optimizer

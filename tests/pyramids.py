@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from nas.heads import Head, HeadPlace, Outputs
+from nas.heads import HeadPlace, Outputs, PoseHead
 from nas.heads.base import SeparableOutput
-from nas.layers import Run
+from nas.layers import Context
 from nas.space import SearchSpace, SpaceSpec
 from nas.space.heads import HeadSpec, register_head
 
 
-class EveryLevelHead(Head):
+class EveryLevelHead(PoseHead):
     """One map per joint at every level."""
 
     def __init__(self, place: HeadPlace) -> None:
@@ -18,9 +18,9 @@ class EveryLevelHead(Head):
         for level in place.levels:
             setattr(self, f"output_{level.stride}", SeparableOutput(level, self.keypoints, std=0.1))
 
-    def forward(self, levels: Any, head: Any, run: Run) -> Outputs:
+    def forward(self, levels: Any, head: Any, context: Context) -> Outputs:
         return {
-            f"maps_{stride}": getattr(self, f"output_{stride}")(level, run)
+            f"maps_{stride}": getattr(self, f"output_{stride}")(level, context)
             for stride, level in zip(self.strides, levels, strict=True)
         }
 

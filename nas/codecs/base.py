@@ -13,8 +13,7 @@ from nas.codecs.types import People, Poses
 from nas.errors import UserError
 from nas.space.arch import Arch, OptionValue
 from nas.space.heads import Task, head_spec
-from nas.space.necks import neck_strides
-from nas.space.strides import total_stride
+from nas.space.strides import level_strides
 
 if TYPE_CHECKING:
     from nas.space.skeleton import Skeleton
@@ -176,21 +175,6 @@ def only_person(people: People) -> NDArray[np.float64]:
     if len(people) != 1:
         raise ValueError(f"a crop holds one person, got {len(people)}")
     return np.asarray(people.keypoints[0], np.float64)
-
-
-def finest_stride(arch: Arch) -> int:
-    """Input px per cell of the finest map that the neck gives."""
-    return level_strides(arch)[-1]
-
-
-def level_strides(arch: Arch) -> tuple[int, ...]:
-    """Input px per cell of all maps that the neck gives to the head, coarsest first."""
-    return neck_strides(
-        arch.neck.type,
-        widths=len(arch.neck.widths),
-        coarser=arch.neck.coarser,
-        total_stride=total_stride(arch.stem.type, [stage.stride for stage in arch.stages]),
-    )
 
 
 def codec_of(arch: Arch, skeleton: "Skeleton") -> Codec:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.codecs.base import checked_choice
-from nas.codecs.maps import EXPONENTIAL, GAUSSIAN, Kernel, draw_heatmaps
+from nas.codecs.maps import EXPONENTIAL, GAUSSIAN, PeakKernel, draw_heatmaps
 from nas.space.arch import OptionValue
 
 SIGMA = 2.0
@@ -19,7 +19,7 @@ SIGMA_BY_SIZE = 0.08
 SIGMA_RANGE = (1.0, 4.0)
 """Cells: what sigmas by size are kept within; a narrower peak would stand on one cell alone."""
 
-KERNELS: Mapping[str, Kernel] = MappingProxyType({"gaussian": GAUSSIAN, "exponential": EXPONENTIAL})
+KERNELS: Mapping[str, PeakKernel] = MappingProxyType({"gaussian": GAUSSIAN, "exponential": EXPONENTIAL})
 
 
 def _fixed(areas: NDArray[np.float64], stride: int) -> NDArray[np.float64]:

@@ -54,7 +54,7 @@ def nearest_cells(
 
 
 @dataclass(frozen=True)
-class Kernel:
+class PeakKernel:
     """How a heatmap falls off around a keypoint.
 
     Args:
@@ -66,8 +66,8 @@ class Kernel:
     reach: float
 
 
-GAUSSIAN = Kernel(lambda squared: np.exp(-squared / 2), reach=3.0)
-EXPONENTIAL = Kernel(lambda squared: np.exp(-np.sqrt(squared)), reach=4.5)
+GAUSSIAN = PeakKernel(lambda squared: np.exp(-squared / 2), reach=3.0)
+EXPONENTIAL = PeakKernel(lambda squared: np.exp(-np.sqrt(squared)), reach=4.5)
 
 
 def draw_heatmaps(
@@ -76,7 +76,7 @@ def draw_heatmaps(
     stride: float,
     grid: tuple[int, int],
     sigma: float | NDArray[np.float64],
-    kernel: Kernel = GAUSSIAN,
+    kernel: PeakKernel = GAUSSIAN,
 ) -> NDArray[np.float32]:
     """Heatmaps [K, h, w] of people's keypoints [P, K, 3] (px): 1 at the exact position, maximum over people.
 

@@ -16,7 +16,7 @@ from nas.graph.fragments import Fragment, Frame, Slot, Value
 from nas.graph.graph import Graph
 from nas.graph.merge import merged
 from nas.graph.symbols import TensorType
-from nas.layers import ElasticBatchNorm2d, Run
+from nas.layers import Context, ElasticBatchNorm2d
 from nas.models import PoseNet
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
@@ -58,7 +58,7 @@ class Tracer:
         self._pool = ConstantPool()
         self._frames: list[Frame] = []
         self._anonymous = anonymous
-        self._run = Run(values=_substitute(self._net, self._pool))
+        self._context = Context(values=_substitute(self._net, self._pool))
         self._memoise()
 
     @classmethod
@@ -77,7 +77,7 @@ class Tracer:
         frame = Frame("", self._pool, [images])
         self._frames = [frame]
         with collector_paused():
-            raw = self._net.run(frame.inputs[0], arch, self._run)
+            raw = self._net.in_context(frame.inputs[0], arch, self._context)
             fragment = merged(frame.close((raw, self._net.decode(raw, arch))))
         raw, decoded = fragment.form
         return Graph(
@@ -245,7 +245,7 @@ def _flatten(tree: Any, key: list[Any], values: list[Value]) -> None:
         elif kind is dict:
             key.append(tuple(item))
             _flatten(item.values(), key, values)
-        elif kind is not Run:
+        elif kind is not Context:
             key.append(item)
 
 

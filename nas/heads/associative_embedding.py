@@ -8,17 +8,16 @@ from torch import Tensor, nn
 
 from nas.heads.base import (
     HEATMAP_STD,
-    Head,
     HeadPlace,
-    LevelFeatures,
     Outputs,
+    PoseHead,
     SeparableOutput,
     cells_to_pixels,
     mirror_maps,
     quarter_shift,
     squared_error,
 )
-from nas.layers import Run, widened
+from nas.layers import Context, LevelFeatures, widened
 from nas.space.arch import Head as HeadArch
 
 CANDIDATES = 30
@@ -28,7 +27,7 @@ TAG_STD = 0.1
 PULL_WEIGHT = PUSH_WEIGHT = 1e-3
 
 
-class AssociativeEmbeddingHead(Head):
+class AssociativeEmbeddingHead(PoseHead):
     """Heatmaps at two scales and one tag map per joint at the coarser one.
 
     Outputs `heatmaps_4` [B, K, H/4, W/4], `tags` [B, K, H/4, W/4, T] and `heatmaps_2` [B, K, H/2, W/2].
@@ -44,12 +43,12 @@ class AssociativeEmbeddingHead(Head):
         for weight in self.output_4.last_weights():
             nn.init.normal_(weight[self.keypoints :], std=TAG_STD)
 
-    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
-        maps: Tensor = self.output_4(levels[-2], run)
+    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, context: Context) -> Outputs:
+        maps: Tensor = self.output_4(levels[-2], context)
         return {
             "heatmaps_4": maps[:, : self.keypoints],
             "tags": maps[:, self.keypoints :].unsqueeze(4),
-            "heatmaps_2": self.output_2(levels[-1], run),
+            "heatmaps_2": self.output_2(levels[-1], context),
         }
 
     def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:

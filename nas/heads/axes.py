@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.errors import UserError
-from nas.heads.base import Head, Outputs, cells_to_pixels, labelled_mean, one_pose
+from nas.heads.base import Outputs, PoseHead, cells_to_pixels, labelled_mean, one_pose
 from nas.layers import Axis, widened
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue
 
 
-class AxisHead(Head):
+class AxisHead(PoseHead):
     """Base of heads whose outputs `x` [B, K, W * split] and `y` [B, K, H * split] say where along each axis.
 
     The probability of a bin is softmax(sharpness * output). Losses are sums over bins, so that they are of

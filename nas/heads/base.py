@@ -8,7 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from nas.codecs.confidence import Anchors, confidence, pose_confidence
-from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate, widened
+from nas.layers import (
+    Context,
+    ElasticBatchNorm2d,
+    ElasticConv2d,
+    ElasticDepthwiseConv2d,
+    Level,
+    LevelFeatures,
+    activate,
+    widened,
+)
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue
 from nas.space.heads import head_spec
@@ -16,18 +25,6 @@ from nas.space.skeleton import Skeleton
 
 Outputs = dict[str, Tensor]
 HEATMAP_STD = 1e-3
-
-LevelFeatures = tuple[Tensor, Tensor | None]
-"""The refined features of one scale, and the raw backbone features of the same scale where there are any."""
-
-
-@dataclass(frozen=True)
-class Level:
-    """One scale that a neck hands to the heads: its largest channel counts, and its stride (px)."""
-
-    channels: int
-    raw_channels: int | None
-    stride: int
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class HeadPlace:
         return self.levels[-1]
 
 
-class Head(nn.Module):
+class PoseHead(nn.Module):
     """Base of all heads.
 
     A head's outputs are named tensors. Sub-classes say how they come from the features (`forward`), what
@@ -71,7 +68,7 @@ class Head(nn.Module):
         self._strides = tuple(level.stride for level in place.levels)
         self._anchors: dict[tuple[HeadArch, tuple[int, int]], Anchors] = {}
 
-    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
+    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, context: Context) -> Outputs:
         raise NotImplementedError
 
     def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -105,6 +102,10 @@ class Head(nn.Module):
         return self._anchors[key]
 
 
+Head = PoseHead
+"""What outside packages may call it."""
+
+
 class SeparableOutput(nn.Module):
     """LitePose's output layer: 5x5 depthwise, batch norm, ReLU6, 1x1; refined and raw features each, added.
 
@@ -125,11 +126,11 @@ class SeparableOutput(nn.Module):
         layers = [self.refined] if self.raw is None else [self.refined, self.raw]
         return [layer.pointwise.weight for layer in layers]
 
-    def forward(self, features: LevelFeatures, run: Run) -> Tensor:
+    def forward(self, features: LevelFeatures, context: Context) -> Tensor:
         """(refined, raw) [B, C, h, w] -> [B, outputs, h, w]."""
         refined, raw = features
-        out: Tensor = self.refined(refined, run)
-        return out if self.raw is None else out + self.raw(raw, run)
+        out: Tensor = self.refined(refined, context)
+        return out if self.raw is None else out + self.raw(raw, context)
 
 
 class _SeparableConv(nn.Module):
@@ -142,9 +143,9 @@ class _SeparableConv(nn.Module):
         nn.init.kaiming_normal_(self.depthwise.weight, mode="fan_out")
         nn.init.normal_(self.pointwise.weight, std=std)
 
-    def forward(self, x: Tensor, run: Run) -> Tensor:
-        x = activate(self.norm(self.depthwise(x, 5, run), run), "relu6")
-        out: Tensor = self.pointwise(x, self.outputs, run)
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        x = activate(self.norm(self.depthwise(x, 5, context), context), "relu6")
+        out: Tensor = self.pointwise(x, self.outputs, context)
         return out
 
 

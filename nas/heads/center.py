@@ -25,15 +25,14 @@ from nas.codecs.center import (
 from nas.codecs.confidence import found_confidence
 from nas.heads.base import (
     HEATMAP_STD,
-    Head,
     HeadPlace,
-    LevelFeatures,
     Outputs,
+    PoseHead,
     SeparableOutput,
     cells_to_pixels,
     mirror_maps,
 )
-from nas.layers import Run, widened
+from nas.layers import Context, LevelFeatures, widened
 from nas.space.arch import Head as HeadArch
 
 PEAK_WEIGHT = 8.0
@@ -53,7 +52,7 @@ _ACTIVATIONS: Mapping[str, tuple[Callable[[Tensor], Tensor], float]] = MappingPr
 """By option `activation`: the function, and what is added before it: a raw output of 0 means a twentieth."""
 
 
-class CenterHead(Head):
+class CenterHead(PoseHead):
     """Keypoint and centre heatmaps, keypoints seen from the centre, offsets; see `CenterCodec`.
 
     Outputs `heatmaps` [B, K, h, w] and `center` [B, 1, h, w] between 0 and 1, `regressions` [B, 2 K, h, w] in
@@ -73,14 +72,14 @@ class CenterHead(Head):
         self.regressions = SeparableOutput(place.finest, 2 * self.keypoints, std=HEATMAP_STD)
         self.offsets = SeparableOutput(place.finest, 2 * self.keypoints, std=HEATMAP_STD)
 
-    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
+    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, context: Context) -> Outputs:
         activation, shift = _ACTIVATIONS[str(head.option("activation"))]
-        maps = activation(self.maps(levels[-1], run) + shift)
+        maps = activation(self.maps(levels[-1], context) + shift)
         return {
             "heatmaps": maps[:, : self.keypoints],
             "center": maps[:, self.keypoints :],
-            "regressions": self.regressions(levels[-1], run),
-            "offsets": self.offsets(levels[-1], run),
+            "regressions": self.regressions(levels[-1], context),
+            "offsets": self.offsets(levels[-1], context),
         }
 
     def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:

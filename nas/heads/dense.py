@@ -19,19 +19,21 @@ from nas.codecs.dense import (
     STRIDES,
     cell_centres,
 )
-from nas.heads.base import (
-    Head,
-    HeadPlace,
-    Level,
-    LevelFeatures,
-    Outputs,
-    SeparableOutput,
-)
+from nas.heads.base import HeadPlace, Outputs, PoseHead, SeparableOutput
 from nas.heads.boxes import areas, complete_overlap_loss, intersection_and_union
 from nas.heads.dense_answers import Answers, Assignment, assigned
 from nas.heads.similarity import object_keypoint_similarity, relative_distance
 from nas.heads.simota import one_to_many, one_to_one
-from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate, widened
+from nas.layers import (
+    Context,
+    ElasticBatchNorm2d,
+    ElasticConv2d,
+    ElasticDepthwiseConv2d,
+    Level,
+    LevelFeatures,
+    activate,
+    widened,
+)
 from nas.space.arch import Head as HeadArch
 
 OUTPUT_STD = 0.01
@@ -44,7 +46,7 @@ MANY, ONE = BRANCHES["nms"], BRANCHES["one_to_one"]
 ASSIGNMENTS: dict[str, Assignment] = {MANY: one_to_many, ONE: one_to_one}
 
 
-class DenseHead(Head):
+class DenseHead(PoseHead):
     """A light tower per grid, whose cells answer for people.
 
     Outputs `many_S` [B, 5 + 3 K, H/S, W/S] for the stride S of each of the neck's levels, as `DenseCodec`
@@ -77,22 +79,22 @@ class DenseHead(Head):
         )
         self.register_buffer("sigmas", torch.tensor(place.skeleton.sigmas), persistent=False)
 
-    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
+    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, context: Context) -> Outputs:
         decoded = BRANCHES[str(head.option("decode"))]
         outputs: Outputs = {}
         # The branch that is there for training only costs nothing afterwards.
-        if decoded == MANY or self.training or run.uses_batch_statistics:
-            outputs |= self._branch(MANY, levels, run)
+        if decoded == MANY or self.training or context.uses_batch_statistics:
+            outputs |= self._branch(MANY, levels, context)
         if decoded == ONE:
             detached = tuple((x.detach(), None if raw is None else raw.detach()) for x, raw in levels)
-            outputs |= self._branch(ONE, detached, run)
+            outputs |= self._branch(ONE, detached, context)
         return outputs
 
-    def _branch(self, branch: str, levels: tuple[LevelFeatures, ...], run: Run) -> Outputs:
+    def _branch(self, branch: str, levels: tuple[LevelFeatures, ...], context: Context) -> Outputs:
         towers = self.branches[branch]
         assert isinstance(towers, nn.ModuleDict)
         return {
-            f"{branch}_{stride}": towers[str(stride)](levels[place], run)
+            f"{branch}_{stride}": towers[str(stride)](levels[place], context)
             for stride, place in self.places.items()
         }
 
@@ -243,12 +245,12 @@ class _Tower(nn.Module):
         self.box = SeparableOutput(level, BOX, std=OUTPUT_STD)
         self.keypoints = SeparableOutput(level, 3 * keypoints, std=OUTPUT_STD)
 
-    def forward(self, features: LevelFeatures, run: Run) -> Tensor:
+    def forward(self, features: LevelFeatures, context: Context) -> Tensor:
         """(refined, raw) [B, C, h, w] -> [B, 5 + 3 K, h, w]."""
         x, raw = features
-        x = activate(self.depthwise_norm(self.depthwise(x, 5, run), run), ACTIVATION)
-        x = activate(self.norm(self.pointwise(x, x.shape[1], run), run), ACTIVATION)
-        return torch.cat([self.box((x, raw), run), self.keypoints((x, raw), run)], dim=1)
+        x = activate(self.depthwise_norm(self.depthwise(x, 5, context), context), ACTIVATION)
+        x = activate(self.norm(self.pointwise(x, x.shape[1], context), context), ACTIVATION)
+        return torch.cat([self.box((x, raw), context), self.keypoints((x, raw), context)], dim=1)
 
 
 def suppress(boxes: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from nas.layers import ElasticLayer, Run
+from nas.layers import Context, ElasticLayer
 
 LAYERS = 6
 WIDTH = 64
@@ -34,10 +34,10 @@ class RealNVP(ElasticLayer, nn.Module):
         normal = -0.5 * (kept.square() + moved.square()) - math.log(2 * math.pi)
         return (normal - log_scales).squeeze(-1)
 
-    def keep(self, run: Run) -> None:
+    def keep(self, context: Context) -> None:
         """Report the parameters, so that a transferred network has them and can be trained on."""
-        if run.capture is not None:
-            run.capture(self.key, dict(self.named_parameters()))
+        if context.capture is not None:
+            context.capture(self.key, dict(self.named_parameters()))
 
 
 def _coupling() -> nn.Sequential:

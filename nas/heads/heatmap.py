@@ -10,10 +10,9 @@ from torch import Tensor
 from nas.codecs.base import checked_choice
 from nas.heads.base import (
     HEATMAP_STD,
-    Head,
     HeadPlace,
-    LevelFeatures,
     Outputs,
+    PoseHead,
     SeparableOutput,
     cells_to_pixels,
     flatten_peaks,
@@ -24,7 +23,7 @@ from nas.heads.base import (
     squared_error,
 )
 from nas.heads.dark import dark_shift
-from nas.layers import Run, widened
+from nas.layers import Context, LevelFeatures, widened
 from nas.space.arch import Head as HeadArch
 
 REFINEMENTS: Mapping[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]] = MappingProxyType(
@@ -32,7 +31,7 @@ REFINEMENTS: Mapping[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tenso
 )
 
 
-class HeatmapHead(Head):
+class HeatmapHead(PoseHead):
     """One map per joint at the neck's finest scale; outputs `heatmaps` [B, K, h, w]."""
 
     def __init__(self, place: HeadPlace) -> None:
@@ -40,8 +39,8 @@ class HeatmapHead(Head):
         self.stride = place.finest.stride
         self.output = SeparableOutput(place.finest, self.keypoints, std=HEATMAP_STD)
 
-    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
-        return {"heatmaps": self.output(levels[-1], run)}
+    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, context: Context) -> Outputs:
+        return {"heatmaps": self.output(levels[-1], context)}
 
     def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Mean of `squared_error` over the labelled joints (weights [B, K]); maps [B, K, h, w]."""

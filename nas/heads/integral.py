@@ -8,18 +8,16 @@ from torch import Tensor, nn
 
 from nas.codecs.integral import localisation_stride, score_radius
 from nas.heads.base import (
-    Head,
     HeadPlace,
-    Level,
-    LevelFeatures,
     Outputs,
+    PoseHead,
     SeparableOutput,
     cells_to_pixels,
     labelled_mean,
     mirror_maps,
     one_pose,
 )
-from nas.layers import Deconv2x2, Run, widened
+from nas.layers import Context, Level, LevelFeatures, MergingDeconv, widened
 from nas.space.arch import Head as HeadArch
 
 LOGIT_STD = 0.1
@@ -31,7 +29,7 @@ COORDINATE_WEIGHT = 10.0
 """Of errors as a share of the map's longer side: all crop heads' losses are of one order at the start."""
 
 
-class IntegralHead(Head):
+class IntegralHead(PoseHead):
     """One distribution per joint over a localisation map; outputs `probabilities` [B, K, h, w].
 
     The map is the neck's finest one, doubled by 0 to 2 transposed convolutions of `width` channels.
@@ -56,19 +54,19 @@ class IntegralHead(Head):
         ]
         inputs = [level, *finer]
         self.upsample = nn.ModuleList(
-            Deconv2x2(source.channels, source.raw_channels, width) for source in inputs[:-1]
+            MergingDeconv(source.channels, source.raw_channels, width) for source in inputs[:-1]
         )
         std = LOGIT_STD / max(float(beta) for beta in place.options["beta"])
         self.outputs = nn.ModuleDict(
             {str(depth): SeparableOutput(inputs[depth], self.keypoints, std=std) for depth in depths}
         )
 
-    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
+    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, context: Context) -> Outputs:
         depth = int(head.option("deconvolutions"))
         refined, raw = levels[-1]
         for _, upsample in zip(range(depth), self.upsample, strict=False):
-            refined, raw = upsample(refined, raw, int(head.option("width")), run), None
-        maps = self.outputs[str(depth)]((refined, raw), run)
+            refined, raw = upsample(refined, raw, int(head.option("width")), context), None
+        maps = self.outputs[str(depth)]((refined, raw), context)
         return {"probabilities": self.normalise(widened(maps) * float(head.option("beta")), head)}
 
     def normalise(self, logits: Tensor, head: HeadArch) -> Tensor:

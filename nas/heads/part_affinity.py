@@ -21,9 +21,9 @@ from nas.codecs.part_affinity import (
     checked_fewest,
 )
 from nas.errors import UserError
-from nas.heads.base import Head, HeadPlace, LevelFeatures, Outputs, cells_to_pixels, mirror_maps
-from nas.heads.part_affinity_tower import Features, Initial, Refinement
-from nas.layers import Run, widened
+from nas.heads.base import HeadPlace, Outputs, PoseHead, cells_to_pixels, mirror_maps
+from nas.heads.part_affinity_tower import InitialStage, TowerFeatures, TowerStage
+from nas.layers import Context, LevelFeatures, widened
 from nas.space.arch import Head as HeadArch
 from nas.space.fields import CHANNEL_MULTIPLE
 
@@ -32,7 +32,7 @@ SCALE = 10.0
 """Of the losses, means over cells and sums over maps: a few units at the start."""
 
 
-class PartAffinityHead(Head):
+class PartAffinityHead(PoseHead):
     """K + 1 heatmaps, the background last, and 2 L part affinity fields at the neck's finest scale.
 
     Outputs `heatmaps` [B, K + 1, h, w] and `affinities` [B, 2 L, h, w] (x of all limbs, then y) of the last
@@ -66,20 +66,20 @@ class PartAffinityHead(Head):
         self.limbs = limb_set(place.skeleton, max(known, key=LIMB_SETS.index))
         self.first_joints, self.second_joints = (list(joints) for joints in zip(*self.limbs, strict=True))
         maps = (self.keypoints + 1, 2 * len(self.limbs))
-        self.features = Features(place.finest, max(widths))
-        self.initial = Initial(max(widths), maps)
-        self.refinements = nn.ModuleList(Refinement(max(widths), maps) for _ in range(max(depths)))
+        self.features = TowerFeatures(place.finest, max(widths))
+        self.initial = InitialStage(max(widths), maps)
+        self.refinements = nn.ModuleList(TowerStage(max(widths), maps) for _ in range(max(depths)))
         self.fractions: Tensor
         self.register_buffer("fractions", torch.arange(SAMPLES) / (SAMPLES - 1), persistent=False)
 
-    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
+    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, context: Context) -> Outputs:
         width, depth = int(head.option("width")), int(head.option("refinement"))
         count = self.counts[str(head.option("limbs"))]
         fields = ((0, count), (len(self.limbs), count))
-        features = self.features(levels[-1], width, run)
-        stages = [self.initial(features, fields, run)]
+        features = self.features(levels[-1], width, context)
+        stages = [self.initial(features, fields, context)]
         for refinement in self.refinements[:depth]:
-            stages.append(refinement(features, *stages[-1], fields, run))
+            stages.append(refinement(features, *stages[-1], fields, context))
         outputs: Outputs = {}
         for number, (heatmaps, affinities) in enumerate(stages):
             suffix = "" if number == depth else f"_{number}"

@@ -7,8 +7,17 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from nas.heads.base import HEATMAP_STD, Level, LevelFeatures
-from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, Segments, activate
+from nas.heads.base import HEATMAP_STD
+from nas.layers import (
+    Context,
+    ElasticBatchNorm2d,
+    ElasticConv2d,
+    ElasticDepthwiseConv2d,
+    Level,
+    LevelFeatures,
+    Segments,
+    activate,
+)
 
 ACTIVATION = "relu"
 INITIAL_EXPANSION = 4
@@ -17,7 +26,7 @@ INITIAL_EXPANSION = 4
 REFINEMENT_BLOCKS = 5
 
 
-class Features(nn.Module):
+class TowerFeatures(nn.Module):
     """From a level's features to `width` channels: 1x1, three depthwise separable convolutions, 3x3.
 
     Args:
@@ -29,21 +38,21 @@ class Features(nn.Module):
         super().__init__()
         inputs = (level.channels,) if level.raw_channels is None else (level.channels, level.raw_channels)
         self.reduce = _Sum(inputs, width)
-        self.separable = nn.ModuleList(_Separable(width) for _ in range(3))
+        self.separable = nn.ModuleList(_SeparableTowerConv(width) for _ in range(3))
         self.last = _Conv(width, 3)
 
-    def forward(self, features: LevelFeatures, width: int, run: Run) -> Tensor:
+    def forward(self, features: LevelFeatures, width: int, context: Context) -> Tensor:
         """(refined, raw) [B, C, h, w] -> [B, width, h, w]."""
         refined, raw = features
-        x: Tensor = self.reduce([refined] if raw is None else [refined, raw], width, run)
+        x: Tensor = self.reduce([refined] if raw is None else [refined, raw], width, context)
         trunk = x
         for block in self.separable:
-            trunk = block(trunk, run)
-        out: Tensor = self.last(x + trunk, run)
+            trunk = block(trunk, context)
+        out: Tensor = self.last(x + trunk, context)
         return out
 
 
-class Initial(nn.Module):
+class InitialStage(nn.Module):
     """The first guess: three 3x3 convolutions, then two branches of 1x1 convolutions.
 
     Args:
@@ -57,15 +66,15 @@ class Initial(nn.Module):
         self.branches = _Branches(width, INITIAL_EXPANSION, maps)
         nn.init.ones_(self.branches.heat_bias[-1:])  # the background is nearly all there is
 
-    def forward(self, x: Tensor, fields: Segments, run: Run) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, fields: Segments, context: Context) -> tuple[Tensor, Tensor]:
         """[B, width, h, w] -> heatmaps and, of the affinity fields, those segments of one stage."""
         for block in self.trunk:
-            x = block(x, run)
-        out: tuple[Tensor, Tensor] = self.branches(x, fields, run)
+            x = block(x, context)
+        out: tuple[Tensor, Tensor] = self.branches(x, fields, context)
         return out
 
 
-class Refinement(nn.Module):
+class TowerStage(nn.Module):
     """A correction of the last guess, from the features and that guess: five residual blocks, two branches.
 
     Lightweight OpenPose predicts the maps anew. What is added to those of the stage before begins as good as
@@ -85,18 +94,18 @@ class Refinement(nn.Module):
         self.branches = _Branches(width, 1, maps)
 
     def forward(
-        self, features: Tensor, heatmaps: Tensor, affinities: Tensor, fields: Segments, run: Run
+        self, features: Tensor, heatmaps: Tensor, affinities: Tensor, fields: Segments, context: Context
     ) -> tuple[Tensor, Tensor]:
         """Features [B, width, h, w] and the maps of the stage before -> those of this stage.
 
         `fields` are the segments of all affinity fields that there are.
         """
-        x: Tensor = self.first([features, heatmaps, affinities], features.shape[1], run, last=fields)
-        x = x + self.far[0](self.near[0](x, run), run)
+        x: Tensor = self.first([features, heatmaps, affinities], features.shape[1], context, last=fields)
+        x = x + self.far[0](self.near[0](x, context), context)
         for reduce, near, far in zip(self.reduce, self.near[1:], self.far[1:], strict=True):
-            x = reduce(x, run)
-            x = x + far(near(x, run), run)
-        more_heat, more_affinity = self.branches(x, fields, run)
+            x = reduce(x, context)
+            x = x + far(near(x, context), context)
+        more_heat, more_affinity = self.branches(x, fields, context)
         return heatmaps + more_heat, affinities + more_affinity
 
 
@@ -122,9 +131,9 @@ class _Branches(nn.Module):
         assert isinstance(bias, Tensor)
         return bias
 
-    def forward(self, x: Tensor, fields: Segments, run: Run) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, fields: Segments, context: Context) -> tuple[Tensor, Tensor]:
         heatmaps, affinities = (
-            last(hidden(x, run), maps, run)
+            last(hidden(x, context), maps, context)
             for hidden, last, maps in zip(self.hidden, self.last, (self.heatmaps, fields), strict=True)
         )
         return heatmaps, affinities
@@ -142,11 +151,11 @@ class _Conv(nn.Module):
         self.norm = ElasticBatchNorm2d(width * expansion)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out")
 
-    def forward(self, x: Tensor, run: Run) -> Tensor:
-        return activate(self.norm(self.conv(x, x.shape[1] * self.expansion, run), run), ACTIVATION)
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        return activate(self.norm(self.conv(x, x.shape[1] * self.expansion, context), context), ACTIVATION)
 
 
-class _Separable(nn.Module):
+class _SeparableTowerConv(nn.Module):
     """3x3 depthwise and 1x1 convolution, each with batch norm and activation."""
 
     def __init__(self, width: int) -> None:
@@ -156,9 +165,9 @@ class _Separable(nn.Module):
         self.pointwise = _Conv(width, 1)
         nn.init.kaiming_normal_(self.depthwise.weight, mode="fan_out")
 
-    def forward(self, x: Tensor, run: Run) -> Tensor:
-        x = activate(self.norm(self.depthwise(x, 3, run), run), ACTIVATION)
-        out: Tensor = self.pointwise(x, run)
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        x = activate(self.norm(self.depthwise(x, 3, context), context), ACTIVATION)
+        out: Tensor = self.pointwise(x, context)
         return out
 
 
@@ -178,14 +187,14 @@ class _Sum(nn.Module):
         self.norm = ElasticBatchNorm2d(width)
 
     def forward(
-        self, tensors: Sequence[Tensor], width: int, run: Run, *, last: Segments | None = None
+        self, tensors: Sequence[Tensor], width: int, context: Context, *, last: Segments | None = None
     ) -> Tensor:
         """`last` are the segments that the last tensor holds, where they are not its first channels."""
         segments = [None] * (len(tensors) - 1) + [last]
         x, *others = (
-            conv(tensor, width, run, segments=held)
+            conv(tensor, width, context, segments=held)
             for conv, tensor, held in zip(self.convs, tensors, segments, strict=True)
         )
         for other in others:
             x = x + other
-        return activate(self.norm(x, run), ACTIVATION)
+        return activate(self.norm(x, context), ACTIVATION)

@@ -8,18 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.codecs.regression import RegressionCodec, checked_bone
-from nas.heads.base import (
-    Head,
-    HeadPlace,
-    Level,
-    LevelFeatures,
-    Outputs,
-    cells_to_pixels,
-    labelled_mean,
-    one_pose,
-)
+from nas.heads.base import HeadPlace, Outputs, PoseHead, cells_to_pixels, labelled_mean, one_pose
 from nas.heads.similarity import keypoint_similarity
-from nas.layers import ElasticConv2d, Run, widened
+from nas.layers import Context, ElasticConv2d, Level, LevelFeatures, widened
 from nas.space.arch import Head as HeadArch
 
 Pooled = tuple[Tensor, ...]
@@ -32,7 +23,7 @@ SMOOTH = 0.02
 """Normalised errors below this, 5 px in 256, count by their squares."""
 
 
-class RegressionHead(Head):
+class RegressionHead(PoseHead):
     """Global average pooling and a linear layer to two coordinates per joint.
 
     Outputs `xy` [B, K, 2], normalised: 0 is the input's centre, -0.5 and 0.5 are its borders; `size` [2], the
@@ -53,11 +44,11 @@ class RegressionHead(Head):
         if self.may_score:
             self.score = PooledLinear(place.levels, self.keypoints)
 
-    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
+    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, context: Context) -> Outputs:
         pooled = self.pooled(levels, head)
-        outputs = self.located(pooled, levels, run)
+        outputs = self.located(pooled, levels, context)
         if self.has_score_branch(head):
-            outputs["score_logits"] = self.score(pooled, run)
+            outputs["score_logits"] = self.score(pooled, context)
         return outputs
 
     def pooled(self, levels: tuple[LevelFeatures, ...], head: HeadArch) -> Pooled:
@@ -70,12 +61,12 @@ class RegressionHead(Head):
             if maps is not None
         )
 
-    def located(self, pooled: Pooled, levels: tuple[LevelFeatures, ...], run: Run) -> Outputs:
+    def located(self, pooled: Pooled, levels: tuple[LevelFeatures, ...], context: Context) -> Outputs:
         """The outputs `xy` and `size`."""
         finest = levels[-1][0]
         size = (finest.shape[3] * self.stride, finest.shape[2] * self.stride)
         return {
-            "xy": self.xy(pooled, run).unflatten(1, (self.keypoints, 2)),
+            "xy": self.xy(pooled, context).unflatten(1, (self.keypoints, 2)),
             "size": torch.tensor(size, dtype=torch.float32, device=finest.device),
         }
 
@@ -166,11 +157,12 @@ class PooledLinear(nn.Module):
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
 
-    def forward(self, pooled: Pooled, run: Run) -> Tensor:
+    def forward(self, pooled: Pooled, context: Context) -> Tensor:
         """Means [B, C, 1, 1] of every map -> [B, outputs]."""
         with torch.autocast(pooled[0].device.type, enabled=False):
             first, *others = (
-                part(widened(mean), self.outputs, run) for part, mean in zip(self.parts, pooled, strict=True)
+                part(widened(mean), self.outputs, context)
+                for part, mean in zip(self.parts, pooled, strict=True)
             )
             total: Tensor = sum(others, start=first)
         return total.flatten(1)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from nas.codecs.rle import MIN_SIGMA, RLECodec
-from nas.heads.base import HeadPlace, Level, LevelFeatures, Outputs
+from nas.heads.base import HeadPlace, Outputs
 from nas.heads.flow import RealNVP
 from nas.heads.regression import PooledLinear, RegressionHead, map_channels
-from nas.layers import ConvNorm, ElasticConv2d, Run, activate, widened
+from nas.layers import Context, ConvNorm, ElasticConv2d, Level, LevelFeatures, activate, widened
 from nas.space.arch import Head as HeadArch
 
 GUIDE_WIDTH = 16
@@ -38,17 +38,17 @@ class RLEHead(RegressionHead):
         if "separate" in place.options["maps"]:
             self.maps = nn.ModuleDict({name: _OwnMaps(place.levels) for name in ("xy", "sigma")})
 
-    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
-        self.flow.keep(run)
+    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, context: Context) -> Outputs:
+        self.flow.keep(context)
         if head.option("maps") == "separate":
-            place, width = (self.pooled(self.maps[name](levels, run), head) for name in ("xy", "sigma"))
+            place, width = (self.pooled(self.maps[name](levels, context), head) for name in ("xy", "sigma"))
         else:
             place = width = self.pooled(levels, head)
-        outputs = self.located(place, levels, run)
-        logits = self.sigma(width, run).unflatten(1, (self.keypoints, 2))
+        outputs = self.located(place, levels, context)
+        logits = self.sigma(width, context).unflatten(1, (self.keypoints, 2))
         outputs["sigma_logits"] = logits
         if self.has_score_branch(head):
-            outputs["score_logits"] = self.score(width, run) + self.guide(logits.detach(), run)
+            outputs["score_logits"] = self.score(width, context) + self.guide(logits.detach(), context)
         return outputs
 
     def location_loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> Tensor:
@@ -92,12 +92,12 @@ class _OwnMaps(nn.Module):
             assert isinstance(part, ConvNorm)
             nn.init.kaiming_normal_(part.conv.weight, mode="fan_out")
 
-    def forward(self, levels: tuple[LevelFeatures, ...], run: Run) -> tuple[LevelFeatures, ...]:
+    def forward(self, levels: tuple[LevelFeatures, ...], context: Context) -> tuple[LevelFeatures, ...]:
         """The same maps as `levels` has, each [B, C, h, w]."""
         parts = iter(self.parts)
 
         def own(maps: Tensor) -> Tensor:
-            out: Tensor = next(parts)(maps, maps.shape[1], "relu", run)
+            out: Tensor = next(parts)(maps, maps.shape[1], "relu", context)
             return out
 
         return tuple((own(refined), None if raw is None else own(raw)) for refined, raw in levels)
@@ -111,9 +111,9 @@ class _Guide(nn.Module):
         self.hidden = ElasticConv2d(2, GUIDE_WIDTH, 1)
         self.out = ElasticConv2d(GUIDE_WIDTH, 1, 1)
 
-    def forward(self, logits: Tensor, run: Run) -> Tensor:
+    def forward(self, logits: Tensor, context: Context) -> Tensor:
         """Sigma logits [B, K, 2] -> [B, K], to be added to the score's logits."""
         with torch.autocast(logits.device.type, enabled=False):
-            x = self.hidden(logits.transpose(1, 2).unsqueeze(3), GUIDE_WIDTH, run)
-            out: Tensor = self.out(activate(x, "relu"), 1, run)
+            x = self.hidden(logits.transpose(1, 2).unsqueeze(3), GUIDE_WIDTH, context)
+            out: Tensor = self.out(activate(x, "relu"), 1, context)
         return out.flatten(1)

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from nas.codecs.rtmcc import TEMPERATURE
 from nas.heads.axes import AxisHead, bin_axes, grid_axes, positive
-from nas.heads.base import HeadPlace, LevelFeatures, Outputs
-from nas.layers import Axis, ElasticConv2d, GatedAttention, ResampledLinear, Run, ScaleNorm
+from nas.heads.base import HeadPlace, Outputs
+from nas.layers import Axis, Context, ElasticConv2d, GatedAttention, LevelFeatures, ResampledLinear, ScaleNorm
 from nas.space.arch import Head as HeadArch
 
 KERNEL = 7
@@ -35,15 +35,15 @@ class RTMCCHead(AxisHead):
         self.x = ResampledLinear([hidden], bins_x, bias=False)
         self.y = ResampledLinear([hidden], bins_y, bias=False)
 
-    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
+    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, context: Context) -> Outputs:
         refined, _ = levels[-1]
-        maps = self.maps(refined, self.keypoints, run)
-        tokens = self.tokens(self.norm(maps, run), int(head.option("hidden")), run)
-        tokens = self.attention(tokens, run)
+        maps = self.maps(refined, self.keypoints, context)
+        tokens = self.tokens(self.norm(maps, context), int(head.option("hidden")), context)
+        tokens = self.attention(tokens, context)
         bins = int(head.option("split")) * self.stride
         return {
-            "x": self.x(tokens, maps.shape[3] * bins, run),
-            "y": self.y(tokens, maps.shape[2] * bins, run),
+            "x": self.x(tokens, maps.shape[3] * bins, context),
+            "y": self.y(tokens, maps.shape[2] * bins, context),
         }
 
     def label(self, target: Tensor) -> Tensor:

@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from nas.heads.axes import AxisHead, bin_axes, grid_axes
-from nas.heads.base import HeadPlace, LevelFeatures, Outputs, SeparableOutput
-from nas.layers import ResampledLinear, Run
+from nas.heads.base import HeadPlace, Outputs, SeparableOutput
+from nas.layers import Context, LevelFeatures, ResampledLinear
 from nas.space.arch import Head as HeadArch
 
 MAP_STD = 0.1
@@ -26,12 +26,12 @@ class SimCCHead(AxisHead):
         self.x = ResampledLinear(grid, bins_x)
         self.y = ResampledLinear(grid, bins_y)
 
-    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, run: Run) -> Outputs:
-        maps = self.output(levels[-1], run)
+    def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, context: Context) -> Outputs:
+        maps = self.output(levels[-1], context)
         bins = int(head.option("split")) * self.stride
         return {
-            "x": self.x(maps, maps.shape[3] * bins, run),
-            "y": self.y(maps, maps.shape[2] * bins, run),
+            "x": self.x(maps, maps.shape[3] * bins, context),
+            "y": self.y(maps, maps.shape[2] * bins, context),
         }
 
     def label(self, target: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Layers that slice themselves to the widths, kernels and grids of one architecture."""
 
 from nas.layers.attention import GatedAttention
+from nas.layers.context import Context, Statistics, StatisticsMissingError
 from nas.layers.conv import (
     ElasticConv2d,
     ElasticConvTranspose2d,
@@ -8,19 +9,18 @@ from nas.layers.conv import (
     ElasticKernelConv2d,
 )
 from nas.layers.conv_norm import ConvNorm
+from nas.layers.deconv import MergingDeconv
 from nas.layers.elastic import ElasticLayer, Segments, first
 from nas.layers.functional import ACTIVATIONS, activate, widened
+from nas.layers.levels import Level, LevelFeatures
 from nas.layers.linear import Axis, ResampledLinear, interpolation_matrix
 from nas.layers.norm import ElasticBatchNorm2d, ScaleNorm
-from nas.layers.run import Run, Statistics, StatisticsMissingError
-from nas.layers.upsamplers import UPSAMPLERS, Deconv2x2
 
 __all__ = [
     "ACTIVATIONS",
-    "UPSAMPLERS",
     "Axis",
+    "Context",
     "ConvNorm",
-    "Deconv2x2",
     "ElasticBatchNorm2d",
     "ElasticConv2d",
     "ElasticConvTranspose2d",
@@ -28,8 +28,10 @@ __all__ = [
     "ElasticKernelConv2d",
     "ElasticLayer",
     "GatedAttention",
+    "Level",
+    "LevelFeatures",
+    "MergingDeconv",
     "ResampledLinear",
-    "Run",
     "ScaleNorm",
     "Segments",
     "Statistics",

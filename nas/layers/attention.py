@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.layers.context import Context
 from nas.layers.elastic import ElasticLayer, first
 from nas.layers.norm import ScaleNorm
-from nas.layers.run import Run
 
 STD = 0.01
 """Of the projections at the start, as RTMPose has it: what attention adds is then as large as the token."""
@@ -40,7 +40,7 @@ class GatedAttention(ElasticLayer, nn.Module):
         self.project = _projection(channels, hidden)
         self.residual = nn.Parameter(torch.ones(channels))
 
-    def forward(self, x: Tensor, run: Run) -> Tensor:
+    def forward(self, x: Tensor, context: Context) -> Tensor:
         """[B, K, C] -> [B, K, C]: K tokens that hold the first C channels."""
         channels = x.shape[2]
         hidden = channels * self.expansion
@@ -48,12 +48,12 @@ class GatedAttention(ElasticLayer, nn.Module):
         base = first(self.base, channels, dim=1)
         project = first(first(self.project, channels), hidden, dim=1)
         residual = first(self.residual, channels)
-        if run.capture is not None:
+        if context.capture is not None:
             active = {"gate": gate, "value": value, "base": base, "project": project, "residual": residual}
             own = ("query_scale", "query_shift", "key_scale", "key_shift")
-            run.capture(self.key, active | {name: getattr(self, name) for name in own})
+            context.capture(self.key, active | {name: getattr(self, name) for name in own})
 
-        expanded = F.silu(F.linear(self.norm(x, run), torch.cat([gate, value, base])))
+        expanded = F.silu(F.linear(self.norm(x, context), torch.cat([gate, value, base])))
         gated, values, shared = torch.split(expanded, [hidden, hidden, self.shared], dim=2)
         # The square root goes into the parameters: exported, it costs nothing.
         root = self.shared**-0.5

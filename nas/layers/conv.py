@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.layers.context import Context
 from nas.layers.elastic import ElasticLayer, Segments, first, joined
-from nas.layers.run import Run
 
 
 class ElasticConv2d(ElasticLayer, nn.Conv2d):
@@ -20,7 +20,7 @@ class ElasticConv2d(ElasticLayer, nn.Conv2d):
     """
 
     def forward(  # type: ignore[override]
-        self, x: Tensor, out_channels: int | Segments, run: Run, *, segments: Segments | None = None
+        self, x: Tensor, out_channels: int | Segments, context: Context, *, segments: Segments | None = None
     ) -> Tensor:
         """[B, C, H, W] -> [B, out_channels (or those of the segments), H', W']."""
         # While torch.jit traces, a number of channels is a tensor.
@@ -28,20 +28,20 @@ class ElasticConv2d(ElasticLayer, nn.Conv2d):
         weight = joined(self.weight, filters)
         weight = joined(weight, segments or ((0, x.shape[1]),), dim=1)
         bias = None if self.bias is None else joined(self.bias, filters)
-        if run.capture is not None:
-            run.capture(self.key, {"weight": weight, "bias": bias})
+        if context.capture is not None:
+            context.capture(self.key, {"weight": weight, "bias": bias})
         return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation)
 
 
 class ElasticConvTranspose2d(ElasticLayer, nn.ConvTranspose2d):
     """A transposed convolution with elastic input and output channels."""
 
-    def forward(self, x: Tensor, out_channels: int, run: Run) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, out_channels: int, context: Context) -> Tensor:  # type: ignore[override]
         """[B, C, H, W] -> [B, out_channels, H', W']."""
         weight = first(first(self.weight, x.shape[1]), out_channels, dim=1)
         bias = None if self.bias is None else first(self.bias, out_channels)
-        if run.capture is not None:
-            run.capture(self.key, {"weight": weight, "bias": bias})
+        if context.capture is not None:
+            context.capture(self.key, {"weight": weight, "bias": bias})
         return F.conv_transpose2d(x, weight, bias, self.stride, self.padding)  # type: ignore[arg-type]
 
 
@@ -98,12 +98,12 @@ class ElasticDepthwiseConv2d(_ElasticKernel):
     def __init__(self, channels: int, kernels: Sequence[int], *, stride: int = 1) -> None:
         super().__init__(channels, channels, kernels, stride=stride, groups=channels)
 
-    def forward(self, x: Tensor, kernel: int, run: Run) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, kernel: int, context: Context) -> Tensor:  # type: ignore[override]
         """[B, C, H, W] -> [B, C, H', W'] with a `kernel` x `kernel` window."""
         channels = x.shape[1]
         weight = self.active_weight(channels, kernel)
-        if run.capture is not None:
-            run.capture(self.key, {"weight": weight})
+        if context.capture is not None:
+            context.capture(self.key, {"weight": weight})
         return F.conv2d(x, weight, None, self.stride, kernel // 2, groups=channels)
 
     def active_weight(self, channels: int, kernel: int) -> Tensor:
@@ -125,9 +125,9 @@ class ElasticKernelConv2d(_ElasticKernel):
     ) -> None:
         super().__init__(in_channels, out_channels, kernels, stride=stride, groups=1)
 
-    def forward(self, x: Tensor, out_channels: int, kernel: int, run: Run) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, out_channels: int, kernel: int, context: Context) -> Tensor:  # type: ignore[override]
         """[B, C, H, W] -> [B, out_channels, H', W'] with a `kernel` x `kernel` window."""
         weight = self.resized(first(first(self.weight, out_channels), x.shape[1], dim=1), kernel)
-        if run.capture is not None:
-            run.capture(self.key, {"weight": weight})
+        if context.capture is not None:
+            context.capture(self.key, {"weight": weight})
         return F.conv2d(x, weight, None, self.stride, kernel // 2)

@@ -2,11 +2,11 @@
 
 from torch import Tensor, nn
 
+from nas.layers.context import Context
 from nas.layers.conv import ElasticConv2d
 from nas.layers.elastic import Segments
 from nas.layers.functional import activate
 from nas.layers.norm import ElasticBatchNorm2d
-from nas.layers.run import Run
 
 
 class ConvNorm(nn.Module):
@@ -25,7 +25,7 @@ class ConvNorm(nn.Module):
         self.norm = ElasticBatchNorm2d(out_width)
 
     def forward(
-        self, x: Tensor, width: int, activation: str, run: Run, *, segments: Segments | None = None
+        self, x: Tensor, width: int, activation: str, context: Context, *, segments: Segments | None = None
     ) -> Tensor:
         """[B, C, H, W] -> [B, width, H / stride, W / stride]; `segments` as `ElasticConv2d` has them."""
-        return activate(self.norm(self.conv(x, width, run, segments=segments), run), activation)
+        return activate(self.norm(self.conv(x, width, context, segments=segments), context), activation)

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.layers.context import Context
 from nas.layers.elastic import ElasticLayer, first
-from nas.layers.run import Run
 
 
 def interpolation_matrix(size: int, source: int) -> Tensor:
@@ -76,11 +76,11 @@ class ResampledLinear(ElasticLayer, nn.Module):
                 matrix = interpolation_matrix(size, axis.largest)
                 self.register_buffer(f"matrix_{place}_{size}", matrix, persistent=False)
 
-    def forward(self, x: Tensor, outputs: int, run: Run) -> Tensor:
+    def forward(self, x: Tensor, outputs: int, context: Context) -> Tensor:
         """[B, K, *inputs] -> [B, K, outputs]."""
         weight, bias = self.active_parameters(outputs, *x.shape[2:])
-        if run.capture is not None:
-            run.capture(self.key, {"weight": weight, "bias": bias})
+        if context.capture is not None:
+            context.capture(self.key, {"weight": weight, "bias": bias})
         return F.linear(x.flatten(2), weight.flatten(1), bias)
 
     def active_parameters(self, *sizes: int) -> tuple[Tensor, Tensor | None]:

@@ -6,32 +6,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.layers.context import Context, StatisticsMissingError
 from nas.layers.elastic import ElasticLayer, first
 from nas.layers.functional import widened
-from nas.layers.run import Run, StatisticsMissingError
 
 
 class ElasticBatchNorm2d(ElasticLayer, nn.BatchNorm2d):
     """Batch normalisation with elastic channels, whose statistics belong to an architecture.
 
-    Training uses the statistics of the batch and keeps none. Scoring takes them from the run or, where it
+    Training uses the statistics of the batch and keeps none. Scoring takes them from the context or, where it
     brings none, from the layer's own buffers in a network of one architecture that was calibrated.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, track_running_stats=False)
 
-    def forward(self, x: Tensor, run: Run) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, context: Context) -> Tensor:  # type: ignore[override]
         """[B, C, H, W] -> the same shape."""
         channels = x.shape[1]
         weight, bias = first(self.weight, channels), first(self.bias, channels)
-        if run.capture is not None:
-            run.capture(self.key, {"weight": weight, "bias": bias})
-        if run.observe is not None:
-            run.observe(self.key, x)
-        if self.training or run.uses_batch_statistics:
+        if context.capture is not None:
+            context.capture(self.key, {"weight": weight, "bias": bias})
+        if context.observe is not None:
+            context.observe(self.key, x)
+        if self.training or context.uses_batch_statistics:
             return F.batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)
-        mean, variance = run.statistics(self.key) or self._own_statistics()
+        mean, variance = context.statistics(self.key) or self._own_statistics()
         return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, self.eps)
 
     def embed(self, mean: Tensor, variance: Tensor) -> None:
@@ -63,10 +63,10 @@ class ScaleNorm(ElasticLayer, nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
 
-    def forward(self, x: Tensor, run: Run) -> Tensor:
+    def forward(self, x: Tensor, context: Context) -> Tensor:
         """[B, K, ...], all axes but the first two make up the token -> the same shape, at least fp32."""
-        if run.capture is not None:
-            run.capture(self.key, {"weight": self.weight})
+        if context.capture is not None:
+            context.capture(self.key, {"weight": self.weight})
         x = widened(x)
         root = sqrt(x.shape[2:].numel())
         length: Tensor = torch.linalg.vector_norm(x, dim=tuple(range(2, x.dim())), keepdim=True)

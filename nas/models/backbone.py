@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from nas.layers import Run
+from nas.layers import Context
 from nas.models.blocks import STAGES
 from nas.space.arch import Stage
 from nas.space.stages import StageSpec
@@ -22,9 +22,9 @@ class ElasticStage(nn.Module):
         super().__init__()
         self.types = nn.ModuleDict({name: STAGES[name](in_width, spec) for name in spec.types})
 
-    def forward(self, x: Tensor, stage: Stage, run: Run) -> Tensor:
+    def forward(self, x: Tensor, stage: Stage, context: Context) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
-        out: Tensor = self.types[stage.type](x, stage, run)
+        out: Tensor = self.types[stage.type](x, stage, context)
         return out
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nas.layers import Run, Statistics, widened
+from nas.layers import Context, Statistics, widened
 from nas.models.net import PoseNet
 from nas.space.arch import Arch
 
@@ -59,7 +59,7 @@ def moments(net: PoseNet, arch: Arch | None, images: Tensor) -> Moments:
         variance, mean = torch.var_mean(widened(x), dim=(0, 2, 3), correction=0)
         values[key] = (mean.double(), variance.double())
 
-    net.run(images, net.resolve(arch), Run(observe=observe))
+    net.in_context(images, net.resolve(arch), Context(observe=observe))
     return Moments(len(images), values)
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nas.heads import Head, HeadPlace, Outputs
-from nas.layers import ElasticBatchNorm2d, ElasticLayer, Run, Statistics
+from nas.heads import HeadPlace, Outputs, PoseHead
+from nas.layers import Context, ElasticBatchNorm2d, ElasticLayer, Statistics
 from nas.models.backbone import build_stages
 from nas.models.necks import NECKS
 from nas.models.stems import STEMS
@@ -79,18 +79,20 @@ class PoseNet(nn.Module):
             ValueError: statistics of another architecture, images of another size, no architecture.
         """
         arch = self.resolve(arch)
-        return self.run(images, arch, Run() if stats is None else Run(values=_values(stats, arch)))
+        return self.in_context(
+            images, arch, Context() if stats is None else Context(values=_values(stats, arch))
+        )
 
-    def run(self, images: Tensor, arch: Arch, run: Run) -> Outputs:
+    def in_context(self, images: Tensor, arch: Arch, context: Context) -> Outputs:
         """`forward` in an explicit context."""
         if tuple(images.shape[2:]) != arch.resolution:
             raise ValueError(f"images of {tuple(images.shape[2:])} for an architecture of {arch.resolution}")
-        x = self.stems[arch.stem.type](images, arch.stem, run)
+        x = self.stems[arch.stem.type](images, arch.stem, context)
         features = [x]
         for module, stage in zip(self.stages, arch.stages, strict=True):
-            features.append(module(features[-1], stage, run))
-        levels = self.necks[arch.neck.type](tuple(features), arch.neck, run)
-        outputs: Outputs = self.head(arch)(levels, arch.head, run)
+            features.append(module(features[-1], stage, context))
+        levels = self.necks[arch.neck.type](tuple(features), arch.neck, context)
+        outputs: Outputs = self.head(arch)(levels, arch.head, context)
         return outputs
 
     def decode(self, outputs: Outputs, arch: Arch | None = None) -> Outputs:
@@ -98,11 +100,11 @@ class PoseNet(nn.Module):
         arch = self.resolve(arch)
         return self.head(arch).decode(outputs, arch.head)
 
-    def head(self, arch: Arch | None = None) -> Head:
+    def head(self, arch: Arch | None = None) -> PoseHead:
         """The head module of an architecture."""
         arch = self.resolve(arch)
         heads: Any = self.heads[arch.neck.type]
-        head: Head = heads[arch.head.type]
+        head: PoseHead = heads[arch.head.type]
         return head
 
     def resolve(self, arch: Arch | None) -> Arch:

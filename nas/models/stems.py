@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from nas.layers import ConvNorm, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
+from nas.layers import Context, ConvNorm, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, activate
 from nas.space.arch import Stem
 
 STEM_CHANNELS = 32
@@ -22,11 +22,11 @@ class SeparableStem(nn.Module):
         self.project = ElasticConv2d(STEM_CHANNELS, width, 1, bias=False)
         self.project_norm = ElasticBatchNorm2d(width)
 
-    def forward(self, x: Tensor, stem: Stem, run: Run) -> Tensor:
+    def forward(self, x: Tensor, stem: Stem, context: Context) -> Tensor:
         """[B, 3, H, W] -> [B, stem.width, H / 2, W / 2]."""
-        x = activate(self.conv_norm(self.conv(x, STEM_CHANNELS, run), run), stem.activation)
-        x = activate(self.depthwise_norm(self.depthwise(x, 3, run), run), stem.activation)
-        out: Tensor = self.project_norm(self.project(x, stem.width, run), run)
+        x = activate(self.conv_norm(self.conv(x, STEM_CHANNELS, context), context), stem.activation)
+        x = activate(self.depthwise_norm(self.depthwise(x, 3, context), context), stem.activation)
+        out: Tensor = self.project_norm(self.project(x, stem.width, context), context)
         return out
 
 
@@ -45,11 +45,11 @@ class TripleStem(nn.Module):
             ]
         )
 
-    def forward(self, x: Tensor, stem: Stem, run: Run) -> Tensor:
+    def forward(self, x: Tensor, stem: Stem, context: Context) -> Tensor:
         """[B, 3, H, W] -> [B, stem.width, H / 2, W / 2]."""
         half = stem.width // 2
         for conv, width in zip(self.convs, (half, half, stem.width), strict=True):
-            x = conv(x, width, stem.activation, run)
+            x = conv(x, width, stem.activation, context)
         return x
 
 
@@ -62,9 +62,9 @@ class ConvStem(nn.Module):
         super().__init__()
         self.conv = ConvNorm(3, width, 3, stride=2)
 
-    def forward(self, x: Tensor, stem: Stem, run: Run) -> Tensor:
+    def forward(self, x: Tensor, stem: Stem, context: Context) -> Tensor:
         """[B, 3, H, W] -> [B, stem.width, H / 2, W / 2]."""
-        out: Tensor = self.conv(x, stem.width, stem.activation, run)
+        out: Tensor = self.conv(x, stem.width, stem.activation, context)
         return out
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nas.errors import UserError
-from nas.layers import Run, Statistics
+from nas.layers import Context, Statistics
 from nas.models.net import PoseNet
 from nas.space.arch import Arch
 
@@ -51,5 +51,5 @@ def active_parameters(net: PoseNet, arch: Arch) -> dict[str, Tensor]:
     reference = next(net.parameters())
     # Two: where a level has a single cell, batch norm has no statistics of one image.
     images = torch.zeros(2, 3, *arch.resolution, device=reference.device, dtype=reference.dtype)
-    net.run(images, arch, Run(capture=capture))
+    net.in_context(images, arch, Context(capture=capture))
     return parameters

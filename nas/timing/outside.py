@@ -92,8 +92,8 @@ class Grouping:
 
 def grouping(arch: "Arch", skeleton: "Skeleton", *, people: int = PEOPLE, seed: int = 0) -> Grouping:
     """The grouping of an architecture's candidates. Raises UserError for a head that is not registered."""
-    from nas.codecs.base import level_strides
     from nas.space.heads import head_spec
+    from nas.space.strides import level_strides
 
     return Grouping(
         codec=head_spec(arch.head.type).codec,

@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.codecs.base import level_strides
 from nas.data import SampleRequest
 from nas.runs.streams import ARCHS, generator
 from nas.space import Arch, ArchManager, SearchSpace
+from nas.space.strides import level_strides
 from nas.train.pool import ArchPool, Setting, setting_of
 
 

@@ -1,10 +1,10 @@
 import pytest
 
 from nas.codecs import codec_of
-from nas.codecs.base import finest_stride
 from nas.codecs.simcc import SimCCCodec
 from nas.errors import UserError
 from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
+from nas.space.strides import finest_stride
 
 
 def make_arch(*, head: Head, strides: tuple[int, ...], levels: int) -> Arch:

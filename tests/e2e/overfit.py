@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nas.codecs.base import level_strides
 from nas.data import Annotations, KeypointDataset, SampleRequest, load_annotations
 from nas.evaluate import validate
 from nas.evaluate.torch_model import TorchModel
 from nas.models import PoseNet, calibrate, to_input, transfer
 from nas.space import Arch, Block, Head, Neck, Skeleton, Stage, Stem
 from nas.space.heads import head_spec
+from nas.space.strides import level_strides
 
 PHOTOGRAPHS = 8
 

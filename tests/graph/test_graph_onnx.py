@@ -16,7 +16,7 @@ from torch import nn
 from nas.graph import Tracer, metadata, to_onnx
 from nas.graph.export import agreement
 from nas.graph.fold import drop_dead
-from nas.layers import ElasticConv2d, Run, StatisticsMissingError
+from nas.layers import Context, ElasticConv2d, StatisticsMissingError
 from nas.models import PoseNet, calibrate
 from nas.space import ArchManager, SearchSpace
 from nas.space.arch import Arch
@@ -247,9 +247,9 @@ class _Joined(nn.Module):
         self.arch, self.skeleton = arch, skeleton
         self.conv = ElasticConv2d(12, 8, 1)
 
-    def run(self, images, arch, run):
+    def in_context(self, images, arch, context):
         joined = torch.cat([images, images[:, :2].exp()], dim=1)
-        return {"maps": self.conv(joined, 4, run, segments=((0, 3), (6, 2)))}
+        return {"maps": self.conv(joined, 4, context, segments=((0, 3), (6, 2)))}
 
     def decode(self, outputs, arch):
         return {"double": outputs["maps"] * 2}
@@ -262,5 +262,5 @@ def test_segments_of_a_weight_are_joined(some_arch, run_onnx) -> None:
     x = image(some_arch)
     found = run_onnx(to_onnx(graph, net), x)
     with torch.no_grad():
-        expected = net.decode(net.run(x, some_arch, Run()), some_arch)
+        expected = net.decode(net.in_context(x, some_arch, Context()), some_arch)
     np.testing.assert_allclose(found["double"], expected["double"].numpy(), rtol=1e-5, atol=1e-5)

@@ -142,8 +142,8 @@ class Toy(nn.Module):
         self.conv = ElasticConv2d(3, 8, 3)
         self.register_buffer("offset", torch.ones(8, 1, 1))
 
-    def run(self, images, arch, run):
-        return {"maps": self.conv(images, 4, run)}
+    def in_context(self, images, arch, context):
+        return {"maps": self.conv(images, 4, context)}
 
     def decode(self, outputs, arch):
         return outputs
@@ -151,9 +151,9 @@ class Toy(nn.Module):
 
 def test_what_is_computed_from_weights_alone_is_no_operator(some_arch) -> None:
     class Scaled(Toy):
-        def run(self, images, arch, run):
+        def in_context(self, images, arch, context):
             scale = torch.exp(self.conv.weight[:4]).sum(dim=(1, 2, 3)).reshape(4, 1, 1) + self.offset[4:]
-            return {"maps": self.conv(images, 4, run) * scale}
+            return {"maps": self.conv(images, 4, context) * scale}
 
     graph = Tracer(some_arch, "coco17", network=Scaled)(some_arch)
     assert [operator.kind for operator in graph.operators] == ["conv", "mul"]
@@ -163,7 +163,7 @@ def test_what_is_computed_from_weights_alone_is_no_operator(some_arch) -> None:
 
 def test_a_tensor_smuggled_past_the_arguments_is_refused(some_arch) -> None:
     class Smuggler(nn.Module):
-        def forward(self, x, run):
+        def forward(self, x, context):
             return F.relu(self.kept) + x
 
     class Smuggling(Toy):
@@ -171,9 +171,9 @@ def test_a_tensor_smuggled_past_the_arguments_is_refused(some_arch) -> None:
             super().__init__(arch, skeleton)
             self.inner = Smuggler()
 
-        def run(self, images, arch, run):
+        def in_context(self, images, arch, context):
             object.__setattr__(self.inner, "kept", images)
-            return {"maps": self.inner(images, run)}
+            return {"maps": self.inner(images, context)}
 
     with pytest.raises(ValueError, match=r"'inner'.*not passed"):
         Tracer(some_arch, "coco17", network=Smuggling)(some_arch)
@@ -181,7 +181,7 @@ def test_a_tensor_smuggled_past_the_arguments_is_refused(some_arch) -> None:
 
 def test_settings_without_a_hash_are_refused(some_arch) -> None:
     class Inner(nn.Module):
-        def forward(self, x, settings, run):
+        def forward(self, x, settings, context):
             return x
 
     class Unhashable(Toy):
@@ -189,8 +189,8 @@ def test_settings_without_a_hash_are_refused(some_arch) -> None:
             super().__init__(arch, skeleton)
             self.inner = Inner()
 
-        def run(self, images, arch, run):
-            return {"maps": self.inner(images, {1, 2}, run)}
+        def in_context(self, images, arch, context):
+            return {"maps": self.inner(images, {1, 2}, context)}
 
     with pytest.raises(TypeError, match="inner"):
         Tracer(some_arch, "coco17", network=Unhashable)(some_arch)
@@ -200,7 +200,7 @@ def test_calls_that_never_repeat_are_traced_in_place(some_arch, monkeypatch) -> 
     monkeypatch.setattr("nas.graph.tracer.TRIAL_CALLS", 4)
 
     class Inner(nn.Module):
-        def forward(self, x, number, run):
+        def forward(self, x, number, context):
             return x + number
 
     class Counting(Toy):
@@ -208,9 +208,9 @@ def test_calls_that_never_repeat_are_traced_in_place(some_arch, monkeypatch) -> 
             super().__init__(arch, skeleton)
             self.inner, self.calls = Inner(), 0
 
-        def run(self, images, arch, run):
+        def in_context(self, images, arch, context):
             self.calls += 1
-            return {"maps": self.inner(images, self.calls, run)}
+            return {"maps": self.inner(images, self.calls, context)}
 
     tracer = Tracer(some_arch, "coco17", network=Counting)
     graphs = [tracer(some_arch) for _ in range(8)]
@@ -224,7 +224,7 @@ def test_a_plain_tensor_made_in_init_is_refused(some_arch) -> None:
             super().__init__(arch, skeleton)
             self.grid = torch.arange(4.0)
 
-        def run(self, images, arch, run):
+        def in_context(self, images, arch, context):
             return {"maps": images[..., :4] + self.grid}
 
     with pytest.raises(ValueError, match="buffer"):

@@ -12,7 +12,7 @@ from nas.codecs.types import People
 from nas.errors import UserError
 from nas.heads import HeadPlace, Level, Outputs
 from nas.heads.dense import DenseHead, suppress
-from nas.layers import ElasticBatchNorm2d, Run
+from nas.layers import Context, ElasticBatchNorm2d
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import freeze_options
 
@@ -272,7 +272,7 @@ def test_the_second_branch_sends_no_gradient_to_the_body() -> None:
     head, codec, arch = build("one_to_one")
     levels = features(head)
     terms = head.loss(
-        head.train()(tuple(levels), arch, Run()),
+        head.train()(tuple(levels), arch, Context()),
         targets_of(codec, *[people(np.random.default_rng(0), 2)] * 2),
     )
     assert {name.split("_")[0] for name in terms} == {"many", "one"}
@@ -289,7 +289,7 @@ def test_scoring_runs_the_decoded_branch_only() -> None:
     for module in head.modules():
         if isinstance(module, ElasticBatchNorm2d):
             module.embed(torch.zeros(module.num_features), torch.ones(module.num_features))
-    assert set(head.eval()(tuple(features(head)), arch, Run())) == {"one_32", "one_16", "one_8"}
+    assert set(head.eval()(tuple(features(head)), arch, Context())) == {"one_32", "one_16", "one_8"}
 
 
 def test_wrong_levels_and_options_are_refused() -> None:

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from nas.codecs import Codec, People, Poses
 from nas.codecs.associative_embedding import AssociativeEmbeddingCodec
-from nas.codecs.base import level_strides
 from nas.codecs.maps import to_pixels
-from nas.heads import Head, HeadPlace, Level
+from nas.heads import HeadPlace, Level, PoseHead
 from nas.space import ArchManager, SearchSpace
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue, freeze_options
 from nas.space.heads import head_spec
 from nas.space.skeleton import Skeleton
+from nas.space.strides import level_strides
 
 ROOT = Path(__file__).parents[2]
 SPACES = ROOT / "search_spaces"
@@ -94,7 +94,7 @@ ALL = pytest.mark.parametrize(
 )
 
 
-def build(name: str, options: Mapping[str, OptionValue], place: Place) -> tuple[Head, Codec, HeadArch]:
+def build(name: str, options: Mapping[str, OptionValue], place: Place) -> tuple[PoseHead, Codec, HeadArch]:
     (resolution, strides), spec = place, head_spec(name)
     levels = tuple(Level(8, None, stride) for stride in strides)
     choices = {option: (value,) for option, value in options.items()}
@@ -193,7 +193,7 @@ def _shared(places: NDArray[np.floating], cells: int) -> NDArray[np.floating]:
 
 
 def answered(
-    head: Head, codec: Codec, arch: HeadArch, outputs: Mapping[str, NDArray[np.floating]]
+    head: PoseHead, codec: Codec, arch: HeadArch, outputs: Mapping[str, NDArray[np.floating]]
 ) -> tuple[Poses, ...]:
     """The poses by the codec's reference decode, and by the head's."""
     tensors = {name: torch.from_numpy(np.asarray(value, np.float32))[None] for name, value in outputs.items()}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nas.codecs.base import Codec
 from nas.codecs.types import People
-from nas.heads import Head, HeadPlace, Level
+from nas.heads import HeadPlace, Level, PoseHead
 from nas.heads.associative_embedding import AssociativeEmbeddingHead, tag_loss
 from nas.heads.base import quarter_shift
 from nas.space.arch import Head as HeadArch
@@ -22,7 +22,7 @@ RESOLUTION = (96, 64)
 CROP_HEADS = [("heatmap", {}), ("simcc", {"split": 2, "label": "gaussian"})]
 
 
-def build(name: str, options: Mapping[str, OptionValue]) -> tuple[Head, Codec, HeadArch]:
+def build(name: str, options: Mapping[str, OptionValue]) -> tuple[PoseHead, Codec, HeadArch]:
     spec = head_spec(name)
     levels = (Level(16, 8, 4), Level(8, 8, 2)) if spec.task == "image" else (Level(16, 8, 4),)
     options = complete_options(name, options)

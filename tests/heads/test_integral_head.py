@@ -13,9 +13,9 @@ from torch import Tensor
 from nas.codecs.base import Codec
 from nas.codecs.types import People
 from nas.errors import UserError
-from nas.heads import Head, HeadPlace, Level
+from nas.heads import HeadPlace, Level, PoseHead
 from nas.heads.integral import above_background, expectation, flat_softmax, jensen_shannon
-from nas.layers import Run
+from nas.layers import Context
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import freeze_options
 from nas.space.heads import complete_options, head_spec
@@ -26,7 +26,7 @@ RESOLUTION = (96, 64)
 HEADS = ["integral", "dsnt"]
 
 
-def build(name: str, **options: float | bool) -> tuple[Head, Codec, HeadArch]:
+def build(name: str, **options: float | bool) -> tuple[PoseHead, Codec, HeadArch]:
     spec, full = head_spec(name), complete_options(name, options)
     choices = {option: (value,) for option, value in full.items()}
     head = spec.load_module()(HeadPlace((Level(16, 8, 4),), SKELETON, (RESOLUTION,), choices))
@@ -63,7 +63,7 @@ def test_outputs_are_the_softmax_of_beta_times_the_map(name: str, beta: float) -
     plain.load_state_dict(head.state_dict())
     features = (torch.randn(2, 16, 24, 16), torch.randn(2, 8, 24, 16))
     found, logs = (
-        module((features,), setting, Run())["probabilities"].detach().double()
+        module((features,), setting, Context())["probabilities"].detach().double()
         for module, setting in ((head, arch), (plain, plain_arch))
     )
     # The logarithm of softmax(h) is h but for a constant.
@@ -192,7 +192,7 @@ def test_the_targets_cost_least_and_start_is_a_few_units(name: str) -> None:
     perfect = {"probabilities": targets["y"].unsqueeze(3) * targets["x"].unsqueeze(2)}
     head, _, arch = build(name)
     with torch.no_grad():
-        start = head(((torch.rand(1, 16, 24, 16), torch.rand(1, 8, 24, 16)),), arch, Run())
+        start = head(((torch.rand(1, 16, 24, 16), torch.rand(1, 8, 24, 16)),), arch, Context())
     assert float(total(head.loss(perfect, targets))) < 0.05
     assert 0.5 < float(total(head.loss(start, targets))) < 15
     assert float(head.distill(perfect, perfect)) < 1e-6
@@ -227,7 +227,7 @@ def test_deconvolutions_double_the_map() -> None:
     for deconvolutions in (0, 1, 2):
         head, _, arch = build("integral", deconvolutions=deconvolutions)
         factor = 2**deconvolutions
-        assert head(features, arch, Run())["probabilities"].shape == (1, 14, 24 * factor, 16 * factor)
+        assert head(features, arch, Context())["probabilities"].shape == (1, 14, 24 * factor, 16 * factor)
 
 
 @pytest.mark.parametrize("options", [{"deconvolutions": 3}, {"beta": -1.0}])

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from nas.codecs.base import Codec
 from nas.codecs.types import People
-from nas.heads import Head, HeadPlace, Level
+from nas.heads import HeadPlace, Level, PoseHead
 from nas.heads.regression import SCALE, SMOOTH, quality_focal_loss
 from nas.heads.rle import RLEHead, sigmas
-from nas.layers import Run
+from nas.layers import Context
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue, freeze_options
 from nas.space.heads import complete_options, head_spec
@@ -27,7 +27,7 @@ SCORED = [("regression", {"score": "bce"}), ("rle", {"score": "quality_focal", "
 ALL = [("regression", {}), ("rle", {}), *SCORED]
 
 
-def build(name: str, options: Mapping[str, OptionValue] = {}) -> tuple[Head, Codec, HeadArch]:
+def build(name: str, options: Mapping[str, OptionValue] = {}) -> tuple[PoseHead, Codec, HeadArch]:
     """A head in float64 over one coarse and one fine map with raw features, away from its initial weights."""
     spec, full = head_spec(name), complete_options(name, options)
     levels = (Level(16, None, 8), Level(8, 4, 4))
@@ -246,7 +246,7 @@ def test_distillation_is_least_at_the_teacher(name: str, options: dict[str, Opti
 def test_decode_is_the_codecs_reference(name: str, options: dict[str, OptionValue]) -> None:
     head, codec, arch = build(name, options)
     with torch.no_grad():
-        outputs = head(features(), arch, Run(observe=lambda key, x: None))
+        outputs = head(features(), arch, Context(observe=lambda key, x: None))
         decoded = head.decode(outputs, arch)
     assert decoded["keypoints"].shape == (1, 1, JOINTS, 3)
     reference = codec.decode_maps({key: value[0].numpy() for key, value in outputs.items() if key != "size"})
@@ -275,9 +275,9 @@ def test_flip_merge_of_a_mirrored_output_is_the_output(name: str, options: dict[
 def test_dropout_works_in_training_only() -> None:
     head, _, arch = build("rle", {"dropout": 0.5})
     maps = features(4)
-    first, second = (head.train()(maps, arch, Run())["xy"] for _ in range(2))
+    first, second = (head.train()(maps, arch, Context())["xy"] for _ in range(2))
     assert not torch.equal(first, second)
-    first, second = (head.eval()(maps, arch, Run())["xy"] for _ in range(2))
+    first, second = (head.eval()(maps, arch, Context())["xy"] for _ in range(2))
     assert torch.equal(first, second)
 
 
@@ -285,9 +285,9 @@ def test_coordinates_keep_their_precision_under_autocast() -> None:
     head, _, arch = build("rle", {"score": "bce"})
     head = head.float().eval()
     maps = tuple(tuple(None if x is None else x.float() for x in level) for level in features())
-    exact = head(maps, arch, Run())
+    exact = head(maps, arch, Context())
     with torch.autocast("cpu", torch.bfloat16):
-        found = head(maps, arch, Run())
+        found = head(maps, arch, Context())
     for key, value in exact.items():
         assert found[key].dtype == torch.float32
         torch.testing.assert_close(found[key], value)
@@ -296,11 +296,11 @@ def test_coordinates_keep_their_precision_under_autocast() -> None:
 def test_separate_maps_are_separate() -> None:
     """What changes the maps of sigma changes sigma and score, and no coordinate."""
     head, _, arch = build("rle", {"maps": "separate", "score": "bce"})
-    maps, run = features(2), Run(observe=lambda key, x: None)
-    before = head(maps, arch, run)
+    maps, context = features(2), Context(observe=lambda key, x: None)
+    before = head(maps, arch, context)
     with torch.no_grad():
         head.maps["sigma"].parts[1].conv.weight.mul_(-1)
-    after = head(maps, arch, run)
+    after = head(maps, arch, context)
     assert torch.equal(before["xy"], after["xy"])
     for key in ("sigma_logits", "score_logits"):
         assert not torch.allclose(before[key], after[key])
@@ -309,9 +309,9 @@ def test_separate_maps_are_separate() -> None:
 def test_a_score_sees_the_sigmas_without_pulling_them() -> None:
     head, _, arch = build("rle", {"score": "bce"})
     maps = features(2)
-    before = head(maps, arch, Run())
+    before = head(maps, arch, Context())
     head.sigma.parts[0].bias.data += 1
-    after = head(maps, arch, Run())
+    after = head(maps, arch, Context())
     assert not torch.allclose(before["score_logits"], after["score_logits"])
     after["score_logits"].sum().backward()
     assert head.sigma.parts[0].bias.grad is None

@@ -17,7 +17,7 @@ from nas.errors import UserError
 from nas.graph import Tracer, complexity, export_onnx, to_onnx
 from nas.heads import HeadPlace, Level
 from nas.heads.rtmcc import RTMCCHead
-from nas.layers import Run
+from nas.layers import Context
 from nas.models import PoseNet, calibrate, to_input, transfer
 from nas.space import Arch, ArchManager, Head, SearchSpace, Skeleton
 from nas.space.arch import freeze_options
@@ -178,7 +178,7 @@ def test_a_constant_map_says_the_same_at_every_resolution() -> None:
     tokens = []
     for height, width in resolutions:
         maps = torch.full((1, 14, height // STRIDE, width // STRIDE), 3.0, dtype=torch.float64)
-        tokens.append(head.tokens(head.norm(maps, Run()), 64, Run()))
+        tokens.append(head.tokens(head.norm(maps, Context()), 64, Context()))
     for other in tokens[1:]:
         torch.testing.assert_close(other, tokens[0], rtol=1e-5, atol=1e-6)
 
@@ -191,7 +191,7 @@ def test_fewer_hidden_channels_are_a_head_of_that_size() -> None:
             source = large.get_parameter(name)
             parameter.copy_(source[tuple(slice(0, size) for size in parameter.shape)])
     levels = ((torch.randn(2, 16, 8, 6), None),)
-    expected, found = (head(levels, arch_of(), Run()) for head in (small, large))
+    expected, found = (head(levels, arch_of(), Context()) for head in (small, large))
     for axis, value in expected.items():
         torch.testing.assert_close(found[axis], value, rtol=1e-5, atol=1e-7)
 

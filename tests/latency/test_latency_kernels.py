@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nas.graph import Graph, Tracer, to_onnx
 from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel
 from nas.latency.mirror import KernelMirror, Placed
-from nas.layers import Run
+from nas.layers import Context
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.space.fields import ACTIVATIONS
 from nas.timing.channel_block import detect_channel_block
@@ -116,7 +116,7 @@ class _Turning(nn.Module):
         self.arch, self.skeleton = arch, skeleton
         self.turns = nn.ModuleList([_Turn(torch.tanh), _Turn(torch.sigmoid)])
 
-    def run(self, images: Tensor, arch: Arch, run: Run) -> dict[str, Tensor]:
+    def in_context(self, images: Tensor, arch: Arch, context: Context) -> dict[str, Tensor]:
         rows = images.flatten(2)
         first, second = (turn(rows) for turn in self.turns)
         return {"first": rows @ first, "second": rows @ second, "turned": second}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nas.layers import (
     Axis,
+    Context,
     ElasticBatchNorm2d,
     ElasticConv2d,
     ElasticConvTranspose2d,
@@ -18,14 +19,13 @@ from nas.layers import (
     ElasticKernelConv2d,
     GatedAttention,
     ResampledLinear,
-    Run,
     ScaleNorm,
     StatisticsMissingError,
     interpolation_matrix,
 )
 from nas.layers.elastic import joined
 
-Call = Callable[[Any, Tensor, Run], Tensor]
+Call = Callable[[Any, Tensor, Context], Tensor]
 
 HEIGHTS, WIDTHS, BINS = Axis.samples([4, 8]), Axis.samples([6, 3]), Axis.samples([12, 24])
 CHANNELS = Axis.channels([16, 32])
@@ -33,79 +33,79 @@ CHANNELS = Axis.channels([16, 32])
 CASES: dict[str, tuple[Callable[[], nn.Module], Call, tuple[int, ...], tuple[int, ...]]] = {
     "conv": (
         lambda: ElasticConv2d(16, 32, 3, padding=1, bias=True),
-        lambda layer, x, run: layer(x, 24, run),
+        lambda layer, x, context: layer(x, 24, context),
         (2, 8, 6, 5),
         (2, 24, 6, 5),
     ),
     "conv over segments": (
         lambda: ElasticConv2d(16, 32, 1, bias=False),
-        lambda layer, x, run: layer(x, 8, run, segments=((0, 3), (8, 5))),
+        lambda layer, x, context: layer(x, 8, context, segments=((0, 3), (8, 5))),
         (2, 8, 6, 5),
         (2, 8, 6, 5),
     ),
     "conv to segments": (
         lambda: ElasticConv2d(16, 32, 1, bias=True),
-        lambda layer, x, run: layer(x, ((0, 4), (16, 3)), run, segments=((0, 3), (8, 5))),
+        lambda layer, x, context: layer(x, ((0, 4), (16, 3)), context, segments=((0, 3), (8, 5))),
         (2, 8, 6, 5),
         (2, 7, 6, 5),
     ),
     "transposed conv": (
         lambda: ElasticConvTranspose2d(16, 32, 4, stride=2, padding=1, bias=True),
-        lambda layer, x, run: layer(x, 24, run),
+        lambda layer, x, context: layer(x, 24, context),
         (2, 8, 6, 5),
         (2, 24, 12, 10),
     ),
     "depthwise": (
         lambda: ElasticDepthwiseConv2d(16, (3, 5, 7), stride=2),
-        lambda layer, x, run: layer(x, 3, run),
+        lambda layer, x, context: layer(x, 3, context),
         (2, 8, 6, 6),
         (2, 8, 3, 3),
     ),
     "elastic kernel": (
         lambda: ElasticKernelConv2d(16, 32, (3, 5), stride=2),
-        lambda layer, x, run: layer(x, 24, 3, run),
+        lambda layer, x, context: layer(x, 24, 3, context),
         (2, 8, 6, 6),
         (2, 24, 3, 3),
     ),
     "batch norm": (
         lambda: ElasticBatchNorm2d(16),
-        lambda layer, x, run: layer(x, run),
+        lambda layer, x, context: layer(x, context),
         (2, 8, 6, 5),
         (2, 8, 6, 5),
     ),
     "resampled linear": (
         lambda: ResampledLinear([HEIGHTS, WIDTHS], BINS),
-        lambda layer, x, run: layer(x, 12, run),
+        lambda layer, x, context: layer(x, 12, context),
         (2, 5, 4, 3),
         (2, 5, 12),
     ),
     "grid to channels": (
         lambda: ResampledLinear([HEIGHTS, WIDTHS], CHANNELS, bias=False),
-        lambda layer, x, run: layer(x, 16, run),
+        lambda layer, x, context: layer(x, 16, context),
         (2, 5, 8, 3),
         (2, 5, 16),
     ),
     "channels to bins": (
         lambda: ResampledLinear([CHANNELS], BINS),
-        lambda layer, x, run: layer(x, 12, run),
+        lambda layer, x, context: layer(x, 12, context),
         (2, 5, 16),
         (2, 5, 12),
     ),
     "channels to channels": (
         lambda: ResampledLinear([CHANNELS], CHANNELS),
-        lambda layer, x, run: layer(x, 16, run),
+        lambda layer, x, context: layer(x, 16, context),
         (2, 5, 16),
         (2, 5, 16),
     ),
     "scale norm": (
         ScaleNorm,
-        lambda layer, x, run: layer(x, run),
+        lambda layer, x, context: layer(x, context),
         (2, 5, 4, 3),
         (2, 5, 4, 3),
     ),
     "gated attention": (
         lambda: GatedAttention(24, shared=8),
-        lambda layer, x, run: layer(x, run),
+        lambda layer, x, context: layer(x, context),
         (2, 5, 16),
         (2, 5, 16),
     ),
@@ -126,7 +126,7 @@ def case(request: pytest.FixtureRequest) -> tuple[nn.Module, Call, Tensor, tuple
 
 def test_shape(case: tuple[nn.Module, Call, Tensor, tuple[int, ...]]) -> None:
     layer, call, x, expected = case
-    assert call(layer, x, Run()).shape == expected
+    assert call(layer, x, Context()).shape == expected
 
 
 @pytest.mark.parametrize("name", SLICED)
@@ -143,8 +143,8 @@ def test_captured_parameters_are_those_with_gradients(name: str) -> None:
 
     for name, module in layer.named_modules():
         module.key = name
-    call(layer, x, Run(capture=capture))
-    output = call(layer, x, Run())
+    call(layer, x, Context(capture=capture))
+    output = call(layer, x, Context())
     (output * torch.randn_like(output)).sum().backward()
     for own, parameter in layer.named_parameters():
         assert parameter.grad is not None
@@ -153,7 +153,7 @@ def test_captured_parameters_are_those_with_gradients(name: str) -> None:
 
 def test_depthwise_gradient_stays_inside_the_slice() -> None:
     layer = ElasticDepthwiseConv2d(16, (3, 5, 7))
-    layer(torch.randn(2, 8, 6, 6), 5, Run()).square().sum().backward()
+    layer(torch.randn(2, 8, 6, 6), 5, Context()).square().sum().backward()
     grad = layer.weight.grad
     assert grad is not None
     outside = grad.clone()
@@ -185,8 +185,10 @@ def test_kernels_of_all_filters_and_channels_go_through_one_transform() -> None:
         layer.transform_3.copy_(torch.randn(9, 9))
     centre = layer.weight[:5, :4, 1:4, 1:4].flatten(2)
     weight = torch.einsum("ts,ocs->oct", layer.transform_3, centre).reshape(5, 4, 3, 3)
-    torch.testing.assert_close(layer(x, 5, 3, Run()), F.conv2d(x, weight, padding=1), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(layer(x, 5, 5, Run()), F.conv2d(x, layer.weight[:5, :4], padding=2))
+    torch.testing.assert_close(
+        layer(x, 5, 3, Context()), F.conv2d(x, weight, padding=1), rtol=1e-4, atol=1e-5
+    )
+    torch.testing.assert_close(layer(x, 5, 5, Context()), F.conv2d(x, layer.weight[:5, :4], padding=2))
 
 
 def test_kernel_that_is_no_choice_is_refused() -> None:
@@ -198,14 +200,14 @@ def test_segments_pick_the_matching_columns() -> None:
     layer = ElasticConv2d(16, 4, 1, bias=False)
     x = torch.randn(1, 5, 2, 2)
     columns = layer.weight[:, [2, 3, 10, 11, 12]]
-    torch.testing.assert_close(layer(x, 4, Run(), segments=((2, 2), (10, 3))), F.conv2d(x, columns))
+    torch.testing.assert_close(layer(x, 4, Context(), segments=((2, 2), (10, 3))), F.conv2d(x, columns))
 
 
 def test_segments_pick_the_matching_filters() -> None:
     layer = ElasticConv2d(4, 16, 1)
     assert layer.bias is not None
     x, rows = torch.randn(1, 4, 2, 2), [2, 3, 10, 11, 12]
-    found = layer(x, ((2, 2), (10, 3)), Run())
+    found = layer(x, ((2, 2), (10, 3)), Context())
     torch.testing.assert_close(found, F.conv2d(x, layer.weight[rows], layer.bias[rows]))
 
 
@@ -219,11 +221,11 @@ def test_segments_that_are_all_of_a_tensor_copy_nothing() -> None:
 
 def test_batch_norm_keeps_no_statistics_and_refuses_to_score() -> None:
     norm = ElasticBatchNorm2d(8)
-    norm(torch.randn(4, 8, 3, 3), Run())
+    norm(torch.randn(4, 8, 3, 3), Context())
     assert norm.running_mean is None
     norm.eval()
     with pytest.raises(StatisticsMissingError):
-        norm(torch.randn(4, 8, 3, 3), Run())
+        norm(torch.randn(4, 8, 3, 3), Context())
 
 
 def test_interpolation_matrix_is_exact_on_lines() -> None:
@@ -267,7 +269,7 @@ def test_scale_norm_counts_the_active_entries() -> None:
     for shape in ((2, 3, 8, 6), (2, 3, 4, 3), (2, 3, 16)):
         x = 5 * torch.randn(shape)
         x[0, 1] = 0
-        found = norm(x, Run())
+        found = norm(x, Context())
         length = found.square().flatten(2).mean(dim=2).sqrt()
         expected = torch.full((2, 3), 0.7)
         expected[0, 1] = 0
@@ -275,7 +277,7 @@ def test_scale_norm_counts_the_active_entries() -> None:
         cosine = F.cosine_similarity(found.flatten(2), x.flatten(2), dim=2)
         torch.testing.assert_close(cosine, (expected > 0).float())
     x = torch.zeros(1, 2, 4, requires_grad=True)
-    norm(x, Run()).sum().backward()
+    norm(x, Context()).sum().backward()
     assert x.grad is not None
     assert x.grad.isfinite().all()
 
@@ -300,17 +302,17 @@ def test_gated_attention_is_the_papers_formula() -> None:
     attention = np.maximum(np.einsum("bis,bjs->bij", query, key) / np.sqrt(8), 0) ** 2
     mixed = gate * np.einsum("bij,bje->bie", attention, value)
     expected = x.numpy() * own["residual"][:16] + mixed @ own["project"][:16, :32].T
-    np.testing.assert_allclose(layer(x, Run()).detach().numpy(), expected, rtol=1e-10)
+    np.testing.assert_allclose(layer(x, Context()).detach().numpy(), expected, rtol=1e-10)
 
 
 def test_resampled_linear_keeps_the_response_to_a_constant_map() -> None:
     layer = ResampledLinear([HEIGHTS, WIDTHS], Axis.samples([24]))
-    large = layer(torch.ones(1, 1, 8, 6), 24, Run())
-    small = layer(torch.ones(1, 1, 4, 3), 24, Run())
+    large = layer(torch.ones(1, 1, 8, 6), 24, Context())
+    small = layer(torch.ones(1, 1, 4, 3), 24, Context())
     torch.testing.assert_close(large, small, rtol=1e-4, atol=1e-5)
 
 
 def test_resampled_linear_at_its_largest_grid_is_the_plain_layer() -> None:
     layer = ResampledLinear([HEIGHTS, WIDTHS], BINS)
     x = torch.randn(2, 3, 8, 6)
-    assert torch.equal(layer(x, 24, Run()), F.linear(x.flatten(2), layer.weight.flatten(1), layer.bias))
+    assert torch.equal(layer(x, 24, Context()), F.linear(x.flatten(2), layer.weight.flatten(1), layer.bias))

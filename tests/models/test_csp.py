@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.graph import Tracer
-from nas.layers import Run
+from nas.layers import Context
 from nas.models import PoseNet
 from nas.models.blocks.csp import SPP, ChannelAttention, CSPLayer, CSPNeXtBlock, DarknetBlock
 from nas.space import ArchManager, SearchSpace, SpaceSpec
@@ -75,7 +75,7 @@ def test_attention_multiplies_by_a_gate_of_the_means() -> None:
     layer, x = ChannelAttention(8), noise(2, 16, 5, 4)
     weight, bias = layer.gate.weight.flatten(1), layer.gate.bias
     gate = ((x.mean(dim=(2, 3)) @ weight.T + bias) / 6 + 0.5).clamp(0, 1)
-    torch.testing.assert_close(layer(x, Run()), x * gate[..., None, None])
+    torch.testing.assert_close(layer(x, Context()), x * gate[..., None, None])
 
 
 def test_attention_over_narrow_halves_reads_and_writes_the_channels_of_both() -> None:
@@ -83,19 +83,19 @@ def test_attention_over_narrow_halves_reads_and_writes_the_channels_of_both() ->
     kept = [0, 1, 2, 8, 9, 10]
     weight, bias = layer.gate.weight.flatten(1)[kept][:, kept], layer.gate.bias[kept]
     gate = F.hardsigmoid(x.mean(dim=(2, 3)) @ weight.T + bias)
-    torch.testing.assert_close(layer(x, Run()), x * gate[..., None, None])
+    torch.testing.assert_close(layer(x, Context()), x * gate[..., None, None])
 
 
 def test_spp_holds_maxima_over_5_9_and_13() -> None:
     """Against poolings side by side, on a narrow input: which columns of `mix` hold which window."""
     torch.manual_seed(0)
     layer, x = SPP(16).train(), noise(2, 8, 17, 15)
-    reduced = layer.reduce(x, 4, "relu", Run())
+    reduced = layer.reduce(x, 4, "relu", Context())
     maps = [reduced, *(F.max_pool2d(reduced, size, 1, size // 2) for size in (5, 9, 13))]
     columns = [part * 8 + channel for part in range(4) for channel in range(4)]
     mixed = F.conv2d(torch.cat(maps, dim=1), layer.mix.conv.weight[:8, columns])
     expected = normed(mixed)
-    torch.testing.assert_close(layer(x, "relu", Run()), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(layer(x, "relu", Context()), expected, rtol=1e-4, atol=1e-5)
 
 
 def csp_layer() -> CSPLayer:
@@ -106,17 +106,17 @@ def csp_layer() -> CSPLayer:
 
 @pytest.mark.parametrize("residual", [False, True])
 def test_a_layer_sends_one_half_through_its_first_blocks(residual: bool) -> None:
-    layer, x, run = csp_layer(), noise(2, 24, 6, 5), Run()
+    layer, x, context = csp_layer(), noise(2, 24, 6, 5), Context()
     blocks = (Block(3, 2), Block(5, 1))
-    main, short = layer.main(x, 8, "silu", run), layer.short(x, 8, "silu", run)
+    main, short = layer.main(x, 8, "silu", context), layer.short(x, 8, "silu", context)
     for module, block in zip(layer.blocks, blocks, strict=False):
-        main = module(main, block, "silu", run) + (main if residual else 0)
+        main = module(main, block, "silu", context) + (main if residual else 0)
     both = torch.cat([main, short], dim=1)
     mixed = F.conv2d(both, layer.join.conv.weight[:16, [*range(8), *range(16, 24)]])
     expected = F.silu(F.batch_norm(mixed, None, None, training=True))
-    found = layer(x, 16, blocks, "silu", run, residual=residual, attention=False)
+    found = layer(x, 16, blocks, "silu", context, residual=residual, attention=False)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    gated = layer(x, 16, blocks, "silu", run, residual=residual, attention=True)
+    gated = layer(x, 16, blocks, "silu", context, residual=residual, attention=True)
     assert not torch.allclose(gated, expected)
 
 
@@ -126,11 +126,15 @@ def normed(x: Tensor) -> Tensor:
 
 def test_a_block_is_a_dense_and_a_separable_convolution() -> None:
     torch.manual_seed(0)
-    block, x, run = CSPNeXtBlock(8, kernels=[3, 5], expansions=[1, 2]).train(), noise(2, 4, 6, 5), Run()
+    block, x, context = (
+        CSPNeXtBlock(8, kernels=[3, 5], expansions=[1, 2]).train(),
+        noise(2, 4, 6, 5),
+        Context(),
+    )
     hidden = normed(F.conv2d(x, block.expand.conv.weight[:8, :4], padding=1))
     hidden = normed(F.conv2d(hidden, block.depthwise.active_weight(8, 3), padding=1, groups=8))
     expected = normed(F.conv2d(hidden, block.project.conv.weight[:4, :8]))
-    torch.testing.assert_close(block(x, Block(3, 2), "relu", run), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(block(x, Block(3, 2), "relu", context), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_darknet_block_is_a_pointwise_and_a_dense_convolution() -> None:
@@ -138,13 +142,13 @@ def test_a_darknet_block_is_a_pointwise_and_a_dense_convolution() -> None:
     block, x = DarknetBlock(8, kernels=[3], expansions=[1, 2]).train(), noise(2, 4, 6, 5)
     hidden = normed(F.conv2d(x, block.expand.conv.weight[:8, :4]))
     expected = normed(F.conv2d(hidden, block.project.conv.weight[:4, :8], padding=1))
-    torch.testing.assert_close(block(x, Block(3, 2), "relu", Run()), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(block(x, Block(3, 2), "relu", Context()), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_no_gradient_outside_the_halves() -> None:
     layer = csp_layer()
     x = noise(2, 24, 6, 5)
-    layer(x, 16, (Block(3, 1),), "silu", Run(), residual=True, attention=True).square().sum().backward()
+    layer(x, 16, (Block(3, 1),), "silu", Context(), residual=True, attention=True).square().sum().backward()
     kept = np.r_[0:8, 16:24]
     assert layer.attention is not None
     for weight, rows, columns in (

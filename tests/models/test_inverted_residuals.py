@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.layers import Run
+from nas.layers import Context
 from nas.models import PoseNet
 from nas.models.blocks import FusedMBConv, MBConv, MobileNetV3Block
 from nas.models.blocks.mbv3 import SqueezeExcite, squeezed
@@ -45,7 +45,7 @@ def test_a_fused_block_is_a_dense_and_a_pointwise_convolution(stride: int) -> No
     expected = normed(F.conv2d(hidden, block.project.weight[:8, :16]))
     if stride == 1:
         expected = x + expected
-    found = block(x, stage("silu"), Block(3, 2), Run())
+    found = block(x, stage("silu"), Block(3, 2), Context())
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -56,9 +56,9 @@ def test_a_mobilenetv3_block_weights_what_it_projects(excited: bool) -> None:
     depthwise = block.depthwise.active_weight(24, 5)
     hidden = F.hardswish(normed(F.conv2d(hidden, depthwise, padding=2, groups=24)))
     if excited:
-        hidden = block.excite(hidden, Run())
+        hidden = block.excite(hidden, Context())
     expected = x + normed(F.conv2d(hidden, block.project.weight[:8, :24]))
-    found = block(x, stage(squeeze_excite=excited), Block(5, 3), Run())
+    found = block(x, stage(squeeze_excite=excited), Block(5, 3), Context())
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -69,7 +69,7 @@ def test_the_gate_is_a_hard_sigmoid_of_the_means() -> None:
     reduced = x.mean(dim=(2, 3)) @ layer.reduce.weight[:8, :24, 0, 0].T + layer.reduce.bias[:8]
     gate = reduced.clamp(min=0) @ layer.expand.weight[:24, :8, 0, 0].T + layer.expand.bias[:24]
     expected = x * (gate / 6 + 0.5).clamp(0, 1)[..., None, None]
-    torch.testing.assert_close(layer(x, Run()), expected)
+    torch.testing.assert_close(layer(x, Context()), expected)
 
 
 def test_there_is_no_gate_where_no_architecture_has_one() -> None:

@@ -1,9 +1,10 @@
 """Search spaces may name just what networks can build."""
 
-from nas.layers import ACTIVATIONS, UPSAMPLERS
+from nas.layers import ACTIVATIONS
 from nas.models.blocks import STAGES
 from nas.models.necks import CONVOLUTIONS, NECKS
 from nas.models.stems import STEMS
+from nas.models.upsamplers import UPSAMPLERS
 from nas.space import fields, necks
 
 

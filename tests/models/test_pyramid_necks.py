@@ -8,7 +8,7 @@ from pyramids import pyramids
 from torch import Tensor, nn
 
 from nas.graph import complexity, sort_channels
-from nas.layers import ElasticBatchNorm2d, Run
+from nas.layers import Context, ElasticBatchNorm2d
 from nas.models import PoseNet, calibrate, transfer
 from nas.models.necks import FPN, PAN
 from nas.space import Arch, ArchManager, Neck
@@ -53,7 +53,7 @@ def test_levels_halve_the_stride_and_have_their_own_widths(net: PoseNet, neck: s
             (arch.stem.width, *(stage.width for stage in arch.stages)), (2, 4, 8, 16, 16), strict=True
         )
     ]
-    levels = net.necks[neck](tuple(features), arch.neck, Run(observe=lambda key, x: None))
+    levels = net.necks[neck](tuple(features), arch.neck, Context(observe=lambda key, x: None))
     for (refined, raw), width, stride in zip(levels, arch.neck.widths, STRIDES[neck], strict=True):
         assert raw is None
         assert refined.shape == (1, width, arch.resolution[0] // stride, arch.resolution[1] // stride)
@@ -86,7 +86,9 @@ def _small(neck: type[FPN] | type[PAN]) -> tuple[FPN | PAN, list[Tensor], Neck]:
 def test_fpn_by_hand() -> None:
     neck, features, choice = _small(FPN)
     sums = _top_down(neck, features)
-    for (found, _), x, smooth in zip(neck(tuple(features), choice, Run()), sums, neck.smooth, strict=True):
+    for (found, _), x, smooth in zip(
+        neck(tuple(features), choice, Context()), sums, neck.smooth, strict=True
+    ):
         torch.testing.assert_close(found, _dense(x, smooth["dense"].conv.weight), rtol=1e-4, atol=1e-4)
 
 
@@ -96,7 +98,7 @@ def test_pan_by_hand() -> None:
     fine = _dense(fine, neck.smooth[0]["dense"].conv.weight)
     coarse = coarse + _dense(fine, neck.shrink[0]["dense"].conv.weight, stride=2)
     coarse = _dense(coarse, neck.smooth[1]["dense"].conv.weight)
-    for (found, _), expected in zip(neck(tuple(features), choice, Run()), (coarse, fine), strict=True):
+    for (found, _), expected in zip(neck(tuple(features), choice, Context()), (coarse, fine), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 

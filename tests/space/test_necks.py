@@ -8,11 +8,12 @@ import pytest
 from pyramids import DATA, pyramids
 from space_data import altered
 
-from nas.codecs.base import Codec, codec_of, finest_stride, level_strides
+from nas.codecs.base import Codec, codec_of
 from nas.errors import UserError
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton, SpaceSpec
 from nas.space.heads import HeadSpec
 from nas.space.necks import neck_strides
+from nas.space.strides import finest_stride, level_strides
 
 
 @pytest.fixture

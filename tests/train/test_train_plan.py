@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nas.codecs.base import level_strides
 from nas.data import SampleOrder
 from nas.graph.tracer import Tracer
 from nas.runs.streams import POOL, generator
 from nas.space import ArchManager, SearchSpace
+from nas.space.strides import level_strides
 from nas.train.plan import Planner, SandwichDraw, SingleDraw
 from nas.train.pool import ArchPool, setting_of
 

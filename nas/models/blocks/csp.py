@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.layers import ConvNorm, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
+from nas.layers import Context, ConvNorm, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, activate
 from nas.space.arch import Block, Stage
 from nas.space.stages import BlockSpec, StageSpec
 
@@ -43,12 +43,14 @@ class CSPNeXtBlock(nn.Module):
         self.depthwise_norm = ElasticBatchNorm2d(hidden)
         self.project = ConvNorm(hidden, width, 1)
 
-    def forward(self, x: Tensor, block: Block, activation: str, run: Run) -> Tensor:
+    def forward(self, x: Tensor, block: Block, activation: str, context: Context) -> Tensor:
         """[B, C, H, W] -> the same shape."""
         width = x.shape[1]
-        hidden = self.expand(x, width * block.expansion, activation, run)
-        hidden = activate(self.depthwise_norm(self.depthwise(hidden, block.kernel, run), run), activation)
-        out: Tensor = self.project(hidden, width, activation, run)
+        hidden = self.expand(x, width * block.expansion, activation, context)
+        hidden = activate(
+            self.depthwise_norm(self.depthwise(hidden, block.kernel, context), context), activation
+        )
+        out: Tensor = self.project(hidden, width, activation, context)
         return out
 
 
@@ -67,11 +69,11 @@ class DarknetBlock(nn.Module):
         self.expand = ConvNorm(width, hidden, 1)
         self.project = ConvNorm(hidden, width, 3)
 
-    def forward(self, x: Tensor, block: Block, activation: str, run: Run) -> Tensor:
+    def forward(self, x: Tensor, block: Block, activation: str, context: Context) -> Tensor:
         """[B, C, H, W] -> the same shape."""
         width = x.shape[1]
-        hidden = self.expand(x, width * block.expansion, activation, run)
-        out: Tensor = self.project(hidden, width, activation, run)
+        hidden = self.expand(x, width * block.expansion, activation, context)
+        out: Tensor = self.project(hidden, width, activation, context)
         return out
 
 
@@ -87,10 +89,10 @@ class ChannelAttention(nn.Module):
         self.width = width
         self.gate = ElasticConv2d(2 * width, 2 * width, 1)
 
-    def forward(self, x: Tensor, run: Run) -> Tensor:
+    def forward(self, x: Tensor, context: Context) -> Tensor:
         """Two halves joined, [B, C, H, W], to the same shape."""
         halves = halves_of(x.shape[1] // 2, self.width)
-        gate = self.gate(F.adaptive_avg_pool2d(x, 1), halves, run, segments=halves)
+        gate = self.gate(F.adaptive_avg_pool2d(x, 1), halves, context, segments=halves)
         return x * F.hardsigmoid(gate)
 
 
@@ -130,23 +132,25 @@ class CSPLayer(nn.Module):
         width: int,
         blocks: Sequence[Block],
         activation: str,
-        run: Run,
+        context: Context,
         *,
         residual: bool,
         attention: bool,
     ) -> Tensor:
         """[B, C, H, W] -> [B, width, H, W]; `residual`: whether a block's input is added to its output."""
         half = width // 2
-        main = self.main(x, half, activation, run)
-        short = self.short(x, half, activation, run)
+        main = self.main(x, half, activation, context)
+        short = self.short(x, half, activation, context)
         for module, block in zip(islice(self.blocks, len(blocks)), blocks, strict=True):
-            out = module(main, block, activation, run)
+            out = module(main, block, activation, context)
             main = main + out if residual else out
         both = torch.cat([main, short], dim=1)
         if attention:
             assert self.attention is not None
-            both = self.attention(both, run)
-        joined: Tensor = self.join(both, width, activation, run, segments=halves_of(half, self.half_width))
+            both = self.attention(both, context)
+        joined: Tensor = self.join(
+            both, width, activation, context, segments=halves_of(half, self.half_width)
+        )
         return joined
 
 
@@ -163,14 +167,14 @@ class SPP(nn.Module):
         self.reduce = ConvNorm(width, self.half_width, 1)
         self.mix = ConvNorm(4 * self.half_width, width, 1)
 
-    def forward(self, x: Tensor, activation: str, run: Run) -> Tensor:
+    def forward(self, x: Tensor, activation: str, context: Context) -> Tensor:
         """[B, C, H, W] -> the same shape."""
         width, half = x.shape[1], x.shape[1] // 2
-        maps = [self.reduce(x, half, activation, run)]
+        maps = [self.reduce(x, half, activation, context)]
         for _ in range(3):
             maps.append(F.max_pool2d(maps[-1], POOL, stride=1, padding=POOL // 2))
         segments = tuple((part * self.half_width, half) for part in range(4))
-        mixed: Tensor = self.mix(torch.cat(maps, dim=1), width, activation, run, segments=segments)
+        mixed: Tensor = self.mix(torch.cat(maps, dim=1), width, activation, context, segments=segments)
         return mixed
 
 
@@ -193,19 +197,19 @@ class CSPStage(nn.Module):
         attention = True in spec.options.get("attention", ())
         self.layer = CSPLayer(block, width, width, spec.blocks, attention=attention)
 
-    def forward(self, x: Tensor, stage: Stage, run: Run) -> Tensor:
+    def forward(self, x: Tensor, stage: Stage, context: Context) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
         options = dict(stage.options)
-        x = self.down(x, stage.width, stage.activation, run)
+        x = self.down(x, stage.width, stage.activation, context)
         if options["spp"]:
             assert self.spp is not None
-            x = self.spp(x, stage.activation, run)
+            x = self.spp(x, stage.activation, context)
         out: Tensor = self.layer(
             x,
             stage.width,
             stage.blocks,
             stage.activation,
-            run,
+            context,
             residual=bool(options["residual"]),
             attention=bool(options.get("attention", False)),
         )

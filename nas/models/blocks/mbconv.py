@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
+from nas.layers import Context, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, activate
 from nas.models.blocks.place import BlockPlace
 from nas.space.arch import Block, Stage
 
@@ -25,16 +25,16 @@ class MBConv(nn.Module):
         self.project = ElasticConv2d(hidden, place.out_width, 1, bias=False)
         self.project_norm = ElasticBatchNorm2d(place.out_width)
 
-    def forward(self, x: Tensor, stage: Stage, block: Block, run: Run) -> Tensor:
+    def forward(self, x: Tensor, stage: Stage, block: Block, context: Context) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
-        hidden = self.expand(x, x.shape[1] * block.expansion, run)
-        hidden = activate(self.expand_norm(hidden, run), stage.activation)
-        hidden = self.depthwise(hidden, block.kernel, run)
-        hidden = activate(self.depthwise_norm(hidden, run), stage.activation)
-        hidden = self.attend(hidden, stage, run)
-        out: Tensor = self.project_norm(self.project(hidden, stage.width, run), run)
+        hidden = self.expand(x, x.shape[1] * block.expansion, context)
+        hidden = activate(self.expand_norm(hidden, context), stage.activation)
+        hidden = self.depthwise(hidden, block.kernel, context)
+        hidden = activate(self.depthwise_norm(hidden, context), stage.activation)
+        hidden = self.attend(hidden, stage, context)
+        out: Tensor = self.project_norm(self.project(hidden, stage.width, context), context)
         return x + out if self.residual else out
 
-    def attend(self, hidden: Tensor, stage: Stage, run: Run) -> Tensor:
+    def attend(self, hidden: Tensor, stage: Stage, context: Context) -> Tensor:
         """What kin of this block do with the hidden channels before these are projected."""
         return hidden

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.layers import ElasticConv2d, Run
+from nas.layers import Context, ElasticConv2d
 from nas.models.blocks.mbconv import MBConv
 from nas.models.blocks.place import BlockPlace
 from nas.space.arch import Stage
@@ -26,11 +26,11 @@ class MobileNetV3Block(MBConv):
         hidden = place.in_width * max(place.choices.expansions)
         self.excite = SqueezeExcite(hidden) if True in place.options["squeeze_excite"] else None
 
-    def attend(self, hidden: Tensor, stage: Stage, run: Run) -> Tensor:
+    def attend(self, hidden: Tensor, stage: Stage, context: Context) -> Tensor:
         if not stage.option("squeeze_excite"):
             return hidden
         assert self.excite is not None
-        weighted: Tensor = self.excite(hidden, run)
+        weighted: Tensor = self.excite(hidden, context)
         return weighted
 
 
@@ -48,11 +48,11 @@ class SqueezeExcite(nn.Module):
         self.reduce = ElasticConv2d(channels, squeezed(channels), 1)
         self.expand = ElasticConv2d(squeezed(channels), channels, 1)
 
-    def forward(self, x: Tensor, run: Run) -> Tensor:
+    def forward(self, x: Tensor, context: Context) -> Tensor:
         """[B, C, H, W] -> the same shape."""
         channels = x.shape[1]
-        hidden = F.relu(self.reduce(F.adaptive_avg_pool2d(x, 1), squeezed(channels), run), inplace=True)
-        return x * F.hardsigmoid(self.expand(hidden, channels, run), inplace=True)
+        hidden = F.relu(self.reduce(F.adaptive_avg_pool2d(x, 1), squeezed(channels), context), inplace=True)
+        return x * F.hardsigmoid(self.expand(hidden, channels, context), inplace=True)
 
 
 def squeezed(channels: int) -> int:

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from nas.layers import ElasticBatchNorm2d, ElasticConv2d, Run, activate
+from nas.layers import Context, ElasticBatchNorm2d, ElasticConv2d, activate
 from nas.models.blocks.place import BlockPlace
 from nas.space.arch import Block, Stage
 
@@ -29,10 +29,10 @@ class RepBlock(nn.Module):
         self.pointwise_norm = ElasticBatchNorm2d(place.out_width)
         self.input_norm = ElasticBatchNorm2d(place.in_width) if place.residual else None
 
-    def forward(self, x: Tensor, stage: Stage, block: Block, run: Run) -> Tensor:
+    def forward(self, x: Tensor, stage: Stage, block: Block, context: Context) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
-        total = self.dense_norm(self.dense(x, stage.width, run), run)
-        total = total + self.pointwise_norm(self.pointwise(x, stage.width, run), run)
+        total = self.dense_norm(self.dense(x, stage.width, context), context)
+        total = total + self.pointwise_norm(self.pointwise(x, stage.width, context), context)
         if self.input_norm is not None:
-            total = total + self.input_norm(x, run)
+            total = total + self.input_norm(x, context)
         return activate(total, stage.activation)

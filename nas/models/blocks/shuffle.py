@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nas.layers import ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
+from nas.layers import Context, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, activate
 from nas.models.blocks.place import BlockPlace
 from nas.space.arch import Block, Stage
 from nas.space.fields import CHANNEL_MULTIPLE
@@ -28,24 +28,24 @@ class ShuffleUnit(nn.Module):
         super().__init__()
         half, kernels = place.out_width // 2, place.choices.kernels
         self.shortcut = (
-            None if place.residual else _Separable(place.in_width, half, kernels, stride=place.stride)
+            None if place.residual else _ShuffleBranch(place.in_width, half, kernels, stride=place.stride)
         )
         self.reduce = ElasticConv2d(half if place.residual else place.in_width, half, 1, bias=False)
         self.reduce_norm = ElasticBatchNorm2d(half)
-        self.branch = _Separable(half, half, kernels, stride=place.stride)
+        self.branch = _ShuffleBranch(half, half, kernels, stride=place.stride)
 
-    def forward(self, x: Tensor, stage: Stage, block: Block, run: Run) -> Tensor:
+    def forward(self, x: Tensor, stage: Stage, block: Block, context: Context) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
         half = stage.width // 2
         if self.shortcut is None:
             passed, x = split_channels(x)
         else:
-            passed = self.shortcut(x, half, block.kernel, stage.activation, run)
-        hidden = activate(self.reduce_norm(self.reduce(x, half, run), run), stage.activation)
-        return shuffle_channels(self.branch(hidden, half, block.kernel, stage.activation, run), passed)
+            passed = self.shortcut(x, half, block.kernel, stage.activation, context)
+        hidden = activate(self.reduce_norm(self.reduce(x, half, context), context), stage.activation)
+        return shuffle_channels(self.branch(hidden, half, block.kernel, stage.activation, context), passed)
 
 
-class _Separable(nn.Module):
+class _ShuffleBranch(nn.Module):
     """Depthwise convolution and 1x1 convolution; the activation stands behind the latter alone."""
 
     def __init__(self, in_width: int, out_width: int, kernels: Sequence[int], *, stride: int) -> None:
@@ -55,9 +55,9 @@ class _Separable(nn.Module):
         self.project = ElasticConv2d(in_width, out_width, 1, bias=False)
         self.project_norm = ElasticBatchNorm2d(out_width)
 
-    def forward(self, x: Tensor, width: int, kernel: int, activation: str, run: Run) -> Tensor:
-        x = self.depthwise_norm(self.depthwise(x, kernel, run), run)
-        return activate(self.project_norm(self.project(x, width, run), run), activation)
+    def forward(self, x: Tensor, width: int, kernel: int, activation: str, context: Context) -> Tensor:
+        x = self.depthwise_norm(self.depthwise(x, kernel, context), context)
+        return activate(self.project_norm(self.project(x, width, context), context), activation)
 
 
 def split_channels(x: Tensor) -> tuple[Tensor, Tensor]:

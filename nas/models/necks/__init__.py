@@ -21,7 +21,7 @@ NECKS: Mapping[str, Callable[[Sequence[tuple[int, int]], NeckSpec], Any]] = Mapp
 )
 """By type, what builds a neck from channels and stride of stem and stages (finest first) and its choices.
 
-The module is called as `module(features, neck, run)`; its `levels` say what it hands to the heads.
+The module is called as `module(features, neck, context)`; its `levels` say what it hands to the heads.
 """
 
 __all__ = ["CONVOLUTIONS", "FPN", "NECKS", "PAN", "FusionDeconv", "NoNeck"]

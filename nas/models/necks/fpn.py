@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from nas.heads.base import LevelFeatures
-from nas.layers import Run
+from nas.layers import Context, LevelFeatures
 from nas.models.necks.pyramid import PyramidConvolution, TopDown
 from nas.space.arch import Neck
 from nas.space.spec import NeckSpec
@@ -27,8 +26,10 @@ class FPN(nn.Module):
             PyramidConvolution(spec, level.channels, level.channels) for level in self.levels
         )
 
-    def forward(self, features: tuple[Tensor, ...], neck: Neck, run: Run) -> tuple[LevelFeatures, ...]:
+    def forward(
+        self, features: tuple[Tensor, ...], neck: Neck, context: Context
+    ) -> tuple[LevelFeatures, ...]:
         """Features of stem and stages -> (refined, None) of each level, coarsest first."""
-        merged = self.top_down(features, neck, run)
+        merged = self.top_down(features, neck, context)
         levels = zip(self.smooth, merged, neck.widths, strict=True)
-        return tuple((smooth(x, width, neck, run), None) for smooth, x, width in levels)
+        return tuple((smooth(x, width, neck, context), None) for smooth, x, width in levels)

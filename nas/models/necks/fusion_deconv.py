@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from nas.heads.base import Level, LevelFeatures
-from nas.layers import UPSAMPLERS, Run
+from nas.layers import Context, Level, LevelFeatures
+from nas.models.upsamplers import UPSAMPLERS
 from nas.space.arch import Neck
 from nas.space.spec import NeckSpec
 
@@ -38,13 +38,15 @@ class FusionDeconv(nn.Module):
             channels, stride = width, stride // 2
         self.levels = self.levels[1:]
 
-    def forward(self, features: tuple[Tensor, ...], neck: Neck, run: Run) -> tuple[LevelFeatures, ...]:
+    def forward(
+        self, features: tuple[Tensor, ...], neck: Neck, context: Context
+    ) -> tuple[LevelFeatures, ...]:
         """Features of stem and stages -> (refined, raw) of each level, coarsest first."""
         x = features[-1]
         levels = []
         for step, (upsample, width) in enumerate(zip(self.upsample, neck.widths, strict=True)):
             assert isinstance(upsample, nn.ModuleDict)
-            x = upsample[str(neck.upsampler)](x, self._raw(features, step), width, run)
+            x = upsample[str(neck.upsampler)](x, self._raw(features, step), width, context)
             levels.append((x, self._raw(features, step + 1)))
         return tuple(levels)
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from nas.heads.base import Level, LevelFeatures
-from nas.layers import Run
+from nas.layers import Context, Level, LevelFeatures
 from nas.space.arch import Neck
 from nas.space.spec import NeckSpec
 
@@ -18,5 +17,7 @@ class NoNeck(nn.Module):
         channels, stride = features[-1]
         self.levels = (Level(channels, None, stride),)
 
-    def forward(self, features: tuple[Tensor, ...], neck: Neck, run: Run) -> tuple[LevelFeatures, ...]:
+    def forward(
+        self, features: tuple[Tensor, ...], neck: Neck, context: Context
+    ) -> tuple[LevelFeatures, ...]:
         return ((features[-1], None),)

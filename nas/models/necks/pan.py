@@ -5,8 +5,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from nas.heads.base import LevelFeatures
-from nas.layers import Run
+from nas.layers import Context, LevelFeatures
 from nas.models.necks.pyramid import PyramidConvolution, TopDown
 from nas.space.arch import Neck
 from nas.space.spec import NeckSpec
@@ -34,14 +33,16 @@ class PAN(nn.Module):
             PyramidConvolution(spec, finer, width, stride=2) for finer, width in pairwise(widths)
         )
 
-    def forward(self, features: tuple[Tensor, ...], neck: Neck, run: Run) -> tuple[LevelFeatures, ...]:
+    def forward(
+        self, features: tuple[Tensor, ...], neck: Neck, context: Context
+    ) -> tuple[LevelFeatures, ...]:
         """Features of stem and stages -> (refined, None) of each level, coarsest first."""
-        merged = self.top_down(features, neck, run)
+        merged = self.top_down(features, neck, context)
         widths = neck.widths[::-1]
         finest, *smooth = self.smooth
-        x = finest(merged.pop(), widths[0], neck, run)
+        x = finest(merged.pop(), widths[0], neck, context)
         levels: list[LevelFeatures] = [(x, None)]
         for shrink, convolution, width in zip(self.shrink, smooth, widths[1:], strict=True):
-            x = convolution(merged.pop() + shrink(x, width, neck, run), width, neck, run)
+            x = convolution(merged.pop() + shrink(x, width, neck, context), width, neck, context)
             levels.insert(0, (x, None))
         return tuple(levels)

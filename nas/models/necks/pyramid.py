@@ -5,9 +5,16 @@ from itertools import pairwise, repeat
 
 from torch import Tensor, nn
 
-from nas.heads.base import Level
-from nas.layers import ConvNorm, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, Run, activate
-from nas.layers.upsamplers import NECK_ACTIVATION, UPSAMPLERS
+from nas.layers import (
+    Context,
+    ConvNorm,
+    ElasticBatchNorm2d,
+    ElasticConv2d,
+    ElasticDepthwiseConv2d,
+    Level,
+    activate,
+)
+from nas.models.upsamplers import NECK_ACTIVATION, UPSAMPLERS
 from nas.space.arch import Neck
 from nas.space.spec import NeckSpec
 
@@ -20,19 +27,19 @@ class _Lateral(nn.Module):
         self.conv = ElasticConv2d(channels, width, 1, bias=False)
         self.norm = ElasticBatchNorm2d(width)
 
-    def forward(self, x: Tensor, width: int, run: Run) -> Tensor:
-        out: Tensor = self.norm(self.conv(x, width, run), run)
+    def forward(self, x: Tensor, width: int, context: Context) -> Tensor:
+        out: Tensor = self.norm(self.conv(x, width, context), context)
         return out
 
 
-class _Dense(ConvNorm):
+class _DensePyramidConv(ConvNorm):
     """3x3 convolution."""
 
     def __init__(self, channels: int, width: int, *, stride: int) -> None:
         super().__init__(channels, width, 3, stride=stride)
 
 
-class _Separable(nn.Module):
+class _SeparablePyramidConv(nn.Module):
     """3x3 depthwise and 1x1 convolution."""
 
     def __init__(self, channels: int, width: int, *, stride: int) -> None:
@@ -42,12 +49,15 @@ class _Separable(nn.Module):
         self.project = ElasticConv2d(channels, width, 1, bias=False)
         self.project_norm = ElasticBatchNorm2d(width)
 
-    def forward(self, x: Tensor, width: int, activation: str, run: Run) -> Tensor:
-        x = self.depthwise_norm(self.depthwise(x, 3, run), run)
-        return activate(self.project_norm(self.project(x, width, run), run), activation)
+    def forward(self, x: Tensor, width: int, activation: str, context: Context) -> Tensor:
+        x = self.depthwise_norm(self.depthwise(x, 3, context), context)
+        return activate(self.project_norm(self.project(x, width, context), context), activation)
 
 
-CONVOLUTIONS: dict[str, type[_Dense] | type[_Separable]] = {"separable": _Separable, "dense": _Dense}
+CONVOLUTIONS: dict[str, type[_DensePyramidConv] | type[_SeparablePyramidConv]] = {
+    "separable": _SeparablePyramidConv,
+    "dense": _DensePyramidConv,
+}
 
 
 class PyramidConvolution(nn.ModuleDict):
@@ -58,9 +68,9 @@ class PyramidConvolution(nn.ModuleDict):
             {kind: CONVOLUTIONS[kind](channels, width, stride=stride) for kind in spec.convolutions}
         )
 
-    def forward(self, x: Tensor, width: int, neck: Neck, run: Run) -> Tensor:
+    def forward(self, x: Tensor, width: int, neck: Neck, context: Context) -> Tensor:
         """[B, C, h, w] -> [B, width, h / stride, w / stride]."""
-        out: Tensor = self[str(neck.convolution)](x, width, NECK_ACTIVATION, run)
+        out: Tensor = self[str(neck.convolution)](x, width, NECK_ACTIVATION, context)
         return out
 
 
@@ -99,21 +109,21 @@ class TopDown(nn.Module):
             for above, width in pairwise(widths)
         )
 
-    def forward(self, features: tuple[Tensor, ...], neck: Neck, run: Run) -> list[Tensor]:
+    def forward(self, features: tuple[Tensor, ...], neck: Neck, context: Context) -> list[Tensor]:
         """Features of stem and stages -> the sum of each level, coarsest first."""
-        first, *others = self._inputs(features, neck, run)
+        first, *others = self._inputs(features, neck, context)
         merged = [first]
         for upsample, x, width in zip(self.upsample, others, neck.widths[1:], strict=True):
             assert isinstance(upsample, nn.ModuleDict)
-            merged.append(x + upsample[str(neck.upsampler)](merged[-1], None, width, run))
+            merged.append(x + upsample[str(neck.upsampler)](merged[-1], None, width, context))
         return merged
 
-    def _inputs(self, features: tuple[Tensor, ...], neck: Neck, run: Run) -> list[Tensor]:
+    def _inputs(self, features: tuple[Tensor, ...], neck: Neck, context: Context) -> list[Tensor]:
         """What each level has of the backbone, as wide as the level, coarsest first."""
         x = features[-1]
         inputs: list[Tensor] = []
         for extend, width in zip(self.extend, reversed(neck.widths[: self.coarser]), strict=True):
-            x = extend(x, width, neck, run)
+            x = extend(x, width, neck, context)
             inputs.insert(0, x)
         own = zip(self.lateral, self.indices, neck.widths[self.coarser :], strict=True)
-        return inputs + [lateral(features[index], width, run) for lateral, index, width in own]
+        return inputs + [lateral(features[index], width, context) for lateral, index, width in own]

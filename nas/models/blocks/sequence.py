@@ -1,4 +1,4 @@
-"""Stages that are a run of equal blocks, one after the other."""
+"""Stages of equal blocks, one after the other."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,13 +6,13 @@ from itertools import islice
 
 from torch import Tensor, nn
 
-from nas.layers import Run
+from nas.layers import Context
 from nas.models.blocks.place import BlockPlace
 from nas.space.arch import Stage
 from nas.space.stages import StageSpec
 
 
-class BlockRun(nn.ModuleList):
+class BlockSequence(nn.ModuleList):
     """Blocks in a row; an architecture uses the first `depth`.
 
     Args:
@@ -37,10 +37,10 @@ class BlockRun(nn.ModuleList):
             for position, choices in enumerate(spec.blocks)
         )
 
-    def forward(self, x: Tensor, stage: Stage, run: Run) -> Tensor:
+    def forward(self, x: Tensor, stage: Stage, context: Context) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
         # A block is told nothing of the others: what depends on its own settings alone is traced once.
         common = replace(stage, blocks=())
         for module, block in zip(islice(self, stage.depth), stage.blocks, strict=True):
-            x = module(x, common, block, run)
+            x = module(x, common, block, context)
         return x

@@ -36,7 +36,7 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class Run:
+class Context:
     """The context of one forward pass, handed to every layer as its last argument.
 
     Args:
