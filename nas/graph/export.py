@@ -79,7 +79,7 @@ def _compare(
     stats: Statistics | None,
 ) -> None:
     """Network outputs must be close; decode is compared on the same outputs, whose peaks are the same."""
-    final, whole = _session(model), _session(checked)
+    final, whole = open_session(model), open_session(checked)
     training = net.training
     net.eval()
     try:
@@ -95,11 +95,13 @@ def _compare(
         net.train(training)
 
 
-def _session(model: ModelProto) -> Any:
+def open_session(model: ModelProto) -> Any:
+    """An onnxruntime session of one thread."""
     import onnxruntime  # only here, so that tracing and predicting do without it
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
     return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

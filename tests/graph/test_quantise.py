@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from nas.codecs.exported import METADATA_KEY
 from nas.errors import UserError
 from nas.graph import Tracer, to_int8, to_onnx
-from nas.graph.qdq import QdqWriter
+from nas.graph.qdq import insert_pairs
 from nas.graph.quantise import find_ranges
 from nas.space import ArchManager, SearchSpace
 
@@ -156,10 +156,8 @@ def written(weight: np.ndarray, bias: np.ndarray, ranges) -> dict[str, np.ndarra
         [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(bias, "b")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    writer = QdqWriter(model, ranges=ranges, names={"x": "edge_0"})
-    writer.tensor("x")
-    writer.product(node, weight, axis=0)
-    return {t.name: numpy_helper.to_array(t) for t in writer.model().graph.initializer}
+    insert_pairs(model, products=[node.name], ranges=ranges)
+    return {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
 
 
 def test_weights_have_a_scale_per_channel_and_activations_an_exact_zero() -> None:
