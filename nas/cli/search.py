@@ -14,7 +14,7 @@ from nas.cli.options import finite
 from nas.cli.train import RunSetOption
 
 if TYPE_CHECKING:
-    from nas.search.loop import Progress
+    from nas.search.loop import SearchProgress
     from nas.search.results import SearchResult
 
 _SECONDS_PER_LINE = 15.0
@@ -23,32 +23,33 @@ _LIMITS = {"p95_ms": "95 % of runs, ms", "memory_mb": "memory, MB", "file_mb": "
 
 def search(
     run: Annotated[Path, typer.Argument(help="The run folder of a trained supernet.")],
-    budget_ms: Annotated[
+    budgets_ms: Annotated[
         list[float],
         typer.Option(
             "--budget-ms", callback=finite, help="Most milliseconds a subnet may take; may be repeated."
         ),
     ],
-    max_p95_ms: Annotated[
+    p95_ms: Annotated[
         float | None,
         typer.Option(
             "--max-p95-ms", callback=finite, help="Most milliseconds that 95 % of a subnet's runs may take."
         ),
     ] = None,
-    max_memory_mb: Annotated[
+    memory_mb: Annotated[
         float | None,
         typer.Option(
             "--max-memory-mb", callback=finite, help="Most memory that loading and running it may take."
         ),
     ] = None,
-    max_file_mb: Annotated[
+    file_mb: Annotated[
         float | None,
         typer.Option("--max-file-mb", callback=finite, help="Largest ONNX file that it may have."),
     ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Networks to score for these budgets.")] = 200,
     metric: Annotated[str, typer.Option(help="The score to search for, e.g. AP or PCK_torso@0.2.")] = "AP",
-    head: Annotated[
-        list[str] | None, typer.Option(help="Look at this head only; may be repeated. Default: all.")
+    heads: Annotated[
+        list[str] | None,
+        typer.Option("--head", help="Look at this head only; may be repeated."),
     ] = None,
     people: Annotated[
         int, typer.Option(min=1, help="People per image: a head on person crops runs once for each.")
@@ -89,10 +90,10 @@ def search(
 
     folder = RunFolder.open(run, set_ or [])
     settings = SearchSettings(
-        budgets_ms=budget_ms,
+        budgets_ms=budgets_ms,
         trials=trials,
         metric=metric,
-        heads=head or (),
+        heads=heads or (),
         people=people,
         detector_ms=detector_ms,
         detector=detector,
@@ -102,7 +103,7 @@ def search(
         predictor=predictor,
         allow_other_device=allow_other_device,
         storage=storage,
-        limits=Limits(p95_ms=max_p95_ms, memory_mb=max_memory_mb, file_mb=max_file_mb),
+        limits=Limits(p95_ms=p95_ms, memory_mb=memory_mb, file_mb=file_mb),
     )
     result = search_run(folder, settings, displays=Displays(SearchDisplay, VisitDisplay))
     if as_json:
@@ -259,7 +260,7 @@ class SearchDisplay:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, progress: "Progress") -> None:
+    def __call__(self, progress: "SearchProgress") -> None:
         """Show one more scored network."""
         detail = _detail(progress)
         if self._bar is not None:
@@ -269,7 +270,7 @@ class SearchDisplay:
             remark(f"search {progress.done}/{progress.total}  {detail}".rstrip())
 
 
-def _detail(progress: "Progress") -> str:
+def _detail(progress: "SearchProgress") -> str:
     from nas.progress import duration
 
     best = "  ".join(

@@ -214,7 +214,7 @@ def _measure(demo: _Demo, config: SupernetConfig) -> list[float]:
 
 
 def _budgets(demo: _Demo, space: SearchSpace, cost: Cost) -> list[float]:
-    """Two budgets that mean something on any machine: between the cheapest and the dearest network."""
+    """Two budgets that mean something on any machine: between the cheapest and the most expensive network."""
     least = cost(cheapest(space, cost))
     most = max(cost(ArchManager(space).largest(head=head)) for head in space.heads)
     budgets = [float(f"{least * (most / least) ** share:.2g}") for share in _BUDGET_SHARES]

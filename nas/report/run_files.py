@@ -20,7 +20,7 @@ REFITTED = "refitted while searching"
 
 
 @dataclass(frozen=True)
-class Training:
+class SubnetTraining:
     """One training of a subnet in a run, whatever it was called.
 
     Args:
@@ -68,7 +68,7 @@ def read_predictors(run: RunFolder, results: Figures | None) -> dict[str, Latenc
     return found
 
 
-def read_trainings(run: RunFolder) -> list[Training]:
+def read_trainings(run: RunFolder) -> list[SubnetTraining]:
     """Every training of a subnet: with the run's summary's figure, else with the last one while training."""
     summed = {str(entry["arch"]): entry for entry in _summary(run)}
     folder = run.path / "finetune"
@@ -78,17 +78,17 @@ def read_trainings(run: RunFolder) -> list[Training]:
         if training.scratch or training.arch not in summed:
             found.append(training)
     return found + [
-        Training(str(entry["name"]), arch, scratch=False, ap=float(entry["finetuned_ap"]))
+        SubnetTraining(str(entry["name"]), arch, scratch=False, ap=float(entry["finetuned_ap"]))
         for arch, entry in summed.items()
     ]
 
 
-def finetuned(trainings: Sequence[Training], arch: str) -> list[Training]:
+def finetuned(trainings: Sequence[SubnetTraining], arch: str) -> list[SubnetTraining]:
     """The trainings of an architecture that started from the supernet and were scored."""
     return [t for t in trainings if t.arch == arch and not t.scratch and t.ap is not None]
 
 
-def _training(work: Path) -> Training:
+def _training(work: Path) -> SubnetTraining:
     """What is trained in a folder, by the architecture that it holds."""
     record = _read_json(work / "finetune.json") or {}
     content = record.get("arch")
@@ -102,7 +102,9 @@ def _training(work: Path) -> Training:
         for name, value in row.items()
         if name.startswith("val/") and name.endswith("/AP") and value is not None
     ]
-    return Training(work.name, arch, record.get("scratch") is True, float(scores[-1]) if scores else None)
+    return SubnetTraining(
+        work.name, arch, record.get("scratch") is True, float(scores[-1]) if scores else None
+    )
 
 
 def _summary(run: RunFolder) -> list[Figures]:

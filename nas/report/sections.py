@@ -104,7 +104,7 @@ def scatter(results: Figures | None) -> str:
         if metric in e["inherited"]
     ]
     if not front:
-        raise MissingPartError("scored networks; nas search with a larger --trials.")
+        raise MissingPartError("scored networks; nas search with more trials.")
     plot = plot_accuracy(
         scored, front, winners, metric=metric, budgets_ms=results["budgets_ms"], measured=measured
     )
@@ -136,7 +136,7 @@ def predictor_errors(predictors: Mapping[str, LatencyPredictor], results: Figure
     for name, predictor in predictors.items():
         floor, loaded = predictor.validation.noise_floor, predictor.validation.loaded
         if floor is None:
-            content += missing(f"noise floor ({name}); measure with two visits or more (--visits).")
+            content += missing(f"noise floor ({name}); measure with two visits or more.")
         else:
             content += paragraph(
                 f"Noise floor ({name}): the measured times themselves err by {floor:.1%}, by half of the "

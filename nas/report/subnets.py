@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from nas.report.html import cell, missing, paragraph, table
-from nas.report.run_files import Figures, Training, finetuned
+from nas.report.run_files import Figures, SubnetTraining, finetuned
 from nas.report.sections import NO_SEARCH, MissingPartError, compared
 from nas.search.results import NOTHING_LEARNED
 
 
-def subnets(results: Figures | None, trainings: Sequence[Training]) -> str:
+def subnets(results: Figures | None, trainings: Sequence[SubnetTraining]) -> str:
     """What was found for each budget."""
     if results is None:
         raise MissingPartError(NO_SEARCH)
@@ -48,7 +48,7 @@ def _inherited(entry: Figures, metric: str) -> object:
     return entry.get("inherited", {}).get(metric, entry.get("inherited_ap") if metric == "AP" else None)
 
 
-def _finetuned(trainings: Sequence[Training], arch: str) -> str | None:
+def _finetuned(trainings: Sequence[SubnetTraining], arch: str) -> str | None:
     """The AP of an architecture's fine-tuning; of several, each with its name."""
     found = finetuned(trainings, arch)
     if len(found) < 2:
@@ -75,7 +75,7 @@ def _average_pose(results: Figures, metric: str) -> str:
     return paragraph(text)
 
 
-def _other_trainings(results: Figures, trainings: Sequence[Training]) -> str:
+def _other_trainings(results: Figures, trainings: Sequence[SubnetTraining]) -> str:
     """What was trained besides: from scratch, or other architectures."""
     searched_for = {str(entry["arch"]) for entry in results["subnets"]}
     others = [t for t in trainings if t.scratch or t.arch not in searched_for]

@@ -34,11 +34,11 @@ def check_budgets(budgets_ms: Sequence[float], space: SearchSpace, cost: Cost) -
     """
     budgets = tuple(sorted(set(budgets_ms)))
     if not budgets:
-        raise UserError("search needs a budget, such as --budget-ms 10")
+        raise UserError("search needs a budget: `budgets_ms`, such as 10")
     smallest = cost(cheapest(space, cost))
     if budgets[0] < smallest:
         raise UserError(
-            f"--budget-ms {budgets[0]:g}: the cheapest network of {space.name} takes {smallest:.2f} ms as "
+            f"`budgets_ms` {budgets[0]:g}: the cheapest network of {space.name} takes {smallest:.2f} ms as "
             f"predicted; give a budget of {smallest:.2f} ms or more, or a space with smaller networks"
         )
     return budgets

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
 
-from nas.search.values import Evaluated, Interval
+from nas.search.values import Evaluation, Interval
 from nas.space import Arch
 
 NEAR = 0.8
@@ -12,13 +12,13 @@ _INTERESTING = 16
 
 
 def choose_networks(
-    history: Sequence[Evaluated],
+    history: Sequence[Evaluation],
     budgets_ms: Sequence[float],
     *,
     count: int,
     interval: Callable[[Arch], Interval],
     unmeasured: Callable[[Sequence[Arch]], Sequence[Arch]],
-) -> list[Evaluated]:
+) -> list[Evaluation]:
     """Up to `count` scored networks, by turns a finalist-to-be and the one that least is known of.
 
     Args:
@@ -42,13 +42,13 @@ def choose_networks(
 
 
 def _contenders(
-    items: Sequence[Evaluated], budget: float, interval: Callable[[Arch], Interval]
-) -> list[Evaluated]:
+    items: Sequence[Evaluation], budget: float, interval: Callable[[Arch], Interval]
+) -> list[Evaluation]:
     """Networks that may be measured within a budget, the most accurate first."""
     possible = [item for item in items if interval(item.arch).low_ms <= budget]
     return sorted(possible, key=lambda item: (-item.accuracy, item.predicted_ms))
 
 
-def _by_turns(lists: Sequence[Sequence[Evaluated]]) -> list[Evaluated]:
+def _by_turns(lists: Sequence[Sequence[Evaluation]]) -> list[Evaluation]:
     """The first of each list, then the second of each ..."""
     return [item for turn in zip_longest(*lists) for item in turn if item is not None]

@@ -1,6 +1,5 @@
 """Predicted milliseconds of architectures, end to end, by one predictor."""
 
-from collections.abc import Sequence
 from functools import cache
 
 from nas.graph import Tracer
@@ -61,8 +60,3 @@ class Estimate:
         predicted = self.predictor.predict_ms(arch, tracer=self._tracer)
         ((low, high),) = self.predictor.interval_ms([arch], coverage=0.9, tracer=self._tracer).tolist()
         return Interval(predicted, low, high)
-
-
-def intervals(estimate: Estimate, archs: Sequence[Arch]) -> dict[str, Interval]:
-    """By arch id, what an estimate says end to end."""
-    return {arch.id: estimate.interval(arch) for arch in archs}

@@ -3,74 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Self
 
-from nas.latency import EndToEnd
-from nas.latency.uncertainty import load_allowance
 from nas.search.limits import Limits
+from nas.search.measurement import Measurement
 from nas.search.pareto import within
-from nas.search.values import Evaluated
+from nas.search.values import Evaluation
 from nas.space import Arch
-from nas.timing import Timing
-from nas.timing.memory import MeasuredFootprint
 
 ROUNDS = 4
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What a network takes on this machine.
-
-    Args:
-        ms: end to end (decode, grouping, people, person detector); what budgets are held against.
-        network_ms: of one run of the network with decode, by the timing protocol.
-        grouping_ms: of what is left to do after one run.
-        median_ms, p95_ms: wall time of whole runs of the network.
-        loaded: whether others used the processor meanwhile.
-        people, detector_ms: what the end-to-end time was put together with.
-        total_p95_ms: as `ms`, of the network's 95th percentile.
-        load_allowance: by how much that may have lengthened its time.
-        file_bytes, peak_memory_bytes: of its ONNX file, and of loading and running it; None where that is
-            not known.
-    """
-
-    ms: float
-    network_ms: float
-    grouping_ms: float
-    median_ms: float
-    p95_ms: float
-    loaded: bool
-    people: int = 1
-    detector_ms: float = 0.0
-    total_p95_ms: float | None = None
-    load_allowance: float = 0.0
-    file_bytes: int | None = None
-    peak_memory_bytes: int | None = None
-
-    @classmethod
-    def of(cls, arch: Arch, timing: Timing, pays: EndToEnd, *, size: MeasuredFootprint | None = None) -> Self:
-        """A timing as a part of what a user pays."""
-        return cls(
-            ms=pays.total_ms(arch, network_ms=timing.measured_ms, grouping_ms=timing.outside_ms),
-            network_ms=timing.measured_ms,
-            grouping_ms=timing.outside_ms,
-            median_ms=timing.median_ms,
-            p95_ms=timing.p95_ms,
-            loaded=timing.loaded,
-            people=pays.people,
-            detector_ms=pays.detector_ms,
-            load_allowance=load_allowance([timing]),
-            total_p95_ms=pays.total_ms(arch, network_ms=timing.p95_ms, grouping_ms=timing.outside_ms),
-            file_bytes=size.file_bytes if size else None,
-            peak_memory_bytes=size.peak_memory_bytes if size else None,
-        )
-
-    def figures(self) -> dict[str, Any]:
-        """Plain data, as results name them; times in ms."""
-        return {"measured_ms": self.ms} | {name: value for name, value in vars(self).items() if name != "ms"}
-
-
-Measure = Callable[[Sequence[Arch]], Mapping[str, Measured]]
+Measure = Callable[[Sequence[Arch]], Mapping[str, Measurement]]
 """Measures networks side by side; the results by arch id."""
 
 
@@ -78,8 +21,8 @@ Measure = Callable[[Sequence[Arch]], Mapping[str, Measured]]
 class Finalist:
     """A scored network that was measured."""
 
-    item: Evaluated
-    measured: Measured
+    item: Evaluation
+    measured: Measurement
 
 
 @dataclass(frozen=True)
@@ -95,8 +38,8 @@ class Finals:
     measured: tuple[Finalist, ...]
 
 
-def run_finals(
-    history: Sequence[Evaluated],
+def measure_finalists(
+    history: Sequence[Evaluation],
     budgets_ms: Sequence[float],
     measure: Measure,
     *,
@@ -134,8 +77,8 @@ def run_finals(
 
 
 def _next(
-    history: Sequence[Evaluated], budget: float, known: Mapping[str, Finalist], count: int
-) -> list[Evaluated]:
+    history: Sequence[Evaluation], budget: float, known: Mapping[str, Finalist], count: int
+) -> list[Evaluation]:
     """The best networks within a budget that are not measured yet."""
     return [item for item in within(history, budget) if item.arch.id not in known][:count]
 

@@ -3,19 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 from nas.errors import UserError
 from nas.graph import Tracer
 from nas.latency.footprint import footprint
 from nas.search.budgets import cheapest
+from nas.search.measurement import Measurement
 from nas.search.values import Cost
 from nas.space import Arch, SearchSpace
 
-if TYPE_CHECKING:
-    from nas.search.finalists import Measured
-
-_OPTIONS = {"p95_ms": "--max-p95-ms", "memory_mb": "--max-memory-mb", "file_mb": "--max-file-mb"}
 _UNITS = {"p95_ms": "ms in 95 % of runs", "memory_mb": "MB of memory", "file_mb": "MB of file"}
 
 Overrun = Callable[[Arch], float]
@@ -42,23 +38,23 @@ class Limits:
     file_mb: float | None = None
 
     def __post_init__(self) -> None:
-        for name, limit in self.given.items():
+        for name, limit in self.by_name.items():
             if limit <= 0:
-                raise UserError(f"{_OPTIONS[name]} {limit:g}: a limit is more than 0")
+                raise UserError(f"`{name}` {limit:g}: a limit is more than 0")
 
     @property
-    def given(self) -> Mapping[str, float]:
+    def by_name(self) -> Mapping[str, float]:
         """The limits that there are, by name."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
-    def keeps(self, measured: "Measured") -> bool:
+    def keeps(self, measured: Measurement) -> bool:
         """Whether a measured network is within them; what a system does not tell is not held against it."""
         figures = {
             "p95_ms": measured.total_p95_ms,
             "memory_mb": _mega(measured.peak_memory_bytes),
             "file_mb": _mega(measured.file_bytes),
         }
-        return all((figures[name] or 0.0) <= limit for name, limit in self.given.items())
+        return all((figures[name] or 0.0) <= limit for name, limit in self.by_name.items())
 
 
 class Requirements:
@@ -83,15 +79,15 @@ class Requirements:
             cost: predicted ms, end to end.
             p95_ratio: how much longer the slowest runs take than that: the 95th percentile over the label.
         """
-        given = self.limits.given
-        if not given:
+        limits = self.limits.by_name
+        if not limits:
             return no_overrun
 
         @cache
         def total(arch: Arch) -> float:
             return sum(
                 max(0.0, self._predicted(arch, name, cost, p95_ratio) / limit - 1)
-                for name, limit in given.items()
+                for name, limit in limits.items()
             )
 
         return total
@@ -100,8 +96,8 @@ class Requirements:
         self, space: SearchSpace, cost: Cost, *, p95_ratio: float, budgets_ms: tuple[float, ...]
     ) -> None:
         """Raises UserError where no network of the space keeps a limit, or all of them and the budgets."""
-        given = self.limits.given
-        for name, limit in given.items():
+        limits = self.limits.by_name
+        for name, limit in limits.items():
 
             def figure(arch: Arch, name: str = name) -> float:
                 return self._predicted(arch, name, cost, p95_ratio)
@@ -109,10 +105,10 @@ class Requirements:
             smallest = figure(cheapest(space, figure))
             if smallest > limit:
                 raise UserError(
-                    f"{_OPTIONS[name]} {limit:g}: no network of {space.name} takes less than about "
+                    f"`{name}` {limit:g}: no network of {space.name} takes less than about "
                     f"{smallest:.2f} {_UNITS[name]}, as predicted; raise the limit or choose another space"
                 )
-        if not given:
+        if not limits:
             return
         overrun, budget = self.overrun(cost, p95_ratio=p95_ratio), budgets_ms[0]
 
@@ -120,9 +116,9 @@ class Requirements:
             return overrun(arch) + max(0.0, cost(arch) / budget - 1)
 
         if excess(cheapest(space, excess)) > 0:
-            options = ", ".join(f"{_OPTIONS[name]} {limit:g}" for name, limit in given.items())
+            also = ", ".join(f"`{name}` {limit:g}" for name, limit in limits.items())
             raise UserError(
-                f"no network of {space.name} was found that keeps --budget-ms {budget:g} and {options} "
+                f"no network of {space.name} was found that keeps `budgets_ms` {budget:g} and {also} "
                 "together, as predicted; raise one of them"
             )
 

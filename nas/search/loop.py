@@ -8,7 +8,7 @@ from typing import Protocol
 from nas.search.pareto import best_accuracies
 from nas.search.proposal import NothingLeftError, Proposal, Proposer
 from nas.search.record import EvaluationCache, SearchRecord
-from nas.search.values import Evaluated, Scores
+from nas.search.values import Evaluation, Scores
 from nas.space import Arch
 
 
@@ -24,7 +24,7 @@ class Evaluator(Protocol):
 
 
 @dataclass(frozen=True)
-class Progress:
+class SearchProgress:
     """How far a search is.
 
     Args:
@@ -38,7 +38,7 @@ class Progress:
     total: int
     seconds_each: float | None
     best: dict[float, float | None]
-    latest: Evaluated | None = None
+    latest: Evaluation | None = None
 
     @property
     def remaining_seconds(self) -> float | None:
@@ -46,7 +46,7 @@ class Progress:
         return None if self.seconds_each is None else (self.total - self.done) * self.seconds_each
 
 
-Report = Callable[[Progress], None]
+Report = Callable[[SearchProgress], None]
 
 
 def score_networks(
@@ -59,7 +59,7 @@ def score_networks(
     trials: int,
     report: Report,
     until: int | None = None,
-) -> list[Evaluated]:
+) -> list[Evaluation]:
     """Score networks until the record holds `trials` of these budgets; returns all that the record holds.
 
     `until` stops earlier, at so many of the trials.
@@ -72,7 +72,7 @@ def score_networks(
     stop = trials if until is None else min(until, trials)
     waiting = _unseen(proposer.anchors(), history)
     started, scored = time.perf_counter(), 0
-    report(Progress(done, trials, None, best_accuracies(history, budgets_ms)))
+    report(SearchProgress(done, trials, None, best_accuracies(history, budgets_ms)))
     while done < stop:
         try:
             proposal = waiting.pop(0) if waiting else proposer(len(history), history)
@@ -86,10 +86,10 @@ def score_networks(
         history.append(record.add(proposal, scores, budgets_ms=budgets_ms))
         done, scored = done + 1, scored + 1
         each = (time.perf_counter() - started) / scored
-        report(Progress(done, trials, each, best_accuracies(history, budgets_ms), history[-1]))
+        report(SearchProgress(done, trials, each, best_accuracies(history, budgets_ms), history[-1]))
     return history
 
 
-def _unseen(proposals: Sequence[Proposal], history: Sequence[Evaluated]) -> list[Proposal]:
+def _unseen(proposals: Sequence[Proposal], history: Sequence[Evaluation]) -> list[Proposal]:
     seen = {item.arch.id for item in history}
     return [proposal for proposal in proposals if proposal.arch.id not in seen]

@@ -97,7 +97,7 @@ def prepare(run: RunFolder, settings: SearchSettings, displays: Displays) -> Sea
         )
     elif settings.refine:
         raise UserError(
-            f"--refine measures on this machine, and the predictor is of {predictor.device}: leave --refine "
+            f"`refine` measures on this machine, and the predictor is of {predictor.device}: leave `refine` "
             "out, or measure and fit a predictor here"
         )
     detector, pays = _end_to_end(run, settings, space, bench)
@@ -117,8 +117,8 @@ def load_predictor(path: Path, skeleton: Skeleton, *, allow_other_device: bool =
     """
     if not path.is_file():
         raise UserError(
-            f"{path}: no latency predictor; make one with `nas latency measure --space RUN` and "
-            f"`nas latency fit`, or give --predictor"
+            f"{path}: no latency predictor; make one with `nas latency measure` of the run's space and "
+            "`nas latency fit`, or give `predictor`"
         )
     predictor = LatencyPredictor.load(path, allow_other_device=allow_other_device)
     if predictor.remark is not None:
@@ -127,7 +127,7 @@ def load_predictor(path: Path, skeleton: Skeleton, *, allow_other_device: bool =
         raise UserError(
             f"{path}: predicts networks of {len(predictor.skeleton.keypoints)} joints "
             f"({predictor.skeleton.name}), the run's have {len(skeleton.keypoints)} ({skeleton.name}); "
-            f"measure with --skeleton {skeleton.name}"
+            f"measure with the skeleton {skeleton.name}"
         )
     return predictor
 
@@ -137,17 +137,17 @@ def _end_to_end(
 ) -> tuple[Network | None, EndToEnd]:
     """The detector to time beside finalists, and what is paid besides a network."""
     if settings.detector is not None and settings.detector_ms:
-        raise UserError("--detector times a model and --detector-ms names a time: give one of them")
+        raise UserError("`detector` times a model and `detector_ms` names a time: give one of them")
     if (settings.detector is not None or settings.detector_ms) and space.task != "crop":
         raise UserError(
-            f"{space.name} looks at whole pictures and needs no person detector; leave --detector and "
-            "--detector-ms out"
+            f"{space.name} looks at whole pictures and needs no person detector; leave `detector` and "
+            "`detector_ms` out"
         )
     if settings.detector is None:
         return None, EndToEnd(settings.people, settings.detector_ms)
     if bench is None:
         raise UserError(
-            "--detector is timed on this machine, and the predictor is of another one; give --detector-ms"
+            "`detector` is timed on this machine, and the predictor is of another one; give `detector_ms`"
         )
     detector = file_network(settings.detector)
     ms = time_detector(detector, bench, file=run.search_folder / "detector.json")
@@ -169,19 +169,19 @@ def _find_table(run: RunFolder, predictor_file: Path) -> Path | None:
 def _table_to_refine(table: Path | None, predictor_file: Path, predictor: LatencyPredictor) -> Path:
     if table is None:
         raise UserError(
-            f"--refine adds to the latency table that {predictor_file} was fitted on, and no table.jsonl "
-            "lies beside it: put it there, or leave --refine out"
+            f"`refine` adds to the latency table that {predictor_file} was fitted on, and no table.jsonl "
+            "lies beside it: put it there, or leave `refine` out"
         )
     known = LatencyTable.read(table)
     if known.fingerprint != f"{predictor.device.fingerprint}-{predictor.protocol.fingerprint}":
         raise UserError(
-            f"--refine: {table} is of another device or protocol than {predictor_file}; fit the predictor on "
-            "that table, or leave --refine out"
+            f"`refine`: {table} is of another device or protocol than {predictor_file}; fit the predictor on "
+            "that table, or leave `refine` out"
         )
     if predictor.remark is not None:
         raise UserError(
-            f"--refine: {table} was measured under {known.device.runtime}, and timings of two versions do "
-            "not mix in one table: measure and fit again, or leave --refine out"
+            f"`refine`: {table} was measured under {known.device.runtime}, and timings of two versions do "
+            "not mix in one table: measure and fit again, or leave `refine` out"
         )
     return table
 

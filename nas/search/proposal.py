@@ -1,6 +1,6 @@
 """Which network to score next.
 
-Time is free to ask and accuracy is dear, so a proposal never leaves here before its predicted time is
+Time is free to ask and accuracy is expensive, so a proposal never leaves here before its predicted time is
 within the budget it aims at: it is moved along random dimensions until it lies in a band just below the
 budget, where the best network of a budget is. Three sources take turns: a surrogate of accuracy that picks
 among many such networks, children of the best networks so far, and Optuna's TPE with the budget as its
@@ -16,7 +16,7 @@ import optuna
 from nas.search.limits import Overrun, no_overrun
 from nas.search.pareto import within
 from nas.search.surrogate import Surrogate
-from nas.search.values import Cost, Evaluated
+from nas.search.values import Cost, Evaluation
 from nas.space import Arch, ArchManager, SearchSpace
 
 BAND = 0.8
@@ -88,10 +88,10 @@ class Proposer:
         self._sizes = {dimension.name: len(dimension.choices) for dimension in space.dimensions}
         self._open = tuple(name for name, size in self._sizes.items() if size > 1)
         self._distributions = index_distributions(space)
-        dearest = max(cost(self._manager.largest(head=head)) for head in space.heads)
-        self._lowest = {budget: BAND * min(budget, dearest) for budget in self._budgets}
+        most_expensive = max(cost(self._manager.largest(head=head)) for head in space.heads)
+        self._lowest = {budget: BAND * min(budget, most_expensive) for budget in self._budgets}
 
-    def __call__(self, number: int, history: Sequence[Evaluated]) -> Proposal:
+    def __call__(self, number: int, history: Sequence[Evaluation]) -> Proposal:
         """Proposal `number`, given what was scored before.
 
         Raises:
@@ -127,13 +127,13 @@ class Proposer:
                 proposals.append(Proposal(arch, fitting[0], predicted, name))
         return proposals
 
-    def _origin(self, turn: int, fitting: Sequence[Evaluated]) -> str:
+    def _origin(self, turn: int, fitting: Sequence[Evaluation]) -> str:
         if turn < self._startup // len(self._budgets) or len(fitting) < 2:
             return "random"
         return _ORIGINS[turn % len(_ORIGINS)]
 
     def _pick_by_surrogate(
-        self, budget: float, history: Sequence[Evaluated], seen: Collection[str], rng: np.random.Generator
+        self, budget: float, history: Sequence[Evaluation], seen: Collection[str], rng: np.random.Generator
     ) -> Arch | None:
         surrogate = Surrogate(self._manager.space, history, rng)
         sources = [("evolution", "random")[number % 2] for number in range(_CANDIDATES)]
@@ -144,7 +144,7 @@ class Proposer:
         return max((arch for arch in drawn if arch is not None), key=surrogate, default=None)
 
     def _draw(
-        self, origin: str, budget: float, history: Sequence[Evaluated], rng: np.random.Generator
+        self, origin: str, budget: float, history: Sequence[Evaluation], rng: np.random.Generator
     ) -> Indices:
         if origin == "tpe":
             return self._ask_tpe(budget, history, rng)
@@ -152,12 +152,12 @@ class Proposer:
             return self._complete(self._child(within(history, budget)[:_PARENTS], rng), rng)
         return self._complete(self._manager.sample(rng), rng)
 
-    def _child(self, parents: Sequence[Evaluated], rng: np.random.Generator) -> Arch:
+    def _child(self, parents: Sequence[Evaluation], rng: np.random.Generator) -> Arch:
         one, two = (parents[int(i)].arch for i in rng.choice(len(parents), size=2, replace=False))
         mixed = self._manager.crossover(one, two, rng) if rng.random() < 0.5 else one
         return self._manager.mutate(mixed, rng, rate=0.1)
 
-    def _ask_tpe(self, budget: float, history: Sequence[Evaluated], rng: np.random.Generator) -> Indices:
+    def _ask_tpe(self, budget: float, history: Sequence[Evaluation], rng: np.random.Generator) -> Indices:
         # The model is built afresh in memory: it is a function of the history, whatever the study's storage.
         sampler = optuna.samplers.TPESampler(seed=int(rng.integers(2**31)), n_startup_trials=0)
         study = optuna.create_study(direction="maximize", sampler=sampler)
@@ -166,7 +166,7 @@ class Proposer:
         asked = study.ask(dict(self._distributions)).params
         return {name: int(index) for name, index in asked.items()}
 
-    def _scored_trial(self, item: Evaluated, budget: float) -> optuna.trial.FrozenTrial:
+    def _scored_trial(self, item: Evaluation, budget: float) -> optuna.trial.FrozenTrial:
         """A scored network as a finished trial, infeasible by what it is over the budget and the limits."""
         params = {
             name: i for name, i in self._manager.encode(item.arch).items() if name in self._distributions

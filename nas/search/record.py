@@ -15,7 +15,7 @@ from nas.errors import UserError
 from nas.files import append_row, read_rows
 from nas.search.limits import Overrun, no_overrun
 from nas.search.proposal import Proposal, index_distributions
-from nas.search.values import Cost, Evaluated, Scores
+from nas.search.values import Cost, Evaluation, Scores
 from nas.space import Arch, ArchManager, SearchSpace
 
 _log = logging.getLogger(__name__)
@@ -111,9 +111,9 @@ class SearchRecord:
         self._predictor = predictor
         self._overrun = overrun
 
-    def history(self) -> list[Evaluated]:
+    def history(self) -> list[Evaluation]:
         """Every network scored so far, in order, with times by the present predictor."""
-        return [self._evaluated(trial) for trial in self._trials()]
+        return [self._evaluation(trial) for trial in self._trials()]
 
     def count(self, budgets_ms: Sequence[float]) -> int:
         """How many networks were scored by searches for exactly these budgets and this search's limits."""
@@ -123,9 +123,9 @@ class SearchRecord:
             for trial in self._trials()
         )
 
-    def add(self, proposal: Proposal, scores: Scores, *, budgets_ms: Sequence[float]) -> Evaluated:
+    def add(self, proposal: Proposal, scores: Scores, *, budgets_ms: Sequence[float]) -> Evaluation:
         """Keep one scored network; over the largest budget it counts as infeasible."""
-        item = Evaluated(proposal.arch, proposal.predicted_ms, scores[self.metric], scores)
+        item = Evaluation(proposal.arch, proposal.predicted_ms, scores[self.metric], scores)
         params = {
             name: index
             for name, index in ArchManager(self._space).encode(item.arch).items()
@@ -153,10 +153,10 @@ class SearchRecord:
     def _trials(self) -> list[optuna.trial.FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
 
-    def _evaluated(self, trial: optuna.trial.FrozenTrial) -> Evaluated:
+    def _evaluation(self, trial: optuna.trial.FrozenTrial) -> Evaluation:
         arch = self._arch(trial.user_attrs["arch"])
         scores: dict[str, Any] = trial.user_attrs["scores"]
-        return Evaluated(arch, self._cost(arch), scores[self.metric], scores, self._overrun(arch))
+        return Evaluation(arch, self._cost(arch), scores[self.metric], scores, self._overrun(arch))
 
 
 def sqlite_url(path: Path) -> str:

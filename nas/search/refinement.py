@@ -19,7 +19,7 @@ from nas.search.choice import choose_networks
 from nas.search.estimate import Estimate
 from nas.search.evaluator import digest_files
 from nas.search.measuring import Bench
-from nas.search.values import Evaluated, Interval
+from nas.search.values import Evaluation, Interval
 from nas.space import Arch
 from nas.timing import Timing
 
@@ -30,7 +30,7 @@ Refit = Callable[[], LatencyPredictor]
 
 
 @dataclass(frozen=True)
-class Tried:
+class RefinementNetwork:
     """A network that was measured to refine: what was predicted before, in ms of one run with decode.
 
     Args:
@@ -49,7 +49,7 @@ class Tried:
     measured_ms: float | None = None
     loaded: bool = False
 
-    def with_timing(self, timing: Timing) -> "Tried":
+    def with_timing(self, timing: Timing) -> "RefinementNetwork":
         """After measuring."""
         interval = Interval(self.predicted_ms, self.low_ms, self.high_ms)
         return replace(
@@ -61,7 +61,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Round:
+class RefinementRound:
     """One batch of measured networks, and the predictor fitted with them.
 
     Args:
@@ -76,14 +76,15 @@ class Round:
     scored: int
     wanted: int
     before: str
-    networks: tuple[Tried, ...]
+    networks: tuple[RefinementNetwork, ...]
     after: str | None = None
     predictor: str | None = None
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `dataclasses.asdict`."""
-        return cls(**{**values, "networks": tuple(Tried(**network) for network in values["networks"])})
+        networks = tuple(RefinementNetwork(**network) for network in values["networks"])
+        return cls(**{**values, "networks": networks})
 
 
 class Refinement:
@@ -133,12 +134,12 @@ class Refinement:
         path = self._file.with_name(name)
         if not path.is_file():
             raise UserError(
-                f"{path} is missing, which a former search with --refine wrote; put it back, or remove "
+                f"{path} is missing, which a former search with `refine` wrote; put it back, or remove "
                 f"{self._file} to refine anew"
             )
         return self._base.with_predictor(LatencyPredictor.load(path), digest)
 
-    def __call__(self, history: Sequence[Evaluated], *, scored: int, trials: int) -> Estimate:
+    def __call__(self, history: Sequence[Evaluation], *, scored: int, trials: int) -> Estimate:
         """The round that is due after so many of all trials, where one is; the estimate to go on with."""
         if self.rounds and self.rounds[-1].after is None:
             self._finish(self.rounds.pop())
@@ -167,7 +168,7 @@ class Refinement:
         to_come = sum(milestone >= scored for milestone in self.milestones(trials))
         return -(-left // max(to_come, 1))
 
-    def _begin(self, history: Sequence[Evaluated], *, scored: int, size: int) -> Round:
+    def _begin(self, history: Sequence[Evaluation], *, scored: int, size: int) -> RefinementRound:
         """Choose networks, and keep what is predicted of them before they are measured."""
         estimate = self.estimate()
         chosen = choose_networks(
@@ -178,15 +179,15 @@ class Refinement:
             unmeasured=self._bench.unmeasured,
         )
         tried = tuple(
-            Tried(item.arch.id, item.arch.to_json(), **vars(estimate.network_interval(item.arch)))
+            RefinementNetwork(item.arch.id, item.arch.to_json(), **vars(estimate.network_interval(item.arch)))
             for item in chosen
         )
-        begun = Round(scored, self._wanted, estimate.source, tried)
+        begun = RefinementRound(scored, self._wanted, estimate.source, tried)
         if tried:
             self._write([*self.rounds, begun])
         return begun
 
-    def _finish(self, begun: Round) -> None:
+    def _finish(self, begun: RefinementRound) -> None:
         """Measure what is not in the table yet, refit, and keep both."""
         timings = self._bench([Arch.from_json(dict(network.architecture)) for network in begun.networks])
         predictor = self._refit()
@@ -199,11 +200,11 @@ class Refinement:
         self.rounds.append(replace(begun, networks=networks, after=digest, predictor=name))
         self._write(self.rounds)
 
-    def _read(self) -> list[Round]:
+    def _read(self) -> list[RefinementRound]:
         mine = next((search for search in self._searches() if _of(search) == self._of), None)
-        return [Round.from_json(values) for values in mine["rounds"]] if mine else []
+        return [RefinementRound.from_json(values) for values in mine["rounds"]] if mine else []
 
-    def _write(self, rounds: Sequence[Round]) -> None:
+    def _write(self, rounds: Sequence[RefinementRound]) -> None:
         others = [search for search in self._searches() if _of(search) != self._of]
         mine = {**self._of, "rounds": [asdict(done) for done in rounds]}
         write_json(self._file, {"searches": [*others, mine]})

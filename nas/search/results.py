@@ -8,9 +8,10 @@ from typing import Any
 
 from nas.errors import UserError
 from nas.files import write_json
-from nas.search.finalists import Finalist, Measured
+from nas.search.finalists import Finalist
+from nas.search.measurement import Measurement
 from nas.search.pareto import pareto_front
-from nas.search.values import Evaluated, Interval
+from nas.search.values import Evaluation, Interval
 from nas.space import Arch
 
 NOTHING_LEARNED = (
@@ -20,7 +21,7 @@ NOTHING_LEARNED = (
 
 
 @dataclass(frozen=True)
-class Predicted:
+class LatencyPrediction:
     """What the predictor says of one network.
 
     Args:
@@ -33,7 +34,7 @@ class Predicted:
     network: Interval
     in_fit: bool = False
 
-    def compared(self, measured: Measured | None) -> dict[str, Any]:
+    def compared(self, measured: Measurement | None) -> dict[str, Any]:
         """Plain data: predicted against measured; errors are predicted / measured - 1, in percent.
 
         Intervals are the wider for load while it was measured.
@@ -72,9 +73,9 @@ class Subnet:
     """
 
     budget_ms: float
-    item: Evaluated
-    measured: Measured | None
-    predicted: Predicted
+    item: Evaluation
+    measured: Measurement | None
+    predicted: LatencyPrediction
 
     @property
     def arch(self) -> Arch:
@@ -113,9 +114,9 @@ class SearchResult:
     subnets: tuple[Subnet, ...]
     unmet_ms: tuple[float, ...]
     measured: tuple[Finalist, ...]
-    history: tuple[Evaluated, ...]
+    history: tuple[Evaluation, ...]
     facts: Mapping[str, Any]
-    predicted: Mapping[str, Predicted] = field(default_factory=dict)
+    predicted: Mapping[str, LatencyPrediction] = field(default_factory=dict)
 
     def finalists(self) -> list[dict[str, Any]]:
         """Plain data, by rising time: every finalist, predicted against measured, and the budgets it won."""
@@ -138,7 +139,7 @@ class SearchResult:
         value: float | None = self.facts.get("average_pose", {}).get(self.facts.get("metric"))
         return value
 
-    def beats_average(self, items: Iterable[Evaluated]) -> bool | None:
+    def beats_average(self, items: Iterable[Evaluation]) -> bool | None:
         """Whether one of these networks scores better than the average pose in everyone's true box."""
         average = self.average_pose
         return None if average is None else any(item.accuracy > average for item in items)
@@ -172,7 +173,7 @@ class SearchResult:
         write_json(file, self.to_json())
 
 
-def _point(item: Evaluated) -> dict[str, Any]:
+def _point(item: Evaluation) -> dict[str, Any]:
     return {"arch": item.arch.id, "predicted_ms": item.predicted_ms, "accuracy": item.accuracy}
 
 

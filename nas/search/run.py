@@ -12,17 +12,18 @@ from nas.runs.folder import RunFolder
 from nas.runs.supernet import load_supernet, open_calibration
 from nas.search.estimate import Estimate
 from nas.search.evaluator import SubnetEvaluator, average_pose, digest_files, require_measured
-from nas.search.finalists import Measured, run_finals
+from nas.search.finalists import measure_finalists
 from nas.search.loop import score_networks
+from nas.search.measurement import Measurement
 from nas.search.measuring import Bench, fitted_networks, paid_ms
 from nas.search.pareto import within
 from nas.search.preparation import Search, load_predictor, prepare
 from nas.search.proposal import Proposer
 from nas.search.record import EvaluationCache, SearchRecord, sqlite_url
 from nas.search.refinement import Refinement
-from nas.search.results import Predicted, SearchResult, Subnet
+from nas.search.results import LatencyPrediction, SearchResult, Subnet
 from nas.search.settings import Displays, SearchSettings
-from nas.search.values import Cost, Evaluated
+from nas.search.values import Cost, Evaluation
 from nas.space import Arch
 from nas.timing import describe_device
 from nas.train.launch import launch
@@ -69,7 +70,7 @@ def _search_run(run: RunFolder, settings: SearchSettings, displays: Displays) ->
         cost=search.base,
         predictor=search.base.source,
         overrun=search.overrun(search.base),
-        limits=settings.limits.given,
+        limits=settings.limits.by_name,
     )
     refinement = search.refinement(record.name)
     estimate = _score(search, evaluator, record, refinement, displays)
@@ -135,7 +136,7 @@ def _score(
 
 
 def _choose(
-    search: Search, estimate: Estimate, history: Sequence[Evaluated], facts: Mapping[str, Any]
+    search: Search, estimate: Estimate, history: Sequence[Evaluation], facts: Mapping[str, Any]
 ) -> SearchResult:
     """Measure finalists and pick the winner of each budget; by prediction alone for another device."""
     bench = search.bench
@@ -148,10 +149,10 @@ def _choose(
 
     fitted = fitted_networks(search.table, estimate.predictor)
 
-    def measure(archs: Sequence[Arch]) -> dict[str, Measured]:
+    def measure(archs: Sequence[Arch]) -> dict[str, Measurement]:
         return _measure(search, bench, archs)
 
-    finals = run_finals(
+    finals = measure_finalists(
         history,
         search.budgets,
         measure,
@@ -177,7 +178,7 @@ def _choose(
     )
 
 
-def _measure(search: Search, bench: Bench, archs: Sequence[Arch]) -> dict[str, Measured]:
+def _measure(search: Search, bench: Bench, archs: Sequence[Arch]) -> dict[str, Measurement]:
     """Time networks side by side, and the person detector among them: its time of the same minutes counts."""
     timings = bench(archs, alongside=[search.detector] if search.detector else [])
     sizes = bench.footprints(archs)
@@ -185,13 +186,15 @@ def _measure(search: Search, bench: Bench, archs: Sequence[Arch]) -> dict[str, M
     if search.detector:
         pays = replace(pays, detector_ms=paid_ms(timings[-1]))
     return {
-        arch.id: Measured.of(arch, found, pays, size=size)
+        arch.id: Measurement.of(arch, found, pays, size=size)
         for arch, found, size in zip(archs, timings, sizes, strict=False)
     }
 
 
-def _predicted(estimate: Estimate, arch: Arch, *, fitted: Collection[str] = ()) -> Predicted:
-    return Predicted(estimate.interval(arch), estimate.network_interval(arch), in_fit=arch.id in fitted)
+def _predicted(estimate: Estimate, arch: Arch, *, fitted: Collection[str] = ()) -> LatencyPrediction:
+    return LatencyPrediction(
+        estimate.interval(arch), estimate.network_interval(arch), in_fit=arch.id in fitted
+    )
 
 
 def _facts(
@@ -205,7 +208,7 @@ def _facts(
         "study": record.name,
         "metric": settings.metric,
         "budgets_ms": list(search.budgets),
-        "limits": dict(settings.limits.given),
+        "limits": dict(settings.limits.by_name),
         "people": settings.people,
         "detector": str(settings.detector) if settings.detector else None,
         "detector_ms": search.base.end_to_end.detector_ms,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.search.values import Evaluated
+from nas.search.values import Evaluation
 from nas.space import Arch, ArchManager, SearchSpace
 
 NOISE = 0.3
@@ -30,7 +30,7 @@ class Surrogate:
         rng: of the draw.
     """
 
-    def __init__(self, space: SearchSpace, history: Sequence[Evaluated], rng: np.random.Generator) -> None:
+    def __init__(self, space: SearchSpace, history: Sequence[Evaluation], rng: np.random.Generator) -> None:
         self._space = space
         self._dimensions = [dimension for dimension in space.dimensions if dimension.elastic]
         features = np.stack([self._features(item.arch) for item in history])

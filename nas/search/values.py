@@ -13,7 +13,7 @@ Scores = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class Evaluation:
     """A network that was scored with inherited weights.
 
     Args:

@@ -20,9 +20,10 @@ from nas.report.run_report import write_report
 from nas.runs import RunFolder, load_config
 from nas.search.estimate import Estimate
 from nas.search.evaluator import digest_files
-from nas.search.finalists import Finalist, Measured
-from nas.search.results import NOTHING_LEARNED, Predicted, SearchResult, Subnet
-from nas.search.values import Evaluated
+from nas.search.finalists import Finalist
+from nas.search.measurement import Measurement
+from nas.search.results import NOTHING_LEARNED, LatencyPrediction, SearchResult, Subnet
+from nas.search.values import Evaluation
 from nas.space import Arch, ArchManager, SearchSpace
 from nas.timing import LatencyTable, Protocol, Visit, describe_device
 from nas.timing.profile import OperatorTime
@@ -72,15 +73,15 @@ def search_result(
 ) -> SearchResult:
     estimate = Estimate(predictor, tracer, end_to_end=EndToEnd(people=2, detector_ms=4.0))
     history = [
-        Evaluated(arch, estimate(arch), number / 20, {"AP": number / 20})
+        Evaluation(arch, estimate(arch), number / 20, {"AP": number / 20})
         for number, arch in enumerate(sorted(archs, key=estimate), start=1)
     ]
     best = history[-1]
-    measured = Measured(
+    measured = Measurement(
         ms=1.25 * best.predicted_ms, network_ms=7.0, grouping_ms=0.5, median_ms=7.0, p95_ms=8.0, loaded=True,
         people=2, detector_ms=4.0,
     )  # fmt: skip
-    predicted = Predicted(estimate.interval(best.arch), estimate.network_interval(best.arch))
+    predicted = LatencyPrediction(estimate.interval(best.arch), estimate.network_interval(best.arch))
     tried = {
         "arch": "abc",
         "predicted_ms": 2.0,

@@ -15,7 +15,7 @@ from nas.timing.profile import OperatorTime
 
 
 def fake_cost(arch: Arch) -> float:
-    """Pretended ms: pixels times channels; a dear up-sampler is dearer than it looks."""
+    """Pretended ms: pixels times channels; an expensive up-sampler costs more than it seems to."""
     area = arch.resolution[0] * arch.resolution[1] / (128 * 96)
     blocks = sum(
         stage.width * block.expansion * (1 + block.kernel / 10)

@@ -1,10 +1,10 @@
 from nas.search.pareto import best_accuracies, pareto_front, within
-from nas.search.values import Evaluated
+from nas.search.values import Evaluation
 from nas.space import ArchManager, SearchSpace
 
 
-def items(space: SearchSpace, *points: tuple[float, float]) -> list[Evaluated]:
-    return [Evaluated(ArchManager(space).smallest(), ms, accuracy) for ms, accuracy in points]
+def items(space: SearchSpace, *points: tuple[float, float]) -> list[Evaluation]:
+    return [Evaluation(ArchManager(space).smallest(), ms, accuracy) for ms, accuracy in points]
 
 
 def test_front_keeps_what_nothing_beats(space: SearchSpace) -> None:

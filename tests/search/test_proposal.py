@@ -3,14 +3,14 @@ import pytest
 from search_fakes import fake_accuracy, fake_cost
 
 from nas.search.proposal import BAND, NothingLeftError, Proposer
-from nas.search.values import Evaluated
+from nas.search.values import Evaluation
 from nas.space import ArchManager, SearchSpace
 
 
-def scored(space: SearchSpace, count: int, seed: int = 0) -> list[Evaluated]:
+def scored(space: SearchSpace, count: int, seed: int = 0) -> list[Evaluation]:
     rng = np.random.default_rng(seed)
     archs = {ArchManager(space).sample(rng): None for _ in range(count)}
-    return [Evaluated(arch, fake_cost(arch), fake_accuracy(arch)) for arch in archs]
+    return [Evaluation(arch, fake_cost(arch), fake_accuracy(arch)) for arch in archs]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_proposals_are_new_and_lie_in_the_band_of_their_budget(
         assert proposal.arch.id not in {item.arch.id for item in history}
         assert proposal.budget_ms == budgets[number % 2]
         assert BAND * proposal.budget_ms <= fake_cost(proposal.arch) <= proposal.budget_ms
-        history.append(Evaluated(proposal.arch, proposal.predicted_ms, fake_accuracy(proposal.arch)))
+        history.append(Evaluation(proposal.arch, proposal.predicted_ms, fake_accuracy(proposal.arch)))
         origins.add(proposal.origin)
     assert origins == {"random", "surrogate", "evolution", "tpe"}
 
@@ -48,9 +48,9 @@ def test_a_proposal_depends_on_seed_number_and_history_alone(
 
 
 def test_a_budget_above_the_largest_network_aims_at_the_largest(space: SearchSpace) -> None:
-    dearest = max(fake_cost(ArchManager(space).largest(head=head)) for head in space.heads)
-    proposal = Proposer(space, fake_cost, budgets_ms=[10 * dearest], seed=0)(0, [])
-    assert fake_cost(proposal.arch) >= BAND * dearest
+    most_expensive = max(fake_cost(ArchManager(space).largest(head=head)) for head in space.heads)
+    proposal = Proposer(space, fake_cost, budgets_ms=[10 * most_expensive], seed=0)(0, [])
+    assert fake_cost(proposal.arch) >= BAND * most_expensive
 
 
 def test_anchors_are_what_a_budget_allows(space: SearchSpace, budgets: tuple[float, float]) -> None:
@@ -75,7 +75,7 @@ def test_an_exhausted_space_says_so(space: SearchSpace) -> None:
     proposer = Proposer(only, fake_cost, budgets_ms=[1e9], seed=0)
     assert proposer(0, []).arch == arch
     with pytest.raises(NothingLeftError):
-        proposer(1, [Evaluated(arch, fake_cost(arch), 0.5)])
+        proposer(1, [Evaluation(arch, fake_cost(arch), 0.5)])
 
 
 def test_search_beats_random_draws(space: SearchSpace, budgets: tuple[float, float]) -> None:
@@ -85,10 +85,10 @@ def test_search_beats_random_draws(space: SearchSpace, budgets: tuple[float, flo
                 return origin or super()._origin(turn, fitting)  # type: ignore[arg-type]
 
         proposer = Fixed(space, fake_cost, budgets_ms=budgets[:1], seed=seed)
-        history: list[Evaluated] = []
+        history: list[Evaluation] = []
         for number in range(40):
             proposal = proposer(number, history)
-            history.append(Evaluated(proposal.arch, proposal.predicted_ms, fake_accuracy(proposal.arch)))
+            history.append(Evaluation(proposal.arch, proposal.predicted_ms, fake_accuracy(proposal.arch)))
         return max(item.accuracy for item in history)
 
     seeds = range(4)

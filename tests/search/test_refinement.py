@@ -14,8 +14,8 @@ from nas.latency import EndToEnd
 from nas.search import refinement as module
 from nas.search.choice import choose_networks
 from nas.search.estimate import Estimate
-from nas.search.refinement import Refinement, Tried
-from nas.search.values import Evaluated, Interval
+from nas.search.refinement import Refinement, RefinementNetwork
+from nas.search.values import Evaluation, Interval
 from nas.space import Arch, ArchManager, SearchSpace
 from nas.timing import Timing, Visit
 from nas.timing.profile import OperatorTime
@@ -24,14 +24,14 @@ TRIALS = 30
 
 
 @pytest.fixture(scope="module")
-def history(space: SearchSpace) -> list[Evaluated]:
+def history(space: SearchSpace) -> list[Evaluation]:
     rng = np.random.default_rng(0)
     archs = list(dict.fromkeys(ArchManager(space).sample(rng) for _ in range(90)))[:60]
-    return [Evaluated(arch, fake_cost(arch), fake_accuracy(arch)) for arch in archs]
+    return [Evaluation(arch, fake_cost(arch), fake_accuracy(arch)) for arch in archs]
 
 
 @pytest.fixture(scope="module")
-def budgets(history: list[Evaluated]) -> tuple[float, float]:
+def budgets(history: list[Evaluation]) -> tuple[float, float]:
     costs = [item.predicted_ms for item in history]
     return float(np.quantile(costs, 0.4)), float(np.quantile(costs, 0.8))
 
@@ -42,7 +42,7 @@ def narrow(arch: Arch) -> Interval:
 
 
 def test_finalists_to_be_take_turns_with_what_least_is_known_of(
-    history: list[Evaluated], budgets: tuple[float, float]
+    history: list[Evaluation], budgets: tuple[float, float]
 ) -> None:
     def interval(arch: Arch) -> Interval:
         ms, half = fake_cost(arch), 0.5 if arch == odd.arch else 0.001
@@ -60,7 +60,7 @@ def test_finalists_to_be_take_turns_with_what_least_is_known_of(
 
 
 def test_what_was_measured_is_not_chosen_again(
-    history: list[Evaluated], budgets: tuple[float, float]
+    history: list[Evaluation], budgets: tuple[float, float]
 ) -> None:
     def choose(known: set[str], count: int) -> list[str]:
         chosen = choose_networks(
@@ -78,13 +78,13 @@ def test_what_was_measured_is_not_chosen_again(
 
 
 def test_a_network_predicted_over_the_budget_is_of_interest_while_it_may_be_within(
-    history: list[Evaluated],
+    history: list[Evaluation],
 ) -> None:
     ordered = sorted(history, key=lambda item: item.predicted_ms)
     late = max(ordered[10:], key=lambda item: item.accuracy)
     budget = 0.98 * late.predicted_ms
 
-    def choose(low: float) -> list[Evaluated]:
+    def choose(low: float) -> list[Evaluation]:
         return choose_networks(
             history,
             [budget],
@@ -98,9 +98,9 @@ def test_a_network_predicted_over_the_budget_is_of_interest_while_it_may_be_with
 
 
 def test_a_network_beyond_another_limit_is_not_measured(
-    history: list[Evaluated], budgets: tuple[float, float]
+    history: list[Evaluation], budgets: tuple[float, float]
 ) -> None:
-    def choose(items: list[Evaluated]) -> list[str]:
+    def choose(items: list[Evaluation]) -> list[str]:
         chosen = choose_networks(items, budgets, count=4, interval=narrow, unmeasured=lambda archs: archs)
         return [item.arch.id for item in chosen]
 
@@ -141,7 +141,7 @@ def refine(tmp_path: Path, budgets: tuple[float, float], monkeypatch: pytest.Mon
     return make
 
 
-def search_through(refinement: Refinement, history: list[Evaluated], *, trials: int = TRIALS) -> Estimate:
+def search_through(refinement: Refinement, history: list[Evaluation], *, trials: int = TRIALS) -> Estimate:
     estimate = refinement.estimate()
     for milestone in refinement.milestones(trials):
         scored = history[:milestone]
@@ -149,7 +149,7 @@ def search_through(refinement: Refinement, history: list[Evaluated], *, trials: 
     return estimate
 
 
-def test_a_search_is_refined_after_each_third(refine: Any, history: list[Evaluated], tmp_path: Path) -> None:
+def test_a_search_is_refined_after_each_third(refine: Any, history: list[Evaluation], tmp_path: Path) -> None:
     refinement, bench = refine()
     given = (tmp_path / "given.json").read_text()
     estimate = search_through(refinement, history)
@@ -169,7 +169,7 @@ def test_a_search_is_refined_after_each_third(refine: Any, history: list[Evaluat
     assert len(list(tmp_path.glob("predictor-*.json"))) == 3
 
 
-def test_a_second_search_measures_nothing(refine: Any, history: list[Evaluated], tmp_path: Path) -> None:
+def test_a_second_search_measures_nothing(refine: Any, history: list[Evaluation], tmp_path: Path) -> None:
     estimate = search_through(refine()[0], history)
     before = (tmp_path / "refinement.json").read_text()
     again, bench = refine(fail_after=0)
@@ -181,7 +181,7 @@ def test_a_second_search_measures_nothing(refine: Any, history: list[Evaluated],
 
 @pytest.mark.parametrize("killed_after", [1, 2, 5])
 def test_a_killed_search_goes_on_as_if_it_had_not_been(
-    refine: Any, history: list[Evaluated], tmp_path: Path, killed_after: int
+    refine: Any, history: list[Evaluation], tmp_path: Path, killed_after: int
 ) -> None:
     whole, bench = refine(study="whole")
     search_through(whole, history)
@@ -196,7 +196,7 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(
 
 
 def test_another_predictor_starts_anew_and_leaves_the_record_of_the_former(
-    refine: Any, history: list[Evaluated], tmp_path: Path
+    refine: Any, history: list[Evaluation], tmp_path: Path
 ) -> None:
     search_through(refine()[0], history)
     other, bench = refine(source="other")
@@ -206,14 +206,14 @@ def test_another_predictor_starts_anew_and_leaves_the_record_of_the_former(
     assert len(json.loads((tmp_path / "refinement.json").read_text())["searches"]) == 2
 
 
-def test_more_networks_are_measured_when_more_are_wanted(refine: Any, history: list[Evaluated]) -> None:
+def test_more_networks_are_measured_when_more_are_wanted(refine: Any, history: list[Evaluation]) -> None:
     search_through(refine(wanted=3)[0], history)
     more, bench = refine(wanted=5)
     search_through(more, history)
     assert len(bench.measured()) == 5
 
 
-def test_a_longer_search_spreads_what_is_left(refine: Any, history: list[Evaluated]) -> None:
+def test_a_longer_search_spreads_what_is_left(refine: Any, history: list[Evaluation]) -> None:
     search_through(refine(wanted=2)[0], history, trials=20)
     more, _ = refine(wanted=6)
     search_through(more, history, trials=60)
@@ -222,7 +222,7 @@ def test_a_longer_search_spreads_what_is_left(refine: Any, history: list[Evaluat
     ]  # fmt: skip
 
 
-def test_a_missing_predictor_is_named(refine: Any, history: list[Evaluated], tmp_path: Path) -> None:
+def test_a_missing_predictor_is_named(refine: Any, history: list[Evaluation], tmp_path: Path) -> None:
     search_through(refine()[0], history)
     for file in tmp_path.glob("predictor-*.json"):
         file.unlink()
@@ -231,7 +231,7 @@ def test_a_missing_predictor_is_named(refine: Any, history: list[Evaluated], tmp
 
 
 def test_what_is_measured_under_load_has_a_wider_interval() -> None:
-    tried = Tried("a", {}, predicted_ms=2.0, low_ms=1.9, high_ms=2.1)
+    tried = RefinementNetwork("a", {}, predicted_ms=2.0, low_ms=1.9, high_ms=2.1)
     visit = Visit((OperatorTime("op", "Conv", 2.0),), (2.0,), (2.0,), 0.0, "2030-01-01T00:00:00+00:00")
     quiet = tried.with_timing(Timing("a", "a", {}, (visit,)))
     assert (quiet.low_ms, quiet.high_ms, quiet.loaded) == (1.9, 2.1, False)

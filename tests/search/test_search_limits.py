@@ -10,13 +10,14 @@ from search_fakes import FakeEvaluator, fake_accuracy, fake_cost
 from nas.errors import UserError
 from nas.graph import Tracer
 from nas.latency.footprint import footprint
-from nas.search.finalists import Measured, run_finals
+from nas.search.finalists import measure_finalists
 from nas.search.limits import Limits, Requirements, no_overrun
 from nas.search.loop import score_networks
+from nas.search.measurement import Measurement
 from nas.search.pareto import pareto_front, within
 from nas.search.proposal import Proposer
 from nas.search.record import EvaluationCache, SearchRecord
-from nas.search.values import Evaluated
+from nas.search.values import Evaluation
 from nas.space import Arch, ArchManager, SearchSpace
 
 RATIO = 1.25
@@ -31,9 +32,9 @@ def requirements(tracer: Tracer, **limits: float) -> Requirements:
     return Requirements(Limits(**limits), tracer, precision="fp32")
 
 
-def measured(ms: float, *, p95: float | None = None, memory: int = 0, file: int = 0) -> Measured:
+def measured(ms: float, *, p95: float | None = None, memory: int = 0, file: int = 0) -> Measurement:
     slow = ms if p95 is None else p95
-    return Measured(
+    return Measurement(
         ms,
         network_ms=ms,
         grouping_ms=0.0,
@@ -78,14 +79,14 @@ def test_no_proposal_exceeds_a_limit(space: SearchSpace, tracer: Tracer) -> None
     limit = sizes[13] / 1e6
     overrun = requirements(tracer, file_mb=limit).overrun(fake_cost, p95_ratio=RATIO)
     proposer = Proposer(space, fake_cost, budgets_ms=[budget], seed=0, startup=4, overrun=overrun)
-    history: list[Evaluated] = []
+    history: list[Evaluation] = []
     for proposal in proposer.anchors():
         assert footprint(tracer(proposal.arch)).file_bytes <= 1e6 * limit
     for number in range(16):
         proposal = proposer(number, history)
         assert footprint(tracer(proposal.arch)).file_bytes <= 1e6 * limit
         arch = proposal.arch
-        history.append(Evaluated(arch, proposal.predicted_ms, fake_accuracy(arch)))
+        history.append(Evaluation(arch, proposal.predicted_ms, fake_accuracy(arch)))
     assert len({item.arch.id for item in history}) == 16
 
 
@@ -101,7 +102,7 @@ def test_limits_and_the_band_below_a_budget_hold_together(space: SearchSpace, tr
 def test_networks_over_a_limit_are_neither_best_nor_on_the_front(space: SearchSpace) -> None:
     manager = ArchManager(space)
     archs = [manager.smallest(), manager.largest()]
-    allowed, over = (Evaluated(arch, 1.0, 0.1 + place, overrun=place) for place, arch in enumerate(archs))
+    allowed, over = (Evaluation(arch, 1.0, 0.1 + place, overrun=place) for place, arch in enumerate(archs))
     assert within([allowed, over], 2.0) == [allowed]
     assert pareto_front([allowed, over]) == [allowed]
 
@@ -123,15 +124,15 @@ def test_measured_figures_are_held_against_the_limits(figures: dict[str, float],
 def test_a_winner_keeps_the_limits_as_measured(space: SearchSpace) -> None:
     rng = np.random.default_rng(0)
     archs = list({ArchManager(space).sample(rng): None for _ in range(9)})[:6]
-    history = [Evaluated(arch, float(ms), ms / 10) for ms, arch in enumerate(archs, start=1)]
+    history = [Evaluation(arch, float(ms), ms / 10) for ms, arch in enumerate(archs, start=1)]
     asked: list[str] = []
 
-    def measure(archs: Sequence[Arch]) -> dict[str, Measured]:
+    def measure(archs: Sequence[Arch]) -> dict[str, Measurement]:
         asked.extend(arch.id for arch in archs)
         times = {item.arch.id: item.predicted_ms for item in history}
         return {arch.id: measured(times[arch.id], p95=2 * times[arch.id]) for arch in archs}
 
-    finals = run_finals(history, [5.0], measure, per_budget=1, limits=Limits(p95_ms=8.0))
+    finals = measure_finalists(history, [5.0], measure, per_budget=1, limits=Limits(p95_ms=8.0))
     winner = finals.winners[5.0]
     assert winner is not None
     assert winner.item.predicted_ms == 4.0
@@ -142,9 +143,8 @@ def test_limits_that_no_network_keeps_are_refused_with_what_there_is(
     space: SearchSpace, tracer: Tracer
 ) -> None:
     budget = fake_cost(ArchManager(space).largest())
-    options = {"p95_ms": "--max-p95-ms", "memory_mb": "--max-memory-mb", "file_mb": "--max-file-mb"}
-    for name, option in options.items():
-        with pytest.raises(UserError, match=f"{option} 0.01: no network of demo takes less than about"):
+    for name in ("p95_ms", "memory_mb", "file_mb"):
+        with pytest.raises(UserError, match=f"`{name}` 0.01: no network of demo takes less than about"):
             requirements(tracer, **{name: 0.01}).check(
                 space, fake_cost, p95_ratio=RATIO, budgets_ms=(budget,)
             )
@@ -162,7 +162,7 @@ def test_limits_that_exclude_each_other_are_refused(space: SearchSpace, tracer: 
         return 1e6 / footprint(tracer(arch)).file_bytes
 
     budget = odd(manager.largest()) * 1.01
-    with pytest.raises(UserError, match=r"--budget-ms .* and --max-file-mb .* together"):
+    with pytest.raises(UserError, match=r"`budgets_ms` .* and `file_mb` .* together"):
         requirements(tracer, file_mb=smallest * 1.02).check(space, odd, p95_ratio=1.0, budgets_ms=(budget,))
 
 
@@ -172,7 +172,7 @@ def test_searches_with_other_limits_count_their_own_trials(
     budget = fake_cost(ArchManager(space).largest())
     evaluator = FakeEvaluator()
 
-    def search(limit: float | None, trials: int) -> list[Evaluated]:
+    def search(limit: float | None, trials: int) -> list[Evaluation]:
         limits = Limits(file_mb=limit)
         overrun = Requirements(limits, tracer, precision="fp32").overrun(fake_cost, p95_ratio=1.0)
         record = SearchRecord(
@@ -182,7 +182,7 @@ def test_searches_with_other_limits_count_their_own_trials(
             metric="AP",
             cost=fake_cost,
             overrun=overrun,
-            limits=limits.given,
+            limits=limits.by_name,
         )
         return score_networks(
             Proposer(space, fake_cost, budgets_ms=[budget], seed=0, overrun=overrun),

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from search_fakes import FakeEvaluator, fake_cost
 
-from nas.search.loop import Progress, score_networks
+from nas.search.loop import SearchProgress, score_networks
 from nas.search.proposal import Proposer
 from nas.search.record import EvaluationCache, SearchRecord
-from nas.search.values import Evaluated
+from nas.search.values import Evaluation
 from nas.space import ArchManager, SearchSpace
 
 
@@ -25,8 +25,8 @@ def search(
     evaluate: FakeEvaluator,
     *,
     trials: int = 14,
-    reports: list[Progress] | None = None,
-) -> list[Evaluated]:
+    reports: list[SearchProgress] | None = None,
+) -> list[Evaluation]:
     return score_networks(
         Proposer(space, fake_cost, budgets_ms=budgets, seed=0),
         evaluate,
@@ -44,7 +44,7 @@ def test_nothing_over_the_largest_budget_and_nothing_twice_is_scored(
     space: SearchSpace, tmp_path: Path, budgets: tuple[float, float]
 ) -> None:
     evaluate = FakeEvaluator()
-    reports: list[Progress] = []
+    reports: list[SearchProgress] = []
     history = search(space, tmp_path, budgets, evaluate, reports=reports)
     assert len(history) == len(evaluate.asked) == len(set(evaluate.asked)) == 14
     assert max(item.predicted_ms for item in history) <= budgets[1]
@@ -117,7 +117,7 @@ def test_a_search_in_parts_is_the_whole_one(
     record = SearchRecord(
         space, storage=f"sqlite:///{tmp_path / 'study.db'}", key="k", metric="AP", cost=fake_cost
     )
-    reports: list[Progress] = []
+    reports: list[SearchProgress] = []
     for until in (5, 14):
         history = score_networks(
             Proposer(space, fake_cost, budgets_ms=budgets, seed=0),

@@ -15,13 +15,14 @@ from nas.evaluate import mean_pose_baseline
 from nas.evaluate.validate import NOBODY, Result
 from nas.runs import RunFolder, load_config
 from nas.search.evaluator import _mean, average_pose, require_measured
-from nas.search.finalists import Finalist, Measured
+from nas.search.finalists import Finalist
 from nas.search.loop import score_networks
+from nas.search.measurement import Measurement
 from nas.search.proposal import Proposer
 from nas.search.record import EvaluationCache, SearchRecord
-from nas.search.results import NOTHING_LEARNED, Predicted, SearchResult, Subnet
+from nas.search.results import NOTHING_LEARNED, LatencyPrediction, SearchResult, Subnet
 from nas.search.run import SearchSettings, search_run
-from nas.search.values import Evaluated, Interval
+from nas.search.values import Evaluation, Interval
 from nas.space import ArchManager, SearchSpace, Skeleton
 
 
@@ -89,17 +90,17 @@ def test_a_metric_needs_somebody_to_measure() -> None:
         require_measured("AP", _mean([Result({"AP": 0.5}, [], flip=False, images=1, people=0)]))
 
 
-HERE = Measured(ms=1, network_ms=1, grouping_ms=0, median_ms=1, p95_ms=1, loaded=False)
+HERE = Measurement(ms=1, network_ms=1, grouping_ms=0, median_ms=1, p95_ms=1, loaded=False)
 
 
 def found(space: SearchSpace, accuracies: tuple[float, float], average: float | None) -> SearchResult:
     manager = ArchManager(space)
     archs = (manager.smallest(), manager.largest())
     items = [
-        Evaluated(a, 1.0, value, {"AP": value, "AP50": 0.9})
+        Evaluation(a, 1.0, value, {"AP": value, "AP50": 0.9})
         for a, value in zip(archs, accuracies, strict=True)
     ]
-    predicted = Predicted(Interval(1, 0.9, 1.1), Interval(1, 0.9, 1.1))
+    predicted = LatencyPrediction(Interval(1, 0.9, 1.1), Interval(1, 0.9, 1.1))
     facts = {"metric": "AP", "refinement": []}
     if average is not None:
         facts["average_pose"] = {"AP": average, "AP50": 0.123}

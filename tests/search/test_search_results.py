@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from nas.search.finalists import Finalist, Measured
-from nas.search.results import Predicted, SearchResult, Subnet
-from nas.search.values import Evaluated, Interval
+from nas.search.finalists import Finalist
+from nas.search.measurement import Measurement
+from nas.search.results import LatencyPrediction, SearchResult, Subnet
+from nas.search.values import Evaluation, Interval
 from nas.space import Arch, ArchManager, SearchSpace
 
-HERE = Measured(
+HERE = Measurement(
     ms=10.0,
     network_ms=2.0,
     grouping_ms=0.5,
@@ -21,12 +22,12 @@ HERE = Measured(
 )
 
 
-def predicted(total: float, *, in_fit: bool = False) -> Predicted:
-    return Predicted(Interval(total, total - 1, total + 1), Interval(2.2, 2.0, 2.4), in_fit=in_fit)
+def predicted(total: float, *, in_fit: bool = False) -> LatencyPrediction:
+    return LatencyPrediction(Interval(total, total - 1, total + 1), Interval(2.2, 2.0, 2.4), in_fit=in_fit)
 
 
 def result_of(archs: dict[float, Arch]) -> SearchResult:
-    items = {budget: Evaluated(arch, 9.5, 0.5, {"AP": 0.5}) for budget, arch in archs.items()}
+    items = {budget: Evaluation(arch, 9.5, 0.5, {"AP": 0.5}) for budget, arch in archs.items()}
     return SearchResult(
         subnets=tuple(Subnet(budget, item, HERE, predicted(9.5)) for budget, item in items.items()),
         unmet_ms=(),

@@ -185,7 +185,7 @@ def test_a_predictor_that_cannot_be_refined_is_refused(
     copied: RunFolder, budgets: tuple[float, float], foreign: Path
 ) -> None:
     refining = replace(settings_for(budgets), refine=2)
-    with pytest.raises(UserError, match="--refine measures on this machine"):
+    with pytest.raises(UserError, match="`refine` measures on this machine"):
         search_run(copied, replace(refining, predictor=foreign, allow_other_device=True))
     alone = copied.path / "elsewhere" / "predictor.json"
     alone.parent.mkdir()
@@ -256,7 +256,7 @@ def test_a_users_mistake_is_named(
 
 
 def test_a_predictor_of_other_joints_is_refused(run: RunFolder) -> None:
-    with pytest.raises(UserError, match="measure with --skeleton crowdpose14"):
+    with pytest.raises(UserError, match="measure with the skeleton crowdpose14"):
         load_predictor(run.predictor_file, Skeleton.load("crowdpose14"))
 
 
@@ -280,7 +280,7 @@ def test_a_predictor_of_another_onnxruntime_searches_and_measures(
     assert result.facts["device"]["runtime"] == "onnxruntime 0.1"
     assert result.facts["measured_on"] == known.device.to_json()
     assert "onnxruntime 0.1" in caplog.text
-    with pytest.raises(UserError, match=r"--refine: .*table\.jsonl is of another device"):
+    with pytest.raises(UserError, match=r"`refine`: .*table\.jsonl is of another device"):
         search_run(copied, replace(settings, refine=1))
 
 
@@ -333,5 +333,5 @@ def test_two_threads_and_limits_hold_for_what_is_measured(
         assert finalist.measured.file_bytes == exported <= 1.02e6 * file_mb
         assert finalist.measured.total_p95_ms is not None
         assert finalist.measured.total_p95_ms >= finalist.measured.median_ms
-    with pytest.raises(UserError, match="--max-file-mb"):
+    with pytest.raises(UserError, match="`file_mb`"):
         search_run(run, replace(settings, limits=Limits(file_mb=0.01)))
