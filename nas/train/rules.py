@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Protocol
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,27 +18,35 @@ Autocast = Callable[[], AbstractContextManager[object]]
 Backward = Callable[[Tensor], None]
 
 
-class Rule(Protocol):
-    """Adds one batch's gradients to a network, as a plan says."""
+@dataclass(frozen=True)
+class Lesson:
+    """One batch to learn from, as a plan says.
 
-    def __call__(
-        self,
-        net: PoseNet,
-        plan: StepPlan,
-        images: Tensor,
-        targets: Mapping[str, Tensor],
-        *,
-        autocast: Autocast,
-        backward: Backward,
-    ) -> dict[str, Tensor]:
-        """Run `backward` on each loss; returns the losses by name, detached.
+    Args:
+        net: gets the gradients.
+        plan: names the architectures.
+        images: [B, 3, H, W] normalised RGB.
+        targets: of the plan's head.
+        autocast: context for forward passes.
+        backward: is called with every loss.
+    """
 
-        Args:
-            images: [B, 3, H, W] normalised RGB.
-            targets: of the plan's head.
-            autocast: context for forward passes.
-        """
-        ...
+    net: PoseNet
+    plan: StepPlan
+    images: Tensor
+    targets: Mapping[str, Tensor]
+    autocast: Autocast
+    backward: Backward
+
+    def outputs(self, arch: Arch) -> Outputs:
+        """What an architecture gives, in fp32."""
+        with self.autocast():
+            outputs = self.net(self.images, arch)
+        return _wide(outputs)
+
+
+Rule = Callable[[Lesson], dict[str, Tensor]]
+"""Runs a lesson's `backward` on each loss; gives the losses by name, detached."""
 
 
 def ramped(weight: float, ramp: int, step: int) -> float:
@@ -63,24 +71,16 @@ class SandwichRule:
         self._ramp = ramp
         self._weighting = weighting
 
-    def __call__(
-        self,
-        net: PoseNet,
-        plan: StepPlan,
-        images: Tensor,
-        targets: Mapping[str, Tensor],
-        *,
-        autocast: Autocast,
-        backward: Backward,
-    ) -> dict[str, Tensor]:
+    def __call__(self, lesson: Lesson) -> dict[str, Tensor]:
         """Losses `HEAD/largest`, `HEAD/smallest`, `HEAD/random` (labels only) and `HEAD/teacher`."""
+        net, plan, backward = lesson.net, lesson.plan, lesson.backward
         share = ramped(self._weight, self._ramp, plan.step)
         head = plan.setting.head.type
         teacher: Outputs | None = None
         losses: dict[str, list[Tensor]] = {}
         for role, arch in zip(_roles(len(plan.archs)), plan.archs, strict=True):
-            outputs = _forward(net, arch, images, autocast)
-            terms = net.head(arch).loss(outputs, targets)
+            outputs = lesson.outputs(arch)
+            terms = net.head(arch).loss(outputs, lesson.targets)
             labels = self._weighting(head, terms)
             losses.setdefault(f"{head}/{role}", []).append(fixed_sum(head, terms).detach())
             if teacher is None:
@@ -115,28 +115,20 @@ class PlainRule:
         self._weight = weight
         self._weighting = weighting
 
-    def __call__(
-        self,
-        net: PoseNet,
-        plan: StepPlan,
-        images: Tensor,
-        targets: Mapping[str, Tensor],
-        *,
-        autocast: Autocast,
-        backward: Backward,
-    ) -> dict[str, Tensor]:
+    def __call__(self, lesson: Lesson) -> dict[str, Tensor]:
         """Losses `HEAD/labels` and, with a teacher, `HEAD/teacher`."""
-        (arch,) = plan.archs
-        outputs = _forward(net, arch, images, autocast)
+        net, backward = lesson.net, lesson.backward
+        (arch,) = lesson.plan.archs
+        outputs = lesson.outputs(arch)
         head = arch.head.type
-        terms = net.head(arch).loss(outputs, targets)
+        terms = net.head(arch).loss(outputs, lesson.targets)
         labels = self._weighting(head, terms)
         losses = {f"{head}/labels": fixed_sum(head, terms).detach()}
         if self._teacher is None:
             backward(labels)
             return losses
-        with torch.no_grad(), autocast():
-            known = self._teacher(images)
+        with torch.no_grad(), lesson.autocast():
+            known = self._teacher(lesson.images)
         distance = net.head(arch).distill(outputs, _wide(known))
         taught = self._weighting(head, {TEACHER: distance})
         backward((1 - self._weight) * labels + self._weight * taught)
@@ -145,12 +137,6 @@ class PlainRule:
 
 def _roles(count: int) -> list[str]:
     return ["largest", "smallest"][:count] + ["random"] * (count - 2)
-
-
-def _forward(net: PoseNet, arch: Arch, images: Tensor, autocast: Autocast) -> Outputs:
-    with autocast():
-        outputs = net(images, arch)
-    return _wide(outputs)
 
 
 def _wide(outputs: Mapping[str, Tensor]) -> Outputs:

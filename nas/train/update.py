@@ -13,7 +13,7 @@ from nas.runs.config import Recipe
 from nas.train.feed import Part
 from nas.train.gradients import average, clip
 from nas.train.plan import StepPlan
-from nas.train.rules import Rule
+from nas.train.rules import Lesson, Rule
 from nas.train.schedule import Schedule
 from nas.train.state import TrainingState
 
@@ -72,7 +72,7 @@ class Updater:
         before: list[Tensor | None] = [None] * len(parameters)
         losses: dict[str, Tensor] = {}
         for images, targets in parts:
-            part = self.rule(
+            lesson = Lesson(
                 self.state.net,
                 plan,
                 images,
@@ -80,7 +80,8 @@ class Updater:
                 autocast=self.fabric.autocast,
                 backward=lambda loss: self.fabric.backward(share * loss),
             )
-            for name, value in part.items():
+            found = self.rule(lesson)
+            for name, value in found.items():
                 losses[name] = share * value + losses.get(name, torch.zeros_like(value))
             if len(parts) > 1:
                 before = _added(parameters, before)

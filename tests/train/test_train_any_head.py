@@ -18,7 +18,7 @@ from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.train import train_supernet, transfer_subnet
 from nas.train.optimizer import build_optimizer
 from nas.train.plan import StepPlan
-from nas.train.rules import SandwichRule
+from nas.train.rules import Lesson, SandwichRule
 
 SIDE = (256, 256)
 HEADS = ("associative_embedding", "center", "dense", "part_affinity")
@@ -67,12 +67,14 @@ def test_one_step_over_all_heads_moves_all_of_them_and_lowers_their_losses(
             plan = StepPlan(step=0, seed=0, indices=(0, 1), archs=archs_of(space, head))
             batch = photographs.batch(plan.requests(0, 1))
             terms = rule(
-                net,
-                plan,
-                to_input(batch.images),
-                batch.targets,
-                autocast=nullcontext,
-                backward=Tensor.backward,
+                Lesson(
+                    net,
+                    plan,
+                    to_input(batch.images),
+                    batch.targets,
+                    autocast=nullcontext,
+                    backward=Tensor.backward,
+                )
             )
             found |= {name: float(term) for name, term in terms.items()}
         return found

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from nas.runs import read_metrics
 from nas.space import ArchManager
 from nas.train import finetune_subnet, load_finetune_config, train_supernet
 from nas.train.checkpoint import CheckpointStore
-from nas.train.rules import SandwichRule
+from nas.train.rules import Lesson, SandwichRule
 from nas.train.update import Updater
 
 
@@ -28,11 +29,11 @@ class Breaking:
         original = SandwichRule.__call__
         self.left = times
 
-        def call(rule: Any, net: Any, plan: Any, images: Tensor, targets: Any, **kwargs: Any) -> Any:
-            if plan.step in steps and self.left > 0:
+        def call(rule: SandwichRule, lesson: Lesson) -> dict[str, Tensor]:
+            if lesson.plan.step in steps and self.left > 0:
                 self.left -= 1
-                images = images * torch.nan
-            return original(rule, net, plan, images, targets, **kwargs)
+                lesson = replace(lesson, images=lesson.images * torch.nan)
+            return original(rule, lesson)
 
         monkeypatch.setattr(SandwichRule, "__call__", call)
 

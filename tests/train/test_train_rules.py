@@ -13,7 +13,7 @@ from nas.runs.config import OptimizerConfig
 from nas.space import Arch, ArchManager, SearchSpace
 from nas.train.optimizer import build_optimizer
 from nas.train.plan import StepPlan
-from nas.train.rules import PlainRule, SandwichRule, ramped
+from nas.train.rules import Lesson, PlainRule, SandwichRule, ramped
 
 
 @pytest.fixture
@@ -54,7 +54,9 @@ def test_sandwich_gradient_is_the_sum_of_its_parts(
 ) -> None:
     images, targets = batch
     rule = SandwichRule(weight=0.5, ramp=10)
-    losses = rule(net, plan(archs, 4), images, targets, autocast=nullcontext, backward=Tensor.backward)
+    losses = rule(
+        Lesson(net, plan(archs, 4), images, targets, autocast=nullcontext, backward=Tensor.backward)
+    )
     together = gradients(net)
 
     teacher = {name: tensor.detach() for name, tensor in net(images, archs[0]).items()}
@@ -81,7 +83,7 @@ def test_what_was_not_drawn_has_no_gradient_and_does_not_move(
     optimizer = build_optimizer(net.named_parameters(), OptimizerConfig(lr=0.1, weight_decay=0.1))
     before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
     rule = SandwichRule(weight=0.5, ramp=0)
-    rule(net, plan(archs, 0), images, targets, autocast=nullcontext, backward=Tensor.backward)
+    rule(Lesson(net, plan(archs, 0), images, targets, autocast=nullcontext, backward=Tensor.backward))
     optimizer.step()
     unused = {name for name, parameter in net.named_parameters() if parameter.grad is None}
     assert any("simcc" in name for name in unused)
@@ -94,7 +96,9 @@ def test_labels_alone_where_the_teacher_has_no_weight(
 ) -> None:
     images, targets = batch
     rule = SandwichRule(weight=0.5, ramp=10)
-    losses = rule(net, plan(archs, 0), images, targets, autocast=nullcontext, backward=Tensor.backward)
+    losses = rule(
+        Lesson(net, plan(archs, 0), images, targets, autocast=nullcontext, backward=Tensor.backward)
+    )
     assert "heatmap/teacher" not in losses
 
 
@@ -111,11 +115,13 @@ def test_plain_rule_mixes_labels_and_teacher(
     known = {"heatmaps": torch.rand(2, 17, 8, 8, dtype=torch.float64)}
     total: list[Tensor] = []
     rule = PlainRule(teacher=lambda _: known, weight=0.25)
-    losses = rule(net, plan((student,), 0), images, targets, autocast=nullcontext, backward=total.append)
+    losses = rule(
+        Lesson(net, plan((student,), 0), images, targets, autocast=nullcontext, backward=total.append)
+    )
     mixed = 0.75 * losses["heatmap/labels"] + 0.25 * losses["heatmap/teacher"]
     assert total[0].item() == pytest.approx(float(mixed))
     alone = PlainRule()(
-        net, plan((student,), 0), images, targets, autocast=nullcontext, backward=total.append
+        Lesson(net, plan((student,), 0), images, targets, autocast=nullcontext, backward=total.append)
     )
     assert set(alone) == {"heatmap/labels"}
 
@@ -127,12 +133,14 @@ def test_bf16_outputs_are_widened_for_losses(
     images, targets = batch[0].float(), {name: tensor.float() for name, tensor in batch[1].items()}
     rule = SandwichRule(weight=0.5, ramp=0)
     losses = rule(
-        net,
-        plan(archs, 0),
-        images,
-        targets,
-        autocast=lambda: torch.autocast("cpu", dtype=torch.bfloat16),
-        backward=Tensor.backward,
+        Lesson(
+            net,
+            plan(archs, 0),
+            images,
+            targets,
+            autocast=lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+            backward=Tensor.backward,
+        )
     )
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
 

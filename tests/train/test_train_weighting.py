@@ -20,7 +20,7 @@ from nas.train import finetune_subnet, load_finetune_config, train_supernet
 from nas.train.checkpoint import CheckpointStore
 from nas.train.optimizer import build_optimizer
 from nas.train.plan import StepPlan
-from nas.train.rules import PlainRule, SandwichRule
+from nas.train.rules import Lesson, PlainRule, SandwichRule
 from nas.train.weighting import TEACHER, LearnedWeights, fixed_sum, learned_weights, loss_terms
 
 
@@ -174,7 +174,7 @@ def test_rules_weigh_labels_and_teacher_and_tell_unweighted_losses(
     ) -> tuple[list[float], dict[str, float]]:
         backward: list[Tensor] = []
         plan = StepPlan(step=9, seed=0, indices=(0, 1), archs=of)
-        losses = rule(net, plan, images, targets, autocast=nullcontext, backward=backward.append)
+        losses = rule(Lesson(net, plan, images, targets, autocast=nullcontext, backward=backward.append))
         return [loss.item() for loss in backward], {name: loss.item() for name, loss in losses.items()}
 
     (first, second), told = steps(SandwichRule(weight=0.25, ramp=0, weighting=weights), of=archs)
