@@ -1,48 +1,35 @@
 """From a trained supernet to finished subnets: transfer, fine-tuning, and the same network from scratch."""
 
-import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from rich.console import Console
 
 from nas.errors import UserError
-from nas.files import one_component, write_json
+from nas.files import one_component
 from nas.models import PoseNet, save_weights, transfer
 from nas.runs.calibration import CalibrationImages
 from nas.runs.config import FinetuneConfig, SupernetConfig, absolute, overridden
-from nas.runs.data import RunData, open_data
+from nas.runs.data import open_data
 from nas.runs.folder import RunFolder
-from nas.runs.named_files import file_digest, moved_back, named_digests
+from nas.runs.named_files import file_digest
+from nas.runs.subnet_training import record_training
 from nas.runs.supernet import load_supernet, open_calibration
 from nas.space import Arch, SearchSpace
 from nas.train.compilation import compile_network
 from nas.train.faults import memory_for
-from nas.train.identity import samples_identity
-from nas.train.initialise import start_from
+from nas.train.job import build_job, prepare_network
 from nas.train.launch import launch
-from nas.train.loop import Job, fit
+from nas.train.loop import fit
 from nas.train.plan import SingleDraw
+from nas.train.processes import alone_in, on_first_process, spread
 from nas.train.rules import PlainRule
-from nas.train.scoring import Scorer
-from nas.train.spread import spread
 from nas.train.state import not_finite
-from nas.train.supernet import (
-    alone_in,
-    begins,
-    build_feed,
-    build_planner,
-    build_weighting,
-    on_first_process,
-    place,
-)
 from nas.train.teacher import Teacher, given_teacher, largest_teacher
-from nas.train.weighting import fixed_sum
 
 _log = logging.getLogger(__name__)
 
@@ -134,42 +121,29 @@ def _finetune(
     calibration = on_first_process(fabric, partial(open_calibration, run, data))
     work = run.work_folder(title)
     path = run.subnets_folder / f"{title}.safetensors"
-    on_first_process(fabric, partial(_require_same, work, arch, recipe, scratch=scratch))
+    on_first_process(fabric, partial(record_training, work, arch, recipe, scratch=scratch))
 
     net = _start(run, config, arch, calibration, fabric, scratch=scratch)
-    if begins(work, fabric):
-        start_from(net, recipe.init)
-    dataset = data.training_and_search if recipe.search_split else data.training
-    planner = build_planner(dataset, SingleDraw(arch), recipe, config)
-    net = place(net, fabric, recipe)
+    prepare_network(net, recipe, work, fabric)
     teacher = _teacher(net, recipe, run, calibration, fabric)
-    weighting = build_weighting(net, recipe, teacher=teacher is not None)
+    job = build_job(
+        net,
+        data=data,
+        dataset=data.training_and_search if recipe.search_split else data.training,
+        recipe=recipe,
+        title=title,
+        folder=work,
+        fabric=fabric,
+        draw=SingleDraw(arch),
+        rule=partial(PlainRule, teacher=teacher, weight=recipe.distillation),
+        teacher=teacher is not None,
+        identity={"weights of the teacher": file_digest(recipe.teacher)} if recipe.teacher else {},
+        calibration=lambda: calibration,
+        scored={"subnet": arch},
+    )
     if recipe.compile:
         compile_network(net, batch=recipe.batch // (fabric.world_size * recipe.accumulate), fabric=fabric)
-    averaged = fit(
-        Job(
-            title=title,
-            net=net,
-            rule=PlainRule(teacher=teacher, weight=recipe.distillation, weighting=weighting or fixed_sum),
-            weighting=weighting,
-            planner=planner,
-            feed=build_feed(dataset, planner, fabric, recipe, config.data),
-            recipe=recipe,
-            steps=recipe.total_steps(len(dataset.order)),
-            folder=work,
-            checkpoint=config.checkpoint,
-            log_every=config.log_every,
-            seed=config.seed,
-            identity={
-                **samples_identity(dataset),
-                **({"weights of the teacher": file_digest(recipe.teacher)} if recipe.teacher else {}),
-            },
-            validate=_validation(config, data, calibration, arch, fabric),
-            validate_every=config.validation.every,
-        ),
-        fabric,
-        console=console,
-    )
+    averaged = fit(job, fabric, console=console)
     averaged.float().embed(calibration.statistics(averaged, share=partial(spread, fabric)))
     _require_finite(averaged, title)
     if fabric.is_global_zero:
@@ -219,21 +193,6 @@ def _teacher(
     return largest_teacher(load_supernet(run), net.resolve(None), calibration, fabric)
 
 
-def _validation(
-    config: SupernetConfig, data: RunData, calibration: CalibrationImages, arch: Arch, fabric: Fabric
-) -> Callable[[PoseNet], dict[str, float]] | None:
-    if not config.data.val:
-        return None
-    scorer = Scorer(
-        data.validation[0],
-        images=config.validation.images,
-        calibration=calibration,
-        padding=config.data.padding,
-        fabric=fabric,
-    )
-    return lambda net: scorer(net, {"subnet": arch})
-
-
 def _save(
     path: Path,
     averaged: PoseNet,
@@ -246,43 +205,3 @@ def _save(
     notes = {"run": run.path.name, "training": training, "recipe": recipe.model_dump(mode="json")}
     save_weights(path, averaged, notes=notes, kept="the last checkpoint is whole")
     _log.info("%s written to %s", training, path)
-
-
-def _require_same(work: Path, arch: Arch, recipe: FinetuneConfig, *, scratch: bool) -> None:
-    """Record what is trained in this folder. Raises UserError where it was something else."""
-    record: dict[str, Any] = {
-        "arch": arch.to_json(),
-        "scratch": scratch,
-        "recipe": recipe.model_dump(mode="json"),
-    }
-    path = work / "finetune.json"
-    if not path.is_file():
-        write_json(path, {**record, "files": named_digests(FinetuneConfig, record["recipe"])})
-        return
-    former = _former(path)
-    if former:
-        record["recipe"] = moved_back(FinetuneConfig, record["recipe"], former["recipe"], former["files"])
-    differing = [name for name, value in record.items() if former.get(name) != value]
-    if differing:
-        raise UserError(
-            f"{work} holds a training with another {' and '.join(differing)}; "
-            "choose another --name, or delete that folder to start anew"
-        )
-
-
-def _former(path: Path) -> dict[str, Any]:
-    """What a folder was used for, by its file; nothing where that is damaged."""
-    try:
-        former = json.loads(path.read_text())
-    except ValueError:
-        return {}
-    if not isinstance(former, dict) or "recipe" not in former:
-        return {}
-    # One that an earlier version wrote lacks the fields that came later.
-    recipe = FinetuneConfig.read(overridden(FinetuneConfig, former["recipe"], ()), str(path))
-    files = former.get("files")
-    return {
-        **former,
-        "recipe": recipe.model_dump(mode="json"),
-        "files": files if isinstance(files, dict) else {},
-    }

@@ -2,34 +2,27 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 from lightning_fabric import Fabric
 from rich.console import Console
-from torch import nn
 
 from nas.errors import UserError
 from nas.interrupt import Interrupted, StopRequest
 from nas.models import PoseNet
 from nas.progress import ProgressDisplay, duration
-from nas.runs.config import CheckpointConfig, Recipe
 from nas.train.checkpoint import Checkpoint, CheckpointStore
 from nas.train.ema import averaged
 from nas.train.estimate import memory_so_far, require_disk
-from nas.train.feed import Part
 from nas.train.gradients import agree
+from nas.train.job import Job
 from nas.train.metrics import MetricsWriter
 from nas.train.optimizer import build_optimizer
-from nas.train.plan import Planner
 from nas.train.rate import Rate
-from nas.train.rules import Rule
 from nas.train.schedule import Schedule
 from nas.train.state import TrainingState
 from nas.train.update import Updater
-from nas.train.weighting import LearnedWeights
 
 _TIMED_STEPS = 10
 """After so many steps the run says how long it will take."""
@@ -44,45 +37,6 @@ _MOST_SKIPPED = 0.1
 """A training that skips a larger share of its steps diverges."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training: what learns what, and where it is kept.
-
-    Args:
-        title: for the progress bar.
-        net: the network, on the device; its weights are where training starts from.
-        rule: what a step learns from.
-        planner: what a step draws.
-        feed: (first step, end) -> the parts of every step of this process, in order.
-        recipe: optimizer, schedule, batch ...
-        steps: length.
-        folder: of checkpoints, metrics and events.
-        checkpoint: how often, and how many stay.
-        log_every: steps per line of the metrics.
-        seed: of all that is random inside the network.
-        identity: digests of what plans are drawn from.
-        validate: scores the averaged network, every `validate_every` steps and at the end; called on all
-            processes, which share the work.
-        weighting: learned weights of the loss's terms, if they are; `rule` uses them.
-    """
-
-    title: str
-    net: PoseNet
-    rule: Rule
-    planner: Planner
-    feed: Callable[[int, int], Iterable[list[Part]]]
-    recipe: Recipe
-    steps: int
-    folder: Path
-    checkpoint: CheckpointConfig
-    log_every: int
-    seed: int
-    identity: Mapping[str, str] = field(default_factory=dict)
-    validate: Callable[[PoseNet], Mapping[str, float]] | None = None
-    validate_every: int | None = None
-    weighting: LearnedWeights | None = None
 
 
 def fit(job: Job, fabric: Fabric, *, console: Console | None = None) -> PoseNet:
@@ -106,11 +60,11 @@ class _Loop:
         self.job = job
         self.fabric = fabric
         self.console = console
-        self.store = CheckpointStore(job.folder / "checkpoints", keep=job.checkpoint.keep)
+        self.store = CheckpointStore(job.folder / "checkpoints", keep=job.config.checkpoint.keep)
         self.state = TrainingState(
             net=job.net,
             ema=averaged(job.net, job.recipe.ema.decay),
-            optimizer=build_optimizer(_named_parameters(job), job.recipe.optimizer),
+            optimizer=build_optimizer(job.named_parameters(), job.recipe.optimizer),
             identity=job.identity,
             weighting=job.weighting,
         )
@@ -121,7 +75,7 @@ class _Loop:
             recipe=job.recipe,
             schedule=Schedule(job.steps, schedule.warmup, schedule.flat, schedule.final),
             fabric=fabric,
-            seed=job.seed,
+            seed=job.config.seed,
         )
         self.rate = Rate()
 
@@ -201,10 +155,10 @@ class _Loop:
 
         There is none while steps are being skipped: going back to it would not help.
         """
-        job, step = self.job, self.state.counters.step
+        job, step, every = self.job, self.state.counters.step, self.job.config.validation.every
         last = step == job.steps
         line: dict[str, float] = {}
-        if step % job.log_every == 0 or last:
+        if step % job.config.log_every == 0 or last:
             line |= self._metrics()
         losses = "  ".join(f"{name} {value:.4g}" for name, value in line.items() if name.endswith(_SHOWN))
         display.update(
@@ -212,11 +166,11 @@ class _Loop:
             detail=self.rate.told(batch=job.recipe.batch, left=job.steps - step),
             line=losses if line else None,
         )
-        if job.validate is not None and (last or (job.validate_every and step % job.validate_every == 0)):
+        if job.validate is not None and (last or (every and step % every == 0)):
             line |= self._validate()
         if line:
             metrics.write(step, line)
-        if step % job.checkpoint.every == 0 or last:
+        if step % job.config.checkpoint.every == 0 or last:
             if broken := self.state.broken():
                 raise _DivergingError(f"{broken} is not finite after step {step}")
             if not self.state.counters.in_a_row:
@@ -311,8 +265,3 @@ class _Loop:
                 "learning rate at %g",
                 self.job.title, counters.skipped, self.job.steps, counters.rollbacks, counters.rate,
             )  # fmt: skip
-
-
-def _named_parameters(job: Job) -> list[tuple[str, nn.Parameter]]:
-    beside = job.weighting.named_parameters() if job.weighting else ()
-    return [*job.net.named_parameters(), *beside]

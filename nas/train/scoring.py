@@ -1,6 +1,6 @@
 """Scores of networks during training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
@@ -12,8 +12,9 @@ from nas.evaluate.torch_model import TorchModel
 from nas.evaluate.validate import Found, Result, find, score
 from nas.models import PoseNet
 from nas.runs.calibration import CalibrationImages
+from nas.runs.data import RunData
 from nas.space import Arch, ArchManager, SearchSpace
-from nas.train.spread import gather, my_part, spread
+from nas.train.processes import gather, my_part, spread
 
 _FIGURES = ("AP", "PCK_torso@0.2")
 """Shown in the metrics, of those that a set has."""
@@ -66,6 +67,22 @@ class Scorer:
             self._annotations,
             answers=np.concatenate(answers) if answers else None,
         )
+
+
+def build_scorer(
+    data: RunData, calibration: Callable[[], CalibrationImages], fabric: Fabric
+) -> Scorer | None:
+    """Of a run's validation set, calibrated on what `calibration` opens; None where it has no such set."""
+    config = data.config
+    if not config.data.val:
+        return None
+    return Scorer(
+        data.validation[0],
+        images=config.validation.images,
+        calibration=calibration(),
+        padding=config.data.padding,
+        fabric=fabric,
+    )
 
 
 def ends(space: SearchSpace) -> dict[str, Arch]:

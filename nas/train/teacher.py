@@ -15,7 +15,7 @@ from nas.models import PoseNet, load_weights, transfer
 from nas.runs.calibration import CalibrationImages
 from nas.space import Arch
 from nas.train.pool import setting_of
-from nas.train.spread import spread
+from nas.train.processes import spread
 
 Teacher = Callable[[Tensor], Outputs]
 """Normalised images [B, 3, H, W] at the student's resolution -> the teacher's outputs."""

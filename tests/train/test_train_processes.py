@@ -7,7 +7,7 @@ from torch import nn
 
 from nas.train.gradients import agree, average, clip
 from nas.train.launch import slurm_tasks
-from nas.train.spread import my_part, spread
+from nas.train.processes import my_part, spread
 
 
 def test_one_process_averages_nothing() -> None:

@@ -1,0 +1,53 @@
+"""The record of a subnet's training in a run: its folder goes on with the same network and recipe only."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nas.errors import UserError
+from nas.files import write_json
+from nas.runs.config import FinetuneConfig, overridden
+from nas.runs.named_files import moved_back, named_digests
+from nas.space import Arch
+
+RECORD = "finetune.json"
+
+
+def record_training(work: Path, arch: Arch, recipe: FinetuneConfig, *, scratch: bool) -> None:
+    """Record what is trained in this folder. Raises UserError where it was something else."""
+    record: dict[str, Any] = {
+        "arch": arch.to_json(),
+        "scratch": scratch,
+        "recipe": recipe.model_dump(mode="json"),
+    }
+    path = work / RECORD
+    if not path.is_file():
+        write_json(path, {**record, "files": named_digests(FinetuneConfig, record["recipe"])})
+        return
+    former = _former(path)
+    if former:
+        record["recipe"] = moved_back(FinetuneConfig, record["recipe"], former["recipe"], former["files"])
+    differing = [name for name, value in record.items() if former.get(name) != value]
+    if differing:
+        raise UserError(
+            f"{work} holds a training with another {' and '.join(differing)}; "
+            "choose another --name, or delete that folder to start anew"
+        )
+
+
+def _former(path: Path) -> dict[str, Any]:
+    """What a folder was used for, by its file; nothing where that is damaged."""
+    try:
+        former = json.loads(path.read_text())
+    except ValueError:
+        return {}
+    if not isinstance(former, dict) or "recipe" not in former:
+        return {}
+    # One that an earlier version wrote lacks the fields that came later.
+    recipe = FinetuneConfig.read(overridden(FinetuneConfig, former["recipe"], ()), str(path))
+    files = former.get("files")
+    return {
+        **former,
+        "recipe": recipe.model_dump(mode="json"),
+        "files": files if isinstance(files, dict) else {},
+    }
