@@ -86,8 +86,8 @@ def test_the_same_run_learns_another_thing_from_another_teacher(
 
 
 def test_images_are_resized_for_a_teacher_of_another_resolution(saved: Saved) -> None:
-    arch = ArchManager(ANY).smallest(head="regression", resolution=(32, 32))
-    path = saved(ArchManager(ANY).largest(head="regression", resolution=(64, 64)))
+    arch = ANY.smallest(head="regression", resolution=(32, 32))
+    path = saved(ANY.largest(head="regression", resolution=(64, 64)))
     teacher = given_teacher(path, PoseNet(arch, "coco17"))
     images = torch.randn(2, 3, 32, 32)
     enlarged = F.interpolate(images, (64, 64), mode="bilinear")
@@ -98,9 +98,9 @@ def test_images_are_resized_for_a_teacher_of_another_resolution(saved: Saved) ->
 
 
 def test_coarser_maps_of_a_larger_input_can_be_compared(saved: Saved) -> None:
-    coarse = ArchManager(ANY).largest(head="heatmap", resolution=(64, 64))
+    coarse = ANY.largest(head="heatmap", resolution=(64, 64))
     coarse = replace(coarse, neck=replace(coarse.neck, widths=coarse.neck.widths[:1]))
-    fine = ArchManager(ANY).smallest(head="heatmap", resolution=(32, 32))
+    fine = ANY.smallest(head="heatmap", resolution=(32, 32))
     teacher = given_teacher(saved(coarse), PoseNet(fine, "coco17"))
     assert teacher(torch.zeros(2, 3, 32, 32))["heatmaps"].shape == (2, 17, 8, 8)
 
@@ -127,7 +127,7 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
 ) -> None:
     place = {"head": "heatmap", "resolution": (32, 32)} | change
     path = saved(
-        ArchManager(ANY).largest(head=place["head"], resolution=place["resolution"]),
+        ANY.largest(head=place["head"], resolution=place["resolution"]),
         skeleton=change.get("skeleton", "coco17"),
     )
     recipe = load_finetune_config(run.path, ["steps=1", f"teacher={path}"])
@@ -150,7 +150,7 @@ def test_supernets_and_networks_without_statistics_do_not_teach(
 
 
 def test_a_head_with_a_score_needs_a_teacher_with_one(saved: Saved) -> None:
-    arch = ArchManager(ANY).smallest(head="regression", resolution=(32, 32))
+    arch = ANY.smallest(head="regression", resolution=(32, 32))
     scored = replace(
         arch,
         head=replace(arch.head, options=tuple(sorted({**dict(arch.head.options), "score": "bce"}.items()))),
