@@ -29,7 +29,7 @@ _LONGEST_NAME = 200
 """Bytes: file systems take 255, and names get endings."""
 
 
-class FullError(UserError):
+class DiskFullError(UserError):
     """The disk takes nothing at all: it is full, or read-only."""
 
 
@@ -44,7 +44,7 @@ def writing(path: Path, *, kept: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = FullError if error.errno in _TAKES_NOTHING else UserError
+        kind = DiskFullError if error.errno in _TAKES_NOTHING else UserError
         raise kind(refusal(path, error, kept=kept)) from None
 
 

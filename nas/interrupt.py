@@ -11,7 +11,7 @@ from typing import Any, Self
 _HANG_UP: int | None = getattr(signal, "SIGHUP", None)  # Windows has none
 
 
-class Interrupted(KeyboardInterrupt):
+class Interruption(KeyboardInterrupt):
     """A signal asked the program to end, as Ctrl-C does.
 
     Args:
@@ -25,7 +25,7 @@ class Interrupted(KeyboardInterrupt):
 
 def exit_code(stop: BaseException) -> int:
     """What shells say of a program that a signal ended: 130 after Ctrl-C, 143 SIGTERM, 129 SIGHUP."""
-    return 128 + (stop.number if isinstance(stop, Interrupted) else signal.SIGINT)
+    return 128 + (stop.number if isinstance(stop, Interruption) else signal.SIGINT)
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def interruptible() -> Iterator[None]:
     """Within, SIGTERM and SIGHUP end the program as Ctrl-C does: cleaned up, and with what is done kept."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise Interrupted(number)
+        raise Interruption(number)
 
     with _handled(dict.fromkeys(_asked_from_outside(), end)):
         yield

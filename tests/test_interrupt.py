@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 import pytest
 
 from nas.interrupt import (
-    Interrupted,
+    Interruption,
     StopRequest,
     ending_at_once,
     exit_code,
@@ -71,7 +71,7 @@ def test_what_waits_without_looking_ends_at_once() -> None:
     with interruptible():
         with ending_at_once():
             pass
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interruption):
             os.kill(os.getpid(), signal.SIGTERM)
 
 

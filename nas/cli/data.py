@@ -107,7 +107,7 @@ def convert(
     source: Annotated[
         Path, typer.Argument(metavar="SRC", help="An annotation file; for yolo also a folder or data.yaml.")
     ],
-    from_: Annotated[
+    format_: Annotated[
         Literal["mpii", "crowdpose", "yolo", "cvat"], typer.Option("--from", help="What the source is.")
     ],
     output: Annotated[Path, typer.Option("--out", help="The COCO keypoint file to write.")],
@@ -137,7 +137,7 @@ def convert(
         raise UserError(f"--out {output}: it exists and is no .json file; nothing is written over it")
     converted = run_convert(
         source,
-        format_=from_,
+        format_=format_,
         images=images,
         skeleton=_skeleton(skeleton),
         split=split,

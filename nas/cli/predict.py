@@ -55,7 +55,7 @@ def predict(
 
     Exit code 1 says that some of the images could not be read or drawn, 2 that nothing was done.
     """
-    from nas.files import FullError
+    from nas.files import DiskFullError
     from nas.runtime import OnnxModel, PosePipeline
     from nas.runtime.drawing import MIN_KEYPOINT, MIN_POSE
     from nas.runtime.prediction import Prediction, predict_pictures
@@ -87,7 +87,7 @@ def predict(
             else:
                 failures.append(result)
             lines(len(done) + len(failures), len(pictures))
-    except FullError as error:
+    except DiskFullError as error:
         full = f"{error}; {len(done)} of {len(pictures)} images are drawn"
     except KeyboardInterrupt:
         remark(f"{len(done)} of {len(pictures)} images are drawn in {output}")

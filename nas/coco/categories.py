@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nas.coco.document import records
 from nas.coco.values import Record, listed, whole
 from nas.documents import shown
@@ -127,6 +130,14 @@ def other_joints(own: Sequence[str], skeleton: Skeleton) -> tuple[tuple[str, ...
 def file_skeleton(name: str, joints: Sequence[str]) -> Skeleton:
     """A file's own joints, of which neither flip pairs nor sigmas are known."""
     return Skeleton(name=name, keypoints=tuple(joints), flip_pairs=(), sigmas=())
+
+
+def map_joints(keypoints: NDArray[np.float64], source: Skeleton, wanted: Skeleton) -> NDArray[np.float64]:
+    """Joints [..., K, 3] of one skeleton as another's, by name; unlabelled where the source lacks one."""
+    positions = np.array(wanted.joints_of(source))
+    mapped = np.zeros((*keypoints.shape[:-2], len(wanted), 3))
+    mapped[..., positions >= 0, :] = keypoints[..., positions[positions >= 0], :]
+    return mapped
 
 
 def _is_called(record: Record, name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.coco.categories import Category, choose_category, file_skeleton
+from nas.coco.categories import Category, choose_category, file_skeleton, map_joints
 from nas.coco.document import check_unique, read_coco, records
 from nas.coco.images import ImageRecord, lies_outside, read_images
 from nas.coco.person import Box, Fault, Person, PersonReader, is_flat, person_area
@@ -205,17 +205,13 @@ def _table(
 
 def _mapped(entries: Sequence[_Entry], own: Skeleton, skeleton: Skeleton, path: Path) -> NDArray[np.float64]:
     """The skeleton's keypoints [N, K, 3]."""
-    source = np.array(skeleton.joints_of(own))
-    known = source >= 0
-    if not known.any():
+    if max(skeleton.joints_of(own)) < 0:
         raise UserError(
             f"{path}: its joints ({listed(own.keypoints)}) have none in common with skeleton "
             f"{skeleton.name} ({listed(skeleton.keypoints)})"
         )
     keypoints = np.array([entry.keypoints for entry in entries], np.float64).reshape(-1, len(own), 3)
-    mapped = np.zeros((len(entries), len(skeleton), 3))
-    mapped[:, known] = keypoints[:, source[known]]
-    return mapped
+    return map_joints(keypoints, own, skeleton)
 
 
 def _segmentation(entry: _Entry, path: Path, remarks: Remarks) -> Segmentation | None:

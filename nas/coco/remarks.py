@@ -1,7 +1,7 @@
 """What is read otherwise than it is written: said once for a file and class, not for every case."""
 
 from nas.coco.person import AREA_OF_BOX
-from nas.coco.values import printable
+from nas.documents import shown
 
 CLASSES = {
     "unnamed_joints": "categories do not name their joints, which are taken for the skeleton's, in its order",
@@ -12,6 +12,8 @@ CLASSES = {
     "segmentation": "segmentations cannot be read: the region is the box",
     "flat_box": "people have a box without extent and are left out",
 }
+
+_LONGEST_CASE = 300
 
 
 class Remarks:
@@ -29,7 +31,11 @@ class Remarks:
     def lines(self) -> tuple[str, ...]:
         """One for each class that there is."""
         return tuple(
-            f"{self._counts[kind]} {text} (the first: {printable(self._first[kind])})"
+            f"{self._counts[kind]} {text} (the first: {_legible(self._first[kind])})"
             for kind, text in CLASSES.items()
             if kind in self._counts
         )
+
+
+def _legible(case: str) -> str:
+    return case if case.isprintable() and len(case) <= _LONGEST_CASE else shown(case)

@@ -32,7 +32,7 @@ class Polygons:
 
 
 @dataclass(frozen=True, eq=False)
-class Runs:
+class RunLengths:
     """Numbers of pixels outside, inside, outside, ..., down the columns of an image of size (h, w)."""
 
     size: tuple[int, int]
@@ -49,7 +49,7 @@ class Runs:
         return np.repeat(inside, self.counts).reshape(self.size[::-1]).T
 
 
-Segmentation = Polygons | Runs
+Segmentation = Polygons | RunLengths
 
 
 def read_segmentation(value: Any, size: tuple[int, int]) -> Segmentation | None:
@@ -61,7 +61,7 @@ def read_segmentation(value: Any, size: tuple[int, int]) -> Segmentation | None:
     if value is None or value == []:
         return None
     if isinstance(value, Mapping):
-        return _runs(value, size)
+        return _run_lengths(value, size)
     if not isinstance(value, list):
         raise EntryError(f"is neither polygons nor a run-length encoding, but {shown(value)}")
     if all(isinstance(part, int | float) for part in value):
@@ -80,7 +80,7 @@ def _outline(part: Any, size: tuple[int, int]) -> NDArray[np.float64]:
     return points.reshape(-1, 2)
 
 
-def _runs(value: Mapping[str, Any], size: tuple[int, int]) -> Runs:
+def _run_lengths(value: Mapping[str, Any], size: tuple[int, int]) -> RunLengths:
     stated = value.get("size")
     sides = [whole(side) for side in stated] if isinstance(stated, list) else []
     if sides != list(size):
@@ -100,7 +100,7 @@ def _runs(value: Mapping[str, Any], size: tuple[int, int]) -> Runs:
     total = size[0] * size[1]
     if ((runs < 0) | (runs > total)).any() or runs.sum() != total:
         raise EntryError(f"is a run-length encoding whose counts do not add up to the image's {total} pixels")
-    return Runs(size, runs)
+    return RunLengths(size, runs)
 
 
 def decompress(text: str) -> NDArray[np.int64]:

@@ -17,7 +17,6 @@ _NUMBERS = {int, float, type(None)}
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 _LISTED = 20
 _LONGEST_NAME = 60
-_LONGEST_TEXT = 300
 
 
 class EntryError(ValueError):
@@ -68,11 +67,6 @@ def listed(names: Iterable[Any]) -> str:
     texts = [_name(name) for name in names]
     more = [f"and {len(texts) - _LISTED} more"] if len(texts) > _LISTED else []
     return ", ".join(texts[:_LISTED] + more)
-
-
-def printable(text: str) -> str:
-    """A text as a message shows it."""
-    return text if text.isprintable() and len(text) <= _LONGEST_TEXT else shown(text)
 
 
 def _name(name: Any) -> str:

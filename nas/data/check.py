@@ -4,10 +4,11 @@ from pathlib import Path
 
 from nas.coco import people_of
 from nas.data.check_annotations import check_annotations
-from nas.data.check_images import Progress, check_images
+from nas.data.check_images import check_images
 from nas.data.check_layout import find_splits
 from nas.data.check_leakage import check_leakage
 from nas.data.check_report import CheckReport, Example, Findings, SplitSummary
+from nas.data.threads import Progress
 from nas.errors import UserError
 from nas.pictures import Orientation
 from nas.space.skeleton import Skeleton

@@ -13,7 +13,7 @@ from nas.coco.person import Person, PersonReader, is_flat
 from nas.coco.segmentation import read_segmentation
 from nas.coco.values import EntryError, Record
 from nas.data.check_layout import SplitFile
-from nas.data.check_report import Example, Findings, Picture
+from nas.data.check_report import Example, ExamplePicture, Findings
 from nas.documents import shown
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
@@ -95,7 +95,7 @@ def _check_images(split: SplitFile, findings: Findings) -> dict[int, Image]:
             continue
         id_, name = record.id, record.file
         file = None if split.folder is None else split.folder / name
-        pictures = () if file is None else (Picture(file),)
+        pictures = () if file is None else (ExamplePicture(file),)
         if id_ in images:
             what = f"also the id of {images[id_].name}"
             example = Example(split.path, what, image=id_, name=name, pictures=pictures)
@@ -167,7 +167,9 @@ class _Rows:
     ) -> None:
         id_ = row.get("image_id") if image is None else image.id
         name = None if image is None else image.name
-        pictures = () if image is None or image.file is None else (Picture(image.file, (row,), joints),)
+        pictures = (
+            () if image is None or image.file is None else (ExamplePicture(image.file, (row,), joints),)
+        )
         example = Example(
             self._split.path, what, image=id_, annotation=row.get("id"), name=name, pictures=pictures
         )

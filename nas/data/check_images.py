@@ -1,11 +1,9 @@
 """Checks of the images of a data set, and what makes two of them the same."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data.check_annotations import CheckedFile, Image
-from nas.data.check_report import Example, Findings, Picture
+from nas.data.check_report import Example, ExamplePicture, Findings
 from nas.data.images import NotTurnedError, WrongSizeError, decode_annotated
+from nas.data.threads import Progress, on_all_cores
 from nas.pictures import Orientation, UnreadablePictureError, picture_content, picture_header
 
-Progress = Callable[[int, int], None]
-
 THUMB = 16
-_AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,25 +73,18 @@ def check_images(
                 asked.setdefault((image.file, image.size), (checked, image))
     prints: dict[Path, Fingerprint] = {}
     people: dict[Path, dict[int, list[Mapping[str, Any]]]] = {}
-    rest, done = iter(asked.items()), 0
-    with ThreadPoolExecutor() as pool:
-        # In portions, so that Ctrl-C does not wait for all of them.
-        while portion := list(islice(rest, _AT_ONCE)):
-            looks = pool.map(partial(_look, orientation=orientation), (key for key, _ in portion))
-            for ((file, _), (checked, image)), look in zip(portion, looks, strict=True):
-                if look.fingerprint is not None:
-                    prints[file] = look.fingerprint
-                if look.kind is None:
-                    continue
-                path = checked.split.path
-                if path not in people:
-                    people[path] = _rows_by_image(checked)
-                picture = Picture(file, tuple(people[path].get(image.id, ())))
-                example = Example(path, look.what, image=image.id, name=image.name, pictures=(picture,))
-                findings.add(look.kind, example)
-            done += len(portion)
-            if progress is not None:
-                progress(done, len(asked))
+    looks = on_all_cores(partial(_look, orientation=orientation), list(asked), progress)
+    for ((file, _), (checked, image)), look in zip(asked.items(), looks, strict=True):
+        if look.fingerprint is not None:
+            prints[file] = look.fingerprint
+        if look.kind is None:
+            continue
+        path = checked.split.path
+        if path not in people:
+            people[path] = _rows_by_image(checked)
+        picture = ExamplePicture(file, tuple(people[path].get(image.id, ())))
+        example = Example(path, look.what, image=image.id, name=image.name, pictures=(picture,))
+        findings.add(look.kind, example)
     return prints
 
 

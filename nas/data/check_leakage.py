@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nas.data.check_annotations import CheckedFile, Image
 from nas.data.check_images import Fingerprint, Fingerprints
-from nas.data.check_report import Example, Findings, Picture
+from nas.data.check_report import Example, ExamplePicture, Findings
 
 BITS = 3
 """Images whose dHash differs in at most so many of 64 bits are compared further."""
@@ -81,7 +81,7 @@ def _print(image: Image, prints: Fingerprints) -> Fingerprint | None:
 def _example(
     checked: CheckedFile, image: Image, what: str, other: CheckedFile, other_image: Image
 ) -> Example:
-    pictures = tuple(Picture(shown.file) for shown in (image, other_image) if shown.file is not None)
+    pictures = tuple(ExamplePicture(shown.file) for shown in (image, other_image) if shown.file is not None)
     return Example(checked.split.path, what, image=image.id, name=image.name, pictures=pictures)
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.data.check_report import Picture
+from nas.data.check_report import ExamplePicture
 from nas.errors import UserError
 from nas.pictures import Orientation, read_picture
 
@@ -24,7 +24,7 @@ _STRESSED = (230, 30, 30)
 _OUTSIDE = (225, 225, 225)
 
 
-def draw(picture: Picture, orientation: Orientation = "turned") -> bytes | None:
+def draw(picture: ExamplePicture, orientation: Orientation = "turned") -> bytes | None:
     """A JPEG of the image with its people; None where the image cannot be decoded."""
     try:
         pixels = read_picture(picture.file, orientation=orientation)

@@ -17,7 +17,7 @@ class Kind:
     """A class of findings.
 
     Args:
-        name: how `--json` calls it.
+        name: what JSON calls it.
         problem: whether it spoils training or evaluation; else it is only worth knowing.
         title: what is the matter.
         advice: what follows from it, or what to do.
@@ -76,14 +76,14 @@ KINDS: dict[str, Kind] = _kinds(
     ("outside_folder", "Images outside the image folder", "The set cannot be moved as one."),
     ("copy", "Same image twice within a split", "It counts double."),
     ("same_id", "Same image id for different images of two splits", "Never merge such files as they are."),
-    ("images_unseen", "Images were not looked at", "No folder with them was found: give --images FOLDER."),
+    ("images_unseen", "Images were not looked at", "No folder with them was found: name it."),
     ("skipped", "Files that are no COCO keypoint files", "They were passed over."),
 )  # fmt: skip
 """All classes, by name, in the order in which they are reported."""
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class ExamplePicture:
     """What to draw of an example.
 
     Args:
@@ -115,7 +115,7 @@ class Example:
     image: Any = None
     annotation: Any = None
     name: str | None = None
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[ExamplePicture, ...] = ()
 
     @property
     def label(self) -> str:

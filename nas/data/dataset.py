@@ -17,7 +17,7 @@ from nas.data.batch import Batch, Sample, SampleId, SampleRequest
 from nas.data.mosaic import compose, draw_tiles
 from nas.data.order import SampleOrder
 from nas.data.patches import blank, without_hidden
-from nas.data.photographs import Photographs, Place
+from nas.data.photographs import Photographs, SampleOrigin
 from nas.data.rarity import rare_pose_shares
 from nas.errors import UserError
 from nas.pictures import UnreadablePictureError
@@ -30,10 +30,10 @@ ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _InputContent:
     """What an input shows: which sample, its people (input px), its affine, and what could not be read."""
 
-    place: Place
+    origin: SampleOrigin
     people: People
     affine: Affine
     failures: tuple[str, ...]
@@ -111,7 +111,7 @@ class KeypointDataset(Dataset[Sample]):
         return Sample(
             image,
             self._targets(request, shown.people),
-            self._photographs.sample_id(shown.place),
+            self._photographs.sample_id(shown.origin),
             invert(shown.affine),
             shown.failures,
         )
@@ -137,7 +137,7 @@ class KeypointDataset(Dataset[Sample]):
         return Batch(
             images=torch.from_numpy(images),
             targets={name: torch.from_numpy(np.stack([t[name] for t in targets])) for name in targets[0]},
-            ids=tuple(self._photographs.sample_id(sample.place) for sample in shown),
+            ids=tuple(self._photographs.sample_id(sample.origin) for sample in shown),
             inverse=torch.from_numpy(np.stack([invert(sample.affine) for sample in shown])),
             failures=tuple(line for sample in shown for line in sample.failures),
         )
@@ -151,9 +151,9 @@ class KeypointDataset(Dataset[Sample]):
 
     def sample_id(self, index: int) -> SampleId:
         """Where a sample comes from."""
-        return self._photographs.sample_id(self._photographs.place(index))
+        return self._photographs.sample_id(self._photographs.origin(index))
 
-    def _prepare(self, request: SampleRequest, out: NDArray[np.uint8]) -> _Shown:
+    def _prepare(self, request: SampleRequest, out: NDArray[np.uint8]) -> _InputContent:
         """Warp the requested sample, or what replaces it, into `out` [H, W, 3]."""
         rng = np.random.default_rng(request.seed)
         if not request.augment:
@@ -180,10 +180,10 @@ class KeypointDataset(Dataset[Sample]):
         augment: AugmentConfig,
         out: NDArray[np.uint8],
         rng: np.random.Generator,
-    ) -> _Shown:
+    ) -> _InputContent:
         """Fill `out` [H, W, 3] with the requested sample and others, each varied by itself.
 
-        Place and affine are those of the requested one.
+        Origin and affine are those of the requested one.
         """
         tiles = draw_tiles(request.resolution, side, rng)
         indices = self.order.draw(len(tiles), rng)
@@ -203,8 +203,8 @@ class KeypointDataset(Dataset[Sample]):
         people = compose(
             [(tile, part.people) for tile, part in zip(tiles, parts, strict=True)], request.resolution
         )
-        return _Shown(
-            parts[own].place, people, affine, tuple(line for part in parts for line in part.failures)
+        return _InputContent(
+            parts[own].origin, people, affine, tuple(line for part in parts for line in part.failures)
         )
 
     def _show(
@@ -215,20 +215,20 @@ class KeypointDataset(Dataset[Sample]):
         rng: np.random.Generator,
         *,
         replace: bool,
-    ) -> _Shown:
+    ) -> _InputContent:
         """Warp a sample, or what replaces it, into `out` [H, W, 3]."""
         failures = tuple[str, ...]()
         for _ in range(ATTEMPTS):
-            place = self._photographs.place(index)
+            origin = self._photographs.origin(index)
             try:
-                people, affine = self._photographs.show(place, variation, out)
+                people, affine = self._photographs.show(origin, variation, out)
             except UnreadablePictureError as error:
                 if not replace:
                     raise UserError(f"{error}; restore the image or take it out of the annotations") from None
                 failures = (*failures, str(error))
                 index = int(rng.integers(len(self)))
             else:
-                return _Shown(place, people, affine, failures)
+                return _InputContent(origin, people, affine, failures)
         raise UserError(f"{ATTEMPTS} images in a row cannot be read, the first: {failures[0]}")
 
     def _shares(self, rare_poses: float) -> NDArray[np.float64]:

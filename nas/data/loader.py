@@ -58,7 +58,7 @@ class Loader:
         self._bad_share = bad_share
         self._asked = 0
         self._failures: list[str] = []
-        self._plan = _Plan()
+        self._plan = _RequestSampler()
         # Forked workers share the image cache; elsewhere than on Linux forking is not safe.
         forks = workers > 0 and sys.platform.startswith("linux")
         self._loader: DataLoader[Any] | None = DataLoader(
@@ -125,7 +125,7 @@ class Loader:
         )
 
 
-class _Plan(Sampler[Sequence[SampleRequest]]):
+class _RequestSampler(Sampler[Sequence[SampleRequest]]):
     """Hands the current plan to the data loader."""
 
     def __init__(self) -> None:

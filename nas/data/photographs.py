@@ -29,7 +29,7 @@ from nas.space.skeleton import Skeleton
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SampleOrigin:
     """A sample's source, image position and, for a crop, row of the person."""
 
     source: int
@@ -89,21 +89,23 @@ class Photographs:
     def __len__(self) -> int:
         return len(self._table)
 
-    def place(self, index: int) -> Place:
+    def origin(self, index: int) -> SampleOrigin:
         """Where a sample lies."""
         source = bisect_right(self._ends, index)
         row = int(self._table[index])
         if self._task == "image":
-            return Place(source, row, None)
-        return Place(source, int(self.sources[source].people.image[row]), row)
+            return SampleOrigin(source, row, None)
+        return SampleOrigin(source, int(self.sources[source].people.image[row]), row)
 
-    def sample_id(self, place: Place) -> SampleId:
+    def sample_id(self, origin: SampleOrigin) -> SampleId:
         """What the set calls it."""
-        source = self.sources[place.source]
-        person = None if place.person is None else int(source.people.ids[place.person])
-        return SampleId(place.source, source.images[place.image].id, person)
+        source = self.sources[origin.source]
+        person = None if origin.person is None else int(source.people.ids[origin.person])
+        return SampleId(origin.source, source.images[origin.image].id, person)
 
-    def show(self, place: Place, variation: Variation, out: NDArray[np.uint8]) -> tuple[People, Affine]:
+    def show(
+        self, origin: SampleOrigin, variation: Variation, out: NDArray[np.uint8]
+    ) -> tuple[People, Affine]:
         """Warp a sample into `out` [H, W, 3]; its people there, and the affine from image px to input px.
 
         Geometry and colours are varied; patches and mosaics are not this class's.
@@ -111,23 +113,23 @@ class Photographs:
         Raises:
             UnreadablePictureError: the image cannot be read.
         """
-        position = int(self._first_image[place.source]) + place.image
+        position = int(self._first_image[origin.source]) + origin.image
         photograph = self._store.read(position)
         resolution = (out.shape[0], out.shape[1])
-        affine = self._affine(place, resolution, variation)
+        affine = self._affine(origin, resolution, variation)
         warp_image(photograph, rescale_source(affine, self._store.scale(position)), resolution, out=out)
         change_colours(out, variation)
-        return self._people(place, affine, resolution, flip=variation.flip), affine
+        return self._people(origin, affine, resolution, flip=variation.flip), affine
 
-    def _affine(self, place: Place, resolution: tuple[int, int], variation: Variation) -> Affine:
-        box, padding = self._view(place, resolution, variation)
+    def _affine(self, origin: SampleOrigin, resolution: tuple[int, int], variation: Variation) -> Affine:
+        box, padding = self._view(origin, resolution, variation)
         scale = variation.scale
         if variation.area is not None and variation.part_anchor is None:
-            people, rows = self.sources[place.source].people, self._rows(place)
+            people, rows = self.sources[origin.source].people, self._rows(origin)
             row = rows[int(variation.area.person * len(rows))]
             whole = affine_scale(crop_affine(box, resolution, padding))
             scale = variation.area.zoom(people.areas[row] * whole**2 / (resolution[0] * resolution[1]))
-            if place.person is None:
+            if origin.person is None:
                 box = moved_onto(box, people.boxes[row], np.array(resolution[::-1]) / (whole * scale))
         return crop_affine(
             box,
@@ -139,27 +141,27 @@ class Photographs:
             shift=variation.shift,
         )
 
-    def _rows(self, place: Place) -> NDArray[np.int64]:
+    def _rows(self, origin: SampleOrigin) -> NDArray[np.int64]:
         """The labelled people of a sample."""
-        if place.person is not None:
-            return np.array([place.person])
-        source = self.sources[place.source]
-        rows = source.people_of(place.image)
+        if origin.person is not None:
+            return np.array([origin.person])
+        source = self.sources[origin.source]
+        rows = source.people_of(origin.image)
         return np.asarray(rows.start + np.flatnonzero(source.people.labelled[rows]), np.int64)
 
     def _view(
-        self, place: Place, resolution: tuple[int, int], variation: Variation
+        self, origin: SampleOrigin, resolution: tuple[int, int], variation: Variation
     ) -> tuple[NDArray[np.float64], float]:
         """What is shown at scale 1: a box [4] of the image, and the sides shown relative to its own."""
-        source = self.sources[place.source]
-        if place.person is not None:
-            box = source.people.boxes[place.person]
+        source = self.sources[origin.source]
+        if origin.person is not None:
+            box = source.people.boxes[origin.person]
             if variation.part_anchor is not None:
-                box = part_box(source.people.keypoints[place.person], box, variation.part_anchor)
+                box = part_box(source.people.keypoints[origin.person], box, variation.part_anchor)
             return box, self._padding
         if variation.cover is None:
-            return image_box(source.images[place.image].size), 1.0
-        box = self._tile_box(source, place.image)
+            return image_box(source.images[origin.image].size), 1.0
+        box = self._tile_box(source, origin.image)
         filled = resolution[::-1] / (box[2:] - box[:2])
         return box, float(filled.min() / filled.max()) ** variation.cover
 
@@ -176,10 +178,12 @@ class Photographs:
         margin = (self._padding - 1) / 2 * (high - low)
         return np.concatenate([low - margin, high + margin])
 
-    def _people(self, place: Place, affine: Affine, resolution: tuple[int, int], *, flip: bool) -> People:
-        source = self.sources[place.source]
-        mask = loss_mask(source, place.image, affine, resolution) if place.person is None else None
-        chosen = self._rows(place)
+    def _people(
+        self, origin: SampleOrigin, affine: Affine, resolution: tuple[int, int], *, flip: bool
+    ) -> People:
+        source = self.sources[origin.source]
+        mask = loss_mask(source, origin.image, affine, resolution) if origin.person is None else None
+        chosen = self._rows(origin)
         keypoints = apply_affine(source.people.keypoints[chosen], affine)
         if flip:
             keypoints = keypoints[:, self._flip_index]

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.coco.segmentation import Runs
+from nas.coco.segmentation import RunLengths
 from nas.codecs.affine import Affine, apply_affine, warp_mask
 from nas.data.annotations import Annotations
 
@@ -38,7 +38,7 @@ def loss_mask(
         shape = people.segmentations[row]
         if shape is None:
             _fill(counts, _corners(people.boxes[row]), affine, value=0)
-        elif isinstance(shape, Runs):
+        elif isinstance(shape, RunLengths):
             counts[warp_mask(shape.mask(), affine, resolution, outside=False)] = 0
         else:
             for outline in shape.outlines:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from nas.pictures.tags import ORIENTATION, OUT_OF_BOUNDS, Tags, exif_flag
 
 
-class FaultyError(Exception):
+class HeaderError(Exception):
     """No picture, or not all of one; says why."""
 
 
@@ -40,14 +40,14 @@ class Header:
 
 
 def read_header(content: bytes) -> Header:
-    """The header of a JPEG, PNG, WebP, BMP, TIFF, GIF or PNM file. Raises FaultyError."""
+    """The header of a JPEG, PNG, WebP, BMP, TIFF, GIF or PNM file. Raises HeaderError."""
     for name, magic, read in _FORMATS:
         if magic.match(content):
             try:
                 return read(content)
             except OUT_OF_BOUNDS:
-                raise FaultyError(f"the {name} is cut short") from None
-    raise FaultyError("this is not an image that can be decoded: no JPEG, PNG, WebP, BMP, TIFF, GIF or PNM")
+                raise HeaderError(f"the {name} is cut short") from None
+    raise HeaderError("this is not an image that can be decoded: no JPEG, PNG, WebP, BMP, TIFF, GIF or PNM")
 
 
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
@@ -69,7 +69,7 @@ def _jpeg(content: bytes) -> Header:
             break
         if code == 0xD9:
             if size is None:
-                raise FaultyError("this is not an image that can be decoded: a JPEG without a picture")
+                raise HeaderError("this is not an image that can be decoded: a JPEG without a picture")
             return Header(size, flag or 1, content, data)
         at, marker = data, _MARKER
         if code == 0x01 or 0xD0 <= code <= 0xD7:
@@ -84,7 +84,7 @@ def _jpeg(content: bytes) -> Header:
         elif code == 0xDA:
             scanned, marker = True, _MARKER_IN_DATA
         at += length
-    raise FaultyError("the JPEG is cut short")
+    raise HeaderError("the JPEG is cut short")
 
 
 def _png(content: bytes) -> Header:
@@ -94,7 +94,7 @@ def _png(content: bytes) -> Header:
         length, kind = struct.unpack_from(">I4s", content, at)
         end = at + 12 + length
         if end > len(content):
-            raise FaultyError("the PNG is cut short")
+            raise HeaderError("the PNG is cut short")
         if kind == b"eXIf":
             flag = exif_flag(content[at + 8 : end - 4])
         if kind == b"IEND":
@@ -109,7 +109,7 @@ def _webp(content: bytes) -> Header:
         kind, length = struct.unpack_from("<4sI", content, at)
         at += 8
         if at + length > len(content):
-            raise FaultyError("the WebP is cut short")
+            raise HeaderError("the WebP is cut short")
         if kind == b"VP8X":
             width, height = content[at + 4 : at + 7], content[at + 7 : at + 10]
             size = int.from_bytes(height, "little") + 1, int.from_bytes(width, "little") + 1
@@ -123,7 +123,7 @@ def _webp(content: bytes) -> Header:
             flag = exif_flag(content[at : at + length])
         at += length + length % 2
     if size is None or 8 + riff > len(content) + 1:
-        raise FaultyError("the WebP is cut short")
+        raise HeaderError("the WebP is cut short")
     return Header(size, flag, content)
 
 
@@ -136,7 +136,7 @@ def _bmp(content: bytes) -> Header:
         width, height, _, depth, packed = struct.unpack_from("<iiHHI", content, 18)
     rows = (width * depth + 31) // 32 * 4 * abs(height)
     if packed in (0, 3) and start + rows > len(content):
-        raise FaultyError("the BMP is cut short")
+        raise HeaderError("the BMP is cut short")
     return Header((abs(height), width), 1, content)
 
 
@@ -148,13 +148,13 @@ def _tiff(content: bytes) -> Header:
     try:
         tags = Tags(content)
     except ValueError:
-        raise FaultyError("this is not an image that can be decoded: no sound TIFF") from None
+        raise HeaderError("this is not an image that can be decoded: no sound TIFF") from None
     for starts, lengths in zip(_STARTS, _LENGTHS, strict=True):
         parts = zip(tags.values(starts, 0), tags.values(lengths, 0), strict=False)
         if any(start + length > len(content) for start, length in parts):
-            raise FaultyError("the TIFF is cut short")
+            raise HeaderError("the TIFF is cut short")
     if set(tags.values(0x0153, 1)) != {1} or max(tags.values(0x0102, 1)) > 16:
-        raise FaultyError("the TIFF holds no whole numbers of 8 or 16 bits: their range is not known")
+        raise HeaderError("the TIFF holds no whole numbers of 8 or 16 bits: their range is not known")
     size = tags.value(0x0101, 0), tags.value(0x0100, 0)
     flag = tags.value(ORIENTATION, 1)
     # OpenCV turns TIFF files whatever it is told.
@@ -172,7 +172,7 @@ _PNM_SIZE = re.compile(rb"P.(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})
 def _pnm(content: bytes) -> Header:
     found = _PNM_SIZE.match(content)
     if found is None:
-        raise FaultyError("this is not an image that can be decoded: no sound PNM")
+        raise HeaderError("this is not an image that can be decoded: no sound PNM")
     return Header((int(found[2]), int(found[1])), 1, content)
 
 

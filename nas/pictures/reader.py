@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import UserError
-from nas.pictures.header import FaultyError, Header, read_header
+from nas.pictures.header import Header, HeaderError, read_header
 
 # What is the matter with a file is said once, by the error.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -74,7 +74,7 @@ def picture_header(content: bytes, name: object) -> Header:
     """What a file says of its picture. Raises UnreadablePictureError for no picture, or one cut short."""
     try:
         return read_header(content)
-    except FaultyError as error:
+    except HeaderError as error:
         raise UnreadablePictureError(name, str(error)) from None
 
 

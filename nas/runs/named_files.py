@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nas.errors import UserError
-from nas.space.paths import Place, paths_of, put
+from nas.space.paths import FieldPath, paths_of, put
 
 
 def file_digest(path: Path | str) -> str:
@@ -52,7 +52,7 @@ def moved_back(
     return result
 
 
-def _files(model: type[BaseModel], values: Mapping[str, Any]) -> dict[Place, str]:
+def _files(model: type[BaseModel], values: Mapping[str, Any]) -> dict[FieldPath, str]:
     """The paths of files (neither of folders, nor what may be a name instead) that are there."""
     return {
         place: text
@@ -61,5 +61,5 @@ def _files(model: type[BaseModel], values: Mapping[str, Any]) -> dict[Place, str
     }
 
 
-def _field(place: Place) -> str:
+def _field(place: FieldPath) -> str:
     return ".".join(map(str, place))

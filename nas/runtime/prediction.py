@@ -9,7 +9,7 @@ import numpy as np
 
 from nas.codecs import Poses
 from nas.errors import UserError
-from nas.files import FullError, write_bytes
+from nas.files import DiskFullError, write_bytes
 from nas.pictures import UnreadablePictureError, read_picture
 from nas.runtime.boxes import Boxes
 from nas.runtime.drawing import MIN_KEYPOINT, MIN_POSE, draw_poses
@@ -67,7 +67,7 @@ def predict_pictures(
             if former := written.get(identity_of(drawing)):
                 raise UserError(f"its drawing would take the place of {former}, drawn before")
             write_bytes(drawing, content)
-        except FullError:
+        except DiskFullError:
             raise
         except UnreadablePictureError as error:
             yield Failure(picture.path, error.reason)

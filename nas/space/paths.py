@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from nas.shipped import looks_like_path
 
-Place = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 """Where a field lies: names of fields and positions in lists."""
 
 
@@ -47,12 +47,12 @@ def anchored(model: type[BaseModel], values: Any, folder: Path) -> Any:
     return result
 
 
-def paths_of(model: type[BaseModel], values: Any) -> Iterator[tuple[Place, PathMark, str]]:
+def paths_of(model: type[BaseModel], values: Any) -> Iterator[tuple[FieldPath, PathMark, str]]:
     """All paths of a model's plain data, with the places of their fields."""
     return _paths(model, values, ())
 
 
-def put(values: Any, place: Place, value: Any) -> None:
+def put(values: Any, place: FieldPath, value: Any) -> None:
     """Put another value into nested plain data."""
     *parents, last = place
     for name in parents:
@@ -67,7 +67,7 @@ def _expanded(text: str) -> Path:
         return Path(text)
 
 
-def _paths(kind: Any, value: Any, place: Place) -> Iterator[tuple[Place, PathMark, str]]:
+def _paths(kind: Any, value: Any, place: FieldPath) -> Iterator[tuple[FieldPath, PathMark, str]]:
     if get_origin(kind) is Annotated:
         inner, *marks = get_args(kind)
         mark = next((mark for mark in marks if isinstance(mark, PathMark)), None)

@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from rich.console import Console
 
 from nas.errors import UserError
-from nas.interrupt import Interrupted, StopRequest
+from nas.interrupt import Interruption, StopRequest
 from nas.models import PoseNet
 from nas.progress import ProgressDisplay, duration
 from nas.train.checkpoint import Checkpoint, CheckpointStore
@@ -45,7 +45,7 @@ def fit(job: Job, fabric: Fabric, *, console: Console | None = None) -> PoseNet:
     A run that was killed and started again gives the same weights as one that was not (CPU, same threads).
 
     Raises:
-        Interrupted: after SIGINT, SIGTERM or SIGHUP; a checkpoint has been written.
+        Interruption: after SIGINT, SIGTERM or SIGHUP; a checkpoint has been written.
         UserError: the run diverges, its folder belongs to another one, or the disk is full.
     """
     return _Loop(job, fabric, console if fabric.is_global_zero else None).run()
@@ -233,7 +233,7 @@ class _Loop:
             _log.info(
                 "stopped after step %d of %d; the same command goes on from there", counters.step, steps
             )
-        raise Interrupted(signal)
+        raise Interruption(signal)
 
     def _save(self) -> None:
         if self.fabric.is_global_zero:

@@ -12,7 +12,7 @@ import pytest
 
 from nas.cli.main import app, run
 from nas.errors import UserError
-from nas.interrupt import Interrupted
+from nas.interrupt import Interruption
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,8 +88,8 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> "dict[str, BaseException]":
     [
         (UserError("file.yaml: wrong\nin two lines"), 2, "Error: file.yaml: wrong in two lines"),
         (KeyboardInterrupt(), 130, "Interrupted"),
-        (Interrupted(15), 143, "Interrupted"),
-        (Interrupted(1), 129, "Interrupted"),
+        (Interruption(15), 143, "Interrupted"),
+        (Interruption(1), 129, "Interrupted"),
         (
             ModuleNotFoundError("no torch", name="torch"),
             2,

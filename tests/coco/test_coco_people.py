@@ -12,7 +12,7 @@ from coco_files import JOINTS, NOWHERE, PLACES, THREE, content, row, written
 
 from nas.coco import PeopleFile, read_people
 from nas.coco.images import lies_outside
-from nas.coco.segmentation import Polygons, Runs
+from nas.coco.segmentation import Polygons, RunLengths
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
@@ -241,7 +241,7 @@ def test_regions_keep_what_can_be_read_of_them(tmp_path: Path) -> None:
     found = read(tmp_path, *rows)
     one, two, three, four, five, six = found.people.segmentations
     assert one is four is five is six is None
-    assert isinstance(two, Runs)
+    assert isinstance(two, RunLengths)
     assert isinstance(three, Polygons)
     (remark,) = found.remarks
     assert "2 segmentations cannot be read" in remark

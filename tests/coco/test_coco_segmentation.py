@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.coco.segmentation import Polygons, Runs, decompress, read_segmentation
+from nas.coco.segmentation import Polygons, RunLengths, decompress, read_segmentation
 from nas.coco.values import EntryError
 
 SIZE = (128, 160)
@@ -69,7 +69,7 @@ def test_polygons() -> None:
 
 def test_runs_go_down_the_columns() -> None:
     shape = read_segmentation({"size": [128.0, 160], "counts": [130, 3, TOTAL - 133]}, SIZE)
-    assert isinstance(shape, Runs)
+    assert isinstance(shape, RunLengths)
     assert shape.area == 3
     assert np.argwhere(shape.mask()).tolist() == [[2, 1], [3, 1], [4, 1]]
 
@@ -85,7 +85,7 @@ def test_compressed_runs_agree_with_pycocotools() -> None:
         encoded = reference.encode(np.asfortranarray(region, np.uint8))
         value = {"size": list(region.shape), "counts": encoded["counts"].decode()}
         shape = read_segmentation(value, region.shape)
-        assert isinstance(shape, Runs)
+        assert isinstance(shape, RunLengths)
         np.testing.assert_array_equal(shape.mask(), region)
         assert shape.area == reference.area(encoded)
 

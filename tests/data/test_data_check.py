@@ -15,7 +15,7 @@ from nas.cli.main import run
 from nas.data.check import check_dataset
 from nas.data.check_html import check_page
 from nas.data.check_pictures import SIDE, draw
-from nas.data.check_report import KINDS, CheckReport, Picture
+from nas.data.check_report import KINDS, CheckReport, ExamplePicture
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
@@ -317,7 +317,7 @@ def test_a_flag_that_contradicts_the_labels(
             (picture,) = finding.examples[0].pictures
             assert [person["id"] for person in picture.people] == [20]
             shape = (90, 120) if orientation == "stored" or value < 5 else (120, 90)
-            assert decoded(draw(Picture(picture.file), orientation)).shape[:2] == shape
+            assert decoded(draw(ExamplePicture(picture.file), orientation)).shape[:2] == shape
         assert report.splits[0].looked_at == (2 if expected in ("image_turned", "image_size") else 3)
 
 
@@ -336,17 +336,17 @@ def test_a_picture_shows_what_lies_outside(tmp_path: Path) -> None:
     split(tmp_path, "train", 1, 1)
     file = tmp_path / "images" / "1.jpg"
     inside = person(1, 1, keypoints(1))
-    assert decoded(draw(Picture(file, (inside,)))).shape == (90, 120, 3)
+    assert decoded(draw(ExamplePicture(file, (inside,)))).shape == (90, 120, 3)
     points = keypoints(1)
     points[3, :2] = (150, 40)
-    shown = decoded(draw(Picture(file, (person(1, 1, points),), (3,))))
+    shown = decoded(draw(ExamplePicture(file, (person(1, 1, points),), (3,))))
     assert shown.shape[0] == 90
     assert shown.shape[1] > 150
     red, green, blue = shown[40, 150].astype(int)
     assert red > 150 > max(green, blue)
-    assert draw(Picture(tmp_path / "none.jpg")) is None
+    assert draw(ExamplePicture(tmp_path / "none.jpg")) is None
     cv2.imwrite(str(file), photo(1, (900, 600)))
-    assert max(decoded(draw(Picture(file))).shape) == SIDE
+    assert max(decoded(draw(ExamplePicture(file))).shape) == SIDE
 
 
 def decoded(jpeg: bytes | None) -> np.ndarray:

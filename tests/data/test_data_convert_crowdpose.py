@@ -203,7 +203,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert json.loads(capsys.readouterr().out)["joints"] == 14
     for rest, reason in (
         ([str(source)], "this is the source"),
-        ([str(output), "--split", "val"], "--split means nothing"),
+        ([str(output), "--split", "val"], "--split means nothing for --from crowdpose"),
         ([str(output), "--skeleton", "nobody"], "nobody"),
     ):
         assert run([*arguments, *rest]) == 2

@@ -85,7 +85,7 @@ def test_sets_of_points(tmp_path: Path) -> None:
       <points label="human" occluded="1" points="11,21;31,41;51,61"></points>
     </image>"""
     path = export(tmp_path, labels="<label><name>human</name></label>", frames=frames)
-    with pytest.raises(UserError, match="--skeleton"):
+    with pytest.raises(UserError, match="`skeleton`"):
         convert(path, format_="cvat")
     loaded = write_coco(convert(path, format_="cvat", skeleton=THREE), tmp_path / "out.json")
     np.testing.assert_array_equal(
@@ -149,7 +149,7 @@ def test_a_label_of_another_name(tmp_path: Path) -> None:
         labels=text[0] + "<label><name>horse</name><type>skeleton</type></label>",
         frames=text[1],
     )
-    with pytest.raises(UserError, match="--category: horse, worker"):
+    with pytest.raises(UserError, match="`category`: horse, worker"):
         convert(both, format_="cvat")
     assert len(convert(both, format_="cvat", category="worker").content["annotations"]) == 2
 

@@ -202,7 +202,7 @@ def test_other_matlab_files(content: dict[str, Any] | None, tmp_path: Path) -> N
 
 
 def test_images_are_needed(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="--images FOLDER"):
+    with pytest.raises(UserError, match="as `images`"):
         convert(listed(tmp_path), format_="mpii")
 
 

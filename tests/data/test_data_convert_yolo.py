@@ -90,7 +90,7 @@ def test_a_bare_folder_needs_a_skeleton(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.jpg"), np.zeros((*SIZE, 3), np.uint8))
     (tmp_path / "a.txt").write_text(yolo_line(3, (1, 1, 50, 60), keypoints(1, 3), SIZE))
     three = Skeleton(name="three", keypoints=("head", "left_hand", "right_hand"), flip_pairs=(), sigmas=())
-    with pytest.raises(UserError, match="--skeleton"):
+    with pytest.raises(UserError, match="`skeleton`"):
         convert(tmp_path, format_="yolo")
     loaded = write_coco(convert(tmp_path, format_="yolo", skeleton=three), tmp_path / "out.json")
     assert loaded.skeleton.keypoints == three.keypoints
@@ -114,7 +114,7 @@ def test_other_classes_are_left_out(tmp_path: Path) -> None:
     assert "object of another class, left out (3)" in converted.remarks
     dogs = convert(tmp_path, format_="yolo", category="dog")
     assert len(dogs.content["annotations"]) == 3
-    with pytest.raises(UserError, match="--category: dog, person"):
+    with pytest.raises(UserError, match="`category`: dog, person"):
         convert(tmp_path, format_="yolo", category="cat")
 
 

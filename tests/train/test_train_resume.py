@@ -16,7 +16,7 @@ from tiny_training import TIMINGS, RecipeMaker
 
 import nas.train
 from nas.errors import UserError
-from nas.interrupt import Interrupted
+from nas.interrupt import Interruption
 from nas.models import read_weights
 from nas.runs import read_metrics
 from nas.runs.folder import RunFolder
@@ -86,7 +86,7 @@ def test_a_signal_saves_and_the_same_call_goes_on(
     # Whoever starts the tests in the background may have the signal ignored.
     former = signal.signal(number, signal.default_int_handler)
     try:
-        with before_step(4, lambda: os.kill(os.getpid(), number)), pytest.raises(Interrupted) as caught:
+        with before_step(4, lambda: os.kill(os.getpid(), number)), pytest.raises(Interruption) as caught:
             train_supernet(config, tmp_path / "stopped")
         assert signal.getsignal(number) is signal.default_int_handler
     finally:

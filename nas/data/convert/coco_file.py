@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import normpath
@@ -20,12 +20,9 @@ from nas.errors import UserError
 from nas.files import replacing
 from nas.space.skeleton import Skeleton
 
-Progress = Callable[[int, int], None]
-"""Called with how many of how many pieces are done."""
-
 
 @dataclass(frozen=True, eq=False)
-class Converted:
+class Conversion:
     """What became of a source.
 
     Args:
@@ -111,14 +108,6 @@ def check_files(files: Iterable[tuple[str, str]], source: Path) -> None:
         seen[file] = image
 
 
-def map_joints(keypoints: NDArray[np.float64], source: Skeleton, wanted: Skeleton) -> NDArray[np.float64]:
-    """Joints [K, 3] of one skeleton as those of another, by name; unlabelled where the source lacks one."""
-    positions = np.array(wanted.joints_of(source))
-    mapped = np.zeros((len(wanted), 3))
-    mapped[positions >= 0] = keypoints[positions[positions >= 0]]
-    return mapped
-
-
 def shared_joints(source: Skeleton, wanted: Skeleton, where: Path) -> tuple[str, ...]:
     """What mapping onto the wanted joints leaves out or lacks, one line each.
 
@@ -142,7 +131,7 @@ def left_out(reasons: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{reason} ({count:,})" for reason, count in sorted(Counter(reasons).items()))
 
 
-def write_coco(converted: Converted, output: Path) -> Annotations:
+def write_coco(converted: Conversion, output: Path) -> Annotations:
     """Write the file once the project's loader has accepted it.
 
     Raises:

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.coco import AREA_OF_BOX, choose_category, read_coco, read_images
-from nas.coco.categories import choose_records, file_skeleton
+from nas.coco.categories import choose_records, file_skeleton, map_joints
 from nas.coco.person import Person, PersonReader, person_area
 from nas.coco.segmentation import Segmentation, read_segmentation
 from nas.coco.values import EntryError, Record
-from nas.data.convert.coco_file import Converted, check_files, map_joints, person_category, shared_joints
+from nas.data.convert.coco_file import Conversion, check_files, person_category, shared_joints
 from nas.documents import shown
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
@@ -20,7 +20,7 @@ from nas.space.skeleton import Skeleton
 
 def convert_crowdpose(
     source: Path, *, skeleton: Skeleton | None = None, category: str | None = None
-) -> Converted:
+) -> Conversion:
     """A CrowdPose file, or any COCO keypoint file, with all that the loader needs; everything else stays.
 
     An area is added where there is none that can be used: the segmentation's, else 0.53 of the box, as
@@ -69,7 +69,7 @@ def convert_crowdpose(
         "other": "annotations of other categories left out",
     }
     categories = [_category(content["categories"], source, category, wanted, chosen.id)]
-    return Converted(
+    return Conversion(
         content | {"annotations": annotations, "categories": categories},
         (*mapping, *(f"{text} ({counts[kind]:,})" for kind, text in remarks.items() if counts[kind])),
     )

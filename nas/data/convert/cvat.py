@@ -14,15 +14,15 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.coco.categories import file_skeleton, map_joints
 from nas.coco.values import listed
 from nas.data.convert.boxes import boxes_of_people, joints_box
 from nas.data.convert.coco_file import (
-    Converted,
+    Conversion,
     check_files,
     image_entry,
     image_ids,
     left_out,
-    map_joints,
     person_category,
     person_entry,
     shared_joints,
@@ -37,7 +37,9 @@ PEOPLE = ("skeleton", "points")
 """Shapes that can be a person."""
 
 
-def convert_cvat(source: Path, *, skeleton: Skeleton | None = None, category: str | None = None) -> Converted:
+def convert_cvat(
+    source: Path, *, skeleton: Skeleton | None = None, category: str | None = None
+) -> Conversion:
     """A CVAT export as a COCO file.
 
     Args:
@@ -77,7 +79,7 @@ def convert_cvat(source: Path, *, skeleton: Skeleton | None = None, category: st
                 annotations.append(person_entry(len(annotations) + 1, id_, mapped, bbox=box))
     content = {"images": images, "annotations": annotations, "categories": [person_category(wanted)]}
     folder = source.parent / "images"
-    return Converted(content, (*remarks, *left_out(reasons)), folder if folder.is_dir() else None)
+    return Conversion(content, (*remarks, *left_out(reasons)), folder if folder.is_dir() else None)
 
 
 def _files(frames: Sequence[Element], source: Path, reasons: list[str]) -> list[str]:
@@ -116,7 +118,7 @@ def _person_label(root: Element, category: str | None, source: Path) -> str:
     if not found:
         raise UserError(f"{source}: it holds neither skeletons nor points")
     raise UserError(
-        f"{source}: no label with joints is called {shown(wanted)}; name one with --category: "
+        f"{source}: no label with joints is called {shown(wanted)}; name one as `category`: "
         f"{listed(sorted(found))}"
     )
 
@@ -133,9 +135,9 @@ def _joints(root: Element, label: str, skeleton: Skeleton | None, source: Path) 
     ]
     names = list(dict.fromkeys([*names, *used]))
     if names:
-        return Skeleton(name=str(source), keypoints=tuple(names), flip_pairs=(), sigmas=())
+        return file_skeleton(str(source), names)
     if skeleton is None:
-        raise UserError(f"{source}: its points have no names; say what they are, in order, with --skeleton")
+        raise UserError(f"{source}: its points have no names; say what they are, in order, by `skeleton`")
     return skeleton
 
 

@@ -2,19 +2,20 @@
 
 from pathlib import Path
 
-from nas.data.convert.coco_file import Converted, Progress
+from nas.data.convert.coco_file import Conversion
 from nas.data.convert.crowdpose import convert_crowdpose
 from nas.data.convert.cvat import convert_cvat
 from nas.data.convert.mpii import convert_mpii
 from nas.data.convert.yolo import convert_yolo
+from nas.data.threads import Progress
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
 _OPTIONS = {
-    "mpii": ("--images",),
-    "crowdpose": ("--category",),
-    "yolo": ("--split", "--category"),
-    "cvat": ("--category",),
+    "mpii": ("images",),
+    "crowdpose": ("category",),
+    "yolo": ("split", "category"),
+    "cvat": ("category",),
 }
 
 FORMATS = ("mpii", "crowdpose", "yolo", "cvat")
@@ -29,16 +30,16 @@ def convert(
     split: str | None = None,
     category: str | None = None,
     progress: Progress | None = None,
-) -> Converted:
+) -> Conversion:
     """A source of one of `FORMATS` as the content of a COCO keypoint file; see the formats' own functions.
 
     Raises:
         UserError: the source is not of the format, or something is stated that the format does not know.
     """
-    stated = {"--images": images, "--split": split, "--category": category}
+    stated = {"images": images, "split": split, "category": category}
     for option, value in stated.items():
         if value is not None and option not in _OPTIONS.get(format_, ()):
-            raise UserError(f"{option} means nothing for --from {format_}")
+            raise UserError(f"`{option}` means nothing for `format_` {format_}")
     if not source.exists():
         raise UserError(f"{source}: it does not exist")
     if source.is_dir() and format_ != "yolo":
@@ -53,4 +54,4 @@ def convert(
         return convert_yolo(
             source, skeleton=skeleton, split=split or "train", category=category, progress=progress
         )
-    raise UserError(f"--from {format_}: unknown; known: {', '.join(FORMATS)}")
+    raise UserError(f"`format_` {format_}: unknown; known: {', '.join(FORMATS)}")

@@ -1,14 +1,10 @@
 """Image files that sources name: whether they are there, and their sizes, which some formats do not state."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
-from nas.data.convert.coco_file import Progress
+from nas.data.threads import Progress, on_all_cores
 from nas.pictures import UnreadablePictureError, read_picture
-
-_AT_ONCE = 64
 
 
 def is_file(path: Path) -> bool:
@@ -21,15 +17,7 @@ def is_file(path: Path) -> bool:
 
 def image_sizes(paths: Sequence[Path], progress: Progress | None = None) -> list[tuple[int, int] | str]:
     """The (h, w) of each image, turned as its orientation flag says; or why it cannot be read."""
-    sizes: list[tuple[int, int] | str] = []
-    rest = iter(paths)
-    with ThreadPoolExecutor() as pool:
-        # In portions, so that Ctrl-C does not wait for all of them.
-        while portion := list(islice(rest, _AT_ONCE)):
-            sizes += pool.map(image_size, portion)
-            if progress is not None:
-                progress(len(sizes), len(paths))
-    return sizes
+    return list(on_all_cores(image_size, paths, progress))
 
 
 def image_size(path: Path) -> tuple[int, int] | str:

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from nas.coco.categories import map_joints
 from nas.data.convert.boxes import clipped_box, joints_box
 from nas.data.convert.coco_file import (
-    Converted,
-    Progress,
+    Conversion,
     image_entry,
     image_ids,
     left_out,
-    map_joints,
     person_category,
     person_entry,
     shared_joints,
@@ -25,13 +24,14 @@ from nas.data.convert.coco_file import (
 from nas.data.convert.image_sizes import image_sizes
 from nas.data.convert.mpii_matlab import matlab_people
 from nas.data.convert.mpii_people import REFERENCE_HEIGHT, MpiiPerson, json_people
+from nas.data.threads import Progress
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
 
 
 def convert_mpii(
     source: Path, images: Path | None, *, skeleton: Skeleton | None = None, progress: Progress | None = None
-) -> Converted:
+) -> Conversion:
     """MPII's training people as a COCO file.
 
     A visible joint becomes v = 2, one marked as not visible v = 1; the JSON lists do not tell these apart:
@@ -48,7 +48,7 @@ def convert_mpii(
         UserError: no such file or folder, another content, no image of the list exists.
     """
     if images is None or not images.is_dir():
-        raise UserError("MPII states no image sizes: give the image folder with --images FOLDER")
+        raise UserError("MPII states no image sizes: give the image folder as `images`")
     own = Skeleton.load("mpii16")
     wanted = skeleton or own
     remarks = shared_joints(own, wanted, source)
@@ -77,7 +77,7 @@ def convert_mpii(
         "annotations": annotations,
         "categories": [person_category(wanted)],
     }
-    return Converted(content, (*remarks, *left_out(reasons)), images)
+    return Conversion(content, (*remarks, *left_out(reasons)), images)
 
 
 def _extras(person: MpiiPerson) -> dict[str, Any]:

@@ -9,15 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nas.coco.categories import map_joints
 from nas.coco.values import listed
 from nas.data.convert.boxes import joints_box
 from nas.data.convert.coco_file import (
-    Converted,
-    Progress,
+    Conversion,
     image_entry,
     image_ids,
     left_out,
-    map_joints,
     person_category,
     person_entry,
     shared_joints,
@@ -26,6 +25,7 @@ from nas.data.convert.image_sizes import image_sizes, is_file
 from nas.data.convert.yolo_files import labels_of, read_facts, read_text, split_files
 from nas.data.convert.yolo_joints import yolo_joints
 from nas.data.convert.yolo_lines import YoloPerson, read_class, read_numbers, read_person
+from nas.data.threads import Progress
 from nas.documents import shown
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
@@ -38,7 +38,7 @@ def convert_yolo(
     split: str = "train",
     category: str | None = None,
     progress: Progress | None = None,
-) -> Converted:
+) -> Conversion:
     """One split of a YOLO pose set as a COCO file; an image without a label file is one without people.
 
     Args:
@@ -87,7 +87,7 @@ def convert_yolo(
                 mapped = map_joints(person.keypoints, joints.skeleton, wanted)
                 annotations.append(person_entry(len(annotations) + 1, id_, mapped, bbox=box))
     content = {"images": images, "annotations": annotations, "categories": [person_category(wanted)]}
-    return Converted(content, (*remarks, *left_out(reasons)), files.root)
+    return Conversion(content, (*remarks, *left_out(reasons)), files.root)
 
 
 def _box(person: YoloPerson, size: tuple[int, int], reasons: list[str]) -> list[float] | None:
@@ -126,5 +126,5 @@ def _people_classes(names: Mapping[int, Any], category: str | None, source: Path
     if found or (category is None and len(names) < 2):
         return found
     raise UserError(
-        f"{source}: no class is called {shown(wanted)}; name one with --category: {listed(names.values())}"
+        f"{source}: no class is called {shown(wanted)}; name one as `category`: {listed(names.values())}"
     )

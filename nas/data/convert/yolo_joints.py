@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.coco.categories import file_skeleton
 from nas.documents import shown
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
@@ -45,7 +46,7 @@ def yolo_joints(
     names = _names(facts, source, classes)
     remarks: tuple[str, ...] = ()
     if names is not None:
-        own = Skeleton(name=str(source), keypoints=names, flip_pairs=(), sigmas=())
+        own = file_skeleton(str(source), names)
     elif skeleton is not None:
         own = skeleton
     elif count == _COCO_JOINTS:
@@ -53,7 +54,7 @@ def yolo_joints(
         remarks = ("17 joints without names: taken as COCO's",)
     else:
         stated = "does not say how many joints" if count is None else f"has {count} joints without names"
-        raise UserError(f"{source}: it {stated}; say what they are with --skeleton")
+        raise UserError(f"{source}: it {stated}; say what they are by `skeleton`")
     if count is not None and count != len(own):
         other = "'kpt_names'" if names else own.name
         raise UserError(f"{source}: 'kpt_shape' states {count} joints, {other} has {len(own)}")
@@ -117,5 +118,5 @@ def _check_flip(facts: Mapping[Any, Any], own: Skeleton, wanted: Skeleton | None
             name, theirs, ours = (shown(own.keypoints[n]) for n in (place, flip[place], mirrored))
             raise UserError(
                 f"{source}: 'flip_idx' says that {name} mirrors as {theirs}, skeleton {wanted.name} that it "
-                f"mirrors as {ours}: another skeleton or another order of joints; say which with --skeleton"
+                f"mirrors as {ours}: another skeleton or another order of joints; say which by `skeleton`"
             )

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from nas.data.threads import Progress
 from nas.demo.people.anatomy import Build, landmarks
 from nas.demo.people.folder import PeopleFolder, Settings
 from nas.demo.people.scene import render_scene
@@ -23,8 +24,6 @@ DEFAULT_SIZE = (224, 288)
 _PART = 50  # images of a piece: what an interrupted run loses at most per worker
 _QUALITY = (55, 95)  # of the JPEG files, lowest and highest
 _SMALLEST = 64  # px
-
-Progress = Callable[[int, int], None]
 
 
 def generate(

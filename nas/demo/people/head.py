@@ -74,14 +74,6 @@ def _add_face(builder: MeshBuilder, centre: Floats, radii: Floats, outfit: Outfi
     builder.quads(corners, head, quads, np.array(colours), lift=np.array(lift))
 
 
-def _add_nose(builder: MeshBuilder, centre: Floats, radii: Floats, outfit: Outfit, head: int) -> None:
-    corners = np.array([(0.0, 0.12, 0.96), (0.17, -0.26, 0.9), (-0.17, -0.26, 0.9), (0.0, -0.14, 1.2)])
-    bridge, left, right, tip = range(4)
-    faces = np.array([(bridge, tip, tip, left), (bridge, right, tip, tip), (left, tip, tip, right)])
-    colours = outfit.skin * np.array([[1.05], [0.97], [0.72]])
-    builder.quads(centre + corners * radii, head, faces, colours, lift=0.012)
-
-
 def _add_hair(builder: MeshBuilder, build: Build, outfit: Outfit, around: Floats, head: int) -> None:
     centre, radii, style = build.head_centre, build.head_radii, outfit.hair_style
     if style in ("short", "long", "bun"):
