@@ -15,7 +15,7 @@ from nas.space.arch import Arch, OptionValue
 from nas.space.heads import Task, head_spec
 from nas.space.strides import level_strides
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # devices group without pydantic
     from nas.space.skeleton import Skeleton
 
 Targets = dict[str, NDArray[Any]]

@@ -8,7 +8,7 @@ import numpy as np
 from nas.codecs.base import checked_choice
 from nas.errors import UserError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # devices group without pydantic
     from nas.space.skeleton import Skeleton
 
 Limbs = tuple[tuple[int, int], ...]

@@ -22,7 +22,7 @@ from nas.errors import UserError
 from nas.space.arch import OptionValue
 from nas.space.heads import Task
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # devices group without pydantic
     from nas.space.skeleton import Skeleton
 
 SIGMA = 7.0

@@ -1,7 +1,7 @@
 """Coordinates regressed directly (DeepPose, Toshev & Szegedy, CVPR 2014)."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from nas.codecs.maps import to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
 from nas.space.heads import Task
-from nas.space.skeleton import Skeleton
+
+if TYPE_CHECKING:  # devices group without pydantic
+    from nas.space.skeleton import Skeleton
 
 FOCUS = {"bce": 0.0, "quality_focal": 2.0}
 """How a score branch is trained: exponent of quality focal loss (Li et al., NeurIPS 2020); at 0 that is
@@ -22,7 +24,7 @@ BRANCH = Anchors(full=1.0, none=0.5)
 """Of a branch's scores, predicted similarities: logits of 0 give a half, a joint as likely wrong as right."""
 
 
-def checked_bone(weight: float, skeleton: Skeleton) -> float:
+def checked_bone(weight: float, skeleton: "Skeleton") -> float:
     """The value of the option "bone". Raises UserError for a skeleton without limbs."""
     if weight and not skeleton.limbs:
         raise UserError(f"head option 'bone': skeleton {skeleton.name!r} names no limbs; set it to 0")
@@ -108,7 +110,7 @@ class RegressionCodec(Codec):
 
     def values(self, outputs: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float64]:
         """The joints' raw scores [K]."""
-        from scipy.special import expit
+        from scipy.special import expit  # only here: devices group without scipy
 
         if "score_logits" in outputs:
             return np.asarray(expit(outputs["score_logits"].astype(np.float64)))

@@ -57,7 +57,7 @@ class RLECodec(RegressionCodec):
 
     def values_without_branch(self, outputs: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float64]:
         """1 - mean sigma [K], from sigma_logits [K, 2]."""
-        from scipy.special import expit
+        from scipy.special import expit  # only here: devices group without scipy
 
         sigma = MIN_SIGMA + (1 - MIN_SIGMA) * expit(outputs["sigma_logits"].astype(np.float64))
         return np.asarray(1 - sigma.mean(1))

@@ -26,6 +26,6 @@ class RTMCCCodec(SimCCCodec):
 
     def probabilities(self, labels: NDArray[np.floating]) -> NDArray[np.floating]:
         """Softmax of labels times the temperature."""
-        from scipy.special import softmax
+        from scipy.special import softmax  # only here: devices group without scipy
 
         return np.asarray(softmax(labels * self.sharpness, axis=1))

@@ -88,7 +88,7 @@ class SimCCCodec(Codec):
 
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
         """keypoints [1, K, 3] and scores [1] from the logits x [K, W * split] and y [K, H * split]."""
-        from scipy.special import softmax
+        from scipy.special import softmax  # only here: devices group without scipy
 
         x, y = outputs["x"], outputs["y"]
         bins = np.stack([x.argmax(1), y.argmax(1)], axis=1)
