@@ -3,7 +3,7 @@
     python benchmarks/tracer.py [--space litepose] [--archs 10000] [--exports 30]
 
 Architectures are drawn at random and each is traced once by one tracer, which starts with nothing
-remembered; the first graphs are dear, later ones are put together from what was recorded. Wall and CPU time
+remembered; the first graphs take long, later ones are put together from what was recorded. Wall and CPU time
 are both printed: on a busy machine they differ.
 """
 

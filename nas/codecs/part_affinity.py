@@ -71,7 +71,7 @@ class PartAffinityCodec(Codec):
 
     Peaks are refined on the map itself by the Gaussian through three cells, which is exact for the
     targets; the highest cell of maps up-sampled four times, as the original has them, is up to 1.4 px off
-    (bicubic; 3 px if bilinear), and dearer to find.
+    (bicubic; 3 px if bilinear), and takes longer to find.
 
     Where the same limb of two people lies along each other the other way round, the mean of their fields
     vanishes: neither is found there.
