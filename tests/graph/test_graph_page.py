@@ -27,7 +27,7 @@ def test_the_page_adds_an_operator(own_registry, monkeypatch: pytest.MonkeyPatch
     network, record, use = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     names: dict = {}
     exec(network, names)
-    exec(record.split("register(Record(")[0], names)
+    exec(record.split("\nregister(")[0], names)
     with pytest.raises(UnknownOperatorError) as missing:
         exec(use, names)
     assert f"`{missing.value}`" in PAGE.read_text().replace("\n", " ")
