@@ -27,7 +27,7 @@ from nas.runs.config import Recipe
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.space.strides import level_strides
 from nas.train.ema import averaged
-from nas.train.feed import Part
+from nas.train.feed import BatchPart
 from nas.train.optimizer import build_optimizer
 from nas.train.plan import StepPlan
 from nas.train.rules import PlainRule, Rule, SandwichRule
@@ -59,7 +59,9 @@ class Steps:
         part: images and targets.
     """
 
-    def __init__(self, space: SearchSpace, skeleton: Skeleton, archs: tuple[Arch, ...], part: Part) -> None:
+    def __init__(
+        self, space: SearchSpace, skeleton: Skeleton, archs: tuple[Arch, ...], part: BatchPart
+    ) -> None:
         recipe = Recipe(steps=1000)
         fabric = Fabric(accelerator="cpu", devices=1)
         self._part = part
@@ -101,7 +103,7 @@ def _seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def first_batch(annotations: Path, images: Path, skeleton: Skeleton, arch: Arch, *, batch: int) -> Part:
+def first_batch(annotations: Path, images: Path, skeleton: Skeleton, arch: Arch, *, batch: int) -> BatchPart:
     """Augmentation does not change what a step costs: the first samples as they are."""
     dataset = KeypointDataset([load_annotations(annotations, images, skeleton)], task="crop")
     strides = level_strides(arch)
@@ -110,7 +112,7 @@ def first_batch(annotations: Path, images: Path, skeleton: Skeleton, arch: Arch,
         for index in range(batch)
     ]
     made = dataset.batch(requests)
-    return Part(to_input(made.images), made.targets)
+    return BatchPart(to_input(made.images), made.targets)
 
 
 def main() -> None:

@@ -193,7 +193,7 @@ def shard(
 def preview(
     supernet: Annotated[str, typer.Argument(help="A shipped supernet's name, a YAML file, or a run.")],
     output: Annotated[Path, typer.Option("--out", help="The picture to write, such as samples.jpg.")],
-    set_: SetOption = None,
+    overrides: SetOption = None,
     count: Annotated[int, typer.Option(min=1, help="Samples.")] = 24,
     columns: Annotated[int, typer.Option(min=1, help="Samples per row.")] = 6,
     seed: Annotated[int, typer.Option(min=0, help="Changes which samples, and how they vary.")] = 0,
@@ -207,7 +207,7 @@ def preview(
 
     if not cv2.haveImageWriter(output.name):
         raise UserError(f"--out {output}: expected the name of a picture, such as samples.jpg")
-    config = load_recipe(supernet, set_ or [])
+    config = load_recipe(supernet, overrides or [])
     sheet = draw_preview(config, count=count, columns=columns, seed=seed, late=late)
     _, encoded = cv2.imencode(output.suffix, sheet[..., ::-1])
     write_bytes(output, encoded.tobytes())

@@ -79,7 +79,7 @@ def search(
         str | None, typer.Option(help="Optuna storage URL; by default sqlite in the run.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
-    set_: RunSetOption = None,
+    overrides: RunSetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Find the most accurate subnet within each budget. The same command resumes an interrupted search."""
@@ -88,7 +88,7 @@ def search(
     from nas.search.limits import Limits
     from nas.search.run import Displays, SearchSettings, search_run
 
-    folder = RunFolder.open(run, set_ or [])
+    folder = RunFolder.open(run, overrides or [])
     settings = SearchSettings(
         budgets_ms=budgets_ms,
         trials=trials,

@@ -31,7 +31,7 @@ NameOption = Annotated[str | None, typer.Option("--name", help="Name of the resu
 
 def train(
     supernet: Annotated[str, typer.Argument(help="A shipped supernet's name, or a YAML file.")],
-    set_: SetOption = None,
+    overrides: SetOption = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the run; by default the recipe's.")
     ] = None,
@@ -44,29 +44,29 @@ def train(
     from nas.runs import load_config
     from nas.train import train_supernet
 
-    overrides = [*(set_ or []), *_assigned("init.backbone", init_backbone)]
-    overrides += [f"seed={seed}"] if seed is not None else []
-    config = load_config(supernet, overrides)
+    changes = [*(overrides or []), *_assigned("init.backbone", init_backbone)]
+    changes += [f"seed={seed}"] if seed is not None else []
+    config = load_config(supernet, changes)
     run = train_supernet(config, runs / one_component(name or config.name, "--name"), console=err)
     say(f"Supernet: {run.weights_file}")
     say(f"Metrics:  {run.metrics_file}")
 
 
 def transfer(
-    run: RunArgument, arch: ArchArgument, set_: RunSetOption = None, name: NameOption = None
+    run: RunArgument, arch: ArchArgument, overrides: RunSetOption = None, name: NameOption = None
 ) -> None:
     """Write the calibrated weights that a subnet inherits from a run's supernet."""
     from nas.runs import RunFolder
     from nas.space import Arch
     from nas.train import transfer_subnet
 
-    say(str(transfer_subnet(RunFolder.open(run, set_ or []), Arch.load(arch), name=name)))
+    say(str(transfer_subnet(RunFolder.open(run, overrides or []), Arch.load(arch), name=name)))
 
 
 def finetune(
     run: RunArgument,
     arch: ArchArgument,
-    set_: SetOption = None,
+    overrides: SetOption = None,
     name: NameOption = None,
     scratch: Annotated[
         bool, typer.Option("--scratch", help="From random weights instead of the supernet's: a baseline.")
@@ -82,9 +82,9 @@ def finetune(
     from nas.space import Arch
     from nas.train import finetune_subnet, load_finetune_config
 
-    overrides = [*(set_ or []), *_assigned("init.backbone", init_backbone), *_assigned("teacher", teacher)]
-    opened = RunFolder.open(run, filter(is_free, overrides))
-    recipe = load_finetune_config(opened, itertools.filterfalse(is_free, overrides))
+    changes = [*(overrides or []), *_assigned("init.backbone", init_backbone), *_assigned("teacher", teacher)]
+    opened = RunFolder.open(run, filter(is_free, changes))
+    recipe = load_finetune_config(opened, itertools.filterfalse(is_free, changes))
     path = finetune_subnet(opened, Arch.load(arch), recipe=recipe, name=name, scratch=scratch, console=err)
     say(str(path))
 

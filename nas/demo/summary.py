@@ -29,7 +29,7 @@ _MATCH = 0.5
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnCount:
     """How many of the people whom a network finds `nas predict` draws, unless told otherwise.
 
     Args:
@@ -55,7 +55,7 @@ class FinishedSubnet:
     subnet: Subnet
     onnx: Path
     result: Result
-    drawn: Drawn
+    drawn: DrawnCount
 
     def figures(self) -> dict[str, Any]:
         """Plain data: times in ms, accuracies as the search and the validation found them."""
@@ -79,7 +79,7 @@ def summarise(
 
     `inherited_ap` is of the search split (training pictures kept apart), `finetuned_ap` of the validation
     people; `baseline_*` is of the average pose on the validation people; `matched_people` and `drawn_people`
-    are `Drawn`'s.
+    are `DrawnCount`'s.
     """
     return {
         "subnets": [subnet.figures() for subnet in subnets],
@@ -119,7 +119,7 @@ def write_sheet(path: Path, subnet: FinishedSubnet, annotations: Annotations) ->
     write_bytes(path, encoded.tobytes())
 
 
-def count_drawn(detections: Sequence[Detection], annotations: Annotations) -> Drawn:
+def count_drawn(detections: Sequence[Detection], annotations: Annotations) -> DrawnCount:
     """Of the answers of a network on crops: how many match, and of these how many are drawn."""
     matches = _similarities(detections, annotations) >= _MATCH
     sure = np.array(
@@ -128,7 +128,7 @@ def count_drawn(detections: Sequence[Detection], annotations: Annotations) -> Dr
             for detection in detections
         ]
     )
-    return Drawn(matched=int(matches.sum()), drawn=int((matches & sure).sum()))
+    return DrawnCount(matched=int(matches.sum()), drawn=int((matches & sure).sum()))
 
 
 def _similarities(detections: Sequence[Detection], annotations: Annotations) -> NDArray[np.float64]:

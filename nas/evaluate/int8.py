@@ -75,7 +75,7 @@ def calibration_inputs(
     if data.is_dir():
         return [_whole(path, model, orientation) for path in _spread(_pictures(data), count)]
     if images is None:
-        raise UserError(f"{data}: name the folder that its file names start from with --images")
+        raise UserError(f"{data}: name the folder that its file names start from with `images`")
     loaded = load_annotations(data, images, model.skeleton, category=category)
     annotations = replace(loaded, orientation=orientation)
     usable: Sequence[int] = range(len(annotations.images))

@@ -171,7 +171,7 @@ class RunFolder:
         if differences:
             raise UserError(
                 f"{self.path} holds a run of another configuration: {'; '.join(differences)}. Go on with the "
-                "former values, or start anew with another --name (or delete the folder)"
+                "former values, or start anew under another `name` (or delete the folder)"
             )
 
 

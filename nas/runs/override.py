@@ -1,4 +1,4 @@
-"""`--set a.b=c`: fields of plain data put in another value's place."""
+"""Overrides `a.b=c`: fields of plain data put in another value's place."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name:
-            raise UserError(f"--set {assignment}: expected NAME=VALUE, such as --set optimizer.lr=0.001")
+            raise UserError(f"`overrides`: {assignment}: expected NAME=VALUE, such as optimizer.lr=0.001")
         *parents, last = name.split(".")
         place = result
         for parent in parents:
@@ -33,7 +33,7 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
                 place[parent] = {}
             below = place[parent]
             if not isinstance(below, dict):
-                raise UserError(f"--set {assignment}: {parent!r} holds a value, not fields")
+                raise UserError(f"`overrides`: {assignment}: {parent!r} holds a value, not fields")
             place = below
         if last in LENGTHS:
             for length in LENGTHS:
@@ -51,7 +51,7 @@ def _parse_value(assignment: str, text: str) -> Any:
     try:
         value = parse_yaml(text, "value")
     except UserError:
-        raise UserError(f"--set {assignment}: the value is not YAML") from None
+        raise UserError(f"`overrides`: {assignment}: the value is not YAML") from None
     return _number(value)
 
 

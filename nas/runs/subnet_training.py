@@ -31,7 +31,7 @@ def record_training(work: Path, arch: Arch, recipe: FinetuneConfig, *, scratch: 
     if differing:
         raise UserError(
             f"{work} holds a training with another {' and '.join(differing)}; "
-            "choose another --name, or delete that folder to start anew"
+            "choose another `name`, or delete that folder to start anew"
         )
 
 

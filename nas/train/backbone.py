@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Taken:
+class Initialisation:
     """What of a network came from a file.
 
     Args:
@@ -43,7 +43,7 @@ class Taken:
 
 
 @torch.no_grad()
-def initialise_backbone(net: PoseNet, source: Path | str) -> Taken:
+def initialise_backbone(net: PoseNet, source: Path | str) -> Initialisation:
     """Start a network's stem and stages, and necks where they agree, from a file of other heads' weights.
 
     A plain network needs a backbone that is its own, or a supernet that holds it, of which it gets its slice.
@@ -69,9 +69,9 @@ def initialise_backbone(net: PoseNet, source: Path | str) -> Taken:
     }
     for name, tensor in (body | necks).items():
         parameters[name][tuple(slice(0, size) for size in tensor.shape)] = tensor.to(parameters[name])
-    taken = _told(tensors, body | necks, parameters)
-    _log.info("initialised from %s: %s", path, taken)
-    return taken
+    initialisation = _initialisation(tensors, body | necks, parameters)
+    _log.info("initialised from %s: %s", path, initialisation)
+    return initialisation
 
 
 def _tensors(path: Path, arch: Arch | None) -> dict[str, Tensor]:
@@ -126,12 +126,12 @@ def _has_room(tensor: Tensor, room: Tensor, *, exact: bool) -> bool:
     return leading and tensor.shape[2:] == room.shape[2:]
 
 
-def _told(
+def _initialisation(
     tensors: Mapping[str, Tensor], taken: Mapping[str, Tensor], parameters: Mapping[str, nn.Parameter]
-) -> Taken:
+) -> Initialisation:
     totals, counts = Counter(map(_part, parameters)), Counter(map(_part, taken))
     left = Counter(_part(name) for name in tensors if name not in taken)
-    return Taken({part: (counts[part], totals[part]) for part in counts}, dict(left))
+    return Initialisation({part: (counts[part], totals[part]) for part in counts}, dict(left))
 
 
 def _part(name: str) -> str:

@@ -36,7 +36,7 @@ def require_disk(title: str, state: TrainingState, store: CheckpointStore) -> No
         raise UserError(
             f"{store.folder}: {size(free)} are free, but the run needs {size(needed)} "
             f"({store.keep + 1} checkpoints of {size(one)} and the weights); free some space, lower "
-            "checkpoint.keep, or choose another --runs"
+            "checkpoint.keep, or put the run on another disk"
         )
     _log.info("%s: checkpoints take up to %s of disk (%s free)", title, size(needed + _SPARE), size(free))
 

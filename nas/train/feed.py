@@ -13,7 +13,7 @@ from nas.models import to_input
 from nas.train.plan import Planner
 
 
-class Part(NamedTuple):
+class BatchPart(NamedTuple):
     """One part of a step, on the device: normalised images [B, 3, H, W] and the head's targets."""
 
     images: Tensor
@@ -56,7 +56,7 @@ class Feed:
                 f"accumulate {accumulate}; make it a multiple of {self._parts}"
             )
 
-    def __call__(self, first: int, end: int) -> Iterator[list[Part]]:
+    def __call__(self, first: int, end: int) -> Iterator[list[BatchPart]]:
         """The parts of steps `first` to `end` - 1."""
         batches = self._loader.batches(self._requests(first, end))
         for _ in range(first, end):
@@ -68,9 +68,9 @@ class Feed:
             for part in self._mine:
                 yield plan.requests(part, self._parts)
 
-    def _part(self, batch: Batch) -> Part:
+    def _part(self, batch: Batch) -> BatchPart:
         targets = {name: self._move(target) for name, target in batch.targets.items()}
-        return Part(to_input(batch.images, self._device, dtype=self._dtype), targets)
+        return BatchPart(to_input(batch.images, self._device, dtype=self._dtype), targets)
 
     def _move(self, target: Tensor) -> Tensor:
         dtype = self._dtype if target.is_floating_point() else target.dtype

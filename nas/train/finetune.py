@@ -54,7 +54,7 @@ def transfer_subnet(folder: RunFolder | Path | str, arch: Arch, *, name: str | N
     _require_member(supernet.space, arch)
     data = open_data(config, supernet.space, run)
     subnet = transfer(supernet, arch, open_calibration(run, data).statistics(supernet, arch))
-    name = one_component(f"{name or arch.id}-inherited", "name")
+    name = one_component(f"{name or arch.id}-inherited", "`name`")
     path = run.subnets_folder / f"{name}.safetensors"
     _require_finite(subnet, name)
     save_weights(path, subnet, notes={"run": run.path.name, "training": "inherited from the supernet"})
@@ -101,7 +101,7 @@ def finetune_subnet(
     if not scratch or (recipe.distillation > 0 and recipe.teacher is None):
         run.require_weights()
     fabric = launch(accelerator=config.accelerator, precision=recipe.precision, threads=config.threads)
-    title = one_component(name or (f"{arch.id}-scratch" if scratch else arch.id), "name")
+    title = one_component(name or (f"{arch.id}-scratch" if scratch else arch.id), "`name`")
     with alone_in(run.work_folder(title), fabric), memory_for(recipe, device=fabric.device.type):
         return _finetune(run, arch, recipe, fabric, title=title, scratch=scratch, console=console)
 

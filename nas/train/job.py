@@ -16,7 +16,7 @@ from nas.runs.config import Recipe, SupernetConfig
 from nas.runs.data import RunData
 from nas.space import Arch
 from nas.train.checkpoint import CheckpointStore
-from nas.train.feed import Feed, Part
+from nas.train.feed import BatchPart, Feed
 from nas.train.identity import samples_identity
 from nas.train.initialise import start_from
 from nas.train.plan import Draw, Planner
@@ -49,7 +49,7 @@ class Job:
     net: PoseNet
     rule: Rule
     planner: Planner
-    feed: Callable[[int, int], Iterable[list[Part]]]
+    feed: Callable[[int, int], Iterable[list[BatchPart]]]
     recipe: Recipe
     steps: int
     folder: Path

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from nas.runs.config import Recipe
-from nas.train.feed import Part
+from nas.train.feed import BatchPart
 from nas.train.gradients import average, clip
 from nas.train.plan import StepPlan
 from nas.train.rules import Lesson, Rule
@@ -37,7 +37,7 @@ class Updater:
     fabric: Fabric
     seed: int
 
-    def step(self, plan: StepPlan, parts: Sequence[Part]) -> dict[str, float]:
+    def step(self, plan: StepPlan, parts: Sequence[BatchPart]) -> dict[str, float]:
         """Learn from one step's parts; returns its losses and the gradient's norm, averaged over processes.
 
         Where any of them is not finite, the weights stay as they are. Weights that no network of the plan
@@ -62,7 +62,7 @@ class Updater:
         """The rate at a step (0-based), lowered by roll-backs."""
         return self.recipe.optimizer.lr * self.state.counters.rate * self.schedule.factor(step)
 
-    def _backward(self, plan: StepPlan, parts: Sequence[Part]) -> dict[str, Tensor]:
+    def _backward(self, plan: StepPlan, parts: Sequence[BatchPart]) -> dict[str, Tensor]:
         """Add up the gradients of all parts; returns the means of their losses.
 
         Each part's gradient is summed by itself first, as a process of its own would: rounding is the same.

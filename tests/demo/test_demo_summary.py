@@ -6,7 +6,7 @@ import numpy as np
 
 from nas.data import load_annotations
 from nas.demo.people import generate
-from nas.demo.summary import Drawn, count_drawn
+from nas.demo.summary import DrawnCount, count_drawn
 from nas.runtime.drawing import MIN_KEYPOINT, MIN_POSE
 from nas.space import Skeleton
 
@@ -27,8 +27,8 @@ def test_drawn_are_poses_that_match_and_are_sure(tmp_path: Path) -> None:
         return {"score": pose, "keypoints": found.ravel().tolist()}
 
     answers = [answer(row, pose=MIN_POSE, keypoints=MIN_KEYPOINT) for row in rows]
-    assert count_drawn(answers, annotations) == Drawn(matched=len(rows), drawn=len(rows))
+    assert count_drawn(answers, annotations) == DrawnCount(matched=len(rows), drawn=len(rows))
     answers[0] = answer(rows[0], pose=MIN_POSE - 0.01)
     answers[1] = answer(rows[1], keypoints=MIN_KEYPOINT - 0.01)
     answers[2] = answer(rows[2], shift=1000.0)
-    assert count_drawn(answers, annotations) == Drawn(matched=len(rows) - 1, drawn=len(rows) - 3)
+    assert count_drawn(answers, annotations) == DrawnCount(matched=len(rows) - 1, drawn=len(rows) - 3)
