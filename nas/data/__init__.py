@@ -10,7 +10,6 @@ from nas.data.dataset import KeypointDataset
 from nas.data.loader import Loader, default_workers
 from nas.data.order import SampleOrder
 from nas.data.split import SearchSplit, draw_search_split
-from nas.data.statistics import PeopleStatistics, people_statistics
 
 __all__ = [
     "NO_AUGMENT",
@@ -21,7 +20,6 @@ __all__ = [
     "ImageRecord",
     "KeypointDataset",
     "Loader",
-    "PeopleStatistics",
     "PersonTable",
     "Sample",
     "SampleId",
@@ -32,5 +30,4 @@ __all__ = [
     "default_workers",
     "draw_search_split",
     "load_annotations",
-    "people_statistics",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data.annotations import Annotations
-from nas.data.shards import ImageFile
+from nas.data.shards import MIB, ImageFile
 from nas.pictures import (
     Orientation,
     UnreadablePictureError,
@@ -24,7 +24,6 @@ from nas.pictures import (
 
 log = logging.getLogger(__name__)
 
-MIB = 2**20
 WORTH_SHRINKING = 0.75
 """An image that would keep more than this of its sides is left as it is."""
 

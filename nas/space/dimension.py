@@ -14,7 +14,7 @@ class Dimension:
 
     Args:
         name: its place in the arch, such as `stages.2.blocks.3.kernel`.
-        choices: what it may be, from cheap to dear.
+        choices: what it may be, from cheap to expensive.
         position: its place among the space's dimensions.
     """
 

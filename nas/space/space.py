@@ -23,7 +23,7 @@ _Item = TypeVar("_Item")
 class SearchSpace:
     """The networks that a YAML file describes.
 
-    Every choice is a `Dimension`: a named list from cheap to dear. A dimension is active in an arch where the
+    Every choice is a `Dimension`: a named list from cheap to expensive. It is active in an arch where the
     arch's other choices give it a meaning (a block within the depth, the options of the chosen head).
 
     Args:

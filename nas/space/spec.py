@@ -79,7 +79,7 @@ class HeadChoices(SpaceModel):
 
 
 class SpaceSpec(SpaceModel):
-    """A whole search space. Lists run from cheap to dear: the last choice makes the larger network."""
+    """A whole search space. Lists run from cheap to expensive: the last choice makes the larger network."""
 
     name: str = Field(min_length=1)
     task: Task

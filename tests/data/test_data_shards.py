@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader
 
 from nas.cli.main import run
 from nas.data import Annotations, AugmentConfig, KeypointDataset, SampleRequest, load_annotations
-from nas.data.images import MIB, decode
-from nas.data.shards import members_of, shards_of, write_shards
+from nas.data.images import decode
+from nas.data.shards import MIB, members_of, shards_of, write_shards
 from nas.errors import UserError
 from nas.pictures import UnreadablePictureError
 from nas.space.skeleton import Skeleton

@@ -47,6 +47,14 @@ def test_counts(folder: Path) -> None:
     assert split.by_area == (1, 1, 0)
 
 
+def test_real_people(shared_data: Path) -> None:
+    path = shared_data / "coco_mini" / "annotations" / "coco17_train.json"
+    (split,) = dataset_stats(path)
+    assert (split.images, split.people, split.labelled, split.crowds) == (80, 292, 167, 8)
+    assert split.box_height == tuple(sorted(split.box_height))
+    assert split.joints["left_shoulder"][0] > 0.7 * split.labelled > split.joints["left_ankle"][0] > 0
+
+
 def test_spreads_are_of_labelled_people(folder: Path) -> None:
     (split,) = dataset_stats(folder / "set.json")
     np.testing.assert_allclose(split.box_height, [30.5, 32.5, 35, 37.5, 39.5])

@@ -5,11 +5,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from nas.coco.images import LONGEST_SIDE
 from nas.documents import shown
 from nas.errors import UserError
-
-FARTHEST = 2.0**20
-"""Px; no picture is larger, and all that is computed from coordinates stays far from overflowing."""
 
 _FLAGS = {"0": False, "false": False, "1": True, "true": True}
 
@@ -75,7 +73,7 @@ def places(shape: Element, where: str) -> list[tuple[float, float]]:
             raise ValueError
     except ValueError:
         raise UserError(f"{where}: the points {shown(shape.get('points'))} are no pairs of numbers") from None
-    if any(abs(value) > FARTHEST for pair in pairs for value in pair):
+    if any(abs(value) > LONGEST_SIDE for pair in pairs for value in pair):
         raise UserError(f"{where}: the points {shown(shape.get('points'))} lie outside of any image")
     return [(x, y) for x, y in pairs]
 
@@ -104,7 +102,7 @@ def _number(element: Element, name: str, source: Path) -> float:
         value = float("nan")
     if not isfinite(value):
         raise UserError(f"{source}: {_name(element)}: {name!r} is no number, but {shown(content)}")
-    if abs(value) > FARTHEST:
+    if abs(value) > LONGEST_SIDE:
         raise UserError(f"{source}: {_name(element)}: {name!r} is {shown(content)}, more than any image has")
     return value
 

@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.coco.images import LONGEST_SIDE
 from nas.documents import read_json
 from nas.errors import UserError
 
 REFERENCE_HEIGHT = 200.0
 """A person of scale 1 is so many px high."""
-
-FARTHEST = 2.0**20
-"""Px; no picture is larger, and all that is computed from coordinates stays far from overflowing."""
 
 JOINTS = 16
 
@@ -41,7 +39,7 @@ def checked_person(person: MpiiPerson) -> MpiiPerson:
     """The person itself. Raises ValueError where a number cannot be one of an image."""
     numbers = [*person.keypoints.ravel(), *(person.centre or ()), person.height or 0.0, *(person.head or ())]
     # Not the other way round: NaN is refused too.
-    if not (np.abs(numbers) <= FARTHEST).all():
+    if not (np.abs(numbers) <= LONGEST_SIDE).all():
         raise ValueError("a number beyond any image")
     return person
 

@@ -3,6 +3,6 @@
 Everything is drawn with numpy and OpenCV from a seed: a training set can be had anywhere, without a download.
 """
 
-from nas.demo.people.generation import DEFAULT_SIZE, Progress, generate
+from nas.demo.people.generation import DEFAULT_SIZE, generate
 
-__all__ = ["DEFAULT_SIZE", "Progress", "generate"]
+__all__ = ["DEFAULT_SIZE", "generate"]
