@@ -165,6 +165,16 @@ class Builder:
         self.nodes.append(node)
 
 
+def emit_as(type_: str, **fixed: Any) -> Callable[[Operator, Builder], None]:
+    """How an operator becomes one node of the same inputs, with the operator's attributes and these."""
+
+    def emit(operator: Operator, builder: Builder) -> None:
+        names = [builder.input(operator, position) for position in range(len(operator.inputs))]
+        builder.emit(operator, type_, names, **operator.attributes, **fixed)
+
+    return emit
+
+
 def _attribute(name: str, value: Any) -> AttributeProto:
     """As onnx.helper.make_attribute for ints, floats, strings and lists of ints, several times faster."""
     if isinstance(value, int):

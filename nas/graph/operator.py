@@ -49,6 +49,12 @@ class Operator:
         """The ids of the edges that it reads."""
         return tuple(source for source in self.inputs if isinstance(source, int))
 
+    def input_type(self, position: int) -> TensorType:
+        """The type of an input that is not left out."""
+        type_ = self.input_types[position]
+        assert type_ is not None
+        return type_
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of its first output."""

@@ -42,9 +42,8 @@ def inputs_as(operator: Operator, builder: Builder, dtype: torch.dtype, *positio
     """The names of inputs that broadcast, cast to one dtype."""
     names = []
     for position in positions or range(len(operator.inputs)):
-        type_ = operator.input_types[position]
-        assert type_ is not None
-        names.append(builder.cast(builder.broadcast(operator, position), type_.dtype, dtype))
+        have = operator.input_type(position).dtype
+        names.append(builder.cast(builder.broadcast(operator, position), have, dtype))
     return names
 
 

@@ -1,12 +1,13 @@
 """Convolutions, linear layers, matrix products and batch normalisation."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from nas.graph.builder import Builder
+from nas.graph.builder import Builder, emit_as
 from nas.graph.operator import Operator
 from nas.graph.registry import Binding, Dimension, Record, register
 from nas.graph.symbols import Symbol, TensorType, type_of
@@ -56,8 +57,7 @@ def _conv_macs(binding: Binding) -> int:
 
 
 def _conv_label(operator: Operator) -> str:
-    weight = operator.input_types[1]
-    assert weight is not None
+    weight = operator.input_type(1)
     kernel = weight.shape[-1]
     group = operator.attributes["group"]
     if group > 1:
@@ -67,8 +67,7 @@ def _conv_label(operator: Operator) -> str:
 
 
 def _couple_conv(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
-    weight = operator.input_types[1]
-    assert weight is not None
+    weight = operator.input_type(1)
     depthwise = weight.shape[1] == 1 and weight.shape[0] == operator.attributes["group"]
     if operator.attributes["group"] == 1:
         yield ("in", 0, 1), ("in", 1, 1)
@@ -82,8 +81,7 @@ def _couple_conv(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
 
 
 def _emit_conv(type_: str, operator: Operator, builder: Builder) -> None:
-    weight = operator.input_types[1]
-    assert weight is not None
+    weight = operator.input_type(1)
     names = [builder.input(operator, position) for position in range(3)]
     names = names if names[2] else names[:2]
     kernel_shape = tuple(weight.shape[2:])
@@ -153,13 +151,12 @@ def _couple_linear(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
 
 def _emit_linear(operator: Operator, builder: Builder) -> None:
     x, weight, bias = (builder.input(operator, position) for position in range(3))
-    inputs, outputs = operator.input_types[0], operator.shape
-    assert inputs is not None
+    outputs = operator.shape
     if len(outputs) == 2:
         builder.emit(operator, "Gemm", [x, weight, bias] if bias else [x, weight], transB=1)
     elif bias:
         # onnxruntime turns MatMul + Add into this as well, unless they are quantised.
-        rows = builder.node("Reshape", [x, builder.integers((-1, inputs.shape[-1]))])
+        rows = builder.node("Reshape", [x, builder.integers((-1, operator.input_type(0).shape[-1]))])
         product = builder.node("Gemm", [rows, weight, bias], transB=1)
         builder.emit(operator, "Reshape", [product, builder.integers(outputs)])
     else:
@@ -168,10 +165,6 @@ def _emit_linear(operator: Operator, builder: Builder) -> None:
 
 def _bind_matmul(x: Symbol, y: Symbol) -> Binding:
     return Binding((x, y), {}, (type_of(torch.matmul, x, y),))
-
-
-def _emit_matmul(operator: Operator, builder: Builder) -> None:
-    builder.emit(operator, "MatMul", [builder.input(operator, 0), builder.input(operator, 1)])
 
 
 def _bind_batch_norm(
@@ -202,24 +195,17 @@ def _emit_batch_norm(operator: Operator, builder: Builder) -> None:
     builder.emit(operator, "BatchNormalization", names, epsilon=operator.attributes["epsilon"])
 
 
-def _emit_plain_conv(operator: Operator, builder: Builder) -> None:
-    _emit_conv("Conv", operator, builder)
-
-
-def _emit_conv_transpose(operator: Operator, builder: Builder) -> None:
-    _emit_conv("ConvTranspose", operator, builder)
-
-
 register(
     Record(
-        "conv", ("conv2d",), bind=_bind_conv, emit=_emit_plain_conv, macs=_conv_macs, label=_conv_label,
-        couple=_couple_conv,
+        "conv", ("conv2d",), bind=_bind_conv, emit=partial(_emit_conv, "Conv"), macs=_conv_macs,
+        label=_conv_label, couple=_couple_conv,
     )
 )  # fmt: skip
 register(
     Record(
-        "conv_transpose", ("conv_transpose2d",), bind=_bind_conv_transpose, emit=_emit_conv_transpose,
-        macs=_conv_transpose_macs, label=_conv_label, couple=_couple_conv_transpose,
+        "conv_transpose", ("conv_transpose2d",), bind=_bind_conv_transpose,
+        emit=partial(_emit_conv, "ConvTranspose"), macs=_conv_transpose_macs, label=_conv_label,
+        couple=_couple_conv_transpose,
     )
 )  # fmt: skip
 register(
@@ -227,7 +213,9 @@ register(
         "linear", ("linear",), bind=_bind_linear, emit=_emit_linear, macs=_linear_macs, couple=_couple_linear
     )
 )
-register(Record("matmul", ("matmul", "bmm", "mm"), bind=_bind_matmul, emit=_emit_matmul, macs=_linear_macs))
+register(
+    Record("matmul", ("matmul", "bmm", "mm"), bind=_bind_matmul, emit=emit_as("MatMul"), macs=_linear_macs)
+)
 register(
     Record(
         "batch_norm", ("batch_norm",), bind=_bind_batch_norm, emit=_emit_batch_norm, couple=_couple_batch_norm

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from nas.graph.builder import NUMPY_TYPES, Builder
+from nas.graph.builder import NUMPY_TYPES, Builder, emit_as
 from nas.graph.operator import Operator
 from nas.graph.registry import Binding, Dimension, Record, register
 from nas.graph.symbols import Symbol, TensorType, infer, type_of
@@ -49,10 +49,6 @@ def _bind_t(x: Symbol) -> Any:
 
 def _bind_permute(x: Symbol, *dims: Any) -> Any:
     return _permuted(x, dims[0] if isinstance(dims[0], list | tuple) else dims)
-
-
-def _emit_transpose(operator: Operator, builder: Builder) -> None:
-    builder.emit(operator, "Transpose", [builder.input(operator, 0)], perm=operator.attributes["perm"])
 
 
 Ranges = tuple[tuple[int, int, int], ...]
@@ -122,8 +118,7 @@ def _bind_flip(x: Symbol, *dims: Any) -> Binding:
 
 
 def _emit_slice(operator: Operator, builder: Builder) -> None:
-    x = operator.input_types[0]
-    assert x is not None
+    x = operator.input_type(0)
     name = builder.input(operator, 0)
     if len(operator.inputs) == 2:
         builder.emit(operator, "Gather", [name, builder.input(operator, 1)], axis=operator.attributes["axis"])
@@ -164,8 +159,7 @@ def _bind_split(function: Callable[..., Any], x: Symbol, *args: Any, **kwargs: A
 
 
 def _emit_split(operator: Operator, builder: Builder) -> None:
-    x = operator.input_types[0]
-    assert x is not None
+    x = operator.input_type(0)
     axis, sizes = operator.attributes["axis"], operator.attributes["sizes"]
     name = builder.input(operator, 0)
     if len(operator.shape) == len(x.shape):
@@ -186,8 +180,8 @@ def _bind_join(
 def _emit_join(operator: Operator, builder: Builder) -> None:
     axis, result = operator.attributes["axis"], operator.output_types[0]
     names = []
-    for position, type_ in enumerate(operator.input_types):
-        assert type_ is not None
+    for position in range(len(operator.inputs)):
+        type_ = operator.input_type(position)
         name = builder.cast(builder.input(operator, position, arbitrary=0.5), type_.dtype, result.dtype)
         if len(type_.shape) < len(result.shape):
             name = _reshaped(builder, name, (*type_.shape[:axis], 1, *type_.shape[axis:]))
@@ -204,10 +198,9 @@ def _tie_joined(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
 
 def _parts_joined(operator: Operator) -> Iterator[tuple[Dimension, Dimension, int]]:
     axis, start = operator.attributes["axis"], 0
-    for position, type_ in enumerate(operator.input_types):
-        assert type_ is not None
+    for position in range(len(operator.inputs)):
         yield ("in", position, axis), ("out", 0, axis), start
-        start += type_.shape[axis]
+        start += operator.input_type(position).shape[axis]
 
 
 def _emit_expand(operator: Operator, builder: Builder) -> None:
@@ -220,8 +213,7 @@ def _bind_repeat(x: Symbol, *repeats: Any) -> Any:
 
 
 def _emit_repeat(operator: Operator, builder: Builder) -> None:
-    x = operator.input_types[0]
-    assert x is not None
+    x = operator.input_type(0)
     repeats = operator.attributes["repeats"]
     name = builder.input(operator, 0)
     if len(repeats) > len(x.shape):
@@ -273,9 +265,9 @@ register(
     )
 )  # fmt: skip
 register(Record("stack", ("stack",), bind=partial(_bind_join, torch.stack), emit=_emit_join))
-register(Record("transpose", ("transpose", "swapaxes"), bind=_bind_transpose, emit=_emit_transpose))
-register(Record("t", ("t",), bind=_bind_t, emit=_emit_transpose))
-register(Record("permute", ("permute",), bind=_bind_permute, emit=_emit_transpose))
+register(Record("transpose", ("transpose", "swapaxes"), bind=_bind_transpose, emit=emit_as("Transpose")))
+register(Record("t", ("t",), bind=_bind_t, emit=emit_as("Transpose")))
+register(Record("permute", ("permute",), bind=_bind_permute, emit=emit_as("Transpose")))
 register(Record("slice", ("getitem",), bind=_bind_getitem, emit=_emit_slice))
 register(Record("narrow", ("narrow",), bind=_bind_narrow, emit=_emit_slice))
 register(Record("select", ("select",), bind=_bind_select, emit=_emit_slice))

@@ -1,22 +1,17 @@
 """Operators on one tensor, entry by entry: activations, functions, casts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from nas.graph.builder import NUMPY_TYPES, ONNX_TYPES, Builder
+from nas.graph.builder import NUMPY_TYPES, ONNX_TYPES, Builder, emit_as
 from nas.graph.operator import Operator
-from nas.graph.registry import Binding, Dimension, Record, register
+from nas.graph.operators.arithmetic import tie_broadcast
+from nas.graph.registry import Binding, Record, register
 from nas.graph.symbols import Symbol, TensorType, infer
-
-
-def tie_all(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
-    """Every axis of the input with the same axis of the output."""
-    for axis in range(len(operator.output_types[0].shape)):
-        yield ("in", 0, axis), ("out", 0, axis)
 
 
 def _bind(x: Symbol, inplace: bool = False) -> Binding:
@@ -31,12 +26,8 @@ def _bind_numeric(x: Symbol) -> Binding:
     return Binding((x,), {}, (TensorType(x.shape, x.dtype),))
 
 
-def _emit(type_: str, operator: Operator, builder: Builder) -> None:
-    builder.emit(operator, type_, [builder.input(operator, 0)])
-
-
 def _unary(kind: str, onnx_type: str, *functions: str, bind: Callable[..., Any] = _bind) -> None:
-    register(Record(kind, (kind, *functions), bind=bind, emit=partial(_emit, onnx_type), couple=tie_all))
+    register(Record(kind, (kind, *functions), bind=bind, emit=emit_as(onnx_type), couple=tie_broadcast))
 
 
 def _number(builder: Builder, operator: Operator, value: float) -> str:
@@ -53,10 +44,6 @@ def _emit_silu(operator: Operator, builder: Builder) -> None:
     builder.emit(operator, "Mul", [x, builder.node("Sigmoid", [x])])
 
 
-def _emit_hardsigmoid(operator: Operator, builder: Builder) -> None:
-    builder.emit(operator, "HardSigmoid", [builder.input(operator, 0)], alpha=1 / 6, beta=0.5)
-
-
 def _emit_rsqrt(operator: Operator, builder: Builder) -> None:
     builder.emit(operator, "Reciprocal", [builder.node("Sqrt", [builder.input(operator, 0)])])
 
@@ -70,20 +57,12 @@ def _bind_leaky_relu(x: Symbol, negative_slope: float = 0.01, inplace: bool = Fa
     return Binding((x,), {"alpha": float(negative_slope)}, (TensorType.of(x),))
 
 
-def _emit_leaky_relu(operator: Operator, builder: Builder) -> None:
-    builder.emit(operator, "LeakyRelu", [builder.input(operator, 0)], alpha=operator.attributes["alpha"])
-
-
 def _bind_softmax(
     x: Symbol, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None
 ) -> Binding:
     if dim is None or dtype not in (None, x.dtype):
         raise ValueError("softmax needs its dim, and keeps the dtype of its input")
     return Binding((x,), {"axis": dim % x.ndim}, (TensorType.of(x),))
-
-
-def _emit_softmax(type_: str, operator: Operator, builder: Builder) -> None:
-    builder.emit(operator, type_, [builder.input(operator, 0)], axis=operator.attributes["axis"])
 
 
 def _cast(x: Symbol, dtype: torch.dtype) -> Any:
@@ -152,16 +131,14 @@ _unary("neg", "Neg", "negative", bind=_bind_numeric)
 for _kind, _emitter, _binder in (
     ("relu6", _emit_relu6, _bind),
     ("silu", _emit_silu, _bind),
-    ("hardsigmoid", _emit_hardsigmoid, _bind),
+    ("hardsigmoid", emit_as("HardSigmoid", alpha=1 / 6, beta=0.5), _bind),
     ("rsqrt", _emit_rsqrt, _bind),
     ("square", _emit_square, _bind_numeric),
-    ("leaky_relu", _emit_leaky_relu, _bind_leaky_relu),
+    ("leaky_relu", emit_as("LeakyRelu"), _bind_leaky_relu),
 ):
-    register(Record(_kind, (_kind,), bind=_binder, emit=_emitter, couple=tie_all))
-register(Record("softmax", ("softmax",), bind=_bind_softmax, emit=partial(_emit_softmax, "Softmax")))
-register(
-    Record("log_softmax", ("log_softmax",), bind=_bind_softmax, emit=partial(_emit_softmax, "LogSoftmax"))
-)
+    register(Record(_kind, (_kind,), bind=_binder, emit=_emitter, couple=tie_broadcast))
+register(Record("softmax", ("softmax",), bind=_bind_softmax, emit=emit_as("Softmax")))
+register(Record("log_softmax", ("log_softmax",), bind=_bind_softmax, emit=emit_as("LogSoftmax")))
 CASTS: dict[str, Callable[..., Any]] = {
     "to": _bind_to,
     "type_as": _bind_to,

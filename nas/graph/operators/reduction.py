@@ -36,9 +36,8 @@ def _bind(
 
 
 def _emit(type_: str, operator: Operator, builder: Builder) -> None:
-    x, result = operator.input_types[0], operator.output_types[0]
-    assert x is not None
-    name = builder.cast(builder.input(operator, 0), x.dtype, result.dtype)
+    have, want = operator.input_type(0).dtype, operator.output_types[0].dtype
+    name = builder.cast(builder.input(operator, 0), have, want)
     _reduce(type_, name, operator, builder)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch.nn.functional as F
 
-from nas.graph.builder import Builder
+from nas.graph.builder import Builder, emit_as
 from nas.graph.operator import Operator
 from nas.graph.operators.convolution import pair
 from nas.graph.registry import Binding, Dimension, Record, register
@@ -40,10 +40,6 @@ def _bind_max_pool(
     return Binding((x,), attributes, (result,))
 
 
-def _emit_max_pool(operator: Operator, builder: Builder) -> None:
-    builder.emit(operator, "MaxPool", [builder.input(operator, 0)], **operator.attributes)
-
-
 def _bind_avg_pool(
     x: Symbol,
     kernel_size: Any,
@@ -66,18 +62,10 @@ def _bind_avg_pool(
     return Binding((x,), attributes, (result,))
 
 
-def _emit_avg_pool(operator: Operator, builder: Builder) -> None:
-    builder.emit(operator, "AveragePool", [builder.input(operator, 0)], **operator.attributes)
-
-
 def _bind_adaptive_avg_pool(x: Symbol, output_size: Any) -> Binding:
     if pair(output_size) != (1, 1):
         raise ValueError("adaptive average pooling has a record for an output of one cell only")
     return Binding((x,), {}, (type_of(F.adaptive_avg_pool2d, x, 1),))
-
-
-def _emit_adaptive_avg_pool(operator: Operator, builder: Builder) -> None:
-    builder.emit(operator, "GlobalAveragePool", [builder.input(operator, 0)])
 
 
 INTERPOLATIONS = ("nearest", "bilinear")
@@ -130,23 +118,17 @@ def _bind_pixel_shuffle(x: Symbol, upscale_factor: int) -> Binding:
     return Binding((x,), {"blocksize": upscale_factor}, (type_of(F.pixel_shuffle, x, upscale_factor),))
 
 
-def _emit_pixel_shuffle(operator: Operator, builder: Builder) -> None:
-    block = operator.attributes["blocksize"]
-    builder.emit(operator, "DepthToSpace", [builder.input(operator, 0)], blocksize=block, mode="CRD")
-
-
-register(Record("max_pool", ("max_pool2d",), bind=_bind_max_pool, emit=_emit_max_pool, couple=_tie_channels))
-register(Record("avg_pool", ("avg_pool2d",), bind=_bind_avg_pool, emit=_emit_avg_pool, couple=_tie_channels))
-register(
-    Record(
-        "global_avg_pool", ("adaptive_avg_pool2d",), bind=_bind_adaptive_avg_pool,
-        emit=_emit_adaptive_avg_pool, couple=_tie_channels,
-    )
-)  # fmt: skip
+for _kind, _function, _binder, _onnx in (
+    ("max_pool", "max_pool2d", _bind_max_pool, "MaxPool"),
+    ("avg_pool", "avg_pool2d", _bind_avg_pool, "AveragePool"),
+    ("global_avg_pool", "adaptive_avg_pool2d", _bind_adaptive_avg_pool, "GlobalAveragePool"),
+):
+    register(Record(_kind, (_function,), bind=_binder, emit=emit_as(_onnx), couple=_tie_channels))
 register(
     Record(
         "interpolate", ("interpolate",), bind=_bind_interpolate, emit=_emit_interpolate,
         label=lambda operator: f"interpolate.{operator.attributes['mode']}", couple=_tie_channels,
     )
 )  # fmt: skip
+_emit_pixel_shuffle = emit_as("DepthToSpace", mode="CRD")
 register(Record("pixel_shuffle", ("pixel_shuffle",), bind=_bind_pixel_shuffle, emit=_emit_pixel_shuffle))

@@ -30,9 +30,7 @@ def _bind_gather(x: Symbol, dim: int, index: Symbol, *, sparse_grad: bool = Fals
 
 
 def _emit_gather(operator: Operator, builder: Builder) -> None:
-    x, index = operator.input_types
-    assert x is not None
-    assert index is not None
+    x, index = operator.input_type(0), operator.input_type(1)
     axis = operator.attributes["axis"]
     names = [builder.input(operator, 0, arbitrary=0.5), builder.input(operator, 1)]
     cut = [a for a in range(len(x.shape)) if a != axis and index.shape[a] != x.shape[a]]
