@@ -21,13 +21,13 @@ def duration(seconds: float) -> str:
 class ProgressDisplay:
     """A bar where a console is a terminal, a line now and then elsewhere.
 
-    Its pace counts from the first update on, by a clock that only goes forward.
+    The clock of its pace only goes forward: setting the machine's time changes nothing.
 
     Args:
         title: of the work.
         say: takes a line.
         console: where to draw the bar; None for lines in any case.
-        total: how much work there is; None where the first update says it.
+        total: how much work there is; None where an update says it.
         every: at most one line in so many seconds.
         last: whether a line tells the end, however short the work was.
     """
@@ -47,9 +47,14 @@ class ProgressDisplay:
         self._total = total
         self._every = every
         self._last = last
-        self._first: int | None = None
+        self._first = 0
         self._started = self._said = time.monotonic()
         self._bar = _Bar(console, title) if console is not None and console.is_terminal else None
+
+    def begin(self, done: int, total: int | None = None) -> None:
+        """Work begins now; what is done before says nothing of its pace."""
+        self._first, self._started = done, time.monotonic()
+        self.update(done, total, line=None)
 
     def update(
         self,
@@ -69,8 +74,6 @@ class ProgressDisplay:
             line: what only a line says besides; None for no line now.
         """
         self._total = self._total if total is None else total
-        if self._first is None:
-            self._first, self._started = done, time.monotonic()
         shown = f"{self._pace(done) if detail is None else detail}   {note}".strip()
         if self._bar is not None:
             self._bar.update(done, self._total, shown)
@@ -85,7 +88,7 @@ class ProgressDisplay:
 
     def _pace(self, done: int) -> str:
         """Rate and remaining time; nothing while there is nothing to tell them from."""
-        seconds, count = time.monotonic() - self._started, done - (self._first or 0)
+        seconds, count = time.monotonic() - self._started, done - self._first
         if count <= 0 or seconds <= 0 or self._total is None:
             return ""
         rate, left = count / seconds, (self._total - done) * seconds / count

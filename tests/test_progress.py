@@ -37,10 +37,11 @@ def test_times_as_a_person_says_them(seconds: float, text: str) -> None:
 def test_lines_come_now_and_then_and_at_the_end(clock: Clock) -> None:
     lines: list[str] = []
     with ProgressDisplay("work", say=lines.append, total=100) as display:
-        for seconds, done in ((0, 40), (9, 41), (12, 46), (19, 60), (30, 100)):
+        display.begin(40)
+        for seconds, done in ((9, 41), (12, 46), (19, 60), (30, 100)):
             clock.now = 1000.0 + seconds
             display.update(done, note="well")
-    # What had been done before the first update tells nothing of the pace.
+    # What had been done before tells nothing of the pace.
     assert lines == [
         "work 46/100  2.0 s each, 2 min left   well",
         "work 100/100  2.0/s, 0 s left   well",

@@ -9,7 +9,6 @@ import logging
 import math
 import os
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TextIO
@@ -19,8 +18,6 @@ from rich.logging import RichHandler
 from rich.table import Table
 
 from nas.errors import printable
-
-_SECONDS_PER_LINE = 5.0
 
 _FILE_WIDTH = 140
 """Where output goes into a file or a pipe, which has no width of its own."""
@@ -162,18 +159,3 @@ def _without_nan(data: Any) -> Any:
     if hasattr(data, "item"):  # numpy scalars
         return _without_nan(data.item())
     return data
-
-
-class ProgressLines:
-    """Says on stderr now and then how far it is."""
-
-    def __init__(self, noun: str) -> None:
-        self._noun = noun
-        self._started = self._last = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self._last > _SECONDS_PER_LINE and done < total:
-            self._last = now
-            rate = done / (now - self._started)
-            remark(f"{done:,}/{total:,} {self._noun}, {rate:.0f}/s, {(total - done) / rate:.0f} s left")

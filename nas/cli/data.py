@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nas.cli.console import ProgressLines, print_json, print_table, remark, say
+from nas.cli.console import print_json, print_table, remark, say
+from nas.cli.displays import progress_lines
 from nas.cli.train import SetOption
 from nas.errors import UserError
 from nas.files import write_bytes, write_text
@@ -59,7 +60,7 @@ def check(
     from nas.data.check import check_dataset
     from nas.data.check_html import check_page
 
-    lines = ProgressLines("images decoded")
+    lines = progress_lines("images decoded")
     report = check_dataset(
         data,
         images,
@@ -142,7 +143,7 @@ def convert(
         skeleton=_skeleton(skeleton),
         split=split,
         category=category,
-        progress=ProgressLines("images decoded"),
+        progress=progress_lines("images decoded"),
     )
     annotations = write_coco(converted, output)
     people = annotations.people
@@ -184,7 +185,7 @@ def shard(
     listed = read_images(read_coco(annotations, lists=("images",))["images"], annotations)
     files = {image.file: images / image.file for image in listed}
     shards = write_shards(
-        list(files.items()), output, largest_mib=largest_mib, progress=ProgressLines("images packed")
+        list(files.items()), output, largest_mib=largest_mib, progress=progress_lines("images packed")
     )
     say(f"{output}: {len(files):,} images in {len(shards):,} shards")
 

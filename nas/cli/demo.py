@@ -1,14 +1,12 @@
 """`nas demo`: the whole pipeline on generated people."""
 
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from nas.cli.console import err, print_json, print_table, remark, say
-
-_SECONDS_PER_LINE = 10.0
+from nas.cli.displays import progress_lines, search_display
 
 
 def demo(
@@ -21,12 +19,13 @@ def demo(
 ) -> None:
     """Generate people, train a supernet, measure, search two budgets, fine-tune, export, validate."""
     from nas.cli.latency import VisitDisplay
-    from nas.cli.search import SearchDisplay
     from nas.demo.pipeline import DemoDisplays, DemoScale, run_demo
     from nas.search.run import Displays
 
     scale = DemoScale.quick() if quick else DemoScale()
-    displays = DemoDisplays(_PictureLines, Displays(SearchDisplay, VisitDisplay))
+    displays = DemoDisplays(
+        lambda name: progress_lines(f"pictures of {name}"), Displays(search_display, VisitDisplay)
+    )
     summary = run_demo(run, scale, console=err, displays=displays, threads=threads)
     if as_json:
         print_json(summary)
@@ -67,21 +66,3 @@ def _print_summary(run: Path, summary: dict[str, Any]) -> None:
             f"`nas predict` draws {best['drawn_people']:,}. Some people, drawn so:"
         )
         say(str(run / "validation_people.png"))
-
-
-class _PictureLines:
-    """Says on stderr how many pictures are drawn."""
-
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._started = self._last = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self._last >= _SECONDS_PER_LINE and done < total:
-            self._last = now
-            # What an earlier call had drawn counts as well: the first rates may be too high.
-            rate = done / (now - self._started)
-            remark(
-                f"{self._title}: {done}/{total} pictures, {rate:.0f}/s, {(total - done) / rate:.0f} s left"
-            )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli.console import ProgressLines, print_json, print_table, remark, say
+from nas.cli.console import print_json, print_table, remark, say
+from nas.cli.displays import progress_lines
 from nas.cli.options import finite
 from nas.errors import UserError
 
@@ -77,7 +78,7 @@ def predict(
 
     done: list[Prediction] = []
     full = None
-    lines = ProgressLines("images")
+    lines = progress_lines("images")
     try:
         for result in predict_pictures(
             PosePipeline(network), drawings, boxes=known, min_pose=least, min_keypoint=least_keypoint

@@ -1,23 +1,19 @@
 """`nas search`: subnets of a trained supernet within budgets of milliseconds."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-from rich.progress import Progress as Bar
 
-from nas.cli.console import err, print_json, print_table, remark, say
+from nas.cli.console import print_json, print_table, remark, say
+from nas.cli.displays import search_display
 from nas.cli.options import finite
 from nas.cli.train import RunSetOption
 
 if TYPE_CHECKING:
-    from nas.search.loop import SearchProgress
     from nas.search.results import SearchResult
 
-_SECONDS_PER_LINE = 15.0
 _LIMITS = {"p95_ms": "95 % of runs, ms", "memory_mb": "memory, MB", "file_mb": "file, MB"}
 
 
@@ -105,7 +101,7 @@ def search(
         storage=storage,
         limits=Limits(p95_ms=p95_ms, memory_mb=memory_mb, file_mb=file_mb),
     )
-    result = search_run(folder, settings, displays=Displays(SearchDisplay, VisitDisplay))
+    result = search_run(folder, settings, displays=Displays(search_display, VisitDisplay))
     if as_json:
         print_json(result.to_json())
         return
@@ -233,51 +229,3 @@ def _comparison_remark(entry: Mapping[str, Any]) -> str:
     remarks += ["in the fit"] if entry["in_fit"] else []
     remarks += ["timed under load"] if entry["loaded"] else []
     return ", ".join(remarks)
-
-
-class SearchDisplay:
-    """Shows how far a search is: a bar on a terminal, a line now and then elsewhere."""
-
-    def __init__(self) -> None:
-        self._bar: Bar | None = None
-        self._last_line = 0.0
-        if err.is_terminal:
-            columns = (
-                TextColumn("search", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[detail]}", markup=False),
-            )
-            self._bar = Bar(*columns, console=err)
-            self._task = self._bar.add_task("search", total=None, detail="")
-
-    def __enter__(self) -> "SearchDisplay":
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def __call__(self, progress: "SearchProgress") -> None:
-        """Show one more scored network."""
-        detail = _detail(progress)
-        if self._bar is not None:
-            self._bar.update(self._task, completed=progress.done, total=progress.total, detail=detail)
-        elif progress.done >= progress.total or time.monotonic() - self._last_line > _SECONDS_PER_LINE:
-            self._last_line = time.monotonic()
-            remark(f"search {progress.done}/{progress.total}  {detail}".rstrip())
-
-
-def _detail(progress: "SearchProgress") -> str:
-    from nas.progress import duration
-
-    best = "  ".join(
-        f"{budget:.4g} ms: {accuracy:.3f}"
-        for budget, accuracy in progress.best.items()
-        if accuracy is not None
-    )
-    if progress.seconds_each is None or progress.remaining_seconds is None:
-        return best
-    return f"{progress.seconds_each:.1f} s each, {duration(progress.remaining_seconds)} left   best {best}"

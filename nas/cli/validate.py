@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nas.cli.console import ProgressLines, print_json, print_table, remark, say
+from nas.cli.console import print_json, print_table, remark, say
 from nas.cli.data import CategoryOption
+from nas.cli.displays import progress_lines
 from nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def validate(
     annotations = replace(loaded, orientation=orientation)
     if not other_joints:
         _require_same_joints(annotations)
-    lines = ProgressLines("images" if network.task == "image" else "people")
+    lines = progress_lines("images" if network.task == "image" else "people")
     result = run_validation(network, annotations, batch_size=batch, backend=backend, progress=lines)
     if results is not None:
         write_results(results, result.detections)

@@ -1,6 +1,5 @@
 """The search itself: propose, score, keep, until so many networks are scored."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,21 +28,14 @@ class SearchProgress:
 
     Args:
         done, total: networks scored.
-        seconds_each: of this process, per network; None before the first.
         best: by budget, the best accuracy so far.
         latest: what was scored last; None before the first.
     """
 
     done: int
     total: int
-    seconds_each: float | None
     best: dict[float, float | None]
     latest: Evaluation | None = None
-
-    @property
-    def remaining_seconds(self) -> float | None:
-        """About how long it will still take."""
-        return None if self.seconds_each is None else (self.total - self.done) * self.seconds_each
 
 
 Report = Callable[[SearchProgress], None]
@@ -71,8 +63,7 @@ def score_networks(
     done = record.count(budgets_ms)
     stop = trials if until is None else min(until, trials)
     waiting = _unseen(proposer.anchors(), history)
-    started, scored = time.perf_counter(), 0
-    report(SearchProgress(done, trials, None, best_accuracies(history, budgets_ms)))
+    report(SearchProgress(done, trials, best_accuracies(history, budgets_ms)))
     while done < stop:
         try:
             proposal = waiting.pop(0) if waiting else proposer(len(history), history)
@@ -84,9 +75,8 @@ def score_networks(
             scores = evaluate(proposal.arch)
             cache.add(evaluate.key, proposal.arch, scores)
         history.append(record.add(proposal, scores, budgets_ms=budgets_ms))
-        done, scored = done + 1, scored + 1
-        each = (time.perf_counter() - started) / scored
-        report(SearchProgress(done, trials, each, best_accuracies(history, budgets_ms), history[-1]))
+        done += 1
+        report(SearchProgress(done, trials, best_accuracies(history, budgets_ms), history[-1]))
     return history
 
 

@@ -117,7 +117,7 @@ class _Loop:
         metrics = MetricsWriter(job.folder, step=first, enabled=self.fabric.is_global_zero)
         with StopRequest() as stop, display, metrics:
             self.rate = Rate()
-            display.update(first, line=None)
+            display.begin(first)
             for step, parts in enumerate(self.rate.waiting(job.feed(first, job.steps)), start=first):
                 plan = job.planner(step)
                 if signal := agree(self.fabric, plan.digest, stop=stop.number):

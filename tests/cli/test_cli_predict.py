@@ -296,7 +296,7 @@ def test_what_was_drawn_before_ctrl_c_stays(
             if done == 2:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(nas.cli.predict, "ProgressLines", Interrupted)
+    monkeypatch.setattr(nas.cli.predict, "progress_lines", Interrupted)
     for number in range(4):
         paint(tmp_path / "in" / f"{number}.jpg")
     found = predict(tmp_path / "in")
