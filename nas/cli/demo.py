@@ -23,9 +23,8 @@ def demo(
     from nas.search.run import Displays
 
     scale = DemoScale.quick() if quick else DemoScale()
-    displays = DemoDisplays(
-        lambda name: progress_lines(f"pictures of {name}"), Displays(search_display, VisitDisplay)
-    )
+    search = Displays(search_display, VisitDisplay)
+    displays = DemoDisplays(lambda name: progress_lines(f"pictures of {name}"), search)
     summary = run_demo(run, scale, console=err, displays=displays, threads=threads)
     if as_json:
         print_json(summary)
