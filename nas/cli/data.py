@@ -222,8 +222,6 @@ def _skeleton(name: str | None) -> "Skeleton | None":
 
 
 def _print_report(report: "CheckReport") -> None:
-    from nas.data.check_html import verdict
-
     for split in report.splits:
         folder = "images not found" if split.folder is None else f"images in {split.folder}"
         say(f"{split.file}: {split.images:,} images, {split.people:,} people, {folder}")
@@ -242,7 +240,7 @@ def _print_report(report: "CheckReport") -> None:
         more = finding.count - min(_SHOWN_EXAMPLES, len(finding.examples))
         if more:
             say(f"  and {more:,} more")
-    say(f"\n{verdict(report)}")
+    say(f"\n{report.verdict}")
 
 
 def _print_stats(split: "SplitStats") -> None:

@@ -19,8 +19,8 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 # What the extra `train` adds to the base install.
 _TRAIN_PACKAGES = frozenset(
     (
-        "faster_coco_eval", "lightning_fabric", "matplotlib", "onnx", "optuna", "pycocotools", "safetensors",
-        "tensorboard", "torch",
+        "faster_coco_eval", "jinja2", "lightning_fabric", "matplotlib", "onnx", "optuna", "pycocotools",
+        "safetensors", "tensorboard", "torch",
     )
 )  # fmt: skip
 _HOW_TO_INSTALL = (

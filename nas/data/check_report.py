@@ -199,6 +199,15 @@ class CheckReport:
         """How many cases are only worth knowing."""
         return sum(finding.count for finding in self.findings if not finding.kind.problem)
 
+    @property
+    def verdict(self) -> str:
+        """One sentence on all of it."""
+        if not self.problems:
+            return f"No problems, {_count(self.remarks, 'remark')}."
+        kinds = sum(finding.kind.problem for finding in self.findings)
+        classes = "class" if kinds == 1 else "classes"
+        return f"{_count(self.problems, 'problem')} of {kinds} {classes}, {_count(self.remarks, 'remark')}."
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {
@@ -239,3 +248,9 @@ class Findings:
             for name, kind in KINDS.items()
             if name in self._counts
         )
+
+
+def _count(number: int, noun: str) -> str:
+    if not number:
+        return f"no {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from nas.files import write_text
+from nas.pages import render
 from nas.report import sections
-from nas.report.html import missing, page
+from nas.report.html import missing
 from nas.report.run_files import read_predictors, read_results, read_trainings
 from nas.report.subnets import subnets
 from nas.runs.folder import RunFolder, environment
@@ -53,5 +54,6 @@ def write_report(run: RunFolder) -> Report:
         f"Written {facts['started']} on {facts['processor']} by pose-nas {facts['packages'].get('pose-nas')}"
     )
     path = run.path / "report" / "index.html"
-    write_text(path, page(f"Run {run.path.resolve().name}", subtitle, written))
+    title = f"Run {run.path.resolve().name}"
+    write_text(path, render("report.html", title=title, subtitle=subtitle, sections=written))
     return Report(path, tuple(dict.fromkeys(absent)))
