@@ -1,7 +1,7 @@
 """Which channels of which tensors of a network are one and the same."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Generic, NamedTuple, TypeVar
 
@@ -17,8 +17,11 @@ Axis = tuple[object, int]
 """A dimension of a tensor of the network, (its Leaf, axis), or of an edge or a computed constant."""
 
 T = TypeVar("T", bound=Hashable)
-_Part = tuple[Axis, int]
-"""Of equal axes, named by one of them, the entries from here to the next cut."""
+_Part = tuple[Axis, int, int]
+"""Of equal axes, named by one of them, so many entries from one on."""
+
+_Inclusion = tuple[Axis, Axis, int]
+"""An axis, the one that it is a part of, and from which entry of that on."""
 
 
 class Member(NamedTuple):
@@ -72,8 +75,7 @@ class Coupling:
 
     def __init__(self) -> None:
         self._axes = _Classes[Axis]()
-        self._contained: list[tuple[Axis, Axis, int]] = []
-        """(Axis, the axis that it is a part of, from which entry on)."""
+        self._contained: list[_Inclusion] = []
         self._fixed: set[Axis] = set()
         self._sizes: dict[Axis, int] = {}
         self._readers: set[Axis] = set()
@@ -93,36 +95,15 @@ class Coupling:
     def groups(self) -> Iterator[list[Member]]:
         """What may be reordered, together."""
         axes = self._axes.members()
-        sizes = {root: self._sizes[root] for root in axes}
-        fixed = {self._axes.root(axis) for axis in self._fixed}
-        unequal = {root for root, equal in axes.items() if len({self._sizes[axis] for axis in equal}) > 1}
-        fixed |= unequal
-        contained = set()
-        for part, whole, at in self._contained:
-            link = self._axes.root(part), self._axes.root(whole)
-            if unequal.isdisjoint(link):
-                contained.add((*link, at))
-            else:
-                fixed.update(link)
-        cuts = _cuts(sizes, contained)
-        parts = _Classes[_Part]()
-        lengths = {}
-        for root, positions in cuts.items():
-            ordered = sorted(positions)
-            for start, end in pairwise(ordered):
-                parts.add((root, start))
-                lengths[root, start] = end - start
-        for part, whole, at in contained:
-            for start in cuts[part] - {sizes[part]}:
-                parts.join((part, start), (whole, start + at))
-        for equal in parts.members().values():
+        fixed, contained = self._fixed_and_contained(axes)
+        for equal in _equal_parts({root: self._sizes[root] for root in axes}, contained):
             members = [
-                Member(leaf, axis, start, lengths[root, start])
-                for root, start in equal
+                Member(leaf, axis, start, length)
+                for root, start, length in equal
                 for leaf, axis in axes[root]
                 if isinstance(leaf, Leaf)
             ]
-            movable = fixed.isdisjoint(root for root, _ in equal)
+            movable = fixed.isdisjoint(root for root, *_ in equal)
             movable = movable and self._computed.isdisjoint(member.leaf for member in members)
             if members and movable and members[0].length > 1:
                 yield members
@@ -139,6 +120,22 @@ class Coupling:
             if sums:
                 return torch.stack(sums).sum(dim=0)
         return None
+
+    def _fixed_and_contained(self, axes: Mapping[Axis, Sequence[Axis]]) -> tuple[set[Axis], set[_Inclusion]]:
+        """The axes that stay as they are, and what contains what, each named by the one of its equals.
+
+        Axes are fixed whose sizes contradict each other, and all that they are a part of or contain.
+        """
+        unequal = {root for root, equal in axes.items() if len({self._sizes[axis] for axis in equal}) > 1}
+        fixed = {self._axes.root(axis) for axis in self._fixed} | unequal
+        contained = set()
+        for part, whole, at in self._contained:
+            link = self._axes.root(part), self._axes.root(whole)
+            if unequal.isdisjoint(link):
+                contained.add((*link, at))
+            else:
+                fixed.update(link)
+        return fixed, contained
 
     def _add_operator(self, operator: Operator, number: int) -> None:
         record = record_of(operator.kind)
@@ -194,7 +191,20 @@ class Coupling:
         self._fixed.add(axis)
 
 
-def _cuts(sizes: dict[Axis, int], contained: set[tuple[Axis, Axis, int]]) -> dict[Axis, set[int]]:
+def _equal_parts(sizes: Mapping[Axis, int], contained: Collection[_Inclusion]) -> Iterable[list[_Part]]:
+    """Axes in parts, those together that are the same entries."""
+    pieces = {axis: list(pairwise(sorted(cuts))) for axis, cuts in _cuts(sizes, contained).items()}
+    parts = _Classes[_Part]()
+    for axis, ends in pieces.items():
+        for start, end in ends:
+            parts.add((axis, start, end - start))
+    for part, whole, at in contained:
+        for start, end in pieces[part]:
+            parts.join((part, start, end - start), (whole, start + at, end - start))
+    return parts.members().values()
+
+
+def _cuts(sizes: Mapping[Axis, int], contained: Collection[_Inclusion]) -> dict[Axis, set[int]]:
     """Where axes are to be cut, ends included, for every part to be a whole number of pieces."""
     cuts = {axis: {0, size} for axis, size in sizes.items()}
     changed = True
@@ -220,6 +230,5 @@ def _all_dimensions(operator: Operator) -> Iterator[Dimension]:
 
 def _size(operator: Operator, dimension: Dimension) -> int:
     side, position, axis = dimension
-    type_ = operator.output_types[position] if side == "out" else operator.input_types[position]
-    assert type_ is not None
+    type_ = operator.output_types[position] if side == "out" else operator.input_type(position)
     return type_.shape[axis]

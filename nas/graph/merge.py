@@ -143,9 +143,8 @@ class _Branch:
     def _window(self) -> tuple[int, int]:
         if self.conv is None:
             return 1, 1
-        weight = self.conv.input_types[1]
-        assert weight is not None
-        return weight.shape[2], weight.shape[3]
+        _, _, height, width = self.conv.input_type(1).shape
+        return height, width
 
     def _cells_before(self, host: "_Branch") -> tuple[int, int]:
         """How far its window begins after that of the host, down and to the right (px of the source)."""
