@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nas.codecs.confidence import Anchors, confidence, found_confidence, pose_confidence
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
-from nas.space.arch import Arch, OptionValue
+from nas.space.arch import Arch, Head, OptionValue
 from nas.space.heads import Task, head_spec
 from nas.space.strides import level_strides
 
@@ -179,6 +179,13 @@ def only_person(people: People) -> NDArray[np.float64]:
 
 def codec_of(arch: Arch, skeleton: "Skeleton") -> Codec:
     """The codec of an architecture's head. Raises UserError for a head that is not registered."""
-    codec_class = head_spec(arch.head.type).load_codec()
-    codec: Codec = codec_class(skeleton, arch.resolution, dict(arch.head.options), stride=level_strides(arch))
+    return head_codec(arch.head, skeleton, resolution=arch.resolution, strides=level_strides(arch))
+
+
+def head_codec(
+    head: Head, skeleton: "Skeleton", *, resolution: tuple[int, int], strides: int | Sequence[int]
+) -> Codec:
+    """The codec of a head at an input (h, w), its maps of so many px per cell. Raises as `codec_of` does."""
+    codec_class = head_spec(head.type).load_codec()
+    codec: Codec = codec_class(skeleton, resolution, dict(head.options), stride=strides)
     return codec

@@ -7,7 +7,7 @@ from nas.data.check_annotations import check_annotations
 from nas.data.check_images import check_images
 from nas.data.check_layout import find_splits
 from nas.data.check_leakage import check_leakage
-from nas.data.check_report import CheckReport, Example, Findings, SplitSummary
+from nas.data.check_report import CheckReport, Example, FindingCollector, SplitSummary
 from nas.data.threads import Progress
 from nas.errors import UserError
 from nas.pictures import Orientation
@@ -37,7 +37,7 @@ def check_dataset(
         UserError: nothing there, or nothing of it is a COCO keypoint file.
     """
     splits, skipped = find_splits(data, images)
-    findings = Findings()
+    findings = FindingCollector()
     for file in skipped:
         findings.add("skipped", Example(file, ""))
     files = [check_annotations(split, skeleton, findings, category=category) for split in splits]

@@ -13,7 +13,7 @@ from nas.coco.person import Person, PersonReader, is_flat
 from nas.coco.segmentation import read_segmentation
 from nas.coco.values import EntryError, Record
 from nas.data.check_layout import SplitFile
-from nas.data.check_report import Example, ExamplePicture, Findings
+from nas.data.check_report import Example, ExamplePicture, FindingCollector
 from nas.documents import shown
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
@@ -42,7 +42,7 @@ class CheckedFile:
 
 
 def check_annotations(
-    split: SplitFile, skeleton: Skeleton | None, findings: Findings, *, category: str | None = None
+    split: SplitFile, skeleton: Skeleton | None, findings: FindingCollector, *, category: str | None = None
 ) -> CheckedFile:
     """Check the entries of one file.
 
@@ -80,7 +80,7 @@ def _reason(error: UserError, split: SplitFile) -> str:
     return str(error).removeprefix(f"{split.path}: ")
 
 
-def _check_images(split: SplitFile, findings: Findings) -> dict[int, Image]:
+def _check_images(split: SplitFile, findings: FindingCollector) -> dict[int, Image]:
     """The usable images by id."""
     images: dict[int, Image] = {}
     names: dict[str, int] = {}
@@ -118,7 +118,9 @@ def _read_image(item: Any) -> ImageRecord:
     return read_image(item)
 
 
-def _check_skeleton(split: SplitFile, joints: Sequence[str], skeleton: Skeleton, findings: Findings) -> None:
+def _check_skeleton(
+    split: SplitFile, joints: Sequence[str], skeleton: Skeleton, findings: FindingCollector
+) -> None:
     missing, further = other_joints(joints, skeleton)
     if missing or further:
         what = (
@@ -132,7 +134,7 @@ class _Rows:
     """Checks the people of one file, one after another."""
 
     def __init__(
-        self, split: SplitFile, images: Mapping[int, Image], joints: Sequence[str], findings: Findings
+        self, split: SplitFile, images: Mapping[int, Image], joints: Sequence[str], findings: FindingCollector
     ) -> None:
         self._split = split
         self._images = images

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data.check_annotations import CheckedFile, Image
-from nas.data.check_report import Example, ExamplePicture, Findings
+from nas.data.check_report import Example, ExamplePicture, FindingCollector
 from nas.data.images import NotTurnedError, WrongSizeError, decode_annotated
 from nas.data.threads import Progress, on_all_cores
 from nas.pictures import Orientation, UnreadablePictureError, picture_content, picture_header
@@ -49,7 +49,7 @@ class _Look:
 
 def check_images(
     files: Iterable[CheckedFile],
-    findings: Findings,
+    findings: FindingCollector,
     progress: Progress | None = None,
     *,
     orientation: Orientation = "turned",

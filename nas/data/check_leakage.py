@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nas.data.check_annotations import CheckedFile, Image
 from nas.data.check_images import Fingerprint, Fingerprints
-from nas.data.check_report import Example, ExamplePicture, Findings
+from nas.data.check_report import Example, ExamplePicture, FindingCollector
 
 BITS = 3
 """Images whose dHash differs in at most so many of 64 bits are compared further."""
@@ -34,7 +34,7 @@ class _Split:
     contents: dict[bytes, Image]
 
 
-def check_leakage(files: Sequence[CheckedFile], prints: Fingerprints, findings: Findings) -> None:
+def check_leakage(files: Sequence[CheckedFile], prints: Fingerprints, findings: FindingCollector) -> None:
     """Compare every two splits, and each with itself.
 
     Files that list exactly the same images (the same people in another notation, say) are one split.
@@ -58,7 +58,7 @@ def _same_images(first: _Split, second: _Split) -> bool:
     return folders[0] == folders[1] and first.names.keys() == second.names.keys()
 
 
-def _split(checked: CheckedFile, prints: Fingerprints, findings: Findings) -> _Split:
+def _split(checked: CheckedFile, prints: Fingerprints, findings: FindingCollector) -> _Split:
     contents: dict[bytes, Image] = {}
     files: set[Path] = set()
     for image in checked.images:
@@ -85,7 +85,7 @@ def _example(
     return Example(checked.split.path, what, image=image.id, name=image.name, pictures=pictures)
 
 
-def _compare(first: _Split, second: _Split, prints: Fingerprints, findings: Findings) -> None:
+def _compare(first: _Split, second: _Split, prints: Fingerprints, findings: FindingCollector) -> None:
     shared: set[str] = set()
     for image in second.names.values():
         twin, kind = _twin(image, first, prints)

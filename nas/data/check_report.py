@@ -227,7 +227,7 @@ class CheckReport:
         }
 
 
-class Findings:
+class FindingCollector:
     """Collects cases by class."""
 
     def __init__(self) -> None:

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from nas.codecs import Codec, People, Targets
+from nas.codecs import People, Targets
 from nas.codecs.affine import Affine, invert
+from nas.codecs.base import head_codec
 from nas.data.annotations import Annotations
 from nas.data.augment import NO_AUGMENT, UNCHANGED, AugmentConfig, Variation, draw_variation, dropped_patches
 from nas.data.batch import Batch, Sample, SampleId, SampleRequest
@@ -22,11 +23,12 @@ from nas.data.rarity import rare_pose_shares
 from nas.errors import UserError
 from nas.pictures import UnreadablePictureError
 from nas.space.arch import Head
-from nas.space.heads import Task, head_spec
-from nas.space.skeleton import Skeleton
+from nas.space.heads import Task
 
 ATTEMPTS = 10
 """Samples that are tried for one request before the images as a whole are held to be unreadable."""
+
+_codec = lru_cache(maxsize=256)(head_codec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +250,5 @@ class KeypointDataset(Dataset[Sample]):
     def _targets(self, request: SampleRequest, people: People) -> Targets:
         if request.head is None:
             return {}
-        return _codec(self.skeleton, request.head, request.resolution, request.strides).encode(people)
-
-
-@lru_cache(maxsize=256)
-def _codec(skeleton: Skeleton, head: Head, resolution: tuple[int, int], strides: tuple[int, ...]) -> Codec:
-    codec: Codec = head_spec(head.type).load_codec()(skeleton, resolution, dict(head.options), stride=strides)
-    return codec
+        codec = _codec(request.head, self.skeleton, resolution=request.resolution, strides=request.strides)
+        return codec.encode(people)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from nas.codecs.base import head_codec
 from nas.codecs.confidence import Anchors, confidence, pose_confidence
 from nas.layers import (
     Context,
@@ -20,7 +21,6 @@ from nas.layers import (
 )
 from nas.space.arch import Head as HeadArch
 from nas.space.arch import OptionValue
-from nas.space.heads import head_spec
 from nas.space.skeleton import Skeleton
 
 Outputs = dict[str, Tensor]
@@ -96,9 +96,8 @@ class PoseHead(nn.Module):
         """
         key = head, resolution or self._resolution
         if key not in self._anchors:
-            codec = head_spec(head.type).load_codec()
-            stated = codec(self._skeleton, key[1], dict(head.options), stride=self._strides)
-            self._anchors[key] = stated.anchors
+            codec = head_codec(head, self._skeleton, resolution=key[1], strides=self._strides)
+            self._anchors[key] = codec.anchors
         return self._anchors[key]
 
 
