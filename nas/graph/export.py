@@ -17,6 +17,7 @@ from nas.graph.tracer import Tracer
 from nas.layers import Statistics
 from nas.models import PoseNet
 from nas.space.arch import Arch
+from nas.timing.session import open_session
 
 TOLERANCE = 5e-4
 """Largest error relative to the largest magnitude of an output: fp32, summed in another order."""
@@ -79,7 +80,7 @@ def _compare(
     stats: Statistics | None,
 ) -> None:
     """Network outputs must be close; decode is compared on the same outputs, whose peaks are the same."""
-    final, whole = open_session(model), open_session(checked)
+    final, whole = _opened(model), _opened(checked)
     training = net.training
     net.eval()
     try:
@@ -95,16 +96,8 @@ def _compare(
         net.train(training)
 
 
-def open_session(model: ModelProto) -> Any:
-    """An onnxruntime session of one thread."""
-    import onnxruntime  # only here, so that tracing and predicting do without it
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+def _opened(model: ModelProto) -> Any:
+    return open_session(model.SerializeToString(), threads=1, name="the exported model")
 
 
 def _run(session: Any, batch: Tensor) -> Arrays:

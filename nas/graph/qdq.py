@@ -8,7 +8,7 @@ integers of scale (input scale * weight scale).
 # onnxruntime.quantization (1.32) writes the same pairs: on five networks (of person-crop, CSPNeXt, RTMPose
 # and LitePose) the fused operators, the milliseconds and the errors against fp32 were equal. But it takes
 # 0.15 s for the smallest and 5.5 s for the largest LitePose where this takes 0.01 and 0.12, and a timing
-# builds a model at each of its five visits of a second or less. A third of its nodes (53 of 159, 109 of
+# builds a model at each of its five visits of a second or two. A third of its nodes (53 of 159, 109 of
 # 394) have names that do not tell what they belong to, by which profiles are taken apart; it rounds what
 # decode reads; and it writes MatMul's turned weights in fp32. What mends that, and chooses the nodes, would
 # be 220 lines instead of 300.

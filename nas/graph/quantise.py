@@ -19,11 +19,11 @@ from torch import nn
 from nas.codecs.exported import METADATA_KEY
 from nas.errors import UserError
 from nas.graph.builder import EDGE
-from nas.graph.export import open_session
 from nas.graph.graph import Graph
 from nas.graph.onnx import to_onnx
 from nas.graph.qdq import Ranges, insert_pairs
 from nas.layers import Statistics
+from nas.timing.session import open_session
 
 Image = NDArray[np.float32]
 
@@ -81,7 +81,7 @@ def find_ranges(model: ModelProto, tensors: Iterable[str], images: Iterable[Imag
     watched.CopyFrom(model)
     known = {value.name for value in watched.graph.output}
     watched.graph.output.extend(ValueInfoProto(name=name) for name in inner if name not in known)
-    session = open_session(watched)
+    session = open_session(watched.SerializeToString(), threads=1, name="the exported model")
     (name,) = inputs
     bounds: dict[str, tuple[float, float]] = {}
     for image in images:
