@@ -207,12 +207,13 @@ class VisitDisplay:
 
 
 def _networks(name: str, skeleton: str, *, precisions: "Sequence[Precision]") -> "list[Network]":
-    from nas.latency import arch_network, file_network
     from nas.space import Arch
+    from nas.timing.networks import file_network
 
     if name.endswith(".onnx"):
         return [file_network(Path(name))]
     from nas.graph import Tracer
+    from nas.latency import arch_network
 
     arch = Arch.load(name)
     tracer = Tracer(arch, skeleton)

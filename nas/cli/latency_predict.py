@@ -93,8 +93,8 @@ def predict(
 def _time_detector(model: Path, fitted: "LatencyPredictor", *, instead_of: float) -> float:
     """The ms of a person detector on this machine, by the predictor's protocol."""
     from nas.cli.latency import VisitDisplay
-    from nas.latency import file_network
     from nas.timing import time_networks
+    from nas.timing.networks import file_network
 
     if instead_of:
         raise UserError("--detector times a model and --detector-ms names a time: give one of them")

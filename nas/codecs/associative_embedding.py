@@ -60,6 +60,7 @@ class AssociativeEmbeddingCodec(Codec):
     """
 
     task: ClassVar[Task] = "image"
+    packages: ClassVar[tuple[str, ...]] = ("scipy",)
 
     @cached_property
     def anchors(self) -> Anchors:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nas.codecs.confidence import Anchors, confidence, found_confidence, pose_confidence
 from nas.codecs.types import People, Poses
+from nas.codecs.typical import random_candidates
 from nas.errors import UserError
 from nas.space.arch import Arch, Head, OptionValue
 from nas.space.heads import Task, head_spec
@@ -33,10 +34,12 @@ class Codec(ABC):
 
     `stride` is that of the finest map, `strides` has those of all.
 
-    Every codec states its `anchors`: what the scores that its head decodes to are worth.
+    Every codec states its `anchors`: what the scores that its head decodes to are worth. `packages` are what
+    it imports besides numpy: a device that times grouping has to have them.
     """
 
     task: ClassVar[Task]
+    packages: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -86,6 +89,16 @@ class Codec(ABC):
     @abstractmethod
     def group(self, candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
         """Poses in input px from the candidates of one input (no batch axis)."""
+
+    def typical_candidates(
+        self, shapes: Mapping[str, tuple[int, ...]], *, people: int, rng: np.random.Generator
+    ) -> Candidates:
+        """Made-up candidates of these shapes, as work for `group`: its time is measured on them.
+
+        Values are random, of outputs named as those of our heads such as so many people give them. A head of
+        other outputs says here what is typical of those.
+        """
+        return random_candidates(shapes, self.resolution, people=people, rng=rng)
 
     def confident(self, raw: Mapping[str, NDArray[np.floating]]) -> Candidates:
         """Candidates of raw scores as `decode_maps` gives them: with confidences; padding keeps 0.

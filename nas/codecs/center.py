@@ -81,6 +81,7 @@ class CenterCodec(Codec):
     """
 
     task: ClassVar[Task] = "image"
+    packages: ClassVar[tuple[str, ...]] = ("scipy",)
 
     @property
     def anchors(self) -> Anchors:

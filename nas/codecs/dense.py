@@ -71,6 +71,7 @@ class DenseCodec(Codec):
     """
 
     task: ClassVar[Task] = "image"
+    packages: ClassVar[tuple[str, ...]] = ("scipy",)
 
     @property
     def anchors(self) -> Anchors:

@@ -1,5 +1,7 @@
 """Integral regression with a Gaussian as the map's target shape (DSNT, Nibali et al., 2018)."""
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
@@ -22,6 +24,8 @@ class DSNTCodec(IntegralCodec):
 
     Options: beta, deconvolutions and width, as of `IntegralCodec`.
     """
+
+    packages: ClassVar[tuple[str, ...]] = ("scipy",)
 
     def centred(self, cells: int, grid: tuple[int, int]) -> NDArray[np.float64]:
         return np.asarray(_shared_gaussians(np.array([cells // 2]), cells, target_sigma(grid))[0], np.float64)

@@ -78,6 +78,7 @@ class PartAffinityCodec(Codec):
     """
 
     task: ClassVar[Task] = "image"
+    packages: ClassVar[tuple[str, ...]] = ("scipy",)
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from nas.latency.endtoend import EndToEnd
 from nas.latency.measure import measure_space
-from nas.latency.networks import Precision, arch_network, file_network
+from nas.latency.networks import Precision, arch_network
 from nas.latency.predictor import LatencyPredictor
 
 __all__ = [
@@ -10,6 +10,5 @@ __all__ = [
     "LatencyPredictor",
     "Precision",
     "arch_network",
-    "file_network",
     "measure_space",
 ]

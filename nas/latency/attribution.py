@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.latency.arrays import Floats
+from nas.latency.kernel_part import PlacedKernel
 from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel
-from nas.latency.mirror import Placed
 from nas.timing.timing import Timing
 
 # Exported nodes are named after the edge that their operator gives; inserted reorders by kind and shape.
@@ -40,7 +40,7 @@ class TimedKernels:
     matched: float
 
 
-def take_apart(timing: Timing, placed: Sequence[Placed], *, macs: int) -> TimedKernels:
+def take_apart(timing: Timing, placed: Sequence[PlacedKernel], *, macs: int) -> TimedKernels:
     """Bring the operators of a timed network to its kernels.
 
     The profiler adds about the same to every operator; as much is taken off as brings their sum to the
@@ -79,7 +79,7 @@ def take_apart(timing: Timing, placed: Sequence[Placed], *, macs: int) -> TimedK
     )
 
 
-def _own_edges(placed: Placed) -> Sequence[int]:
+def _own_edges(placed: PlacedKernel) -> Sequence[int]:
     return () if placed.kernel.kind in _REORDERS else placed.edges
 
 

@@ -4,14 +4,11 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from nas.graph import Graph, Operator, metadata
+from nas.graph.operator import Step
 from nas.latency.arena import Arena, Chunk, Pattern
 from nas.latency.kernels import ACTIVATIONS
-
-if TYPE_CHECKING:
-    from nas.graph import Graph, Operator
-    from nas.graph.operator import Step
 
 _CHANNEL_BLOCK = 16
 _FUSED = frozenset(ACTIVATIONS)
@@ -86,7 +83,7 @@ class MemoryTerms:
     pattern: int
 
 
-def footprint(graph: "Graph", *, precision: str = "fp32") -> Footprint:
+def footprint(graph: Graph, *, precision: str = "fp32") -> Footprint:
     """The predicted footprint of a network, in milliseconds instead of by exporting and running it."""
     terms, factors = memory_terms(graph, precision=precision), _MEMORY[precision]
     peak = (
@@ -98,10 +95,8 @@ def footprint(graph: "Graph", *, precision: str = "fp32") -> Footprint:
     return Footprint(file_bytes(graph, precision=precision), round(peak))
 
 
-def file_bytes(graph: "Graph", *, precision: str = "fp32") -> int:
+def file_bytes(graph: Graph, *, precision: str = "fp32") -> int:
     """About the size of the ONNX file: constants with batch norms folded, nodes, metadata."""
-    from nas.graph import metadata
-
     wanted = [edge for edge in graph.outputs.values() if isinstance(edge, int)]
     sizes: dict[int, int] = {}
     steps = needed_steps(graph.steps, wanted)
@@ -132,7 +127,7 @@ def file_bytes(graph: "Graph", *, precision: str = "fp32") -> int:
     return total + sum(sizes.values())
 
 
-def memory_terms(graph: "Graph", *, precision: str = "fp32") -> MemoryTerms:
+def memory_terms(graph: Graph, *, precision: str = "fp32") -> MemoryTerms:
     """Weights, and the allocations of two runs played through."""
     return _Liveness(graph, precision).terms()
 
@@ -145,7 +140,7 @@ class _Liveness:
     (onnxruntime's allocation planner).
     """
 
-    def __init__(self, graph: "Graph", precision: str) -> None:
+    def __init__(self, graph: Graph, precision: str) -> None:
         self._precision = precision
         wanted = [edge for edge in graph.outputs.values() if isinstance(edge, int)]
         self._steps = needed_steps(graph.steps, wanted)
@@ -212,7 +207,7 @@ class _Liveness:
                 order.append((held.pop(edge), 0))
         return sizes, order
 
-    def _taken_over(self, step: "Step", place: int, held: dict[int, int]) -> int | None:
+    def _taken_over(self, step: Step, place: int, held: dict[int, int]) -> int | None:
         """The buffer of an input that an operator writes its output to."""
         (edge, *_) = step.outputs
         if step.operator.kind in _NEVER_IN_PLACE or edge in self._integers:
@@ -271,7 +266,7 @@ class _Liveness:
                     yield self._root(edge)
                     break
 
-    def _work_bytes(self, operator: "Operator") -> int:
+    def _work_bytes(self, operator: Operator) -> int:
         """Memory that a kernel needs while it runs: columns, sums in 32 bits, addresses."""
         weight, source = (operator.input_types[1] if len(operator.input_types) > 1 else None), None
         if operator.kind == "conv_transpose":
@@ -288,14 +283,14 @@ class _Liveness:
         columns = weight.shape[1] * kernel * cells if kernel > 1 else 0
         return 4 * operator.shape[1] * cells + columns
 
-    def _weight_bytes(self, operator: "Operator") -> int:
+    def _weight_bytes(self, operator: Operator) -> int:
         if operator.kind == "batch_norm":
             return 0
         elements = self._precision != "fp32" and operator.kind in _QUANTISED
         return sum(c.shape.numel() if elements else c.stored_bytes for c in operator.constants)
 
 
-def needed_steps(steps: "Sequence[Step]", wanted: Sequence[int]) -> "list[Step]":
+def needed_steps(steps: Sequence[Step], wanted: Sequence[int]) -> list[Step]:
     """The steps that the wanted edges depend on."""
     needed = set(wanted)
     kept = []
@@ -306,5 +301,5 @@ def needed_steps(steps: "Sequence[Step]", wanted: Sequence[int]) -> "list[Step]"
     return kept[::-1]
 
 
-def _edges(step: "Step") -> list[int]:
+def _edges(step: Step) -> list[int]:
     return [source for source in step.inputs if isinstance(source, int)]

@@ -74,7 +74,7 @@ class KernelModel:
 
     roofline: Roofline
     residual: BoostedResidual | None
-    scale: "Scale"
+    scale: Scale
 
     @classmethod
     def fit(cls, networks: Sequence[TimedKernels], *, boosted: bool = True, seed: int = 0) -> Self:

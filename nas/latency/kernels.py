@@ -6,10 +6,9 @@ to whole networks.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from nas.graph import Operator
+from nas.graph import Operator, features
 
 REORDER_IN, REORDER_OUT = "reorder.in", "reorder.out"
 
@@ -68,7 +67,7 @@ class KernelRules:
         """Channels after padding to whole blocks."""
         return -(-channels // self._block) * self._block
 
-    def works_on_blocks(self, operator: "Operator") -> bool:
+    def works_on_blocks(self, operator: Operator) -> bool:
         """Whether a convolution or pooling works on blocked tensors."""
         if self._block == 1:
             return False
@@ -85,14 +84,36 @@ class KernelRules:
             per_group % self._block == 0 and outputs % group == 0 and outputs // group % self._block == 0
         )
 
-    def reads_plain(self, operator: "Operator") -> bool:
+    def stays_blocked(self, operator: Operator, channels: Sequence[int]) -> bool:
+        """Whether an operator that is no convolution works on blocked tensors of so many channels."""
+        match operator.kind:
+            case "add" | "mul":
+                return operator.input_types[0] == operator.input_types[1]
+            case "relu" | "sigmoid" | "tanh" | "silu":
+                return True
+            case "cat" | "global_avg_pool":
+                aligned = all(self.pad(count) == count for count in channels)
+                return aligned and operator.attributes.get("axis", 1) == 1
+            case "interpolate":
+                whole = all(scale == int(scale) for scale in operator.attributes["scales"])
+                return bool(operator.attributes["mode"] == "nearest" and whole)
+        return False
+
+    def turns_a_matrix(self, operator: Operator) -> bool:
+        """Whether an operator is a transpose of the last two axes."""
+        if operator.kind != "transpose":
+            return False
+        *rest, last = operator.attributes["perm"]
+        return bool(last == len(rest) - 1)
+
+    def reads_plain(self, operator: Operator) -> bool:
         """Whether a blocked convolution reads a plain tensor: one of fewer channels than a block."""
         if operator.kind != "conv" or operator.attributes["group"] != 1:
             return False
         weight = operator.input_types[1]
         return weight is not None and weight.shape[1] < self._block
 
-    def entrywise(self, operator: "Operator") -> Kernel:
+    def entrywise(self, operator: Operator) -> Kernel:
         """The kernel of an operator that works entry by entry on blocked tensors: channels are padded."""
         kernel = self.kernel(operator)
         ratio = self.pad(kernel.outputs) / kernel.outputs
@@ -107,7 +128,7 @@ class KernelRules:
             kind, 0, read * cells * _BYTES, written * cells * _BYTES, 0, read, written, height, width
         )
 
-    def kernel(self, operator: "Operator") -> Kernel:
+    def kernel(self, operator: Operator) -> Kernel:
         """The kernel of an operator on its own."""
         if operator.kind not in _CONVOLUTIONS:
             return self._describe(operator)
@@ -119,9 +140,7 @@ class KernelRules:
             self._convolutions[key] = (operator, kernel)
         return self._convolutions[key][1]
 
-    def _describe(self, operator: "Operator") -> Kernel:
-        from nas.graph import features
-
+    def _describe(self, operator: Operator) -> Kernel:
         found = features(operator)
         kernel = Kernel(found.label, found.macs, found.bytes_in, found.bytes_out, found.bytes_weights)
         shape = operator.shape
@@ -132,7 +151,7 @@ class KernelRules:
             kernel = kernel._replace(inputs=source.shape[1])
         return kernel
 
-    def _describe_convolution(self, operator: "Operator", kernel: Kernel) -> Kernel:
+    def _describe_convolution(self, operator: Operator, kernel: Kernel) -> Kernel:
         source, weight = operator.input_types[:2]
         assert source is not None
         assert weight is not None

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nas.graph import Tracer
 from nas.latency.drawing import draw_archs
 from nas.latency.mirror import KernelMirror
 from nas.latency.networks import Precision, arch_network
@@ -17,9 +17,6 @@ from nas.timing.loop import Progress, Silent, measure_networks
 from nas.timing.protocol import Network, Protocol
 from nas.timing.table import Source
 from nas.timing.timing import Timing
-
-if TYPE_CHECKING:
-    from nas.graph import Tracer
 
 
 def measure_space(
@@ -85,8 +82,6 @@ def draw_networks(
 
     The same space, skeleton, samples, channel block and seed give the same networks.
     """
-    from nas.graph import Tracer
-
     tracer = Tracer(space, skeleton)
     archs = draw_archs(space, _describer(tracer, channel_block), samples=samples, rng=rng)
     return [arch_network(arch, tracer, precision=precision) for arch in archs]
@@ -95,8 +90,6 @@ def draw_networks(
 def _check_networks(
     checks: Mapping[str, Arch], skeleton: Skeleton, drawn: Sequence[Network], *, precision: Precision
 ) -> list[Network]:
-    from nas.graph import Tracer
-
     found = [
         arch_network(arch, Tracer(arch, skeleton), name=name, precision=precision, check=True)
         for name, arch in checks.items()
@@ -105,7 +98,7 @@ def _check_networks(
     return [network for network in found if network.key not in known]
 
 
-def _describer(tracer: "Tracer", channel_block: int) -> Callable[[Arch], tuple[int, frozenset[str]]]:
+def _describer(tracer: Tracer, channel_block: int) -> Callable[[Arch], tuple[int, frozenset[str]]]:
     mirror = KernelMirror(channel_block)
 
     def describe(arch: Arch) -> tuple[int, frozenset[str]]:

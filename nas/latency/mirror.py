@@ -8,10 +8,13 @@ Networks are made of the same module calls again and again. Hence a traced fragm
 and what comes out is remembered by it, unless something could be fused across its border.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
 
+from nas.graph import Graph
+from nas.graph.fold import convolutions_before
+from nas.graph.fragments import Call, Fragment
+from nas.graph.operator import Source, Step
+from nas.latency.kernel_part import KernelPart, PlacedKernel, may_fuse, shifted
 from nas.latency.kernels import (
     ACTIVATIONS,
     ACTIVATIONS_AFTER_SUM,
@@ -21,22 +24,6 @@ from nas.latency.kernels import (
     KernelRules,
 )
 from nas.latency.reads import LARGE, Kinds, Needed, Reads, edges_of, inside, needed_of
-
-if TYPE_CHECKING:
-    from nas.graph import Graph
-    from nas.graph.fragments import Call, Fragment
-    from nas.graph.operator import Source, Step
-
-
-class Placed(NamedTuple):
-    """A kernel, the module that it belongs to, and the edges of the traced graph that it makes.
-
-    Edges go by the ids of `Graph.steps`; the last one is what the kernel leaves.
-    """
-
-    kernel: Kernel
-    scope: str
-    edges: tuple[int, ...]
 
 
 class KernelMirror:
@@ -50,22 +37,22 @@ class KernelMirror:
         self.rules = KernelRules(channel_block)
         self._key = ("kernels", channel_block)
 
-    def __call__(self, graph: "Graph") -> tuple[Placed, ...]:
+    def __call__(self, graph: Graph) -> tuple[PlacedKernel, ...]:
         """The kernels of a network: in an order of execution, but for reorders, which come last."""
         return self._whole(graph, edges=True)
 
-    def kernels(self, graph: "Graph") -> list[Kernel]:
+    def kernels(self, graph: Graph) -> list[Kernel]:
         """The kernels alone, a little faster."""
         return [placed.kernel for placed in self._whole(graph, edges=False)]
 
-    def _whole(self, graph: "Graph", *, edges: bool) -> tuple[Placed, ...]:
+    def _whole(self, graph: Graph, *, edges: bool) -> tuple[PlacedKernel, ...]:
         fragment = graph.fragment
         outputs = tuple(sorted({value for value in graph.named.values() if isinstance(value, int)}))
         return _Pass(self, fragment, outputs, (0,), edges=edges).whole(graph.images.shape)
 
     def part(
-        self, fragment: "Fragment", outputs: tuple[int, ...], layouts: tuple[int, ...], *, edges: bool
-    ) -> "Part":
+        self, fragment: Fragment, outputs: tuple[int, ...], layouts: tuple[int, ...], *, edges: bool
+    ) -> KernelPart:
         """What a fragment becomes, from its memory where it has been there before.
 
         Args:
@@ -76,62 +63,10 @@ class KernelMirror:
         """
         key = (*self._key, edges, outputs, layouts)
 
-        def make() -> Part:
+        def make() -> KernelPart:
             return _Pass(self, fragment, outputs, layouts, edges=edges).part()
 
         return fragment.remember(key, make)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The kernels of a fragment, and what is left open at its border.
-
-    Edges go by the fragment's unique ids: inputs first, then what its operators give.
-
-    Args:
-        placed: the kernels.
-        outputs: index of an output -> its edge.
-        layouts: edge of an output -> its channels, if it comes in blocks.
-        leaves: edge of an output -> place of the kernel that leaves it.
-        plain: inputs and outputs that are read as plain tensors.
-        blocked: those that are read in blocks but come plain.
-    """
-
-    placed: tuple[Placed, ...]
-    outputs: Mapping[int, int]
-    layouts: Mapping[int, int]
-    leaves: Mapping[int, int]
-    plain: frozenset[int]
-    blocked: frozenset[int]
-
-
-def _shifted(placed: Sequence[Placed], shift: int) -> list[Placed]:
-    """Kernels whose edges have other ids."""
-    return [Placed(kernel, scope, tuple([edge + shift for edge in edges])) for kernel, scope, edges in placed]
-
-
-def _is_torn(part: Part, reads: Reads) -> bool:
-    """Whether what reads the outputs (index -> kinds) may be fused with the kernels of the part."""
-    return any(
-        edge in part.leaves and _may_fuse(part.placed[part.leaves[edge]].kernel, reads[index])
-        for index, edge in part.outputs.items()
-    )
-
-
-def _may_fuse(kernel: Kernel, readers: Kinds) -> bool:
-    """Whether the only reader of a kernel's result may disappear in it, or bring it to a batch norm."""
-    if len(readers) != 1:
-        return False
-    (reader,) = readers
-    if reader in ("batch_norm", "interpolate"):
-        return kernel.kind.startswith(("conv", "add", "interpolate")) and not kernel.activation
-    if reader == "matmul":
-        return kernel.kind == "transpose"
-    if not kernel.kind.startswith("conv") or kernel.activation:
-        return False
-    if reader in ACTIVATIONS:
-        return not kernel.summed or reader in ACTIVATIONS_AFTER_SUM
-    return reader == "add" and not kernel.summed
 
 
 class _Pass:
@@ -140,15 +75,15 @@ class _Pass:
     def __init__(
         self,
         mirror: KernelMirror,
-        fragment: "Fragment",
+        fragment: Fragment,
         outputs: tuple[int, ...],
         layouts: tuple[int, ...],
         *,
         edges: bool,
     ) -> None:
         self._mirror, self._rules, self._edges = mirror, mirror.rules, edges
-        self._placed: list[Placed] = []
-        # All by edge: the operator that makes it, the place of the kernel that leaves it, readers, shape, and
+        self._placed: list[PlacedKernel] = []
+        # All by edge: the operator that makes it, the index of the kernel that leaves it, readers, shape, and
         # the channels of those in blocks.
         self._makers: dict[int, Step] = {}
         self._left: dict[int, int] = {}
@@ -167,17 +102,17 @@ class _Pass:
             ids = self._expand(needed, range(fragment.inputs), {}, made=0)
             self._outputs = {index: ids[own] for index, own in self._outputs.items()}
 
-    def whole(self, images: Sequence[int]) -> tuple[Placed, ...]:
+    def whole(self, images: Sequence[int]) -> tuple[PlacedKernel, ...]:
         """The kernels of a whole network on images of this shape; its outputs are plain."""
         self._shapes[0] = images
         self._plain.update(self._outputs.values())
         return (*self._placed, *self._reorders(border=frozenset()))
 
-    def part(self) -> Part:
+    def part(self) -> KernelPart:
         """The kernels of a part, and what its surroundings have to know."""
         outputs = self._outputs.values()
         border = frozenset((*range(self._inputs), *outputs))
-        return Part(
+        return KernelPart(
             placed=(*self._placed, *self._reorders(border=border)),
             outputs=self._outputs,
             layouts={edge: self._layouts[edge] for edge in outputs if edge in self._layouts},
@@ -188,8 +123,6 @@ class _Pass:
 
     def _take_all(self, needed: Needed) -> None:
         """Take the operators of a fragment whose ids are this pass's edges."""
-        from nas.graph.fragments import Call
-
         for step, _, _ in needed.steps:
             assert not isinstance(step, Call)
             for edge, type_ in zip(step.outputs, step.operator.output_types, strict=True):
@@ -211,9 +144,6 @@ class _Pass:
         Returns:
             Own id -> edge.
         """
-        from nas.graph.fragments import Call
-        from nas.graph.operator import Step
-
         ids = dict(enumerate(arguments))
         reads = needed.reads
         if outside:
@@ -235,7 +165,7 @@ class _Pass:
         return ids
 
     def _take_call(
-        self, call: "Call", inner: tuple[int, ...], ids: dict[int, int], reads: Reads, *, made: int
+        self, call: Call, inner: tuple[int, ...], ids: dict[int, int], reads: Reads, *, made: int
     ) -> None:
         fragment = call.fragment
         arguments = [ids.get(own, -1) for own in call.arguments]
@@ -244,15 +174,15 @@ class _Pass:
         part = None
         if fragment.makes >= LARGE and not any(self._is_open(edge) for edge in arguments):
             part = self._mirror.part(fragment, inner, layouts, edges=self._edges)
-        if part is None or _is_torn(part, results):
+        if part is None or part.is_torn(results):
             self._go_into(call, inner, ids, results, made=made)
             return
-        shift, place = self._inputs + made - fragment.inputs, len(self._placed)
+        shift, first = self._inputs + made - fragment.inputs, len(self._placed)
 
         def outer(edge: int) -> int:
             return arguments[edge] if edge < fragment.inputs else edge + shift
 
-        self._placed += _shifted(part.placed, shift) if self._edges else part.placed
+        self._placed += shifted(part.placed, shift) if self._edges else part.placed
         for index, edge in part.outputs.items():
             ids[call.first + index] = result = outer(edge)
             if edge >= fragment.inputs:
@@ -261,19 +191,13 @@ class _Pass:
                 if edge in part.layouts:
                     self._layouts[result] = part.layouts[edge]
                 if edge in part.leaves:
-                    self._left[result] = place + part.leaves[edge]
+                    self._left[result] = first + part.leaves[edge]
         if part.plain or part.blocked:
             self._plain.update(map(outer, part.plain))
             self._blocked.update(map(outer, part.blocked))
 
     def _go_into(
-        self,
-        call: "Call",
-        inner: tuple[int, ...],
-        ids: dict[int, int],
-        results: Reads,
-        *,
-        made: int,
+        self, call: Call, inner: tuple[int, ...], ids: dict[int, int], results: Reads, *, made: int
     ) -> None:
         """Take the steps of a call one by one: it cannot be worked on by itself."""
         needed = needed_of(call.fragment, inner)
@@ -289,9 +213,9 @@ class _Pass:
         """Whether what reads an edge may be fused with the kernel that leaves it."""
         if edge not in self._left or len(self._reads[edge]) != 1:
             return False
-        return _may_fuse(self._placed[self._left[edge]].kernel, self._reads[edge])
+        return may_fuse(self._placed[self._left[edge]].kernel, self._reads[edge])
 
-    def _take(self, step: "Step") -> None:
+    def _take(self, step: Step) -> None:
         operator, (output, *_) = step.operator, step.outputs
         self._makers.update(dict.fromkeys(step.outputs, step))
         if operator.kind == "batch_norm" and self._folds(step):
@@ -302,89 +226,74 @@ class _Pass:
             self._plain.update(edges_of(step))
         elif self._rules.works_on_blocks(operator):
             self._read_blocked(step)
-            self._place(self._rules.kernel(operator), step, blocked=True)
+            self._append(self._rules.kernel(operator), step, blocked=True)
         elif not self._stays_blocked(step):
             self._plain.update(edges_of(step))
-            self._place(self._rules.kernel(operator), step, blocked=False)
+            self._append(self._rules.kernel(operator), step, blocked=False)
         elif operator.kind == "add" and (summed := self._fused_sum(step)) is not None:
             kernel = self._placed[self._left[summed]].kernel
             self._extend(summed, output, kernel._replace(summed=1, read=kernel.read + kernel.written))
         else:
-            self._place(self._rules.entrywise(operator), step, blocked=True)
+            self._append(self._rules.entrywise(operator), step, blocked=True)
 
-    def _place(self, kernel: Kernel, step: "Step", *, blocked: bool) -> None:
+    def _append(self, kernel: Kernel, step: Step, *, blocked: bool) -> None:
         for edge in step.outputs:
             self._left[edge] = len(self._placed)
             if blocked:
                 self._layouts[edge] = step.operator.shape[1]
-        self._placed.append(Placed(kernel, step.operator.scope, step.outputs))
+        self._placed.append(PlacedKernel(kernel, step.operator.scope, step.outputs))
 
     def _extend(self, edge: int, output: int, kernel: Kernel | None = None) -> None:
         """Let the kernel that leaves an edge leave the output in its place."""
-        place = self._left[output] = self._left[edge]
-        placed = self._placed[place]
-        self._placed[place] = Placed(kernel or placed.kernel, placed.scope, (*placed.edges, output))
+        index = self._left[output] = self._left[edge]
+        placed = self._placed[index]
+        self._placed[index] = PlacedKernel(kernel or placed.kernel, placed.scope, (*placed.edges, output))
         if edge in self._layouts:
             self._layouts[output] = self._layouts[edge]
 
-    def _folds(self, norm: "Step") -> bool:
+    def _folds(self, norm: Step) -> bool:
         """Whether a batch norm disappears in the convolutions before it."""
-        from nas.graph.fold import convolutions_before
 
-        def maker(edge: "Source") -> "Step | None":
+        def maker(edge: Source) -> Step | None:
             return self._makers.get(edge) if isinstance(edge, int) and len(self._reads[edge]) == 1 else None
 
         return bool(convolutions_before(norm.inputs[0], maker))
 
-    def _is_read_turned(self, step: "Step") -> bool:
+    def _is_read_turned(self, step: Step) -> bool:
         """Whether a transpose disappears in the matrix product that reads it."""
-        operator, (output, *_) = step.operator, step.outputs
-        if operator.kind != "transpose" or self._reads[output] != ("matmul",):
-            return False
-        *rest, last = operator.attributes["perm"]
-        return bool(last == len(rest) - 1)
+        return self._reads[step.outputs[0]] == ("matmul",) and self._rules.turns_a_matrix(step.operator)
 
-    def _fused_activation(self, step: "Step") -> Kernel | None:
-        """The convolution before an activation with that in it."""
-        (edge,), kind = edges_of(step), step.operator.kind
-        if len(self._reads[edge]) != 1 or edge not in self._left:
+    def _open_convolution(self, edge: int) -> Kernel | None:
+        """The convolution that leaves an edge, if a single operator reads that and it has no activation."""
+        if edge not in self._left or len(self._reads[edge]) != 1:
             return None
         kernel = self._placed[self._left[edge]].kernel
-        if not kernel.kind.startswith("conv.") or kernel.activation:
-            return None
-        if kernel.summed and kind not in ACTIVATIONS_AFTER_SUM:
+        return kernel if kernel.kind.startswith("conv.") and not kernel.activation else None
+
+    def _fused_activation(self, step: Step) -> Kernel | None:
+        """The convolution before an activation with that in it."""
+        (edge,), kind = edges_of(step), step.operator.kind
+        kernel = self._open_convolution(edge)
+        if kernel is None or (kernel.summed and kind not in ACTIVATIONS_AFTER_SUM):
             return None
         return kernel._replace(activation=1 + ACTIVATIONS.index(kind))
 
-    def _fused_sum(self, step: "Step") -> int | None:
+    def _fused_sum(self, step: Step) -> int | None:
         """The input whose convolution takes the sum of two blocked tensors upon itself."""
         for edge in edges_of(step):
-            if len(self._reads[edge]) == 1 and edge in self._left:
-                kernel = self._placed[self._left[edge]].kernel
-                if kernel.kind.startswith("conv.") and not kernel.activation and not kernel.summed:
-                    return edge
+            kernel = self._open_convolution(edge)
+            if kernel is not None and not kernel.summed:
+                return edge
         return None
 
-    def _stays_blocked(self, step: "Step") -> bool:
+    def _stays_blocked(self, step: Step) -> bool:
         """Whether an operator that is no convolution works on blocked tensors as they are."""
-        operator, edges = step.operator, edges_of(step)
+        edges = edges_of(step)
         if len(edges) != len(step.inputs) or not all(edge in self._layouts for edge in edges):
             return False
-        match operator.kind:
-            case "add" | "mul":
-                return operator.input_types[0] == operator.input_types[1]
-            case "relu" | "sigmoid" | "tanh" | "silu":
-                return True
-            case "cat" | "global_avg_pool":
-                channels = [self._layouts[edge] for edge in edges]
-                aligned = all(self._rules.pad(count) == count for count in channels)
-                return aligned and operator.attributes.get("axis", 1) == 1
-            case "interpolate":
-                whole = all(scale == int(scale) for scale in operator.attributes["scales"])
-                return bool(operator.attributes["mode"] == "nearest" and whole)
-        return False
+        return self._rules.stays_blocked(step.operator, [self._layouts[edge] for edge in edges])
 
-    def _read_blocked(self, step: "Step") -> None:
+    def _read_blocked(self, step: Step) -> None:
         """Note what a kernel on blocks does to the layout of its input."""
         edge = edges_of(step)[0]
         if self._rules.reads_plain(step.operator):
@@ -392,9 +301,9 @@ class _Pass:
         elif edge not in self._layouts:
             self._blocked.add(edge)
 
-    def _reorders(self, *, border: frozenset[int]) -> Iterator[Placed]:
+    def _reorders(self, *, border: frozenset[int]) -> Iterator[PlacedKernel]:
         """The reorders of all edges but those of the border."""
         for kind, edges in ((REORDER_IN, self._blocked), (REORDER_OUT, self._plain & self._layouts.keys())):
             for edge in sorted(edges - border):
                 scope = self._placed[self._left[edge]].scope if edge in self._left else ""
-                yield Placed(self._rules.reorder(kind, self._shapes[edge]), scope, (edge,))
+                yield PlacedKernel(self._rules.reorder(kind, self._shapes[edge]), scope, (edge,))

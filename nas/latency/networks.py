@@ -1,22 +1,14 @@
-"""Networks to time: architectures through the tracer, and ONNX files."""
+"""Networks to time: architectures through the tracer."""
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from nas.codecs.exported import ExportedNetwork
-from nas.errors import UserError
-from nas.files import require_file
+from nas.graph import Graph, Tracer, to_int8, to_onnx
 from nas.space.arch import Arch
-from nas.timing.outside import grouping
-from nas.timing.protocol import Network, Outside
-from nas.timing.session import open_session
+from nas.timing.networks import grouping
+from nas.timing.protocol import Network
 
-if TYPE_CHECKING:
-    from nas.graph import Graph, Tracer
-
-ArchTracer = Callable[[Arch], "Graph"]
+ArchTracer = Callable[[Arch], Graph]
 
 Precision = Literal["fp32", "int8"]
 """What a network computes in; int8 is that of `nas.graph.to_int8`."""
@@ -24,7 +16,7 @@ Precision = Literal["fp32", "int8"]
 
 def arch_network(
     arch: Arch,
-    tracer: "Tracer",
+    tracer: Tracer,
     *,
     name: str | None = None,
     precision: Precision = "fp32",
@@ -36,8 +28,6 @@ def arch_network(
     """
 
     def model() -> bytes:
-        from nas.graph import to_int8, to_onnx
-
         graph = tracer(arch)
         exported = to_onnx(graph) if precision == "fp32" else to_int8(graph)
         serialised: bytes = exported.SerializeToString()
@@ -60,28 +50,3 @@ def arch_network(
             *((("check", True),) if check else ()),
         ),
     )
-
-
-def file_network(path: Path) -> Network:
-    """An ONNX file; the grouping is timed too where the file's metadata name the arch.
-
-    Raises UserError where the file cannot be read or is no ONNX model.
-    """
-    require_file(path, "model")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    return Network(
-        key=hashlib.sha256(content).hexdigest()[:12],
-        name=path.name,
-        model=path.read_bytes,
-        outside=_outside(content, path),
-        description=(("file", path.name),),
-    )
-
-
-def _outside(content: bytes, path: Path) -> Outside | None:
-    session = open_session(content, threads=1, name=str(path))
-    network = ExportedNetwork.of(session, str(path))
-    return None if network is None else grouping(network.arch, network.skeleton)

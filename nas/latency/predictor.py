@@ -15,6 +15,7 @@ import numpy as np
 from nas.documents import Fields, read_json
 from nas.errors import UserError
 from nas.files import write_json
+from nas.graph.tracer import collector_paused
 from nas.latency.arrays import Floats
 from nas.latency.baselines import BASELINES, macs_line
 from nas.latency.endtoend import EndToEnd
@@ -239,8 +240,6 @@ class LatencyPredictor:
         Args:
             tracer: arch -> graph with this predictor's skeleton; None traces in the spaces it was fitted on.
         """
-        from nas.graph.tracer import collector_paused
-
         with collector_paused():
             if isinstance(archs, Arch):
                 return float(self._predict(self._kernels([archs], tracer))[0])

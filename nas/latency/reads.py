@@ -1,11 +1,10 @@
 """Who reads what in a traced fragment: the part of it that is needed, and how its edges are used."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from nas.graph.fragments import Call, Fragment
-    from nas.graph.operator import Step
+from nas.graph.fragments import Call, Fragment
+from nas.graph.operator import Step
 
 _OUTPUT = "output"
 # Calls that make fewer edges than this are not worth remembering what becomes of them.
@@ -29,7 +28,7 @@ class Needed(NamedTuple):
         flat: whether the ids are the unique ones: all steps are operators then.
     """
 
-    steps: tuple[tuple["Step | Call", tuple[int, ...], int], ...]
+    steps: tuple[tuple[Step | Call, tuple[int, ...], int], ...]
     outputs: Sequence[int]
     reads: Reads
     inputs: tuple[Kinds, ...]
@@ -37,16 +36,14 @@ class Needed(NamedTuple):
     flat: bool
 
 
-def needed_of(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
+def needed_of(fragment: Fragment, outputs: tuple[int, ...]) -> Needed:
     """What of a fragment the outputs of these indices depend on; remembered by the fragment."""
     found: Needed = fragment.remember(("needed", outputs), lambda: _find(fragment, outputs))
     return found
 
 
-def _find(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
+def _find(fragment: Fragment, outputs: tuple[int, ...]) -> Needed:
     """A fragment without large calls is flattened: going into every single layer would take longer."""
-    from nas.graph.fragments import Call
-
     if all(step.fragment.makes < LARGE for step in fragment.steps if isinstance(step, Call)):
         return _find_flat(fragment, outputs)
     reads: dict[int, Kinds] = {fragment.outputs[index]: (_OUTPUT,) for index in outputs}
@@ -72,9 +69,9 @@ def _find(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
 
 
 def _needed(
-    fragment: "Fragment",
+    fragment: Fragment,
     outputs: tuple[int, ...],
-    kept: Sequence[tuple["Step | Call", tuple[int, ...], int]],
+    kept: Sequence[tuple[Step | Call, tuple[int, ...], int]],
     own_outputs: Sequence[int],
     reads: Reads,
     *,
@@ -97,7 +94,7 @@ def _read(reads: dict[int, Kinds], owns: Sequence[int], kinds: Kinds) -> None:
         reads[own] = (*reads[own], *kinds) if own in reads else kinds
 
 
-def _find_flat(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
+def _find_flat(fragment: Fragment, outputs: tuple[int, ...]) -> Needed:
     steps, ids = fragment.flatten()
     own_outputs = [ids[own] for own in fragment.outputs]
     reads: dict[int, Kinds] = {own_outputs[index]: (_OUTPUT,) for index in outputs}
@@ -109,11 +106,8 @@ def _find_flat(fragment: "Fragment", outputs: tuple[int, ...]) -> Needed:
     return _needed(fragment, outputs, kept, own_outputs, reads, flat=True)
 
 
-def _steps(fragment: "Fragment") -> list[tuple["Step | Call", int]]:
+def _steps(fragment: Fragment) -> list[tuple[Step | Call, int]]:
     """The steps, and how many edges those before make."""
-    from nas.graph.fragments import Call
-    from nas.graph.operator import Step
-
     steps: list[tuple[Step | Call, int]] = []
     made = 0
     for step in fragment.steps:
@@ -131,6 +125,6 @@ def inside(kinds: Kinds) -> Kinds:
     return tuple(kind for kind in kinds if kind != _OUTPUT) if _OUTPUT in kinds else kinds
 
 
-def edges_of(step: "Step") -> list[int]:
+def edges_of(step: Step) -> list[int]:
     """The edges that an operator reads; its other inputs are constants."""
     return [edge for edge in step.inputs if isinstance(edge, int)]

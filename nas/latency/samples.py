@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from nas.errors import UserError
+from nas.graph import Tracer
 from nas.latency.attribution import TimedKernels, take_apart
 from nas.latency.mirror import KernelMirror
 from nas.latency.networks import ArchTracer
@@ -16,9 +17,6 @@ from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
 from nas.timing.table import LatencyTable
 from nas.timing.timing import Timing
-
-if TYPE_CHECKING:
-    from nas.graph import Tracer
 
 FP32 = "fp32"
 
@@ -118,9 +116,7 @@ class TracerOfSpaces:
         return self._tracer(space or arch)(arch)
 
 
-def _new_tracer(space: SearchSpace | Arch, skeleton: Skeleton, *, anonymous: bool) -> "Tracer":
-    from nas.graph import Tracer
-
+def _new_tracer(space: SearchSpace | Arch, skeleton: Skeleton, *, anonymous: bool) -> Tracer:
     return Tracer(space, skeleton, anonymous=anonymous)
 
 

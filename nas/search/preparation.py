@@ -9,7 +9,7 @@ from pathlib import Path
 from nas.errors import UserError
 from nas.evaluate.metrics import require_metric
 from nas.graph import Tracer
-from nas.latency import EndToEnd, LatencyPredictor, file_network
+from nas.latency import EndToEnd, LatencyPredictor
 from nas.runs.folder import RunFolder
 from nas.search.budgets import check_budgets
 from nas.search.estimate import Estimate
@@ -20,6 +20,7 @@ from nas.search.refinement import Refinement
 from nas.search.settings import Displays, SearchSettings
 from nas.space import SearchSpace, Skeleton
 from nas.timing import LatencyTable, Network
+from nas.timing.networks import file_network
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from nas.errors import UserError
 from nas.files import write_json
-from nas.timing.outside import Grouping
+from nas.timing.grouping import Grouping
 from nas.timing.protocol import Network, Protocol
 from nas.timing.table import Source
 

@@ -19,12 +19,9 @@ RUNS = 3
 
 # The folder (or the zip archive) that this package is imported from.
 _ROOT = Path(__file__).parents[2]
-# The packages' own `__init__` would import far more than the child needs.
 _PROGRAM = """
-import sys, types
-for name in ("nas", "nas.timing"):
-    sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__path__ = ["/".join([sys.argv[1], *name.split(".")])]
+import sys
+sys.path.insert(0, sys.argv[1])
 from nas.timing.memory import print_peak
 print_peak(threads=int(sys.argv[2]))
 """

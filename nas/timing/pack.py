@@ -10,16 +10,16 @@ from nas.errors import UserError
 from nas.files import new_folder
 from nas.progress import duration
 from nas.timing.channel_block import probe_model
+from nas.timing.grouping import Grouping
 from nas.timing.loop import expected_seconds
 from nas.timing.manifest import PROGRAM, README, Manifest, PackedModel, PackedNetwork
-from nas.timing.outside import Grouping
 from nas.timing.pack_program import build_program
-from nas.timing.pack_program import needed_packages as packages_of
 from nas.timing.protocol import Network, Protocol
 from nas.timing.session import runtime_version
 from nas.timing.table import Source
 
 _NETWORKS = "networks"
+_ALWAYS = ("numpy", "onnxruntime")
 
 
 def write_pack(
@@ -56,14 +56,15 @@ def write_pack(
             networks=[_pack(draft, network) for network in {item.key: item for item in networks}.values()],
         )
         manifest.write(draft)
-        (draft / PROGRAM).write_bytes(build_program(_codec_modules(manifest)))
+        (draft / PROGRAM).write_bytes(build_program())
         (draft / README).write_text(_readme(manifest, folder.name), encoding="utf-8")
     return manifest
 
 
 def needed_packages(manifest: Manifest) -> tuple[str, ...]:
     """What has to be installed on the device besides Python."""
-    return packages_of(_codec_modules(manifest))
+    groupings = [network.grouping for network in manifest.networks if network.grouping is not None]
+    return tuple(sorted({*_ALWAYS, *(package for grouping in groupings for package in grouping.packages)}))
 
 
 def _pack(folder: Path, network: Network) -> PackedNetwork:
@@ -85,11 +86,6 @@ def _write_model(folder: Path, file: str, model: bytes) -> PackedModel:
     return PackedModel(file, hashlib.sha256(model).hexdigest())
 
 
-def _codec_modules(manifest: Manifest) -> set[str]:
-    groupings = [network.grouping for network in manifest.networks]
-    return {grouping.codec.partition(":")[0] for grouping in groupings if grouping is not None}
-
-
 def _readme(manifest: Manifest, folder: str) -> str:
     protocol, packages = manifest.protocol, needed_packages(manifest)
     visits = protocol.visits * len(manifest.networks)
@@ -97,7 +93,7 @@ def _readme(manifest: Manifest, folder: str) -> str:
     long = "" if seconds is None else f" On a PC that takes about {duration(seconds)}."
     threads = "one thread" if manifest.threads == 1 else f"{manifest.threads} threads"
     grouping = ""
-    if more := [package for package in packages if package not in packages_of()]:
+    if more := [package for package in packages if package not in _ALWAYS]:
         names = " and ".join(more)
         grouping = f"""
 {names}: for timing how joints are grouped into people. Where it cannot be installed, run

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from nas.cli.latency import _what_to_measure, app
 from nas.errors import UserError
-from nas.latency.networks import file_network
 from nas.space import ArchManager, SearchSpace
+from nas.timing.networks import file_network
 from nas.timing.table import LatencyTable
 
 

@@ -14,8 +14,9 @@ from pyramids import pyramids
 from torch import Tensor, nn
 
 from nas.graph import Graph, Tracer, to_onnx
+from nas.latency.kernel_part import PlacedKernel
 from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel
-from nas.latency.mirror import KernelMirror, Placed
+from nas.latency.mirror import KernelMirror
 from nas.layers import Context
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.space.fields import ACTIVATIONS
@@ -143,7 +144,7 @@ def test_a_transpose_that_only_a_product_reads_is_no_kernel(tmp_path: Path) -> N
     assert {kernel.kind for kernel in missing} <= _OPTIMISED_AWAY
 
 
-def _kernels(space: SearchSpace) -> list[Placed]:
+def _kernels(space: SearchSpace) -> list[PlacedKernel]:
     return KernelMirror(BLOCK)(Tracer(space, "coco17")(ArchManager(space).largest()))
 
 

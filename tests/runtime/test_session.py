@@ -12,8 +12,8 @@ from dot_model import DOTS, dot_arch, dot_metadata, dotted_image, write_dot_mode
 from head_samples import small_arch
 
 from nas.errors import UserError
-from nas.latency.networks import file_network
 from nas.runtime import OnnxModel
+from nas.timing.networks import file_network
 
 SIZE = (64, 48)
 ABOUT = dot_metadata(SIZE)

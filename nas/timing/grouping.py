@@ -7,25 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.timing.protocol import Shapes
 
-if TYPE_CHECKING:
-    from nas.space.arch import Arch
-    from nas.space.skeleton import Skeleton
-
 # A crowded picture: grouping takes longer with every person.
 PEOPLE = 5
-_TAG_SPACING = 10.0
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """The grouping of one image's random candidates by a codec, as work to time.
+    """The grouping of one image's typical candidates by a codec, as work to time.
 
     Args:
         codec: "package.module:Class" of the codec.
@@ -33,7 +27,7 @@ class Grouping:
         resolution: the network's input (h, w), px.
         options: of the head.
         strides: of the neck's maps, see `nas.codecs.base.Codec`.
-        people: whom the candidates of a head for many people belong to; a fifth of their joints is missing.
+        people: whom the candidates of a head for many people belong to.
         seed: of the candidates.
     """
 
@@ -49,7 +43,7 @@ class Grouping:
         """The work for a decode's outputs of these shapes (without the batch axis)."""
         codec = self._load()(self.skeleton, self.resolution, dict(self.options), stride=self.strides)
         rng = np.random.default_rng(self.seed)
-        candidates = random_candidates(shapes, self.resolution, people=self.people, rng=rng)
+        candidates = codec.typical_candidates(shapes, people=self.people, rng=rng)
         return lambda: codec.group(candidates)
 
     def missing(self) -> str | None:
@@ -59,6 +53,11 @@ class Grouping:
         except ImportError as error:
             return error.name or str(error)
         return None
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What has to be installed for it besides numpy, as far as the codec is to be had here."""
+        return () if self.missing() else self._load().packages
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a pack."""
@@ -88,42 +87,3 @@ class Grouping:
     def _load(self) -> Any:
         module, _, name = self.codec.partition(":")
         return getattr(import_module(module), name)
-
-
-def grouping(arch: "Arch", skeleton: "Skeleton", *, people: int = PEOPLE, seed: int = 0) -> Grouping:
-    """The grouping of an architecture's candidates. Raises UserError for a head that is not registered."""
-    from nas.space.heads import head_spec
-    from nas.space.strides import level_strides
-
-    return Grouping(
-        codec=head_spec(arch.head.type).codec,
-        skeleton=skeleton,
-        resolution=arch.resolution,
-        options=tuple(dict(arch.head.options).items()),
-        strides=level_strides(arch),
-        people=people,
-        seed=seed,
-    )
-
-
-def random_candidates(
-    shapes: Shapes, resolution: tuple[int, int], *, people: int, rng: np.random.Generator
-) -> dict[str, NDArray[np.float32]]:
-    """Random values for a decode's outputs of these shapes; coordinates lie within the resolution (h, w).
-
-    Candidates with tags [K, M, 3 + T] belong to `people` separate people: one candidate of every joint each,
-    one in five left out by a score of 0 but for the first joint, by which a codec gets to know its people.
-    """
-    filled = {name: rng.random(shape, dtype=np.float32) for name, shape in shapes.items()}
-    height, width = resolution
-    for name in filled.keys() & {"candidates", "keypoints"}:
-        filled[name][..., :2] *= (width, height)
-    if "candidates" in filled:
-        candidates = filled["candidates"]
-        joints, most = candidates.shape[:2]
-        missing = rng.random((joints, most)) < 0.2
-        missing[0] = False
-        missing[:, people:] = True
-        candidates[..., 2] = np.where(missing, 0, 0.2 + 0.8 * candidates[..., 2])
-        candidates[..., 3:] = 0.1 * candidates[..., 3:] + _TAG_SPACING * np.arange(most)[None, :, None]
-    return filled
