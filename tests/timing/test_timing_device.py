@@ -1,6 +1,7 @@
 """Device descriptions: what they read, and what they say they cannot control."""
 
 import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from latency_samples import DEVICE, small_network
 
+import nas
 from nas.timing import device as device_module
 from nas.timing.device import Agreement, DeviceDescription, agreement, describe_device, pinned
 from nas.timing.loop import Plan, Silent, measure_networks
@@ -214,3 +216,11 @@ def test_a_system_that_offers_nothing_still_measures_and_says_so(
     assert table.visits == {"small": 2}
     assert table.device.instruction_set == ()
     assert table.device.cpu
+
+
+def test_importing_the_part_is_light() -> None:
+    code = "import sys, nas.timing.networks; print({'torch', 'onnx', 'onnxruntime'} & sys.modules.keys())"
+    environment = {**os.environ, "PYTHONPATH": str(Path(nas.__file__).parents[1])}
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, capture_output=True, env=environment, text=True, check=True)
+    assert found.stdout.strip() == "set()"
