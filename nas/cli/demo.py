@@ -18,7 +18,7 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Generate people, train a supernet, measure, search two budgets, fine-tune, export, validate."""
-    from nas.cli.latency import VisitDisplay
+    from nas.cli.latency_display import VisitDisplay
     from nas.demo.pipeline import DemoDisplays, DemoScale, run_demo
     from nas.search.run import Displays
 

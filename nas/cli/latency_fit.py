@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.console import print_json, print_table, remark, say
+from nas.cli.latency_inputs import JsonOption, SeedOption
 
 if TYPE_CHECKING:
     from nas.latency import LatencyPredictor
-    from nas.latency.checks import Checked
+    from nas.latency.checks import PredictorCheck
     from nas.latency.validation import HeldOut, Validation
 
 
@@ -25,8 +26,8 @@ def fit(
         bool, typer.Option("--roofline", help="Leave the boosted residual out: NNLS alone, a smaller file.")
     ] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw predicted against measured into this file.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """Fit a predictor on a table, and print its error on held-out networks beside that of other ways."""
     from nas.latency import LatencyPredictor
@@ -87,7 +88,7 @@ def _print_validation(validation: "Validation") -> None:
         )
 
 
-def _print_checks(checks: "list[Checked]") -> None:
+def _print_checks(checks: "list[PredictorCheck]") -> None:
     print_table(
         "Networks that were timed along and not fitted to",
         ("network", "measured ms", "predicted ms", "error", "90 % interval", ""),
@@ -110,7 +111,7 @@ def _row(errors: "HeldOut") -> tuple[Any, ...]:
     return (*(f"{share:.1%}" for share in shares), errors.spearman)
 
 
-def _draw(predictor: "LatencyPredictor", checks: "list[Checked]", path: Path) -> None:
+def _draw(predictor: "LatencyPredictor", checks: "list[PredictorCheck]", path: Path) -> None:
     from nas.report.latency_plot import plot_predicted
 
     validation = predictor.validation

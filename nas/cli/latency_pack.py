@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nas.cli.console import print_json, remark, say
+from nas.cli.latency_display import print_timings
+from nas.cli.latency_inputs import (
+    JsonOption,
+    SeedOption,
+    VisitsOption,
+    networks_of,
+    what_to_measure,
+)
 from nas.errors import UserError
 
 if TYPE_CHECKING:
     from nas.latency import Precision
     from nas.timing import Network
-    from nas.timing.pack_import import Imported
+    from nas.timing.pack_import import TableImport
     from nas.timing.table import Source
 
 
@@ -31,12 +39,12 @@ def pack(
     precision: Annotated[
         Literal["fp32", "int8"], typer.Option(help="What architectures compute in (files as they are).")
     ] = "fp32",
-    visits: Annotated[int, typer.Option(min=1, help="Visits to every network.")] = 5,
-    output: Annotated[
+    visits: VisitsOption = 5,
+    folder: Annotated[
         Path | None, typer.Option("--out", help="A new folder; by default under runs/latency/.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a folder that times networks on another device: a Raspberry Pi, a phone, a server."""
     from nas.timing import Protocol
@@ -48,7 +56,7 @@ def pack(
         raise UserError("nothing to pack: give --space, or architectures or ONNX files")
     chosen, sources = _drawn(space, skeleton, threads, samples, seed, precision) if space else ([], [])
     chosen += _given(networks or [], skeleton, precision)
-    folder = output or USUAL_FOLDER / f"pack-{table_name(sources, threads)}"
+    folder = folder or USUAL_FOLDER / f"pack-{table_name(sources, threads)}"
     manifest = write_pack(
         folder, chosen, sources=sources, protocol=Protocol(visits=visits), threads=threads, seed=seed
     )
@@ -65,20 +73,21 @@ def pack(
 
 
 def import_(
-    table: Annotated[Path, typer.Argument(help="The table that was copied back from the device.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="The table that was copied back from the device.")
+    ],
     pack: Annotated[
         Path | None, typer.Option(help="The pack that made it; its networks are compared.")
     ] = None,
-    target: Annotated[
+    table: Annotated[
         Path | None, typer.Option("--table", help="Where to; by default under runs/latency/.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Check a table from another device and take it in; visits of an earlier import are added to."""
-    from nas.cli.latency import _print_timings
     from nas.timing.pack_import import import_table
 
-    imported = import_table(table, pack=pack, table=target)
+    imported = import_table(path, pack=pack, table=table)
     timings = imported.table.timings()
     _tell_gaps(imported, compared=pack is not None)
     if as_json:
@@ -88,7 +97,7 @@ def import_(
         print_json({**found, "incomplete": imported.incomplete, "device": device, "networks": networks})
         return
     say(str(imported.table.device))
-    _print_timings(timings)
+    print_timings(timings)
     say(f"\n{imported.added} new visits; {len(timings)} networks are in {imported.table.path}.")
     if imported.table.sources:
         say(f"Next: nas latency fit {imported.table.path}")
@@ -100,13 +109,12 @@ def _drawn(
     """Networks of a space, the same as `nas latency measure` draws here, and what they come from."""
     import numpy as np
 
-    from nas.cli.latency import _what_to_measure
     from nas.latency.measure import draw_networks
     from nas.space import Skeleton
     from nas.timing.channel_block import detect_channel_block
     from nas.timing.table import Source
 
-    loaded, name, _ = _what_to_measure(space, skeleton, threads)
+    loaded, name, _ = what_to_measure(space, skeleton, threads)
     chosen = Skeleton.load(name)
     networks = draw_networks(
         loaded,
@@ -120,16 +128,14 @@ def _drawn(
 
 
 def _given(networks: list[str], skeleton: str | None, precision: "Precision") -> "list[Network]":
-    from nas.cli.latency import _networks
-
     return [
         network
         for name in networks
-        for network in _networks(name, skeleton or "coco17", precisions=[precision])
+        for network in networks_of(name, skeleton or "coco17", precisions=[precision])
     ]
 
 
-def _tell_gaps(imported: "Imported", *, compared: bool) -> None:
+def _tell_gaps(imported: "TableImport", *, compared: bool) -> None:
     """Say what the table lacks."""
     if not compared:
         remark("Not compared with a pack: none was given (--pack).")

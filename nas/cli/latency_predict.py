@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.console import print_json, remark, say
+from nas.cli.latency_display import VisitDisplay
+from nas.cli.latency_inputs import JsonOption
 from nas.cli.options import finite
 from nas.cli.space import SkeletonOption
 from nas.errors import UserError
@@ -34,7 +36,7 @@ def predict(
     allow_other_device: Annotated[
         bool, typer.Option("--allow-other-device", help="Use a predictor of another device.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Predict the milliseconds of a network, and what a user pays with it."""
     from nas.latency import EndToEnd, LatencyPredictor
@@ -92,7 +94,6 @@ def predict(
 
 def _time_detector(model: Path, fitted: "LatencyPredictor", *, instead_of: float) -> float:
     """The ms of a person detector on this machine, by the predictor's protocol."""
-    from nas.cli.latency import VisitDisplay
     from nas.timing import time_networks
     from nas.timing.networks import file_network
 

@@ -79,7 +79,7 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Find the most accurate subnet within each budget. The same command resumes an interrupted search."""
-    from nas.cli.latency import VisitDisplay
+    from nas.cli.latency_display import VisitDisplay
     from nas.runs import RunFolder
     from nas.search.limits import Limits
     from nas.search.run import Displays, SearchSettings, search_run

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from nas.codecs.types import People, Poses
 from nas.errors import UserError
 from nas.space.arch import OptionValue
 from nas.space.heads import Task
-from nas.space.skeleton import Skeleton
+
+if TYPE_CHECKING:  # devices group without pydantic
+    from nas.space.skeleton import Skeleton
 
 DECONVOLUTIONS = (0, 1, 2)
 """How often the neck's finest map may be doubled before the localisation map."""
@@ -75,7 +77,7 @@ class IntegralCodec(Codec):
 
     def __init__(
         self,
-        skeleton: Skeleton,
+        skeleton: "Skeleton",
         resolution: tuple[int, int],
         options: Mapping[str, OptionValue] | None = None,
         *,

@@ -10,20 +10,20 @@ from nas.latency.arrays import Floats
 from nas.latency.attribution import TimedKernels
 from nas.latency.kernels import Kernel
 
-Fitted = Callable[[Sequence[TimedKernels]], Floats]
+Baseline = Callable[[Sequence[TimedKernels]], Floats]
 """Predicts networks [N] from their kernels, scopes and MACs; their times are not looked at."""
 
 _LEAST_MS = 1e-4
 _BLOCK_DEPTH = 5
 
 
-def macs_line(networks: Sequence[TimedKernels], *, seed: int = 0) -> Fitted:
+def macs_line(networks: Sequence[TimedKernels], *, seed: int = 0) -> Baseline:
     """A line over MACs: what LitePose's search constrains."""
     line = _fit_line(_macs(networks), _labels(networks))
     return lambda others: line(_macs(others))
 
 
-def block_table(networks: Sequence[TimedKernels], *, seed: int = 0) -> Fitted:
+def block_table(networks: Sequence[TimedKernels], *, seed: int = 0) -> Baseline:
     """A table of blocks, added up (OFA, ProxylessNAS); an unknown block is scaled from the nearest."""
     table: defaultdict[tuple[Kernel, ...], list[float]] = defaultdict(list)
     for network in networks:
@@ -48,7 +48,7 @@ def block_table(networks: Sequence[TimedKernels], *, seed: int = 0) -> Fitted:
     return lambda others: line(sums(others))
 
 
-def operator_forest(networks: Sequence[TimedKernels], *, seed: int = 0) -> Fitted:
+def operator_forest(networks: Sequence[TimedKernels], *, seed: int = 0) -> Baseline:
     """A random forest per kind of kernel, added up, as nn-Meter does. Needs scikit-learn."""
     from sklearn.ensemble import RandomForestRegressor
 
@@ -77,7 +77,7 @@ def operator_forest(networks: Sequence[TimedKernels], *, seed: int = 0) -> Fitte
     return lambda others: line(sums(others))
 
 
-BASELINES: Mapping[str, Callable[..., Fitted]] = {
+BASELINES: Mapping[str, Callable[..., Baseline]] = {
     "MACs, linear": macs_line,
     "block table, added up": block_table,
     "operator forest": operator_forest,

@@ -11,7 +11,7 @@ from nas.timing.timing import Timing
 
 
 @dataclass(frozen=True)
-class Checked:
+class PredictorCheck:
     """What was predicted for a network that was timed, with a 90 % interval."""
 
     name: str
@@ -27,7 +27,7 @@ class Checked:
         return self.predicted_ms / self.measured_ms - 1
 
 
-def check_predictor(predictor: LatencyPredictor, table: LatencyTable) -> list[Checked]:
+def check_predictor(predictor: LatencyPredictor, table: LatencyTable) -> list[PredictorCheck]:
     """How a predictor does on the networks that a table was given to check it on.
 
     The interval of one that was timed under load is the wider for it.
@@ -36,11 +36,11 @@ def check_predictor(predictor: LatencyPredictor, table: LatencyTable) -> list[Ch
     return [_check(predictor, timing) for timing in samples.checks]
 
 
-def _check(predictor: LatencyPredictor, timing: Timing) -> Checked:
+def _check(predictor: LatencyPredictor, timing: Timing) -> PredictorCheck:
     arch = Arch.from_json(timing.description["arch"])
     ((low, high),) = predictor.interval_ms([arch]).tolist()
     factor = 1 + load_allowance([timing])
-    return Checked(
+    return PredictorCheck(
         timing.name,
         timing.measured_ms,
         predictor.predict_ms(arch),

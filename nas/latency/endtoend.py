@@ -32,7 +32,7 @@ class EndToEnd:
         if self.detector_ms and not _on_crops(arch):
             raise UserError(
                 f"{arch.head.type!r} finds people in whole pictures by itself: no time of a person detector "
-                "can be added to it; leave --detector and --detector-ms out"
+                "can be added to it; leave `detector` and `detector_ms` out"
             )
         return self.detector_ms + self.runs(arch) * (network_ms + grouping_ms)
 

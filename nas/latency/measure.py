@@ -13,7 +13,7 @@ from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
 from nas.timing.channel_block import detect_channel_block
-from nas.timing.loop import Progress, Silent, measure_networks
+from nas.timing.loop import NoProgress, TimingProgress, measure_networks
 from nas.timing.protocol import Network, Protocol
 from nas.timing.table import Source
 from nas.timing.timing import Timing
@@ -31,7 +31,7 @@ def measure_space(
     memory: bool = False,
     seed: int = 0,
     protocol: Protocol | None = None,
-    progress: Progress | None = None,
+    progress: TimingProgress | None = None,
 ) -> list[Timing]:
     """Time networks drawn from a space into a table; see `draw_networks`.
 
@@ -64,7 +64,7 @@ def measure_space(
         channel_block=block,
         sources=[Source(space.to_json(), skeleton.to_json())],
         protocol=protocol or Protocol(),
-        progress=progress or Silent(),
+        progress=progress or NoProgress(),
         memory=memory,
     )
 

@@ -23,7 +23,7 @@ from nas.latency.kernels import (
     Kernel,
     KernelRules,
 )
-from nas.latency.reads import LARGE, Kinds, Needed, Reads, edges_of, inside, needed_of
+from nas.latency.reads import LARGE, Kinds, NeededSteps, Reads, edges_of, inside, needed_of
 
 
 class KernelMirror:
@@ -121,7 +121,7 @@ class _Pass:
             blocked=border & self._blocked,
         )
 
-    def _take_all(self, needed: Needed) -> None:
+    def _take_all(self, needed: NeededSteps) -> None:
         """Take the operators of a fragment whose ids are this pass's edges."""
         for step, _, _ in needed.steps:
             assert not isinstance(step, Call)
@@ -131,7 +131,7 @@ class _Pass:
             self._take(step)
 
     def _expand(
-        self, needed: Needed, arguments: Sequence[int], outside: Reads, *, made: int
+        self, needed: NeededSteps, arguments: Sequence[int], outside: Reads, *, made: int
     ) -> dict[int, int]:
         """Take all steps of a fragment.
 

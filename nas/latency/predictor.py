@@ -107,7 +107,7 @@ class LatencyPredictor:
         if len(networks) < MINIMUM_NETWORKS:
             raise UserError(
                 f"{table.path} holds {len(networks)} networks in {precision}; a predictor needs "
-                f"{MINIMUM_NETWORKS} or more: measure with a larger --samples"
+                f"{MINIMUM_NETWORKS} or more: measure more of them"
             )
         found = cross_validate(networks, boosted=boosted, seed=seed)
         return cls(
@@ -182,7 +182,7 @@ class LatencyPredictor:
         if agreed is Agreement.NONE and not allow_other_device:
             raise UserError(
                 f"{path} predicts for {predictor.device}; this is {wanted}. Measure and fit here, or "
-                "allow the other device (--allow-other-device)"
+                "allow the other device (`allow_other_device`)"
             )
         return predictor if agreed is Agreement.NONE else replace(predictor, used_on=wanted)
 

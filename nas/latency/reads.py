@@ -15,7 +15,7 @@ Reads = Mapping[int, Kinds]
 """Edge -> kinds of the operators that read it; an output counts as read."""
 
 
-class Needed(NamedTuple):
+class NeededSteps(NamedTuple):
     """The part of a fragment that some outputs depend on; ids are the fragment's own, or its unique ones.
 
     Args:
@@ -36,13 +36,13 @@ class Needed(NamedTuple):
     flat: bool
 
 
-def needed_of(fragment: Fragment, outputs: tuple[int, ...]) -> Needed:
+def needed_of(fragment: Fragment, outputs: tuple[int, ...]) -> NeededSteps:
     """What of a fragment the outputs of these indices depend on; remembered by the fragment."""
-    found: Needed = fragment.remember(("needed", outputs), lambda: _find(fragment, outputs))
+    found: NeededSteps = fragment.remember(("needed", outputs), lambda: _find(fragment, outputs))
     return found
 
 
-def _find(fragment: Fragment, outputs: tuple[int, ...]) -> Needed:
+def _find(fragment: Fragment, outputs: tuple[int, ...]) -> NeededSteps:
     """A fragment without large calls is flattened: going into every single layer would take longer."""
     if all(step.fragment.makes < LARGE for step in fragment.steps if isinstance(step, Call)):
         return _find_flat(fragment, outputs)
@@ -76,8 +76,8 @@ def _needed(
     reads: Reads,
     *,
     flat: bool,
-) -> Needed:
-    return Needed(
+) -> NeededSteps:
+    return NeededSteps(
         steps=tuple(reversed(kept)),
         outputs=own_outputs,
         reads=reads,
@@ -94,7 +94,7 @@ def _read(reads: dict[int, Kinds], owns: Sequence[int], kinds: Kinds) -> None:
         reads[own] = (*reads[own], *kinds) if own in reads else kinds
 
 
-def _find_flat(fragment: Fragment, outputs: tuple[int, ...]) -> Needed:
+def _find_flat(fragment: Fragment, outputs: tuple[int, ...]) -> NeededSteps:
     steps, ids = fragment.flatten()
     own_outputs = [ids[own] for own in fragment.outputs]
     reads: dict[int, Kinds] = {own_outputs[index]: (_OUTPUT,) for index in outputs}

@@ -129,5 +129,5 @@ def _skeleton(table: LatencyTable, name: str | None) -> Skeleton:
         return next(iter(known.values()))
     if name not in known:
         names = ", ".join(sorted(known)) or "none"
-        raise UserError(f"{table.path} has networks of the skeletons {names}; choose one with --skeleton")
+        raise UserError(f"{table.path} has networks of the skeletons {names}; choose one by `skeleton`")
     return known[name]

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from nas.documents import Fields
 from nas.latency.arrays import Floats
 from nas.latency.attribution import TimedKernels
-from nas.latency.baselines import Fitted
+from nas.latency.baselines import Baseline
 from nas.latency.kernel_model import KernelModel
 from nas.latency.uncertainty import Novelty, Uncertainty, load_allowance
 from nas.timing.timing import Timing, noise_floor
@@ -118,7 +118,7 @@ class Validation:
 
 
 @dataclass(frozen=True)
-class CrossValidated:
+class CrossValidation:
     """Held-out predictions [N] in ms, and how novel each network was to its fit [N]."""
 
     predicted: Floats
@@ -130,7 +130,7 @@ class CrossValidated:
         return Uncertainty.of(errors, self.novelty, loaded=load_allowance(timings))
 
 
-def cross_validate(networks: Sequence[TimedKernels], *, boosted: bool, seed: int) -> CrossValidated:
+def cross_validate(networks: Sequence[TimedKernels], *, boosted: bool, seed: int) -> CrossValidation:
     """Predict every network by a fit on the other folds."""
     predicted, novelty = np.empty((2, len(networks)))
     for seen, held_out in folds(len(networks), seed=seed):
@@ -142,11 +142,11 @@ def cross_validate(networks: Sequence[TimedKernels], *, boosted: bool, seed: int
             ms = model.kernel_ms(kernels)
             predicted[index] = model.of_sum(ms.sum())
             novelty[index] = mean_novelty(strangeness(kernels), ms)
-    return CrossValidated(predicted, novelty)
+    return CrossValidation(predicted, novelty)
 
 
 def cross_validate_baseline(
-    networks: Sequence[TimedKernels], fit: Callable[..., Fitted], *, seed: int
+    networks: Sequence[TimedKernels], fit: Callable[..., Baseline], *, seed: int
 ) -> Floats:
     """As `cross_validate`, of another way to predict, on the same folds."""
     predicted = np.empty(len(networks))
@@ -170,9 +170,9 @@ def mean_novelty(novelty: Floats, ms: Floats) -> float:
 def validation_of(
     networks: Sequence[TimedKernels],
     timings: Sequence[Timing],
-    found: CrossValidated,
+    found: CrossValidation,
     *,
-    baselines: Mapping[str, Callable[..., Fitted]],
+    baselines: Mapping[str, Callable[..., Baseline]],
     seed: int,
 ) -> Validation:
     """What cross-validation found, beside baselines on the same folds."""

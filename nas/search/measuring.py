@@ -19,13 +19,13 @@ from nas.timing import (
     Network,
     Protocol,
     Timing,
+    TimingProgress,
     Visit,
     describe_device,
     time_networks,
     visit_networks,
 )
-from nas.timing import Progress as TimingProgress
-from nas.timing.loop import Silent
+from nas.timing.loop import NoProgress
 from nas.timing.memory import MeasuredFootprint, measure_footprint
 from nas.timing.table import Source
 
@@ -65,7 +65,7 @@ class Bench:
         networks = [self._network(arch) for arch in archs]
         with self.display() as progress:
             if self.table is not None:
-                return self._time_into(self.table, networks, alongside, progress or Silent())
+                return self._time_into(self.table, networks, alongside, progress or NoProgress())
             return time_networks(
                 [*networks, *alongside],
                 threads=self.threads,
@@ -103,7 +103,7 @@ class Bench:
         aside: dict[str, list[Visit]] = {network.key: [] for network in alongside}
         with self._open(table) as rows:
             rows.add_source(Source(self.space.to_json(), self.tracer.skeleton.to_json()))
-            steps = visit_networks(
+            outcomes = visit_networks(
                 [*networks, *alongside],
                 threads=self.threads,
                 rng=np.random.default_rng(self.seed),
@@ -111,11 +111,11 @@ class Bench:
                 progress=progress,
                 done={key: count for key, count in rows.visits.items() if key in keys},
             )
-            for step in steps:
-                if step.network.key in keys:
-                    rows.add(step.network, step.visit)
+            for outcome in outcomes:
+                if outcome.network.key in keys:
+                    rows.add(outcome.network, outcome.visit)
                 else:
-                    aside[step.network.key].append(step.visit)
+                    aside[outcome.network.key].append(outcome.visit)
             timings = [rows.timing(network.key) for network in networks]
         others = [Timing(n.key, n.name, dict(n.description), tuple(aside[n.key])) for n in alongside]
         return [*timings, *others]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nas.search.limits import Limits
 from nas.search.loop import Report
-from nas.timing import Progress as TimingProgress
+from nas.timing import TimingProgress
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from nas.timing.device import Pinning, describe_device, pinned
 from nas.timing.load import LoadGate
 from nas.timing.memory import measure_footprint
-from nas.timing.protocol import Network, Protocol, SessionVisitor, Step, Visit, visit_interleaved
+from nas.timing.protocol import Network, Protocol, SessionVisitor, Visit, VisitOutcome, visit_interleaved
 from nas.timing.table import LatencyTable, Source
 from nas.timing.timing import Timing
 
@@ -21,7 +21,7 @@ _SECONDS_PER_VISIT = 0.25
 
 
 @dataclass(frozen=True)
-class Plan:
+class VisitPlan:
     """What is about to be measured.
 
     Args:
@@ -35,23 +35,23 @@ class Plan:
     uncontrolled: tuple[str, ...]
 
 
-class Progress(typing.Protocol):
+class TimingProgress(typing.Protocol):
     """Told how measuring goes."""
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: VisitPlan) -> None:
         """Before the first visit."""
 
-    def step(self, step: Step) -> None:
+    def visited(self, outcome: VisitOutcome) -> None:
         """After every visit, taken or discarded."""
 
 
-class Silent:
-    """Progress that nobody looks at."""
+class NoProgress:
+    """What nobody looks at."""
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: VisitPlan) -> None:
         """Nothing is shown."""
 
-    def step(self, step: Step) -> None:
+    def visited(self, outcome: VisitOutcome) -> None:
         """Nothing is shown."""
 
 
@@ -64,7 +64,7 @@ def measure_networks(
     threads: int,
     rng: np.random.Generator,
     protocol: Protocol,
-    progress: Progress,
+    progress: TimingProgress,
     ungrouped: Collection[str] = (),
     memory: bool = False,
 ) -> list[Timing]:
@@ -83,7 +83,7 @@ def measure_networks(
     with LatencyTable.open(table, device=device, protocol=protocol, channel_block=channel_block) as rows:
         for source in sources:
             rows.add_source(source)
-        for step in visit_networks(
+        for outcome in visit_networks(
             networks,
             threads=threads,
             rng=rng,
@@ -91,11 +91,11 @@ def measure_networks(
             progress=progress,
             done=_done(networks, rows, ungrouped),
         ):
-            unknown = step.network.key in ungrouped
-            rows.add(step.network, replace(step.visit, outside_ms=math.nan) if unknown else step.visit)
-            if memory and step.network.key not in rows.footprints:
-                measured = measure_footprint(step.network.model(), threads=threads)
-                rows.add_footprint(step.network.key, measured)
+            network, visit = outcome.network, outcome.visit
+            unknown = network.key in ungrouped
+            rows.add(network, replace(visit, outside_ms=math.nan) if unknown else visit)
+            if memory and network.key not in rows.footprints:
+                rows.add_footprint(network.key, measure_footprint(network.model(), threads=threads))
         return [rows.timing(network.key) for network in networks]
 
 
@@ -105,20 +105,20 @@ def time_networks(
     threads: int = 1,
     seed: int = 0,
     protocol: Protocol | None = None,
-    progress: Progress | None = None,
+    progress: TimingProgress | None = None,
 ) -> list[Timing]:
     """Time given networks side by side, interleaved; see `nas.latency.networks` for what may be given."""
     visits: dict[str, list[Visit]] = {network.key: [] for network in networks}
-    steps = visit_networks(
+    outcomes = visit_networks(
         list({network.key: network for network in networks}.values()),
         threads=threads,
         rng=np.random.default_rng(seed),
         protocol=protocol or Protocol(),
-        progress=progress or Silent(),
+        progress=progress or NoProgress(),
         done={},
     )
-    for step in steps:
-        visits[step.network.key].append(step.visit)
+    for outcome in outcomes:
+        visits[outcome.network.key].append(outcome.visit)
     return [
         Timing(network.key, network.name, dict(network.description), tuple(visits[network.key]))
         for network in networks
@@ -131,20 +131,20 @@ def visit_networks(
     threads: int,
     rng: np.random.Generator,
     protocol: Protocol,
-    progress: Progress,
+    progress: TimingProgress,
     done: Mapping[str, int],
-) -> Iterator[Step]:
+) -> Iterator[VisitOutcome]:
     """Make the visits that are missing (`done`: by key) on pinned cores; gives those that are taken."""
     with pinned(threads) as pinning:
         gate = LoadGate(pinning.cores)
         progress.begin(_plan(networks, protocol, done, pinning, gate))
         visitor = SessionVisitor(protocol, threads=threads, rng=rng)
-        for step in visit_interleaved(
+        for outcome in visit_interleaved(
             networks, protocol=protocol, visitor=visitor, gate=gate, rng=rng, done=done
         ):
-            progress.step(step)
-            if not step.discarded:
-                yield step
+            progress.visited(outcome)
+            if not outcome.discarded:
+                yield outcome
 
 
 def expected_seconds(
@@ -174,9 +174,9 @@ def _done(networks: Sequence[Network], rows: LatencyTable, ungrouped: Collection
 
 def _plan(
     networks: Sequence[Network], protocol: Protocol, done: Mapping[str, int], pinning: Pinning, gate: LoadGate
-) -> Plan:
+) -> VisitPlan:
     load = () if gate.watching else ("foreign load (this system does not tell it)",)
-    return Plan(
+    return VisitPlan(
         visits=sum(_missing(network, protocol, done) for network in networks),
         seconds=expected_seconds(networks, protocol, done),
         uncontrolled=(*pinning.uncontrolled, *load),

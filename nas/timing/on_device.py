@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,16 +9,13 @@ import numpy as np
 
 from nas.errors import UserError
 from nas.interrupt import exit_code, interruptible
-from nas.progress import duration
+from nas.progress import ProgressDisplay, duration
 from nas.timing.channel_block import detect_channel_block
 from nas.timing.device import describe_device
-from nas.timing.loop import Plan, measure_networks
+from nas.timing.loop import VisitPlan, measure_networks
 from nas.timing.manifest import PROGRAM, Manifest
-from nas.timing.protocol import Step
+from nas.timing.protocol import VisitOutcome
 from nas.timing.timing import Timing
-
-# How often a line is printed where a line cannot be overwritten, s.
-_LINE_EVERY = 10.0
 
 
 class PlainProgress:
@@ -28,13 +24,11 @@ class PlainProgress:
     def __init__(self) -> None:
         self.taken = 0
         self._discarded = 0
-        self._total = 0
-        self._start = self._said = time.monotonic()
+        self._overwrites = sys.stderr.isatty()
+        self._display = ProgressDisplay("visits", say=self._show, every=0.0 if self._overwrites else 10.0)
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: VisitPlan) -> None:
         """Say what is coming."""
-        self._total = plan.visits
-        self._start = self._said = time.monotonic()
         if plan.visits and plan.seconds is not None:
             _say(
                 f"{plan.visits} visits, about {duration(plan.seconds)} on a PC; smaller devices take several "
@@ -42,23 +36,21 @@ class PlainProgress:
             )
         if plan.uncontrolled:
             _say(f"Not under control here: {', '.join(plan.uncontrolled)}.")
+        if plan.visits:
+            self._display.update(0, plan.visits)
 
-    def step(self, step: Step) -> None:
+    def visited(self, outcome: VisitOutcome) -> None:
         """Count one visit."""
-        self.taken += not step.discarded
-        self._discarded += step.discarded
-        now = time.monotonic()
-        overwrite = sys.stderr.isatty()
-        if not overwrite and step.remaining and now - self._said < _LINE_EVERY:
-            return
-        self._said = now
-        made = self.taken + self._discarded
-        rate = made / max(now - self._start, 1e-9)
-        line = f"{self.taken} of {self._total} visits, {rate:.1f}/s, {duration(step.remaining / rate)} left"
-        if self._discarded:
-            line += f", {self._discarded} discarded (other processes used the processor)"
-        if overwrite:
-            print(f"\r{line}\x1b[K", end="" if step.remaining else "\n", file=sys.stderr, flush=True)
+        self.taken += not outcome.discarded
+        self._discarded += outcome.discarded
+        left_out = f"{self._discarded} discarded (other processes used the processor)"
+        self._display.update(self.taken, line=left_out if self._discarded else "")
+        if self._overwrites and not outcome.remaining:
+            _say("")
+
+    def _show(self, line: str) -> None:
+        if self._overwrites:
+            print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
         else:
             _say(line)
 
@@ -70,7 +62,7 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
         with interruptible():
             return _measure(folder, options)
     except UserError as error:
-        _say(f"Error: {error}")
+        _say("Error: " + str(error).replace("`table`", "--table"))
         return 2
     except KeyboardInterrupt as stop:
         return exit_code(stop)

@@ -44,7 +44,7 @@ def write_pack(
         UserError: the folder is taken or cannot be written.
     """
     if folder.is_dir() and any(folder.iterdir()):
-        raise UserError(f"{folder} is not empty; give another --out")
+        raise UserError(f"{folder} is not empty; give another `folder`")
     with new_folder(folder) as draft:
         (draft / _NETWORKS).mkdir()
         manifest = Manifest(

@@ -17,7 +17,7 @@ USUAL_FOLDER = Path("runs/latency")
 
 
 @dataclass(frozen=True)
-class Imported:
+class TableImport:
     """What came of importing a table.
 
     Args:
@@ -38,7 +38,7 @@ class Imported:
         return sum(math.isnan(timing.outside_ms) for timing in self.table.timings())
 
 
-def import_table(path: Path, *, pack: Path | None = None, table: Path | None = None) -> Imported:
+def import_table(path: Path, *, pack: Path | None = None, table: Path | None = None) -> TableImport:
     """Take a table from another device in; visits of a table that was imported before are added to it.
 
     Args:
@@ -64,7 +64,7 @@ def import_table(path: Path, *, pack: Path | None = None, table: Path | None = N
     ) as own:
         added = own.merge(found)
         visits = own.visits
-    return Imported(
+    return TableImport(
         table=LatencyTable.read(target),
         added=added,
         incomplete=tuple(

@@ -137,7 +137,7 @@ def undisturbed_ms(wall_ms: Sequence[float], operators: Sequence[OperatorTime]) 
 
 
 @dataclass(frozen=True)
-class Step:
+class VisitOutcome:
     """One visit of a measurement: taken, or discarded because others used the processor."""
 
     network: Network
@@ -222,7 +222,7 @@ def visit_interleaved(
     gate: LoadGate,
     rng: np.random.Generator,
     done: Mapping[str, int] | None = None,
-) -> Iterator[Step]:
+) -> Iterator[VisitOutcome]:
     """Visit every network `protocol.visits` times: round after round, each round in an order of its own.
 
     A visit under foreign load is discarded and made up for later, until `protocol.patience` visits of its
@@ -246,7 +246,7 @@ def visit_interleaved(
         if discard:
             discarded[network.key] += 1
             queue.insert(int(rng.integers(len(queue) + 1)), network)
-        yield Step(network, visit, discarded=discard, remaining=len(queue))
+        yield VisitOutcome(network, visit, discarded=discard, remaining=len(queue))
 
 
 def _rounds(

@@ -7,7 +7,6 @@ so that rows put together by hand are found out.
 """
 
 import io
-import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from nas.timing.device import DeviceDescription
 from nas.timing.memory import MeasuredFootprint
 from nas.timing.profile import OperatorTime, align
 from nas.timing.protocol import Network, Protocol, Visit
+from nas.timing.rows import check_visit, read_operators, read_visit, visit_row
 from nas.timing.timing import Timing
 
 FORMAT_VERSION = 1
@@ -36,7 +36,7 @@ class Source:
 
 
 @dataclass
-class _Record:
+class _NetworkRow:
     name: str
     description: Mapping[str, Any]
     operators: list[tuple[str, str]]
@@ -60,7 +60,7 @@ class LatencyTable:
         self.sources: list[Source] = []
         self.footprints: dict[str, MeasuredFootprint] = {}
         """Size and memory by network key, as far as they were measured."""
-        self._records: dict[str, _Record] = {}
+        self._records: dict[str, _NetworkRow] = {}
         self._file: io.FileIO | None = None
 
     @classmethod
@@ -71,7 +71,7 @@ class LatencyTable:
         """
         found = list(read_rows(path))
         if not found:
-            raise UserError(f"{path} holds no timing; measure first: nas latency measure --table {path} ...")
+            raise UserError(f"{path} holds no timing; measure networks into it first")
         number, header = found[0]
         if header.get("row") != "table" or header.get("version") != FORMAT_VERSION:
             raise UserError(
@@ -192,9 +192,9 @@ class LatencyTable:
         added = 0
         for timing in other.timings():
             known = self._records.get(timing.key)
-            present = [_visit_row(timing.key, visit) for visit in (known.visits if known else ())]
+            present = [visit_row(timing.key, visit) for visit in (known.visits if known else ())]
             for visit in timing.visits:
-                if _visit_row(timing.key, visit) not in present:
+                if visit_row(timing.key, visit) not in present:
                     self._add(timing.key, timing.name, timing.description, visit)
                     added += 1
         for key, footprint in other.footprints.items():
@@ -206,7 +206,7 @@ class LatencyTable:
         record = self._records.get(key)
         if record is None:
             operators = [(operator.name, operator.kind) for operator in visit.operators]
-            record = _Record(name, description, operators)
+            record = _NetworkRow(name, description, operators)
             row = {"row": "network", "network": key, "name": name}
             self._append({**row, "operators": operators, "description": description})
             self._records[key] = record
@@ -217,9 +217,9 @@ class LatencyTable:
                 f"{self.path}: network {name} has other operators than when it was first timed "
                 "(the exporter or the file changed); start a new table"
             ) from None
-        row = _visit_row(key, replace(visit, operators=ordered))
+        row = visit_row(key, replace(visit, operators=ordered))
         self._append(row)
-        record.visits.append(_visit(row, record.operators))
+        record.visits.append(read_visit(row, record.operators))
 
     def _append(self, row: dict[str, Any]) -> None:
         if self._file is None:
@@ -238,7 +238,9 @@ class LatencyTable:
             case "source":
                 self.sources.append(Source(fields.mapping("space"), fields.mapping("skeleton")))
             case "network":
-                record = _Record(fields.text("name"), fields.mapping("description"), _operators(fields))
+                record = _NetworkRow(
+                    fields.text("name"), fields.mapping("description"), read_operators(fields)
+                )
                 self._records.setdefault(fields.text("network"), record)
             case "footprint":
                 self.footprints[fields.text("network")] = MeasuredFootprint.from_json(row, where)
@@ -246,32 +248,18 @@ class LatencyTable:
                 known = self._records.get(fields.text("network"))
                 if known is None:
                     raise UserError(f"{where}: a visit of a network not named before; remove the line")
-                _check_visit(fields, len(known.operators))
-                known.visits.append(_visit(row, known.operators))
+                check_visit(fields, len(known.operators))
+                known.visits.append(read_visit(row, known.operators))
 
     def _refuse_other(self, device: DeviceDescription, protocol: Protocol) -> None:
         if device.fingerprint != self.device.fingerprint:
             raise UserError(
-                f"{self.path} was measured on {self.device}; this is {device}; give another --table"
+                f"{self.path} was measured on {self.device}; this is {device}; give another `table`"
             )
         if protocol.fingerprint != self.protocol.fingerprint:
             raise UserError(
-                f"{self.path} was measured with {self.protocol}; asked for: {protocol}; give another --table"
+                f"{self.path} was measured with {self.protocol}; asked for: {protocol}; give another `table`"
             )
-
-
-def _visit_row(key: str, visit: Visit) -> dict[str, Any]:
-    return {
-        "row": "visit",
-        "network": key,
-        "date": visit.date,
-        "operators": [operator.ms for operator in visit.operators],
-        "wall_ms": [round(value, 4) for value in visit.wall_ms],
-        "cpu_ms": [round(value, 4) for value in visit.cpu_ms],
-        "outside_ms": None if math.isnan(visit.outside_ms) else round(visit.outside_ms, 4),
-        "foreign_load": None if visit.foreign_load is None else round(visit.foreign_load, 4),
-        "loaded": visit.loaded,
-    }
 
 
 def _lock(file: io.FileIO, path: Path) -> None:
@@ -280,39 +268,3 @@ def _lock(file: io.FileIO, path: Path) -> None:
         from nas.locks import lock_file
 
         lock_file(file.fileno(), path)
-
-
-def _visit(row: Mapping[str, Any], operators: list[tuple[str, str]]) -> Visit:
-    return Visit(
-        operators=tuple(
-            OperatorTime(name, kind, ms) for (name, kind), ms in zip(operators, row["operators"], strict=True)
-        ),
-        wall_ms=tuple(row["wall_ms"]),
-        cpu_ms=tuple(row["cpu_ms"]),
-        outside_ms=math.nan if row["outside_ms"] is None else row["outside_ms"],
-        date=row["date"],
-        foreign_load=row["foreign_load"],
-        loaded=row["loaded"],
-    )
-
-
-def _check_visit(fields: Fields, operators: int) -> None:
-    """Raise UserError for a visit row that holds no times, or something else than times."""
-    fields.numbers("operators", least=0, count=operators)
-    fields.numbers("wall_ms", least=0)
-    fields.numbers("cpu_ms", least=0)
-    for name in ("outside_ms", "foreign_load"):
-        if fields.get(name) is not None:
-            fields.number(name)
-    fields.text("date")
-    fields.flag("loaded")
-
-
-def _operators(fields: Fields) -> list[tuple[str, str]]:
-    found = fields.get("operators")
-    if not isinstance(found, list) or not all(
-        isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
-        for pair in found
-    ):
-        raise UserError(f"{fields.place}.operators: expected a list of pairs of name and kind")
-    return [(name, kind) for name, kind in found]

@@ -8,7 +8,8 @@ import pytest
 from latency_samples import DEVICE, small_model
 from typer.testing import CliRunner
 
-from nas.cli.latency import _what_to_measure, app
+from nas.cli.latency import app
+from nas.cli.latency_inputs import what_to_measure
 from nas.errors import UserError
 from nas.space import ArchManager, SearchSpace
 from nas.timing.networks import file_network
@@ -110,10 +111,10 @@ def test_a_runs_folder_gives_space_skeleton_and_table(tmp_path: Path) -> None:
         "steps": 1,
     }
     (tmp_path / "config.yaml").write_text(json.dumps(recipe))
-    space, skeleton, table = _what_to_measure(str(tmp_path), None, 1)
+    space, skeleton, table = what_to_measure(str(tmp_path), None, 1)
     assert (space.resolutions, skeleton, table) == (
         ((96, 64),),
         "crowdpose14",
         tmp_path / "latency/table.jsonl",
     )
-    assert _what_to_measure("demo", None, 2)[1:] == ("coco17", Path("runs/latency/demo-coco17-2t.jsonl"))
+    assert what_to_measure("demo", None, 2)[1:] == ("coco17", Path("runs/latency/demo-coco17-2t.jsonl"))

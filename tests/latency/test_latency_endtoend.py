@@ -26,5 +26,5 @@ def test_a_network_on_crops_runs_once_per_person_and_the_detector_once(on_crops:
 def test_a_network_on_whole_pictures_runs_once(whole_picture: Arch) -> None:
     pays = EndToEnd(people=3)
     assert pays.total_ms(whole_picture, network_ms=2.0, grouping_ms=0.5) == pytest.approx(2.5)
-    with pytest.raises(UserError, match="leave --detector"):
+    with pytest.raises(UserError, match="leave `detector`"):
         replace(pays, detector_ms=4.0).total_ms(whole_picture, network_ms=2.0, grouping_ms=0.5)

@@ -9,7 +9,7 @@ from latency_samples import BLOCK, true_kernel_ms, true_visit, visit_of
 
 from nas.graph import Tracer
 from nas.latency.attribution import TimedKernels, take_apart
-from nas.latency.baselines import BASELINES, Fitted
+from nas.latency.baselines import BASELINES, Baseline
 from nas.latency.boosting import BoostedResidual, _features
 from nas.latency.kernel_model import KernelModel
 from nas.latency.kernels import Kernel
@@ -148,7 +148,7 @@ def test_larger_networks_may_slow_their_kernels_down(
 
 @pytest.mark.parametrize("fit", BASELINES.values(), ids=list(BASELINES))
 def test_baselines_do_not_look_at_the_times_that_they_predict(
-    fit: Callable[..., Fitted], seen: list[TimedKernels], others: list[TimedKernels]
+    fit: Callable[..., Baseline], seen: list[TimedKernels], others: list[TimedKernels]
 ) -> None:
     predict = fit(seen, seed=0)
     blind = [replace(network, ms=np.full(len(network.ms), np.nan), label_ms=np.nan) for network in others]

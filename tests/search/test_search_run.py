@@ -18,7 +18,7 @@ from nas.runs import RunFolder, load_config
 from nas.search.limits import Limits
 from nas.search.run import Displays, SearchSettings, load_predictor, predicted_cost, search_run
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton
-from nas.timing import LatencyTable, Plan, Protocol, Step, time_networks
+from nas.timing import LatencyTable, Protocol, VisitOutcome, VisitPlan, time_networks
 
 pytestmark = pytest.mark.slow
 
@@ -111,13 +111,13 @@ class Interrupting:
         self.visits = 0
         self._after = after
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: VisitPlan) -> None:
         pass
 
-    def step(self, step: Step) -> None:
+    def visited(self, outcome: VisitOutcome) -> None:
         if self.visits == self._after:
             raise KeyboardInterrupt
-        self.visits += not step.discarded
+        self.visits += not outcome.discarded
 
     def displays(self) -> Displays:
         return Displays(timing=lambda: nullcontext(self))

@@ -13,12 +13,12 @@ from nas.timing.table import LatencyTable
 protocol = Protocol(visits=1000, warmups=1, runs=1)
 rng = np.random.default_rng(0)
 with LatencyTable.open(Path(sys.argv[1]), device=DEVICE, protocol=protocol, channel_block=8) as table:
-    for step in visit_interleaved(
+    for outcome in visit_interleaved(
         [small_network(key) for key in "abc"],
         protocol=protocol,
         visitor=SessionVisitor(protocol, threads=1, rng=rng),
         gate=LoadGate(read=lambda: None),
         rng=rng,
     ):
-        table.add(step.network, step.visit)
+        table.add(outcome.network, outcome.visit)
         print("visit", flush=True)

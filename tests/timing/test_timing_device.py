@@ -13,7 +13,7 @@ from latency_samples import DEVICE, small_network
 import nas
 from nas.timing import device as device_module
 from nas.timing.device import Agreement, DeviceDescription, agreement, describe_device, pinned
-from nas.timing.loop import Plan, Silent, measure_networks
+from nas.timing.loop import NoProgress, VisitPlan, measure_networks
 from nas.timing.protocol import Protocol
 from nas.timing.table import LatencyTable
 
@@ -193,8 +193,8 @@ def test_a_system_that_offers_nothing_still_measures_and_says_so(
         monkeypatch.setattr(device_module, name, tmp_path / "missing")
     plans = []
 
-    class Listener(Silent):
-        def begin(self, plan: Plan) -> None:
+    class Listener(NoProgress):
+        def begin(self, plan: VisitPlan) -> None:
             plans.append(plan)
 
     (timing,) = measure_networks(

@@ -143,7 +143,7 @@ def test_a_killed_program_loses_at_most_one_visit(
     path, (python, environment) = tmp_path / "table.jsonl", bare
     command = [*python, str(pack / "measure.pyz"), "--table", str(path)]
     with _running(command, environment) as (process, terminal):
-        _read_until(terminal, b"5 of 1000 visits")
+        _read_until(terminal, b"visits 5/1,000")
         process.send_signal(signal.SIGKILL)
         process.wait()
     (kept,) = LatencyTable.read(path).visits.values()
@@ -153,7 +153,7 @@ def test_a_killed_program_loses_at_most_one_visit(
     # What a power cut may leave of the next row.
     path.write_bytes(whole + b'{"fingerprint":"')
     with _running(command, environment) as (process, terminal):
-        _read_until(terminal, f"2 of {1000 - kept} visits".encode())
+        _read_until(terminal, f"visits 2/{1000 - kept}".encode())
         process.send_signal(signal.SIGTERM)
         said = _read_until(terminal, b"goes on there")
         assert process.wait() == 128 + signal.SIGTERM

@@ -10,7 +10,7 @@ from latency_samples import small_model, small_network, visit_of
 from nas.errors import UserError
 from nas.timing.load import CpuReading, LoadGate
 from nas.timing.loop import time_networks
-from nas.timing.protocol import Network, Protocol, SessionVisitor, Step, visit_interleaved
+from nas.timing.protocol import Network, Protocol, SessionVisitor, VisitOutcome, visit_interleaved
 from nas.timing.timing import Timing, noise_floor, ratio
 
 
@@ -34,7 +34,7 @@ def _run(
     load: list[float] | None = None,
     seed: int = 0,
     done: dict[str, int] | None = None,
-) -> list[Step]:
+) -> list[VisitOutcome]:
     return list(
         visit_interleaved(
             [small_network(key) for key in keys],
@@ -48,37 +48,37 @@ def _run(
 
 
 def test_rounds_are_complete_and_shuffled() -> None:
-    order = [step.network.key for step in _run("abcdefgh", visits=4)]
+    order = [outcome.network.key for outcome in _run("abcdefgh", visits=4)]
     rounds = [order[start : start + 8] for start in range(0, 32, 8)]
     assert all(sorted(turn) == list("abcdefgh") for turn in rounds)
     assert len({tuple(turn) for turn in rounds}) == 4
-    assert order == [step.network.key for step in _run("abcdefgh", visits=4)]
-    assert order != [step.network.key for step in _run("abcdefgh", visits=4, seed=1)]
+    assert order == [outcome.network.key for outcome in _run("abcdefgh", visits=4)]
+    assert order != [outcome.network.key for outcome in _run("abcdefgh", visits=4, seed=1)]
 
 
 def test_visits_that_exist_are_not_made_again() -> None:
-    steps = _run("abc", visits=3, done={"a": 3, "b": 1})
-    assert Counter(step.network.key for step in steps) == {"b": 2, "c": 3}
+    outcomes = _run("abc", visits=3, done={"a": 3, "b": 1})
+    assert Counter(outcome.network.key for outcome in outcomes) == {"b": 2, "c": 3}
 
 
 def test_a_loaded_visit_is_discarded_and_made_up_for() -> None:
     # Readings: one when the gate is made, then one before and one after each visit.
-    steps = _run("ab", visits=2, load=[0, 0, 0.5])
-    assert [step.discarded for step in steps] == [True, False, False, False, False]
-    assert not any(step.visit.loaded for step in steps[1:])
-    assert Counter(step.network.key for step in steps if not step.discarded) == {"a": 2, "b": 2}
-    assert [step.remaining for step in steps] == [4, 3, 2, 1, 0]
+    outcomes = _run("ab", visits=2, load=[0, 0, 0.5])
+    assert [outcome.discarded for outcome in outcomes] == [True, False, False, False, False]
+    assert not any(outcome.visit.loaded for outcome in outcomes[1:])
+    assert Counter(outcome.network.key for outcome in outcomes if not outcome.discarded) == {"a": 2, "b": 2}
+    assert [outcome.remaining for outcome in outcomes] == [4, 3, 2, 1, 0]
 
 
 def test_after_three_discarded_visits_the_value_is_taken_and_flagged() -> None:
-    steps = _run("a", visits=2, load=[0.9] * 100)
-    assert [step.discarded for step in steps] == [True, True, True, False, False]
-    assert all(step.visit.loaded for step in steps)
-    assert steps[-1].visit.foreign_load == pytest.approx(0.9)
+    outcomes = _run("a", visits=2, load=[0.9] * 100)
+    assert [outcome.discarded for outcome in outcomes] == [True, True, True, False, False]
+    assert all(outcome.visit.loaded for outcome in outcomes)
+    assert outcomes[-1].visit.foreign_load == pytest.approx(0.9)
 
 
 def test_ten_per_cent_is_still_quiet() -> None:
-    assert not any(step.discarded for step in _run("a", visits=2, load=[0.09] * 100))
+    assert not any(outcome.discarded for outcome in _run("a", visits=2, load=[0.09] * 100))
 
 
 def _timing(*visits: object, key: str = "a") -> Timing:

@@ -1,0 +1,50 @@
+"""What `nas latency` is given: spaces, run folders, architectures and ONNX files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from nas.latency import Precision
+    from nas.space import SearchSpace
+    from nas.timing import Network
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of onnxruntime.")]
+PrecisionOption = Annotated[
+    Literal["fp32", "int8"], typer.Option(help="What networks compute in; one table may hold both.")
+]
+VisitsOption = Annotated[int, typer.Option(min=1, help="Visits to every network.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of all random choices.")]
+
+
+def what_to_measure(space: str, skeleton: str | None, threads: int) -> tuple["SearchSpace", str, Path]:
+    """Space, skeleton and usual table of a run's folder, or of a named space."""
+    if Path(space).is_dir():
+        from nas.runs import RunFolder
+
+        run = RunFolder.open(Path(space))
+        config = run.config()
+        return config.load_space(), skeleton or config.skeleton, run.predictor_file.with_name("table.jsonl")
+    from nas.files import one_component
+    from nas.space import SearchSpace, Skeleton
+
+    loaded, skeleton = SearchSpace.load(space), skeleton or "coco17"
+    name = one_component(f"{loaded.name}-{Skeleton.load(skeleton).name}-{threads}t", "--space, --skeleton")
+    return loaded, skeleton, Path("runs/latency") / f"{name}.jsonl"
+
+
+def networks_of(name: str, skeleton: str, *, precisions: "Sequence[Precision]") -> "list[Network]":
+    from nas.space import Arch
+    from nas.timing.networks import file_network
+
+    if name.endswith(".onnx"):
+        return [file_network(Path(name))]
+    from nas.graph import Tracer
+    from nas.latency import arch_network
+
+    arch = Arch.load(name)
+    tracer = Tracer(arch, skeleton)
+    return [arch_network(arch, tracer, name=Path(name).stem, precision=precision) for precision in precisions]
