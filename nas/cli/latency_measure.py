@@ -92,7 +92,7 @@ def time_(
     as_json: JsonOption = False,
 ) -> None:
     """Time given networks side by side, interleaved."""
-    from nas.timing import Protocol, describe_device, ratio
+    from nas.timing import Protocol, describe_device, ratio, time_networks
 
     precisions: Sequence[Precision] = ("fp32", "int8") if precision == "both" else (precision,)
     display = VisitDisplay()
