@@ -5,7 +5,7 @@ with a boosted residual; these are summed and scaled. Querying needs neither onn
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, overload
@@ -20,17 +20,13 @@ from nas.latency.arrays import Floats
 from nas.latency.baselines import BASELINES, macs_line
 from nas.latency.endtoend import EndToEnd
 from nas.latency.kernel_model import KernelModel
+from nas.latency.kernel_times import KernelTimes
 from nas.latency.kernels import Kernel
 from nas.latency.mirror import KernelMirror
 from nas.latency.networks import ArchTracer
 from nas.latency.samples import FP32, Samples, TracerOfSpaces, mirror_of
-from nas.latency.uncertainty import (
-    OTHER_RUNTIME,
-    Novelty,
-    Uncertainty,
-    share_allowance,
-)
-from nas.latency.validation import Validation, cross_validate, mean_novelty, validation_of
+from nas.latency.uncertainty import OTHER_RUNTIME, Novelty, Uncertainty, share_allowance
+from nas.latency.validation import Validation, cross_validate, validation_of
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
@@ -73,8 +69,6 @@ class LatencyPredictor:
     p95_ratio: float
     validation: Validation
     used_on: DeviceDescription | None = None
-    _kernel_ms: dict[Kernel, float] = field(default_factory=dict, repr=False)
-    _kernel_novelty: dict[Kernel, float] = field(default_factory=dict, repr=False)
 
     @classmethod
     def fit(
@@ -242,8 +236,8 @@ class LatencyPredictor:
         """
         with collector_paused():
             if isinstance(archs, Arch):
-                return float(self._predict(self._kernels([archs], tracer))[0])
-            return self._predict(self._kernels(archs, tracer))
+                return float(self._times.network_ms(self._kernels([archs], tracer))[0])
+            return self._times.network_ms(self._kernels(archs, tracer))
 
     def interval_ms(
         self, archs: Sequence[Arch], *, coverage: float = 0.9, tracer: ArchTracer | None = None
@@ -253,16 +247,8 @@ class LatencyPredictor:
         Wider where networks were timed under load, and where another onnxruntime is used.
         """
         networks = self._kernels(archs, tracer)
-        predicted = self._predict(networks)
-        self._learn_novelty(networks)
-        novelty = [
-            mean_novelty(
-                np.array([self._kernel_novelty[kernel] for kernel in kernels]),
-                np.array([self._kernel_ms[kernel] for kernel in kernels]),
-            )
-            for kernels in networks
-        ]
-        error = self.uncertainty.relative(np.array(novelty), coverage=coverage)
+        predicted = self._times.network_ms(networks)
+        error = self.uncertainty.relative(self._times.network_novelty(networks), coverage=coverage)
         if self.remark is not None:
             error = error + OTHER_RUNTIME
         # The error is of predicted over measured.
@@ -319,26 +305,15 @@ class LatencyPredictor:
         trace = tracer or self._trace
         return [self._mirror.kernels(trace(arch)) for arch in archs]
 
-    def _predict(self, networks: Sequence[Sequence[Kernel]]) -> Floats:
-        known = self._kernel_ms
-        # Hashing kernels is what takes time here, so every one is looked up once.
-        times = [[known.get(kernel, -1.0) for kernel in kernels] for kernels in networks]
-        incomplete = [row for row, values in enumerate(times) if -1.0 in values]
-        new = list(dict.fromkeys(k for row in incomplete for k in networks[row] if k not in known))
-        known.update(zip(new, self.model.kernel_ms(new).tolist(), strict=True))
-        for row in incomplete:
-            times[row] = [known[kernel] for kernel in networks[row]]
-        return self.model.of_sum(np.array([sum(values) for values in times], float))
-
-    def _learn_novelty(self, networks: Sequence[Sequence[Kernel]]) -> None:
-        new = [k for k in {k: None for kernels in networks for k in kernels} if k not in self._kernel_novelty]
-        self._kernel_novelty.update(zip(new, self.novelty(new).tolist(), strict=True))
-
     def _grouping_ms(self, arch: Arch) -> float:
         ms = self.grouping_ms(arch)
         if ms is None:
             raise UserError(f"{self.ungrouped(arch)}; measure some and fit again")
         return ms
+
+    @cached_property
+    def _times(self) -> KernelTimes:
+        return KernelTimes(self.model, self.novelty)
 
     @cached_property
     def _mirror(self) -> KernelMirror:

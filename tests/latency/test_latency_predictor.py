@@ -237,7 +237,7 @@ def test_kinds_that_were_never_measured_are_named_and_estimated_by_their_family(
     arch = ArchManager(space).smallest()
     weights = {kind: ms for kind, ms in predictor.model.roofline.weights.items() if "depthwise" not in kind}
     model = replace(predictor.model, roofline=Roofline(weights))
-    blind = replace(predictor, model=model, _kernel_ms={}, _kernel_novelty={})
+    blind = replace(predictor, model=model)
     unknown = blind.unknown_kinds(arch, tracer=tracer)
     assert unknown
     assert all("depthwise" in kind for kind in unknown)
