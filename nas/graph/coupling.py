@@ -11,16 +11,16 @@ from torch import Tensor
 from nas.graph.constants import KnownTensor, Leaf, leaves_of
 from nas.graph.graph import Graph
 from nas.graph.operator import Operator
-from nas.graph.registry import Dimension, record_of
+from nas.graph.registry import OperatorAxis, record_of
 
-Axis = tuple[object, int]
+TensorAxis = tuple[object, int]
 """A dimension of a tensor of the network, (its Leaf, axis), or of an edge or a computed constant."""
 
 T = TypeVar("T", bound=Hashable)
-_Part = tuple[Axis, int, int]
+_Part = tuple[TensorAxis, int, int]
 """Of equal axes, named by one of them, so many entries from one on."""
 
-_Inclusion = tuple[Axis, Axis, int]
+_Inclusion = tuple[TensorAxis, TensorAxis, int]
 """An axis, the one that it is a part of, and from which entry of that on."""
 
 
@@ -74,12 +74,12 @@ class Coupling:
     """Which dimensions of which tensors hold the same channels, from what operators say of them."""
 
     def __init__(self) -> None:
-        self._axes = _Classes[Axis]()
+        self._axes = _Classes[TensorAxis]()
         self._contained: list[_Inclusion] = []
-        self._fixed: set[Axis] = set()
-        self._sizes: dict[Axis, int] = {}
-        self._readers: set[Axis] = set()
-        self._writers: set[Axis] = set()
+        self._fixed: set[TensorAxis] = set()
+        self._sizes: dict[TensorAxis, int] = {}
+        self._readers: set[TensorAxis] = set()
+        self._writers: set[TensorAxis] = set()
         self._computed: set[Leaf] = set()
         """Tensors from which others are computed, in ways that may depend on the order of their channels."""
 
@@ -121,7 +121,9 @@ class Coupling:
                 return torch.stack(sums).sum(dim=0)
         return None
 
-    def _fixed_and_contained(self, axes: Mapping[Axis, Sequence[Axis]]) -> tuple[set[Axis], set[_Inclusion]]:
+    def _fixed_and_contained(
+        self, axes: Mapping[TensorAxis, Sequence[TensorAxis]]
+    ) -> tuple[set[TensorAxis], set[_Inclusion]]:
         """The axes that stay as they are, and what contains what, each named by the one of its equals.
 
         Axes are fixed whose sizes contradict each other, and all that they are a part of or contain.
@@ -159,7 +161,7 @@ class Coupling:
             else:  # known values, whose order matters
                 self._fix(outer[0])
 
-    def _note_use(self, operator: Operator, number: int, left: Dimension, right: Dimension) -> None:
+    def _note_use(self, operator: Operator, number: int, left: OperatorAxis, right: OperatorAxis) -> None:
         """Remember dense weights by the channels that they read and write."""
         if not operator.macs or operator.attributes.get("group", 1) != 1:
             return
@@ -168,7 +170,7 @@ class Coupling:
                 kind = self._readers if there[:2] == ("in", 0) else self._writers
                 kind.update(self._resolve(operator, number, here))
 
-    def _resolve(self, operator: Operator, number: int, dimension: Dimension) -> list[Axis]:
+    def _resolve(self, operator: Operator, number: int, dimension: OperatorAxis) -> list[TensorAxis]:
         side, position, axis = dimension
         source = operator.outputs[position] if side == "out" else operator.inputs[position]
         if isinstance(source, int):
@@ -182,16 +184,16 @@ class Coupling:
         self._fix(derived)
         return [derived]
 
-    def _note(self, axis: Axis, size: int) -> None:
+    def _note(self, axis: TensorAxis, size: int) -> None:
         self._axes.add(axis)
         self._sizes.setdefault(axis, size)
 
-    def _fix(self, axis: Axis) -> None:
+    def _fix(self, axis: TensorAxis) -> None:
         self._note(axis, self._sizes.get(axis, 1))
         self._fixed.add(axis)
 
 
-def _equal_parts(sizes: Mapping[Axis, int], contained: Collection[_Inclusion]) -> Iterable[list[_Part]]:
+def _equal_parts(sizes: Mapping[TensorAxis, int], contained: Collection[_Inclusion]) -> Iterable[list[_Part]]:
     """Axes in parts, those together that are the same entries."""
     pieces = {axis: list(pairwise(sorted(cuts))) for axis, cuts in _cuts(sizes, contained).items()}
     parts = _Classes[_Part]()
@@ -204,7 +206,7 @@ def _equal_parts(sizes: Mapping[Axis, int], contained: Collection[_Inclusion]) -
     return parts.members().values()
 
 
-def _cuts(sizes: Mapping[Axis, int], contained: Collection[_Inclusion]) -> dict[Axis, set[int]]:
+def _cuts(sizes: Mapping[TensorAxis, int], contained: Collection[_Inclusion]) -> dict[TensorAxis, set[int]]:
     """Where axes are to be cut, ends included, for every part to be a whole number of pieces."""
     cuts = {axis: {0, size} for axis, size in sizes.items()}
     changed = True
@@ -219,7 +221,7 @@ def _cuts(sizes: Mapping[Axis, int], contained: Collection[_Inclusion]) -> dict[
     return cuts
 
 
-def _all_dimensions(operator: Operator) -> Iterator[Dimension]:
+def _all_dimensions(operator: Operator) -> Iterator[OperatorAxis]:
     for position, type_ in enumerate(operator.input_types):
         for axis in range(0 if type_ is None else len(type_.shape)):
             yield "in", position, axis
@@ -228,7 +230,7 @@ def _all_dimensions(operator: Operator) -> Iterator[Dimension]:
             yield "out", position, axis
 
 
-def _size(operator: Operator, dimension: Dimension) -> int:
+def _size(operator: Operator, dimension: OperatorAxis) -> int:
     side, position, axis = dimension
     type_ = operator.output_types[position] if side == "out" else operator.input_type(position)
     return type_.shape[axis]

@@ -1,7 +1,7 @@
 """The registry: one record for each kind of operator."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -14,8 +14,12 @@ from nas.graph.symbols import Symbol, TensorType
 
 OPERATOR_MODULES = ("arithmetic", "convolution", "layout", "pointwise", "reduction", "resample", "selection")
 
-Dimension = tuple[str, int, int]
+OperatorAxis = tuple[str, int, int]
 """("in" or "out", position among the operator's inputs or outputs, axis)."""
+Tie = tuple[OperatorAxis, OperatorAxis]
+"""Two axes whose entries correspond one to one."""
+Containment = tuple[OperatorAxis, OperatorAxis, int]
+"""An axis whose entries are a part of another's, that one, and from which of its entries on."""
 
 
 class UnknownOperatorError(TypeError):
@@ -94,8 +98,8 @@ class Record:
     emit: Callable[[Operator, Builder], None] = _nothing
     macs: Callable[[Binding], int] = _no_macs
     label: Callable[[Operator], str] = _kind
-    couple: Callable[[Operator], Iterable[tuple[Dimension, Dimension]]] | None = field(default=None)
-    contain: Callable[[Operator], Iterable[tuple[Dimension, Dimension, int]]] | None = field(default=None)
+    couple: Callable[[Operator], Iterable[Tie]] | None = None
+    contain: Callable[[Operator], Iterable[Containment]] | None = None
 
 
 _RECORDS: dict[str, Record] = {}

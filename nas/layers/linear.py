@@ -71,10 +71,10 @@ class ResampledLinear(ElasticLayer, nn.Module):
         self.weight = nn.Parameter(torch.empty([axis.largest for axis in self.axes]))
         self.bias = nn.Parameter(torch.zeros(outputs.largest)) if bias else None
         nn.init.normal_(self.weight, std=0.01)
-        for place, axis in enumerate(self.axes):
+        for position, axis in enumerate(self.axes):
             for size in axis.sizes[:-1] if axis.sampled else ():
                 matrix = interpolation_matrix(size, axis.largest)
-                self.register_buffer(f"matrix_{place}_{size}", matrix, persistent=False)
+                self.register_buffer(f"matrix_{position}_{size}", matrix, persistent=False)
 
     def forward(self, x: Tensor, outputs: int, context: Context) -> Tensor:
         """[B, K, *inputs] -> [B, K, outputs]."""
@@ -87,19 +87,19 @@ class ResampledLinear(ElasticLayer, nn.Module):
         """Weight [outputs, *inputs] and bias [outputs] for these sizes, in fp32."""
         weight: Tensor = self.weight
         with torch.autocast(weight.device.type, enabled=False):
-            for place in reversed(range(len(sizes))):
-                scale = self.axes[place].largest / sizes[place] if place else 1.0
-                weight = self._active(weight, place, sizes[place], dim=place, scale=scale)
+            for position in reversed(range(len(sizes))):
+                scale = self.axes[position].largest / sizes[position] if position else 1.0
+                weight = self._active(weight, position, sizes[position], dim=position, scale=scale)
             bias = None if self.bias is None else self._active(self.bias, 0, sizes[0], dim=0)
         return weight.contiguous(), bias
 
-    def _active(self, tensor: Tensor, place: int, size: int, *, dim: int, scale: float = 1.0) -> Tensor:
-        """A tensor with one dimension, which is the axis at `place` in the weight, brought to a size."""
-        axis = self.axes[place]
+    def _active(self, tensor: Tensor, position: int, size: int, *, dim: int, scale: float = 1.0) -> Tensor:
+        """A tensor with one dimension, which is the axis at `position` in the weight, brought to a size."""
+        axis = self.axes[position]
         if size == axis.largest:
             return tensor
         if not axis.sampled:
             return first(tensor, size, dim=dim)
-        matrix: Tensor = getattr(self, f"matrix_{place}_{size}")
+        matrix: Tensor = getattr(self, f"matrix_{position}_{size}")
         resampled: Tensor = torch.tensordot(tensor, matrix * scale, dims=([dim], [1]))
         return resampled.movedim(-1, dim)

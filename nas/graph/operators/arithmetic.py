@@ -9,7 +9,7 @@ import torch
 
 from nas.graph.builder import NUMPY_TYPES, Builder
 from nas.graph.operator import Operator
-from nas.graph.registry import Binding, Dimension, Record, register
+from nas.graph.registry import Binding, Record, Tie, register
 from nas.graph.symbols import Symbol, TensorType, infer, type_of
 
 Operand = Symbol | torch.Tensor | float | int | bool
@@ -26,7 +26,7 @@ def as_tensor(operand: Operand, dtype: torch.dtype) -> Symbol | torch.Tensor:
     return operand if isinstance(operand, Symbol | torch.Tensor) else torch.tensor(operand, dtype=dtype)
 
 
-def tie_broadcast(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
+def tie_broadcast(operator: Operator) -> Iterator[Tie]:
     """Every axis of every input with the same axis of the output, unless it is broadcast."""
     shape = operator.output_types[0].shape
     for position, type_ in enumerate(operator.input_types):

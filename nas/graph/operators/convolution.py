@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from nas.graph.builder import Builder, emit_as
 from nas.graph.operator import Operator
-from nas.graph.registry import Binding, Dimension, Record, register
+from nas.graph.registry import Binding, Record, Tie, register
 from nas.graph.symbols import Symbol, TensorType, type_of
 
 
@@ -66,7 +66,7 @@ def _conv_label(operator: Operator) -> str:
     return f"{operator.kind}.{'pointwise' if kernel == 1 else f'dense{kernel}'}"
 
 
-def _couple_conv(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
+def _couple_conv(operator: Operator) -> Iterator[Tie]:
     weight = operator.input_type(1)
     depthwise = weight.shape[1] == 1 and weight.shape[0] == operator.attributes["group"]
     if operator.attributes["group"] == 1:
@@ -120,7 +120,7 @@ def _conv_transpose_macs(binding: Binding) -> int:
     return x.shape.numel() * weight.shape[1:].numel()
 
 
-def _couple_conv_transpose(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
+def _couple_conv_transpose(operator: Operator) -> Iterator[Tie]:
     if operator.attributes["group"] != 1:
         return
     yield ("in", 0, 1), ("in", 1, 0)
@@ -139,7 +139,7 @@ def _linear_macs(binding: Binding) -> int:
     return binding.results[0].shape.numel() * x.shape[-1]
 
 
-def _couple_linear(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
+def _couple_linear(operator: Operator) -> Iterator[Tie]:
     last = len(operator.shape) - 1
     for axis in range(last):
         yield ("in", 0, axis), ("out", 0, axis)
@@ -182,7 +182,7 @@ def _bind_batch_norm(
     return Binding((x, weight, bias, running_mean, running_var), {"epsilon": float(eps)}, (TensorType.of(x),))
 
 
-def _couple_batch_norm(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
+def _couple_batch_norm(operator: Operator) -> Iterator[Tie]:
     for position in range(1, 5):
         yield ("in", position, 0), ("out", 0, 1)
     for axis in range(len(operator.shape)):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nas.graph.builder import NUMPY_TYPES, Builder, emit_as
 from nas.graph.operator import Operator
-from nas.graph.registry import Binding, Dimension, Record, register
+from nas.graph.registry import Binding, Containment, Record, Tie, register
 from nas.graph.symbols import Symbol, TensorType, infer, type_of
 
 
@@ -51,7 +51,7 @@ def _bind_permute(x: Symbol, *dims: Any) -> Any:
     return _permuted(x, dims[0] if isinstance(dims[0], list | tuple) else dims)
 
 
-Ranges = tuple[tuple[int, int, int], ...]
+Slices = tuple[tuple[int, int, int], ...]
 
 
 def _bind_getitem(x: Symbol, index: Any) -> Any:
@@ -71,7 +71,7 @@ def _bind_getitem(x: Symbol, index: Any) -> Any:
     return Binding((x,), {"ranges": ranges}, (result,))
 
 
-def _ranges(x: Symbol, parts: tuple[Any, ...]) -> Ranges:
+def _ranges(x: Symbol, parts: tuple[Any, ...]) -> Slices:
     """(start, step, count) along each axis."""
     named = sum(part is not None and part is not Ellipsis for part in parts)
     ranges: list[tuple[int, int, int]] = []
@@ -123,7 +123,7 @@ def _emit_slice(operator: Operator, builder: Builder) -> None:
     if len(operator.inputs) == 2:
         builder.emit(operator, "Gather", [name, builder.input(operator, 1)], axis=operator.attributes["axis"])
         return
-    ranges: Ranges = operator.attributes["ranges"]
+    ranges: Slices = operator.attributes["ranges"]
     cut = [axis for axis, size in enumerate(x.shape) if ranges[axis] != (0, 1, size)]
     sliced = [count for _, _, count in ranges]
     if tuple(sliced) == tuple(operator.shape):
@@ -134,7 +134,7 @@ def _emit_slice(operator: Operator, builder: Builder) -> None:
     builder.emit(operator, "Reshape", [name, builder.integers(operator.shape)])
 
 
-def _bounds(builder: Builder, ranges: Ranges, axes: Sequence[int]) -> list[str]:
+def _bounds(builder: Builder, ranges: Slices, axes: Sequence[int]) -> list[str]:
     starts = [ranges[axis][0] for axis in axes]
     steps = [ranges[axis][1] for axis in axes]
     # A descending slice that includes entry 0 must stop before any valid index.
@@ -189,14 +189,14 @@ def _emit_join(operator: Operator, builder: Builder) -> None:
     builder.emit(operator, "Concat", names, axis=axis)
 
 
-def _tie_joined(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
+def _tie_joined(operator: Operator) -> Iterator[Tie]:
     """All axes but that of the concatenation."""
     for position, axis in product(range(len(operator.inputs)), range(len(operator.shape))):
         if axis != operator.attributes["axis"]:
             yield ("in", position, axis), ("out", 0, axis)
 
 
-def _parts_joined(operator: Operator) -> Iterator[tuple[Dimension, Dimension, int]]:
+def _parts_joined(operator: Operator) -> Iterator[Containment]:
     axis, start = operator.attributes["axis"], 0
     for position in range(len(operator.inputs)):
         yield ("in", position, axis), ("out", 0, axis), start

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from nas.graph.builder import Builder, emit_as
 from nas.graph.operator import Operator
 from nas.graph.operators.convolution import pair
-from nas.graph.registry import Binding, Dimension, Record, register
+from nas.graph.registry import Binding, Record, Tie, register
 from nas.graph.symbols import Symbol, type_of
 
 
-def _tie_channels(operator: Operator) -> Iterator[tuple[Dimension, Dimension]]:
+def _tie_channels(operator: Operator) -> Iterator[Tie]:
     yield ("in", 0, 1), ("out", 0, 1)
 
 
