@@ -19,7 +19,8 @@ def demo(
 ) -> None:
     """Generate people, train a supernet, measure, search two budgets, fine-tune, export, validate."""
     from nas.cli.latency_display import VisitDisplay
-    from nas.demo.pipeline import DemoDisplays, DemoScale, run_demo
+    from nas.demo.pipeline import DemoDisplays, run_demo
+    from nas.demo.scale import DemoScale
     from nas.search.run import Displays
 
     scale = DemoScale.quick() if quick else DemoScale()

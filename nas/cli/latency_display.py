@@ -36,7 +36,7 @@ class VisitDisplay:
             remark(f"{plan.visits} visits, about {duration(plan.seconds)} on an idle machine")
         if plan.uncontrolled:
             remark(f"Not under control here: {', '.join(plan.uncontrolled)}.")
-        self._display.update(0, plan.visits)
+        self._display.begin(0, plan.visits)
 
     def visited(self, outcome: "VisitOutcome") -> None:
         """Count one visit."""

@@ -27,7 +27,7 @@ def what_to_measure(space: str, skeleton: str | None, threads: int) -> tuple["Se
 
         run = RunFolder.open(Path(space))
         config = run.config()
-        return config.load_space(), skeleton or config.skeleton, run.predictor_file.with_name("table.jsonl")
+        return config.load_space(), skeleton or config.skeleton, run.table_file
     from nas.files import one_component
     from nas.space import SearchSpace, Skeleton
 

@@ -107,7 +107,7 @@ def search(
         return
     print_subnets(result)
     print_comparison(result)
-    say(f"\nSubnets: {folder.subnets_folder}/*.json   everything: {folder.search_folder / 'results.json'}")
+    say(f"\nSubnets: {folder.subnets_folder}/*.json   everything: {folder.results_file}")
     for subnet in result.subnets[:1]:
         say(f"Next: nas finetune {run} {folder.subnets_folder / subnet.name}.json --name {subnet.name}")
 

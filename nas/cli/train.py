@@ -77,10 +77,10 @@ def finetune(
     ] = None,
 ) -> None:
     """Train a subnet on from what it inherits. The same command goes on where it was stopped."""
-    from nas.runs import RunFolder
+    from nas.runs import RunFolder, load_finetune_config
     from nas.runs.folder import is_free
     from nas.space import Arch
-    from nas.train import finetune_subnet, load_finetune_config
+    from nas.train import finetune_subnet
 
     changes = [*(overrides or []), *_assigned("init.backbone", init_backbone), *_assigned("teacher", teacher)]
     opened = RunFolder.open(run, filter(is_free, changes))

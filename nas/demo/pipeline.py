@@ -11,6 +11,7 @@ from rich.console import Console
 
 from nas.data import Annotations, load_annotations
 from nas.demo.people import generate
+from nas.demo.scale import DemoScale
 from nas.demo.summary import FinishedSubnet, count_drawn, summarise, write_sheet
 from nas.evaluate import mean_pose_baseline, validate
 from nas.files import write_json
@@ -18,7 +19,7 @@ from nas.graph import Tracer, export_onnx
 from nas.latency import LatencyPredictor, measure_space
 from nas.models import load_weights
 from nas.progress import duration
-from nas.runs import RunFolder, load_config
+from nas.runs import RunFolder, load_config, load_finetune_config
 from nas.runs.config import SupernetConfig
 from nas.runs.override import assignment
 from nas.runtime import OnnxModel
@@ -28,45 +29,11 @@ from nas.search.run import Displays, SearchSettings, predicted_cost, search_run
 from nas.search.values import Cost
 from nas.space import ArchManager, SearchSpace, Skeleton
 from nas.timing import LatencyTable, Protocol
-from nas.train import finetune_subnet, load_finetune_config, train_supernet
+from nas.train import finetune_subnet, train_supernet
 
 _TRAIN_SEED, _VAL_SEED = 1, 2
 _BUDGET_SHARES = (0.5, 0.9)
 _STAGES = 7
-
-
-@dataclass(frozen=True)
-class DemoScale:
-    """How much of everything.
-
-    Args:
-        train_images, val_images: generated pictures, of one or two people each.
-        overrides: of the recipe `supernets/demo.yaml`.
-        timed: networks whose time is measured.
-        visits: to each of them.
-        trials: networks that the search scores.
-        minutes: about how long it takes on two cores, for telling beforehand.
-    """
-
-    train_images: int = 2600
-    val_images: int = 300
-    overrides: tuple[str, ...] = ()
-    timed: int = 14
-    visits: int = 3
-    trials: int = 40
-    minutes: int = 15
-
-    @classmethod
-    def quick(cls) -> "DemoScale":
-        """Every stage for real, none long enough to learn much: shows that everything works together."""
-        overrides = (
-            "steps=30", "batch=16", "calibration.images=32", "checkpoint.every=20",
-            "schedule.warmup=5", "distillation.ramp=20", "sampling.pool=200",
-            "finetune.steps=20", "finetune.batch=16", "finetune.schedule.warmup=5",
-        )  # fmt: skip
-        return cls(
-            train_images=120, val_images=20, overrides=overrides, timed=8, visits=1, trials=10, minutes=2
-        )
 
 
 @dataclass(frozen=True)
@@ -196,7 +163,7 @@ def _measure(demo: _Demo, config: SupernetConfig) -> list[float]:
     space, skeleton = config.load_space(), Skeleton.load(config.skeleton)
     file = demo.run.predictor_file
     if not file.is_file():
-        table = file.with_name("table.jsonl")
+        table = demo.run.table_file
         with demo.displays.search.timing() as progress:
             measure_space(
                 space,
@@ -297,7 +264,7 @@ def _summarise(
         best = max(subnets, key=lambda subnet: subnet.result["AP"])
         write_sheet(demo.run.path / "validation_people.png", best, val)
     summary = summarise(result, subnets, baseline, threads=demo.threads)
-    write_json(demo.run.path / "summary.json", summary)
+    write_json(demo.run.summary_file, summary)
     return summary
 
 

@@ -15,7 +15,7 @@ from nas.data.images import read_annotated
 from nas.evaluate import Detection, Result, oks
 from nas.files import write_bytes
 from nas.report import contact_sheet
-from nas.runs.folder import environment
+from nas.runs.environment import environment
 from nas.runtime import draw_poses
 from nas.runtime.drawing import MIN_KEYPOINT, MIN_POSE
 from nas.search.results import SearchResult, Subnet

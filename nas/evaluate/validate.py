@@ -49,7 +49,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Findings:
+class ModelAnswers:
     """What a model finds in a set.
 
     Args:
@@ -112,7 +112,7 @@ def find(
     store: ImageStore | None = None,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
-) -> Findings:
+) -> ModelAnswers:
     """Run a model over a set, or a part of one; for arguments and errors see `validate`."""
     if model.skeleton.keypoints != annotations.skeleton.keypoints:
         raise UserError(
@@ -139,7 +139,7 @@ def find(
         done += len(batch)
         if progress is not None:
             progress(done, len(source))
-    return Findings(detections, answers if model.task == "crop" else None)
+    return ModelAnswers(detections, answers if model.task == "crop" else None)
 
 
 def score(

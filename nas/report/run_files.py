@@ -10,6 +10,7 @@ from nas.errors import UserError
 from nas.latency import LatencyPredictor
 from nas.runs.folder import RunFolder
 from nas.runs.metrics import METRICS, read_metrics
+from nas.runs.subnet_training import RECORD
 from nas.search.evaluator import digest_files
 from nas.space import Arch
 
@@ -38,7 +39,7 @@ class SubnetTraining:
 
 def read_results(run: RunFolder) -> Figures | None:
     """The content of `search/results.json`."""
-    return _read_json(run.search_folder / "results.json")
+    return _read_json(run.results_file)
 
 
 def read_predictors(run: RunFolder, results: Figures | None) -> dict[str, LatencyPredictor]:
@@ -71,7 +72,7 @@ def read_predictors(run: RunFolder, results: Figures | None) -> dict[str, Latenc
 def read_trainings(run: RunFolder) -> list[SubnetTraining]:
     """Every training of a subnet: with the run's summary's figure, else with the last one while training."""
     summed = {str(entry["arch"]): entry for entry in _summary(run)}
-    folder = run.path / "finetune"
+    folder = run.trainings_folder
     found = []
     for work in sorted(folder.iterdir()) if folder.is_dir() else []:
         training = _training(work)
@@ -90,7 +91,7 @@ def finetuned(trainings: Sequence[SubnetTraining], arch: str) -> list[SubnetTrai
 
 def _training(work: Path) -> SubnetTraining:
     """What is trained in a folder, by the architecture that it holds."""
-    record = _read_json(work / "finetune.json") or {}
+    record = _read_json(work / RECORD) or {}
     content = record.get("arch")
     try:
         arch = Arch.from_json(content).id if isinstance(content, dict) else None
@@ -109,7 +110,7 @@ def _training(work: Path) -> SubnetTraining:
 
 def _summary(run: RunFolder) -> list[Figures]:
     """The subnets of the run's summary that say what they are and what they score."""
-    entries = (_read_json(run.path / "summary.json") or {}).get("subnets", [])
+    entries = (_read_json(run.summary_file) or {}).get("subnets", [])
     return [e for e in entries if e.get("arch") is not None and e.get("finetuned_ap") is not None]
 
 

@@ -11,7 +11,8 @@ from nas.report import sections
 from nas.report.html import missing
 from nas.report.run_files import read_predictors, read_results, read_trainings
 from nas.report.subnets import subnets
-from nas.runs.folder import RunFolder, environment
+from nas.runs.environment import environment
+from nas.runs.folder import RunFolder
 from nas.runs.metrics import read_metrics
 
 
@@ -53,7 +54,6 @@ def write_report(run: RunFolder) -> Report:
     subtitle = (
         f"Written {facts['started']} on {facts['processor']} by pose-nas {facts['packages'].get('pose-nas')}"
     )
-    path = run.path / "report" / "index.html"
     title = f"Run {run.path.resolve().name}"
-    write_text(path, render("report.html", title=title, subtitle=subtitle, sections=written))
-    return Report(path, tuple(dict.fromkeys(absent)))
+    write_text(run.report_file, render("report.html", title=title, subtitle=subtitle, sections=written))
+    return Report(run.report_file, tuple(dict.fromkeys(absent)))

@@ -3,7 +3,7 @@
 from nas.runs.calibration import CalibrationImages
 from nas.runs.config import FinetuneConfig, Recipe, SupernetConfig, load_config
 from nas.runs.data import RunData, open_data
-from nas.runs.folder import RunFolder, load_recipe
+from nas.runs.folder import RunFolder, load_finetune_config, load_recipe
 from nas.runs.metrics import read_metrics
 from nas.runs.supernet import load_supernet, open_calibration
 
@@ -15,6 +15,7 @@ __all__ = [
     "RunFolder",
     "SupernetConfig",
     "load_config",
+    "load_finetune_config",
     "load_recipe",
     "load_supernet",
     "open_calibration",

@@ -1,11 +1,7 @@
 """The folder of a run: where everything lies, and whether a command may go on in it."""
 
-import os
-import platform
-import sys
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from importlib import metadata
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +10,17 @@ import yaml
 from nas.documents import read_yaml, shown
 from nas.errors import UserError
 from nas.files import write_json, write_text
-from nas.runs.config import SupernetConfig, absolute, load_config, overridden
+from nas.locks import sole_process
+from nas.runs.config import FinetuneConfig, SupernetConfig, absolute, load_config, overridden
+from nas.runs.environment import environment
 from nas.runs.inputs import Inputs
+from nas.runs.metrics import METRICS
 
 _FREE = (
     "name", "data.root", "data.workers", "data.cache_mib", "data.bad_share", "threads",
     "log_every", "validation", "checkpoint", "finetune",
 )  # fmt: skip
 """Fields that change where and how a run works, not what it learns."""
-
-_PACKAGES = (
-    "pose-nas", "torch", "lightning-fabric", "numpy", "opencv-python", "onnxruntime", "optuna",
-)  # fmt: skip
 
 
 class RunFolder:
@@ -54,7 +49,7 @@ class RunFolder:
 
     @property
     def metrics_file(self) -> Path:
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS
 
     @property
     def search_split_file(self) -> Path:
@@ -76,16 +71,44 @@ class RunFolder:
         return self.path / "latency" / "predictor.json"
 
     @property
+    def table_file(self) -> Path:
+        """The timings that the predictor is fitted on."""
+        return self.predictor_file.with_name("table.jsonl")
+
+    @property
     def search_folder(self) -> Path:
         return self.path / "search"
+
+    @property
+    def results_file(self) -> Path:
+        """What the search found."""
+        return self.search_folder / "results.json"
+
+    @property
+    def summary_file(self) -> Path:
+        """What a whole pipeline came to."""
+        return self.path / "summary.json"
+
+    @property
+    def report_file(self) -> Path:
+        return self.path / "report" / "index.html"
 
     @property
     def subnets_folder(self) -> Path:
         return self.path / "subnets"
 
+    @property
+    def trainings_folder(self) -> Path:
+        """Where the trainings of subnets lie, each in a folder of its own."""
+        return self.path / "finetune"
+
     def work_folder(self, name: str) -> Path:
-        """Checkpoints and metrics of one fine-tuning."""
-        return self.path / "finetune" / name
+        """Record, checkpoints and metrics of one training of a subnet."""
+        return self.trainings_folder / name
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keeps all other processes out of the run. Raises UserError where one is in it."""
+        return sole_process(self.path)
 
     @classmethod
     def start(cls, path: Path | str, config: SupernetConfig) -> "RunFolder":
@@ -196,30 +219,8 @@ def load_recipe(source: str | Path, overrides: Iterable[str] = ()) -> SupernetCo
     return SupernetConfig.read(overridden(SupernetConfig, values, overrides), str(source))
 
 
-def environment() -> dict[str, Any]:
-    """Machine, versions, command and time, for the record."""
-    return {
-        "command": sys.argv,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "packages": {name: version for name in _PACKAGES if (version := _version(name)) is not None},
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
+def load_finetune_config(folder: RunFolder | Path | str, overrides: Iterable[str] = ()) -> FinetuneConfig:
+    """A run's `finetune` section with `a.b=c` overrides. Raises UserError for a wrong field."""
+    run = RunFolder.open(folder)
+    values = overridden(FinetuneConfig, run.config().finetune.model_dump(mode="json"), overrides)
+    return FinetuneConfig.read(values, f"{run.config_file}: finetune")

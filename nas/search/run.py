@@ -6,7 +6,6 @@ from typing import Any
 
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
-from nas.locks import sole_process
 from nas.runs.data import RunData, open_data
 from nas.runs.folder import RunFolder
 from nas.runs.supernet import load_supernet, open_calibration
@@ -51,7 +50,7 @@ def search_run(
             cheapest network; an unknown metric; a predictor that cannot be refined; other data
             than the run was trained on; another process that writes the run.
     """
-    with sole_process(run.path):
+    with run.alone():
         return _search_run(run, settings, displays or Displays())
 
 
@@ -76,7 +75,7 @@ def _search_run(run: RunFolder, settings: SearchSettings, displays: Displays) ->
     estimate = _score(search, evaluator, record, refinement, displays)
     facts = {**_facts(search, record, estimate, refinement), "average_pose": dict(average)}
     result = _choose(search, estimate, record.history(), facts)
-    result.save(run.search_folder / "results.json", run.subnets_folder)
+    result.save(run.results_file, run.subnets_folder)
     return result
 
 

@@ -37,7 +37,7 @@ class PlainProgress:
         if plan.uncontrolled:
             _say(f"Not under control here: {', '.join(plan.uncontrolled)}.")
         if plan.visits:
-            self._display.update(0, plan.visits)
+            self._display.begin(0, plan.visits)
 
     def visited(self, outcome: VisitOutcome) -> None:
         """Count one visit."""

@@ -1,7 +1,7 @@
 """Train: supernets, fine-tuning, and the one loop that they share."""
 
 from nas.train.backbone import initialise_backbone
-from nas.train.finetune import finetune_subnet, load_finetune_config, transfer_subnet
+from nas.train.finetune import finetune_subnet, transfer_subnet
 from nas.train.initialise import initialise
 from nas.train.supernet import train_supernet
 
@@ -9,7 +9,6 @@ __all__ = [
     "finetune_subnet",
     "initialise",
     "initialise_backbone",
-    "load_finetune_config",
     "train_supernet",
     "transfer_subnet",
 ]

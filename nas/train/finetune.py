@@ -1,7 +1,6 @@
 """From a trained supernet to finished subnets: transfer, fine-tuning, and the same network from scratch."""
 
 import logging
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from nas.errors import UserError
 from nas.files import one_component
 from nas.models import PoseNet, save_weights, transfer
 from nas.runs.calibration import CalibrationImages
-from nas.runs.config import FinetuneConfig, SupernetConfig, absolute, overridden
+from nas.runs.config import FinetuneConfig, SupernetConfig, absolute
 from nas.runs.data import open_data
 from nas.runs.folder import RunFolder
 from nas.runs.named_files import file_digest
@@ -59,13 +58,6 @@ def transfer_subnet(folder: RunFolder | Path | str, arch: Arch, *, name: str | N
     _require_finite(subnet, name)
     save_weights(path, subnet, notes={"run": run.path.name, "training": "inherited from the supernet"})
     return path
-
-
-def load_finetune_config(folder: RunFolder | Path | str, overrides: Iterable[str] = ()) -> FinetuneConfig:
-    """A run's `finetune` section with `a.b=c` overrides. Raises UserError for a wrong field."""
-    run = RunFolder.open(folder)
-    values = overridden(FinetuneConfig, run.config().finetune.model_dump(mode="json"), overrides)
-    return FinetuneConfig.read(values, f"{run.config_file}: finetune")
 
 
 def finetune_subnet(

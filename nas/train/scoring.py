@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 
 from nas.data import Annotations
 from nas.evaluate.torch_model import TorchModel
-from nas.evaluate.validate import Findings, Result, find, score
+from nas.evaluate.validate import ModelAnswers, Result, find, score
 from nas.models import PoseNet
 from nas.runs.calibration import CalibrationImages
 from nas.runs.data import RunData
@@ -59,7 +59,7 @@ class Scorer:
             scores |= {f"val/{name}/{f}": float(result[f]) for f in _FIGURES if f in result.figures}
         return scores
 
-    def _score(self, parts: Sequence[Findings]) -> Result:
+    def _score(self, parts: Sequence[ModelAnswers]) -> Result:
         """The score of what all processes found, in the order of the images."""
         answers = [part.answers for part in parts if part.answers is not None]
         return score(

@@ -9,8 +9,9 @@ from tiny_training import RecipeMaker
 
 from nas.errors import UserError
 from nas.models import PoseNet, load_weights
+from nas.runs import load_finetune_config
 from nas.space import ArchManager, SearchSpace
-from nas.train import finetune_subnet, load_finetune_config, train_supernet
+from nas.train import finetune_subnet, train_supernet
 from nas.train.compilation import compile_network
 
 

@@ -9,9 +9,9 @@ from tiny_training import RecipeMaker
 
 from nas.errors import UserError
 from nas.models import load_weights
-from nas.runs import RunFolder, load_supernet, open_calibration, open_data
+from nas.runs import RunFolder, load_finetune_config, load_supernet, open_calibration, open_data
 from nas.space import Arch, ArchManager, SearchSpace
-from nas.train import finetune_subnet, load_finetune_config, train_supernet, transfer_subnet
+from nas.train import finetune_subnet, train_supernet, transfer_subnet
 
 
 @pytest.fixture

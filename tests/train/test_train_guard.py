@@ -14,9 +14,9 @@ from torch import Tensor
 
 from nas.errors import UserError
 from nas.models import load_weights, save_weights
-from nas.runs import read_metrics
+from nas.runs import load_finetune_config, read_metrics
 from nas.space import ArchManager
-from nas.train import finetune_subnet, load_finetune_config, train_supernet
+from nas.train import finetune_subnet, train_supernet
 from nas.train.checkpoint import CheckpointStore
 from nas.train.rules import Lesson, SandwichRule
 from nas.train.update import Updater

@@ -13,9 +13,10 @@ from torch import Tensor
 from nas.data import AugmentConfig, KeypointDataset, Loader
 from nas.errors import UserError
 from nas.models import to_input
+from nas.runs import load_finetune_config
 from nas.runs.config import SupernetConfig, load_config
 from nas.space import ArchManager, SearchSpace, Skeleton
-from nas.train import finetune_subnet, load_finetune_config, train_supernet
+from nas.train import finetune_subnet, train_supernet
 from nas.train.feed import Feed
 from nas.train.plan import Planner, SandwichDraw
 from nas.train.update import Updater

@@ -15,9 +15,9 @@ from tiny_training import SPACE, RecipeMaker
 from nas.cli.main import run as nas
 from nas.errors import UserError
 from nas.models import PoseNet, calibrate, load_weights, read_weights, save_weights, transfer
-from nas.runs import RunFolder, read_metrics
+from nas.runs import RunFolder, load_finetune_config, read_metrics
 from nas.space import Arch, ArchManager, SearchSpace
-from nas.train import finetune_subnet, load_finetune_config, train_supernet
+from nas.train import finetune_subnet, train_supernet
 from nas.train.teacher import given_teacher
 
 ANY = SearchSpace.from_json(

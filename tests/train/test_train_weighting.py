@@ -13,10 +13,10 @@ from torch import Tensor
 
 from nas.errors import UserError
 from nas.models import PoseNet
-from nas.runs import read_metrics
+from nas.runs import load_finetune_config, read_metrics
 from nas.runs.config import OptimizerConfig
 from nas.space import Arch, ArchManager, SearchSpace
-from nas.train import finetune_subnet, load_finetune_config, train_supernet
+from nas.train import finetune_subnet, train_supernet
 from nas.train.checkpoint import CheckpointStore
 from nas.train.optimizer import build_optimizer
 from nas.train.plan import StepPlan
