@@ -23,7 +23,7 @@ def file_digest(path: Path | str) -> str:
 
 def named_digests(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, str]:
     """Digests of the files that plain data of a model names, by field; of those that are there."""
-    return {_field(place): file_digest(text) for place, text in _files(model, values).items()}
+    return {_name(field): file_digest(text) for field, text in _files(model, values).items()}
 
 
 def moved_back(
@@ -40,26 +40,26 @@ def moved_back(
         former: what it is going to be compared with.
         digests: of the files that `former` names, where they are known; others are looked at.
     """
-    then = {place: text for place, _, text in paths_of(model, former)}
+    then = {field: text for field, _, text in paths_of(model, former)}
     result = deepcopy(dict(values))
-    for place, text in _files(model, values).items():
-        known = then.get(place, text)
+    for field, text in _files(model, values).items():
+        known = then.get(field, text)
         if known == text:
             continue
-        held = digests.get(_field(place)) or (file_digest(known) if Path(known).is_file() else None)
+        held = digests.get(_name(field)) or (file_digest(known) if Path(known).is_file() else None)
         if held == file_digest(text):
-            put(result, place, known)
+            put(result, field, known)
     return result
 
 
 def _files(model: type[BaseModel], values: Mapping[str, Any]) -> dict[FieldPath, str]:
     """The paths of files (neither of folders, nor what may be a name instead) that are there."""
     return {
-        place: text
-        for place, mark, text in paths_of(model, values)
+        field: text
+        for field, mark, text in paths_of(model, values)
         if not mark.or_name and Path(text).is_file()
     }
 
 
-def _field(place: FieldPath) -> str:
-    return ".".join(map(str, place))
+def _name(field: FieldPath) -> str:
+    return ".".join(map(str, field))

@@ -27,18 +27,18 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
         if not equals or not name:
             raise UserError(f"`overrides`: {assignment}: expected NAME=VALUE, such as optimizer.lr=0.001")
         *parents, last = name.split(".")
-        place = result
+        fields = result
         for parent in parents:
-            if place.get(parent) is None:
-                place[parent] = {}
-            below = place[parent]
+            if fields.get(parent) is None:
+                fields[parent] = {}
+            below = fields[parent]
             if not isinstance(below, dict):
                 raise UserError(f"`overrides`: {assignment}: {parent!r} holds a value, not fields")
-            place = below
+            fields = below
         if last in LENGTHS:
             for length in LENGTHS:
-                place.pop(length, None)
-        place[last] = _parse_value(assignment, text)
+                fields.pop(length, None)
+        fields[last] = _parse_value(assignment, text)
     return result
 
 

@@ -42,8 +42,8 @@ def anchored(model: type[BaseModel], values: Any, folder: Path) -> Any:
     A path that is left out and has a default is put in, so that the default starts from there as well.
     """
     result = deepcopy(values)
-    for place, mark, text in paths_of(model, values):
-        put(result, place, mark.start_from(folder, text))
+    for at, mark, text in paths_of(model, values):
+        put(result, at, mark.start_from(folder, text))
     return result
 
 
@@ -52,9 +52,9 @@ def paths_of(model: type[BaseModel], values: Any) -> Iterator[tuple[FieldPath, P
     return _paths(model, values, ())
 
 
-def put(values: Any, place: FieldPath, value: Any) -> None:
+def put(values: Any, at: FieldPath, value: Any) -> None:
     """Put another value into nested plain data."""
-    *parents, last = place
+    *parents, last = at
     for name in parents:
         values = values[name]
     values[last] = value
@@ -67,24 +67,24 @@ def _expanded(text: str) -> Path:
         return Path(text)
 
 
-def _paths(kind: Any, value: Any, place: FieldPath) -> Iterator[tuple[FieldPath, PathMark, str]]:
+def _paths(kind: Any, value: Any, at: FieldPath) -> Iterator[tuple[FieldPath, PathMark, str]]:
     if get_origin(kind) is Annotated:
         inner, *marks = get_args(kind)
         mark = next((mark for mark in marks if isinstance(mark, PathMark)), None)
         if mark is None:
-            yield from _paths(inner, value, place)
+            yield from _paths(inner, value, at)
         elif isinstance(value, str):
-            yield place, mark, value
+            yield at, mark, value
     elif isinstance(kind, type) and get_origin(kind) is None and issubclass(kind, BaseModel):
         if isinstance(value, Mapping):
             for name, field in kind.model_fields.items():
                 key = field.alias or name
                 inner = field.rebuild_annotation()
-                yield from _paths(inner, value.get(key, field.default), (*place, key))
+                yield from _paths(inner, value.get(key, field.default), (*at, key))
     elif isinstance(value, list | tuple):
         for position, item in enumerate(value):
             for inner in get_args(kind):
-                yield from _paths(inner, item, (*place, position))
+                yield from _paths(inner, item, (*at, position))
     else:  # one of several types, or of a list a single entry that stands for it
         for inner in get_args(kind):
-            yield from _paths(inner, value, place)
+            yield from _paths(inner, value, at)

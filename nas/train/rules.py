@@ -27,7 +27,7 @@ class Lesson:
         plan: names the architectures.
         images: [B, 3, H, W] normalised RGB.
         targets: of the plan's head.
-        autocast: context for forward passes.
+        autocast: wraps forward passes.
         backward: is called with every loss.
     """
 
