@@ -48,8 +48,8 @@ def to_onnx(
     """
     if graph.anonymous:
         raise ValueError("an anonymous graph does not know its weights")
-    if stats is not None and stats.arch_id != graph.arch.id:
-        raise ValueError(f"statistics of architecture {stats.arch_id} given for {graph.arch.id}")
+    if stats is not None:
+        stats.of(graph.arch.id)  # raises on a mismatch
     outputs = dict(graph.outputs)
     if raw:
         outputs.update({f"{RAW_PREFIX}{name}": value for name, value in graph.raw_outputs.items()})

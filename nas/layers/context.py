@@ -34,6 +34,12 @@ class Statistics:
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
         object.__setattr__(self, "origin", MappingProxyType(dict(self.origin)))
 
+    def of(self, arch_id: str) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """The values. Raises ValueError where they are those of another architecture."""
+        if self.arch_id != arch_id:
+            raise ValueError(f"statistics of architecture {self.arch_id} given for {arch_id}")
+        return self.values
+
 
 @dataclass(frozen=True)
 class Context:

@@ -1,6 +1,5 @@
 """The one network definition: a supernet over a search space, a plain network over one architecture."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -79,9 +78,7 @@ class PoseNet(nn.Module):
             ValueError: statistics of another architecture, images of another size, no architecture.
         """
         arch = self.resolve(arch)
-        return self.in_context(
-            images, arch, Context() if stats is None else Context(values=_values(stats, arch))
-        )
+        return self.in_context(images, arch, Context() if stats is None else Context(stats.of(arch.id)))
 
     def in_context(self, images: Tensor, arch: Arch, context: Context) -> Outputs:
         """`forward` in an explicit context."""
@@ -116,7 +113,7 @@ class PoseNet(nn.Module):
 
     def embed(self, stats: Statistics) -> None:
         """Keep statistics in a plain network's batch norms. Raises ValueError on a mismatch."""
-        values = _values(stats, self.resolve(None))
+        values = stats.of(self.resolve(None).id)
         for module in self.modules():
             if isinstance(module, ElasticBatchNorm2d):
                 mean, variance = values[module.key]
@@ -133,12 +130,6 @@ class PoseNet(nn.Module):
         """Whether statistics are embedded."""
         norms = [m for m in self.modules() if isinstance(m, ElasticBatchNorm2d)]
         return bool(norms) and all(norm.running_mean is not None for norm in norms)
-
-
-def _values(stats: Statistics, arch: Arch) -> Mapping[str, tuple[Tensor, Tensor]]:
-    if stats.arch_id != arch.id:
-        raise ValueError(f"statistics of architecture {stats.arch_id} given for {arch.id}")
-    return stats.values
 
 
 def _initialise(module: nn.Module) -> None:
