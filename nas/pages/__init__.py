@@ -1,4 +1,4 @@
-"""Pages: HTML files that need nothing beside themselves: no scripts, pictures inlined, nothing from without."""
+"""Pages: HTML files that need nothing beside themselves, no script and no picture."""
 
 import base64
 from pathlib import Path
