@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nas.codecs.normalise import MEAN
+from nas.codecs.types import FloatArray
 
 Affine = NDArray[np.float64]
-FloatArray = NDArray[np.floating]
 
 BORDER_COLOUR = tuple(float(channel) for channel in np.round(MEAN * 255))
 """Fills what lies outside the image: close to zero after normalisation."""

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.codecs.kernels import SIGMA
-from nas.codecs.maps import FLATTEST, FloatArray
+from nas.codecs.maps import FLATTEST
+from nas.codecs.types import FloatArray
 
 REACH = 6
 """Cells that smoothing looks at to each side: 3 sigma."""

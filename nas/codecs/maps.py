@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating]
+from nas.codecs.types import FloatArray
+
 Indices = NDArray[np.int64]
 Refinement = Callable[[FloatArray, Indices, Indices, Indices], NDArray[np.float64]]
 """Called with maps [K, h, w] and peaks' joint, x and y, all [...], it gives their refined cells [..., 2]."""

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from nas.codecs.types import FloatArray
 from nas.errors import UserError
 from nas.evaluate.similarity import oks
 from nas.space.skeleton import Skeleton
 
-FloatArray = NDArray[np.floating]
 Reference = Literal["torso", "head"]
 
 THRESHOLDS = (0.5, 0.2, 0.1)

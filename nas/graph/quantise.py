@@ -25,8 +25,6 @@ from nas.graph.qdq import Ranges, insert_pairs
 from nas.layers import Statistics
 from nas.timing.session import open_session
 
-Image = NDArray[np.float32]
-
 # Operators of the graph that multiply by weights; behind the last of them results are summed and reshaped.
 _PRODUCTS = frozenset({"conv", "conv_transpose", "linear", "matmul"})
 _QUANTISED = frozenset({"Conv", "Gemm", "MatMul"})
@@ -41,7 +39,7 @@ def to_int8(
     net: nn.Module | None = None,
     stats: Statistics | None = None,
     *,
-    images: Iterable[Image] | None = None,
+    images: Iterable[NDArray[np.float32]] | None = None,
 ) -> ModelProto:
     """The int8 model of a graph, decode inside; input and outputs stay float.
 
@@ -70,7 +68,7 @@ def to_int8(
     return model
 
 
-def find_ranges(model: ModelProto, tensors: Iterable[str], images: Iterable[Image]) -> Ranges:
+def find_ranges(model: ModelProto, tensors: Iterable[str], images: Iterable[NDArray[np.float32]]) -> Ranges:
     """Smallest and largest value of tensors (input or inner ones) over normalised images [3, H, W].
 
     Raises UserError where there is no image.
