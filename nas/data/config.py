@@ -122,7 +122,9 @@ class DataConfig(StrictModel):
     def _load(self, sources: tuple[SourceConfig, ...], skeleton: Skeleton) -> tuple[Annotations, ...]:
         root = Path(self.root).expanduser()
         if not root.is_dir():
-            raise UserError(f"data.root: {root} is not a folder; say where yours is: data.root=FOLDER")
+            raise UserError(
+                f"data.root: {root} is not a folder; name yours with `overrides` data.root=FOLDER"
+            )
         loaded = (_load_source(source, root, skeleton) for source in sources)
         return tuple(replace(annotations, orientation=self.orientation) for annotations in loaded)
 

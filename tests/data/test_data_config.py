@@ -62,7 +62,7 @@ def test_faults_name_their_field(section: dict[str, object], complaint: str) -> 
 
 def test_a_missing_root_says_how_to_set_it() -> None:
     config = DataConfig.read({"root": "no/such/folder", "train": [LSP]}, "test.yaml")
-    with pytest.raises(UserError, match=r"say where yours is: data\.root=FOLDER"):
+    with pytest.raises(UserError, match=r"with `overrides` data\.root=FOLDER"):
         config.load_train(Skeleton.load("crowdpose14"))
 
 
