@@ -22,7 +22,7 @@ STILL_OPEN = ("evaluate", "latency", "runs", "timing", "train")
     ("message", "said"),
     [
         ("`detector_ms` names a time: leave it out", "--detector-ms names a time: leave it out"),
-        ("`run` and `set_`: not both", "RUN and --set: not both"),
+        ("`run` and `overrides`: not both", "RUN and --set: not both"),
         ("make one with `nas latency fit`", "make one with `nas latency fit`"),
         ("`images` is none of its parameters, nor seed", "`images` is none of its parameters, nor seed"),
         ("`as_json``trials`", "--json--trials"),
