@@ -11,6 +11,8 @@ from nas.telemetry import keep_quiet
 if TYPE_CHECKING:
     from nas.graph import complexity
     from nas.models import PoseNet, calibrate, transfer
+    from nas.search.run import search_run
+    from nas.search.settings import SearchSettings
     from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 
 keep_quiet()
@@ -21,11 +23,13 @@ __all__ = [
     "Arch",
     "ArchManager",
     "PoseNet",
+    "SearchSettings",
     "SearchSpace",
     "Skeleton",
     "__version__",
     "calibrate",
     "complexity",
+    "search_run",
     "transfer",
 ]
 
@@ -33,10 +37,12 @@ _HOMES = {
     "Arch": "nas.space",
     "ArchManager": "nas.space",
     "PoseNet": "nas.models",
+    "SearchSettings": "nas.search.settings",
     "SearchSpace": "nas.space",
     "Skeleton": "nas.space",
     "calibrate": "nas.models",
     "complexity": "nas.graph",
+    "search_run": "nas.search.run",
     "transfer": "nas.models",
 }
 

@@ -8,7 +8,7 @@ from nas.cli.console import err, remark
 from nas.progress import ProgressDisplay
 
 if TYPE_CHECKING:
-    from nas.search.loop import Report, SearchProgress
+    from nas.search.loop import SearchProgress, ShowProgress
 
 
 def progress_lines(title: str) -> Callable[[int, int], None]:
@@ -17,7 +17,7 @@ def progress_lines(title: str) -> Callable[[int, int], None]:
 
 
 @contextmanager
-def search_display() -> "Iterator[Report]":
+def search_display() -> "Iterator[ShowProgress]":
     """Within, takes how far a search is."""
     with ProgressDisplay("search", say=remark, console=err, every=15.0) as display:
 

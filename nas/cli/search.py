@@ -101,7 +101,7 @@ def search(
         storage=storage,
         limits=Limits(p95_ms=p95_ms, memory_mb=memory_mb, file_mb=file_mb),
     )
-    result = search_run(folder, settings, displays=Displays(search_display, VisitDisplay))
+    result = search_run(folder, settings, progress=Displays(search_display, VisitDisplay))
     if as_json:
         print_json(result.to_json())
         return

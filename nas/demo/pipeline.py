@@ -208,7 +208,7 @@ def _search(demo: _Demo, budgets: Sequence[float]) -> SearchResult:
         "on pictures kept apart from training. The best are really measured.",
     )
     settings = SearchSettings(budgets_ms=budgets, trials=demo.scale.trials)
-    return search_run(demo.run, settings, displays=demo.displays.search)
+    return search_run(demo.run, settings, progress=demo.displays.search)
 
 
 def _fine_tune(demo: _Demo, subnets: Sequence[Subnet]) -> dict[str, Path]:

@@ -38,7 +38,8 @@ class SearchProgress:
     latest: Evaluation | None = None
 
 
-Report = Callable[[SearchProgress], None]
+ShowProgress = Callable[[SearchProgress], None]
+"""Takes how far a search is, before the first network and after each."""
 
 
 def score_networks(
@@ -49,7 +50,7 @@ def score_networks(
     cache: EvaluationCache,
     budgets_ms: Sequence[float],
     trials: int,
-    report: Report,
+    report: ShowProgress,
     until: int | None = None,
 ) -> list[Evaluation]:
     """Score networks until the record holds `trials` of these budgets; returns all that the record holds.

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from nas.graph import Tracer
@@ -12,7 +13,7 @@ from nas.runs.supernet import load_supernet, open_calibration
 from nas.search.estimate import Estimate
 from nas.search.evaluator import SubnetEvaluator, average_pose, digest_files, require_measured
 from nas.search.finalists import measure_finalists
-from nas.search.loop import score_networks
+from nas.search.loop import ShowProgress, score_networks
 from nas.search.measurement import Measurement
 from nas.search.measuring import Bench, fitted_networks, paid_ms
 from nas.search.pareto import within
@@ -31,10 +32,10 @@ __all__ = ["Displays", "SearchSettings", "load_predictor", "predicted_cost", "se
 
 
 def search_run(
-    run: RunFolder,
+    run: Path | str | RunFolder,
     settings: SearchSettings,
     *,
-    displays: Displays | None = None,
+    progress: ShowProgress | Displays | None = None,
 ) -> SearchResult:
     """Search the subnets of a trained supernet, going on where a former call was stopped.
 
@@ -43,15 +44,19 @@ def search_run(
     Args:
         run: the folder of the trained supernet.
         settings: budgets and the like.
-        displays: how progress is told.
+        progress: a function that is called after every scored network, or displays; None for silence.
 
     Raises:
         UserError: no supernet; no predictor, or one of another device or skeleton; a budget below the
             cheapest network; an unknown metric; a predictor that cannot be refined; other data
             than the run was trained on; another process that writes the run.
     """
-    with run.alone():
-        return _search_run(run, settings, displays or Displays())
+    if progress is None:
+        progress = Displays()
+    displays = progress if isinstance(progress, Displays) else Displays.calling(progress)
+    folder = RunFolder.open(run)
+    with folder.alone():
+        return _search_run(folder, settings, displays)
 
 
 def _search_run(run: RunFolder, settings: SearchSettings, displays: Displays) -> SearchResult:

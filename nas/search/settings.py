@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from nas.search.limits import Limits
-from nas.search.loop import Report
+from nas.search.loop import ShowProgress
 from nas.timing import TimingProgress
 
 
@@ -56,5 +57,10 @@ class Displays:
         timing: told how measuring goes.
     """
 
-    scoring: Callable[[], AbstractContextManager[Report]] = lambda: nullcontext(lambda _: None)
+    scoring: Callable[[], AbstractContextManager[ShowProgress]] = lambda: nullcontext(lambda _: None)
     timing: Callable[[], AbstractContextManager[TimingProgress | None]] = nullcontext
+
+    @classmethod
+    def calling(cls, progress: ShowProgress) -> Self:
+        """Displays that call a function after every scored network."""
+        return cls(scoring=lambda: nullcontext(progress))

@@ -97,3 +97,23 @@ def test_another_process_in_the_folder_keeps_a_search_out(folder: Path) -> None:
 def test_a_field_of_what_the_run_is_cannot_be_set(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert nas(search(folder, "--set", "batch=3")) == 2
     assert "batch=3: " in capsys.readouterr().err
+
+
+def test_the_documentation_searches_from_python(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    asked = "budgets_ms=[5, 10], trials=200"
+    assert asked in code
+    tiny = (
+        "budgets_ms=[1000], trials=1, finalists=1, metric='PCK_torso@0.5', "
+        "predictor=Path('predictor.json'), allow_other_device=True"
+    )
+    (folder / "runs").mkdir()
+    (folder / "run").rename(folder / "runs" / "mine")
+    monkeypatch.chdir(folder)
+    exec(code.replace(asked, tiny), {"Path": Path})
+    *told, found = capsys.readouterr().out.splitlines()
+    assert told[-1].startswith("1 of 1 networks scored; best by budget: {1000")
+    assert found.split()[0] == next(iter(RunFolder.open(Path("runs/mine")).subnets_folder.iterdir())).stem

@@ -144,7 +144,7 @@ def test_a_refined_search_measures_each_network_once_and_says_whose_predictions_
     table = copied.predictor_file.with_name("table.jsonl")
     before, known = table.read_bytes(), LatencyTable.read(table).visits
     with pytest.raises(KeyboardInterrupt):
-        search_run(copied, settings, displays=Interrupting(after=2).displays())
+        search_run(copied, settings, progress=Interrupting(after=2).displays())
     torn = table.read_bytes()
     assert torn.startswith(before)
     result = search_run(copied, settings)
@@ -176,7 +176,7 @@ def test_a_refined_search_measures_each_network_once_and_says_whose_predictions_
     assert all(entry["in_fit"] == (entry["arch"] in fitted) for entry in result.finalists())
 
     watch = Interrupting(after=0)
-    again = search_run(copied, settings, displays=watch.displays())
+    again = search_run(copied, settings, progress=watch.displays())
     assert watch.visits == 0
     assert again.to_json() == result.to_json()
 
