@@ -14,8 +14,7 @@ from nas.runs import RunFolder
 
 PACKAGE = Path(nas.__file__).parent
 # Command lines of their own, and what they write for those who run them.
-PROGRAMS = ("on_device.py", "pack_program.py")
-STILL_OPEN = ("evaluate", "latency", "runs", "timing", "train")
+PROGRAMS = ("on_device.py", "pack.py")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +56,7 @@ def test_the_library_knows_no_flags() -> None:
     found = [
         f"{path.relative_to(PACKAGE)}:{line}"
         for path in sorted(PACKAGE.rglob("*.py"))
-        if path.relative_to(PACKAGE).parts[0] not in ("cli", *STILL_OPEN) and path.name not in PROGRAMS
+        if path.relative_to(PACKAGE).parts[0] != "cli" and path.name not in PROGRAMS
         for line in _flags(path)
     ]
     assert found == []
@@ -67,5 +66,6 @@ def _flags(path: Path) -> Iterator[int]:
     """The lines of a module's texts, documentation included, that hold a flag."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         text = node.value if isinstance(node, ast.Constant) else None
-        if isinstance(text, str) and re.search(r"(?<![\w-])--[a-z]", text):
+        # A benchmark is a command line of its own as well.
+        if isinstance(text, str) and re.search(r"(?<![\w-])--[a-z]", re.sub("`benchmarks/.*?`", "", text)):
             yield node.lineno
