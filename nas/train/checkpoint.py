@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that a run needs to go on.
+    """Everything that a training needs to go on.
 
     Args:
         step: number of finished steps.
@@ -44,7 +44,7 @@ class Checkpoint:
 
 
 class CheckpointStore:
-    """The checkpoints of one run, in `folder`, the newest `keep` of them."""
+    """The checkpoints of one training, in `folder`, the newest `keep` of them."""
 
     def __init__(self, folder: Path, *, keep: int) -> None:
         self.folder = folder

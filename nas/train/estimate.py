@@ -1,4 +1,4 @@
-"""What a run will take: disk for its checkpoints beforehand, memory as measured."""
+"""What a training will take: disk for its checkpoints beforehand, memory as measured."""
 
 import logging
 import multiprocessing

@@ -25,7 +25,7 @@ from nas.train.state import TrainingState
 from nas.train.update import Updater
 
 _TIMED_STEPS = 10
-"""After so many steps the run says how long it will take."""
+"""After so many steps a training says how long it will take."""
 
 _SHOWN = ("/largest", "/smallest", "/labels")
 """Ends of the names of losses that a line shows; the metrics file has all."""
@@ -42,13 +42,13 @@ _log = logging.getLogger(__name__)
 def fit(job: Job, fabric: Fabric, *, console: Console | None = None) -> PoseNet:
     """Train to the end, from the last checkpoint where there is one; returns the averaged network.
 
-    A run that was killed and started again gives the same weights as one that was not (CPU, same threads).
+    One that was killed and started again gives the same weights as one that was not (CPU, same threads).
 
     Raises:
         Interruption: after SIGINT, SIGTERM or SIGHUP; a checkpoint has been written.
-        UserError: the run diverges, its folder belongs to another one, or the disk is full.
+        UserError: the training diverges, its folder belongs to another one, or the disk is full.
     """
-    return _Loop(job, fabric, console if fabric.is_global_zero else None).run()
+    return _Loop(job, fabric, console if fabric.is_global_zero else None).train()
 
 
 class _DivergingError(Exception):
@@ -79,7 +79,7 @@ class _Loop:
         )
         self.rate = Rate()
 
-    def run(self) -> PoseNet:
+    def train(self) -> PoseNet:
         self._resume()
         self.job.net.train()
         while self.state.counters.step < self.job.steps:
@@ -151,7 +151,7 @@ class _Loop:
             raise _DivergingError("the last step was not finite")
 
     def _after_step(self, metrics: MetricsWriter, display: ProgressDisplay) -> None:
-        """Metrics and validation come before the checkpoint: a resumed run writes again what is beyond it.
+        """Metrics and validation come before the checkpoint: once resumed, it writes again what is beyond it.
 
         There is none while steps are being skipped: going back to it would not help.
         """
@@ -208,7 +208,7 @@ class _Loop:
                 "Look at the data, and start a new run with a lower optimizer.lr or clip_norm"
             )
         checkpoint = self._latest()
-        assert checkpoint is not None, "a run writes its first checkpoint before its first step"
+        assert checkpoint is not None, "a training writes its first checkpoint before its first step"
         self.state.restore(checkpoint)
         self._require_finite(f"{self.store.folder}: the newest checkpoint holds broken weights")
         # What was skipped after the checkpoint is taken anew, and counted anew.

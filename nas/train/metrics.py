@@ -20,7 +20,7 @@ class MetricsWriter:
     """Appends to `metrics.jsonl` and to TensorBoard's `events` in a folder.
 
     Lines beyond `step`, the last finished step, come from a process that was killed after it; they are
-    dropped, because the resumed run writes them again.
+    dropped, because the resumed training writes them again.
 
     Args:
         folder: of the run.

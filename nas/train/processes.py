@@ -44,7 +44,7 @@ def spread(fabric: Fabric | None, items: Sequence[_T], work: Callable[[_T], _R])
 
 
 def alone_in(folder: Path, fabric: Fabric) -> AbstractContextManager[None]:
-    """Keeps all other runs out of a folder; the first process of this one does so for all of them."""
+    """Keeps all other trainings out of a folder; the first process of this one does so for all of them."""
     return sole_process(folder) if fabric.is_global_zero else nullcontext()
 
 

@@ -10,7 +10,7 @@ from nas.progress import duration
 _T = TypeVar("_T")
 
 _MUCH_WAITING = 0.1
-"""A run that waits for its data for a larger share of the time is told so."""
+"""A training that waits for its data for a larger share of the time is told so."""
 
 
 class Rate:

@@ -1,4 +1,4 @@
-"""What a training run changes as it goes on, and how it is put into a checkpoint and back."""
+"""What a training changes as it goes on, and how it is put into a checkpoint and back."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -30,7 +30,7 @@ def not_finite(module: nn.Module) -> str | None:
 
 @dataclass
 class Counters:
-    """Plain values of a run.
+    """Plain values of a training.
 
     Args:
         step: finished steps.
@@ -68,7 +68,7 @@ class TrainingState:
 
     Args:
         weighting: learned weights of the loss's terms; None where they are fixed.
-        identity: digests of what plans are drawn from (training samples, pool of networks); a run can
+        identity: digests of what plans are drawn from (training samples, pool of networks); a training can
             only go on with the same.
     """
 

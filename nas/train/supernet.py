@@ -42,7 +42,7 @@ def train_supernet(
 
     Raises:
         UserError: a mistake in recipe or data; a folder with a run of another recipe, or that another process
-            writes; a diverging run; a full disk; too little memory.
+            writes; a training that diverges; a full disk; too little memory.
         KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
     """
     fabric = launch(accelerator=config.accelerator, precision=config.precision, threads=config.threads)
