@@ -136,7 +136,7 @@ def test_channels_can_be_sorted(space: SearchSpace) -> None:
 def test_onnx_gives_the_pixels_of_torch_on_photographs(
     head: str, kind: str, space: SearchSpace, net: PoseNet, shared_data: Path, tmp_path: Path
 ) -> None:
-    arch = getattr(space, kind)(head=head)
+    arch = getattr(ArchManager(space), kind)(head=head)
     photographs = sorted((shared_data / "lsp" / "images").glob("*.jpg"))[:4]
     height, width = arch.resolution
     crops = [cv2.resize(cv2.imread(str(path))[..., ::-1], (width, height)) for path in photographs]
