@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
+from nas.files import digest_files
 from nas.latency import LatencyPredictor
 from nas.runs.folder import RunFolder
 from nas.runs.metrics import METRICS, read_metrics
 from nas.runs.subnet_training import RECORD
-from nas.search.evaluator import digest_files
 from nas.space import Arch
 
 Figures = Mapping[str, Any]

@@ -1,6 +1,5 @@
 """Files that a configuration names: known by what they hold, so that one that only moved is no other file."""
 
-import hashlib
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -8,17 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nas.errors import UserError
+from nas.files import file_digest
 from nas.space.paths import FieldPath, paths_of, put
-
-
-def file_digest(path: Path | str) -> str:
-    """Changes with any byte of a file. Raises UserError where it cannot be read."""
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def named_digests(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, str]:

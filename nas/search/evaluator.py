@@ -1,8 +1,6 @@
 """Scoring subnets with the weights that they inherit from the supernet."""
 
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -103,17 +101,6 @@ def _mean(results: Sequence[Result]) -> Scores:
         values = [result.figures[name] for result in known]
         found[name] = float(np.average(values, weights=weights)) if known else NOBODY
     return found
-
-
-def digest_files(*paths: Path) -> str:
-    """12 hex digits that change with any file's content. Raises UserError where one is missing."""
-    digest = hashlib.sha256()
-    for path in paths:
-        try:
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    return digest.hexdigest()[:12]
 
 
 def _store(annotations: Annotations) -> ImageStore:

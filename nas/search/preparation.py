@@ -8,12 +8,12 @@ from pathlib import Path
 
 from nas.errors import UserError
 from nas.evaluate.metrics import require_metric
+from nas.files import digest_files
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
 from nas.runs.folder import RunFolder
 from nas.search.budgets import check_budgets
 from nas.search.estimate import Estimate
-from nas.search.evaluator import digest_files
 from nas.search.limits import Overrun, Requirements
 from nas.search.measuring import Bench, time_detector
 from nas.search.refinement import Refinement

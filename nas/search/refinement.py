@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from nas.errors import UserError
-from nas.files import write_json
+from nas.files import digest_files, write_json
 from nas.latency import LatencyPredictor
 from nas.latency.uncertainty import load_allowance
 from nas.search.choice import choose_networks
 from nas.search.estimate import Estimate
-from nas.search.evaluator import digest_files
 from nas.search.measuring import Bench
 from nas.search.values import Evaluation, Interval
 from nas.space import Arch

@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nas.files import digest_files
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
 from nas.runs.data import RunData, open_data
 from nas.runs.folder import RunFolder
 from nas.runs.supernet import load_supernet, open_calibration
 from nas.search.estimate import Estimate
-from nas.search.evaluator import SubnetEvaluator, average_pose, digest_files, require_measured
+from nas.search.evaluator import SubnetEvaluator, average_pose, require_measured
 from nas.search.finalists import measure_finalists
 from nas.search.loop import ShowProgress, score_networks
 from nas.search.measurement import Measurement

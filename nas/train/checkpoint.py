@@ -1,6 +1,5 @@
 """Checkpoints: written whole or not at all, checked by digest, rotated."""
 
-import hashlib
 import io
 import json
 import logging
@@ -18,7 +17,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from nas.errors import UserError
-from nas.files import DRAFT, new_folder
+from nas.files import DRAFT, file_digest, new_folder
 
 FORMAT_VERSION = 1
 _MANIFEST = "manifest.json"
@@ -130,7 +129,7 @@ def _fill(draft: Path, checkpoint: Checkpoint) -> None:
     buffer = io.BytesIO()
     torch.save(dict(checkpoint.state), buffer)
     (draft / _STATE).write_bytes(buffer.getbuffer())
-    digests = {path.name: _digest(path) for path in sorted(draft.iterdir())}
+    digests = {path.name: file_digest(path) for path in sorted(draft.iterdir())}
     manifest = {"version": FORMAT_VERSION, "step": checkpoint.step, "sha256": digests}
     (draft / _MANIFEST).write_text(json.dumps(manifest, indent=2))
 
@@ -147,7 +146,7 @@ def _read(path: Path, *, device: torch.device | str) -> Checkpoint:
         file = path / name
         if not file.is_file():
             raise _DamagedError(f"{name} is missing")
-        if _digest(file) != digest:
+        if file_digest(file) != digest:
             raise _DamagedError(f"{name} has another digest")
     names = [Path(name).stem for name in manifest["sha256"] if name.endswith(".safetensors")]
     weights = {name: load_file(path / f"{name}.safetensors", device=str(device)) for name in names}
@@ -175,8 +174,3 @@ def _manifest(path: Path) -> dict[str, Any]:
     if manifest["step"] != _step(path):
         raise _DamagedError(f"{_MANIFEST} is of step {manifest['step']}")
     return manifest
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,13 +9,12 @@ from lightning_fabric import Fabric
 from rich.console import Console
 
 from nas.errors import UserError
-from nas.files import one_component
+from nas.files import file_digest, one_component
 from nas.models import PoseNet, save_weights, transfer
 from nas.runs.calibration import CalibrationImages
 from nas.runs.config import FinetuneConfig, SupernetConfig, absolute
 from nas.runs.data import open_data
 from nas.runs.folder import RunFolder
-from nas.runs.named_files import file_digest
 from nas.runs.subnet_training import record_training
 from nas.runs.supernet import load_supernet, open_calibration
 from nas.space import Arch, SearchSpace

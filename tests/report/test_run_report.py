@@ -14,12 +14,12 @@ import pytest
 from typer.testing import CliRunner
 
 from nas.cli.main import app
+from nas.files import digest_files
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor, arch_network
 from nas.report.run_report import write_report
 from nas.runs import RunFolder, load_config
 from nas.search.estimate import Estimate
-from nas.search.evaluator import digest_files
 from nas.search.finalists import Finalist
 from nas.search.measurement import Measurement
 from nas.search.results import NOTHING_LEARNED, LatencyPrediction, SearchResult, Subnet

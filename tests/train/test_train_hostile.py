@@ -11,12 +11,13 @@ import yaml
 from tiny_training import RecipeMaker
 
 from nas.errors import UserError
+from nas.files import file_digest
 from nas.models import PoseNet
 from nas.runs import RunFolder, load_config
 from nas.runs.override import override
 from nas.space import SearchSpace, Skeleton
 from nas.train import initialise, train_supernet
-from nas.train.checkpoint import CheckpointStore, _digest
+from nas.train.checkpoint import CheckpointStore
 
 
 class Malicious:
@@ -79,7 +80,7 @@ def test_a_checkpoint_with_code_and_the_right_digests_stops_the_run(
     path = CheckpointStore(run.path / "checkpoints", keep=2).paths()[-1]
     torch.save({"optimizer": Malicious(mark)}, path / "state.pt")
     manifest = json.loads((path / "manifest.json").read_text())
-    manifest["sha256"]["state.pt"] = _digest(path / "state.pt")
+    manifest["sha256"]["state.pt"] = file_digest(path / "state.pt")
     (path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError, match="holds more than plain values"):
         train_supernet(make_config(steps=3), tmp_path / "run")
