@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from nas.graph import Tracer, to_int8, to_onnx
-from nas.latency.footprint import footprint, memory_terms
+from nas.latency.footprint import footprint, live_bytes
 from nas.space import ArchManager, SearchSpace
 from nas.timing import describe_device
 from nas.timing.memory import measure_footprint
@@ -35,12 +35,11 @@ def measured(spaces: list[str], samples: int, seed: int) -> list[dict[str, Any]]
             for precision, export in PRECISIONS.items():
                 found = measure_footprint(export(graph).SerializeToString(), threads=1)
                 guess = footprint(graph, precision=precision)
-                terms = memory_terms(graph, precision=precision)
                 rows.append(
                     {"space": name, "arch": arch.id, "precision": precision}
                     | found.to_json()
                     | {f"predicted_{key}": value for key, value in vars(guess).items()}
-                    | {"terms": vars(terms)}
+                    | {"live": live_bytes(graph, precision=precision)}
                 )
             print(f"{name} {len(rows)}", flush=True)
     return rows
@@ -53,8 +52,8 @@ def errors(rows: list[dict[str, Any]], figure: str) -> dict[str, float]:
 
 
 def fitted(rows: list[dict[str, Any]]) -> list[float]:
-    """Coefficients of constant (bytes), weights, arena and pattern; relative errors are least."""
-    matrix = np.array([[1e6, *row["terms"].values()] for row in rows])
+    """Coefficients of constant (bytes), file and live activations; relative errors are least."""
+    matrix = np.array([[1e6, row["predicted_file_bytes"], row["live"]] for row in rows])
     peaks = np.array([row["peak_memory_bytes"] for row in rows])
     found, _ = nnls(matrix / peaks[:, None], np.ones(len(rows)))
     return [float(found[0] * 1e6), *map(float, found[1:])]
