@@ -53,7 +53,7 @@ def take_apart(timing: Timing, placed: Sequence[PlacedKernel], *, macs: int) -> 
     work = np.maximum(profiled - overhead, _LEAST_WORK * profiled)
     work *= label / work.sum()
 
-    by_edge = {edge: place for place, kernel in enumerate(placed) for edge in _own_edges(kernel)}
+    by_edge = {edge: index for index, kernel in enumerate(placed) for edge in _own_edges(kernel)}
     ms = np.zeros(len(placed))
     reorders: defaultdict[str, list[float]] = defaultdict(list)
     matched = 0.0
@@ -61,14 +61,14 @@ def take_apart(timing: Timing, placed: Sequence[PlacedKernel], *, macs: int) -> 
         edge = _EDGE.search(operator.name)
         if edge is None:
             reorders[operator.name.partition("#")[0]].append(value)
-        elif (place := by_edge.get(int(edge[1]))) is not None:
-            ms[place] += value
+        elif (index := by_edge.get(int(edge[1]))) is not None:
+            ms[index] += value
             matched += value
-    for place, kernel in enumerate(placed):
+    for index, kernel in enumerate(placed):
         times = reorders.get(_reorder_name(kernel.kernel))
         if times:
-            ms[place] = np.mean(times)
-            matched += ms[place]
+            ms[index] = np.mean(times)
+            matched += ms[index]
     return TimedKernels(
         kernels=tuple(found.kernel for found in placed),
         scopes=tuple(found.scope for found in placed),

@@ -32,7 +32,7 @@ def block_table(networks: Sequence[TimedKernels], *, seed: int = 0) -> Baseline:
     known = list(table)
     means = np.array([np.mean(table[kernels]) for kernels in known])
     sizes = np.array([_block_size(kernels) for kernels in known])
-    index = {kernels: place for place, kernels in enumerate(known)}
+    index = {kernels: number for number, kernels in enumerate(known)}
 
     def block_ms(kernels: tuple[Kernel, ...]) -> float:
         if kernels in index:

@@ -137,7 +137,7 @@ def _array(fields: Fields, name: str, kind: type) -> NDArray[Any]:
 
 def _features(kernels: Sequence[Kernel], kinds: Sequence[str], roofline_ms: Floats) -> Floats:
     """[N, F]; logarithms of what spans magnitudes."""
-    index = {kind: place for place, kind in enumerate(kinds)}
+    index = {kind: number for number, kind in enumerate(kinds)}
     sizes = np.array([kernel[1:9] for kernel in kernels], float)
     small = np.array([(index.get(kernel.kind, -1), *kernel[9:]) for kernel in kernels], float)
     work = np.log2(np.maximum(roofline_ms, _LEAST_MS))[:, None]

@@ -33,7 +33,7 @@ class Kernel(NamedTuple):
         inputs, outputs: channels.
         height, width: of the output, in cells; 0 where it is no map.
         size, stride: of the filter; 0 where there is none.
-        activation: the fused activation's place among those known, from 1; 0 without one.
+        activation: the fused activation's number among those known, from 1; 0 without one.
         summed: 1 where a sum is fused.
     """
 

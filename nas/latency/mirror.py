@@ -23,7 +23,7 @@ from nas.latency.kernels import (
     Kernel,
     KernelRules,
 )
-from nas.latency.reads import LARGE, Kinds, NeededSteps, Reads, edges_of, inside, needed_of
+from nas.latency.reads import LARGE, Ids, Kinds, NeededSteps, Reads, edges_of, inside, needed_of
 
 
 class KernelMirror:
@@ -50,9 +50,7 @@ class KernelMirror:
         outputs = tuple(sorted({value for value in graph.named.values() if isinstance(value, int)}))
         return _Pass(self, fragment, outputs, (0,), edges=edges).whole(graph.images.shape)
 
-    def part(
-        self, fragment: Fragment, outputs: tuple[int, ...], layouts: tuple[int, ...], *, edges: bool
-    ) -> KernelPart:
+    def part(self, fragment: Fragment, outputs: Ids, layouts: Ids, *, edges: bool) -> KernelPart:
         """What a fragment becomes, from its memory where it has been there before.
 
         Args:
@@ -73,13 +71,7 @@ class _Pass:
     """The way of one fragment through the mirror."""
 
     def __init__(
-        self,
-        mirror: KernelMirror,
-        fragment: Fragment,
-        outputs: tuple[int, ...],
-        layouts: tuple[int, ...],
-        *,
-        edges: bool,
+        self, mirror: KernelMirror, fragment: Fragment, outputs: Ids, layouts: Ids, *, edges: bool
     ) -> None:
         self._mirror, self._rules, self._edges = mirror, mirror.rules, edges
         self._placed: list[PlacedKernel] = []
@@ -164,9 +156,7 @@ class _Pass:
             self._take(Step(operator, inputs, outputs))
         return ids
 
-    def _take_call(
-        self, call: Call, inner: tuple[int, ...], ids: dict[int, int], reads: Reads, *, made: int
-    ) -> None:
+    def _take_call(self, call: Call, inner: Ids, ids: dict[int, int], reads: Reads, *, made: int) -> None:
         fragment = call.fragment
         arguments = [ids.get(own, -1) for own in call.arguments]
         results = {index: reads[call.first + index] for index in inner}
@@ -196,9 +186,7 @@ class _Pass:
             self._plain.update(map(outer, part.plain))
             self._blocked.update(map(outer, part.blocked))
 
-    def _go_into(
-        self, call: Call, inner: tuple[int, ...], ids: dict[int, int], results: Reads, *, made: int
-    ) -> None:
+    def _go_into(self, call: Call, inner: Ids, ids: dict[int, int], results: Reads, *, made: int) -> None:
         """Take the steps of a call one by one: it cannot be worked on by itself."""
         needed = needed_of(call.fragment, inner)
         outside: dict[int, Kinds] = {}

@@ -12,7 +12,6 @@ from typing import Any, Self, overload
 
 import numpy as np
 
-from nas.documents import Fields, read_json
 from nas.errors import UserError
 from nas.files import write_json
 from nas.graph.tracer import collector_paused
@@ -24,17 +23,16 @@ from nas.latency.kernel_times import KernelTimes
 from nas.latency.kernels import Kernel
 from nas.latency.mirror import KernelMirror
 from nas.latency.networks import ArchTracer
+from nas.latency.predictor_file import FORMAT_VERSION, read_predictor
 from nas.latency.samples import FP32, Samples, TracerOfSpaces, mirror_of
-from nas.latency.uncertainty import OTHER_RUNTIME, Novelty, Uncertainty, share_allowance
+from nas.latency.uncertainty import OTHER_RUNTIME, Novelty, Uncertainty
 from nas.latency.validation import Validation, cross_validate, validation_of
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
-from nas.space.space import SearchSpace
 from nas.timing.device import Agreement, DeviceDescription, agreement, describe_device
 from nas.timing.protocol import Protocol
 from nas.timing.table import LatencyTable
 
-FORMAT_VERSION = 2
 MINIMUM_NETWORKS = 6
 
 
@@ -161,16 +159,7 @@ class LatencyPredictor:
         Raises:
             UserError: unreadable, of another version, or of another device.
         """
-        try:
-            content = read_json(path)
-        except UserError as error:
-            raise UserError(f"cannot read the latency predictor {error}") from None
-        if not isinstance(content, dict) or content.get("version") != FORMAT_VERSION:
-            raise UserError(f"{path} is not a latency predictor of version {FORMAT_VERSION}; fit it again")
-        try:
-            predictor = cls._from_json(content)
-        except UserError as error:
-            raise UserError(f"{path} is not a complete latency predictor ({error}); fit it again") from None
+        predictor = cls(**read_predictor(path))
         wanted = device or describe_device(threads=predictor.device.threads)
         agreed = agreement(predictor.device, wanted)
         if agreed is Agreement.NONE and not allow_other_device:
@@ -194,32 +183,6 @@ class LatencyPredictor:
         return (
             f"The latency predictor was fitted under {self.device.runtime}, this is {self.used_on.runtime}: "
             f"its 90 % intervals are wider by {OTHER_RUNTIME:.0%}; measure and fit again for closer ones."
-        )
-
-    @classmethod
-    def _from_json(cls, content: Mapping[str, Any]) -> Self:
-        fields = Fields(content, "predictor")
-        outside = fields.fields("outside_ms")
-        spaces = fields.get("spaces")
-        if not isinstance(spaces, list):
-            raise UserError(f"{fields.place}.spaces: expected a list")
-        for space in spaces:
-            SearchSpace.from_json(space, source="spaces")
-        validation = Validation.from_json(fields.mapping("validation"))
-        loaded = share_allowance(validation.loaded / max(validation.networks, 1))
-        return cls(
-            device=DeviceDescription.from_json(fields.get("device")),
-            protocol=Protocol.from_json(fields.get("protocol")),
-            channel_block=fields.integer("channel_block", least=1),
-            precision=fields.text("precision"),
-            skeleton=Skeleton.from_json(fields.get("skeleton")),
-            spaces=tuple(spaces),
-            model=KernelModel.from_json(fields.mapping("model")),
-            novelty=Novelty.from_json(fields.mapping("novelty")),
-            uncertainty=Uncertainty.from_json(fields.mapping("uncertainty"), loaded=loaded),
-            outside_ms={head: outside.number(head, least=0) for head in outside.names},
-            p95_ratio=fields.number("p95_ratio", least=0),
-            validation=validation,
         )
 
     @overload

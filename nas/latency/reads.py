@@ -10,6 +10,7 @@ _OUTPUT = "output"
 # Calls that make fewer edges than this are not worth remembering what becomes of them.
 LARGE = 4
 
+Ids = tuple[int, ...]
 Kinds = tuple[str, ...]
 Reads = Mapping[int, Kinds]
 """Edge -> kinds of the operators that read it; an output counts as read."""
@@ -28,7 +29,7 @@ class NeededSteps(NamedTuple):
         flat: whether the ids are the unique ones: all steps are operators then.
     """
 
-    steps: tuple[tuple[Step | Call, tuple[int, ...], int], ...]
+    steps: tuple[tuple[Step | Call, Ids, int], ...]
     outputs: Sequence[int]
     reads: Reads
     inputs: tuple[Kinds, ...]
@@ -36,18 +37,18 @@ class NeededSteps(NamedTuple):
     flat: bool
 
 
-def needed_of(fragment: Fragment, outputs: tuple[int, ...]) -> NeededSteps:
+def needed_of(fragment: Fragment, outputs: Ids) -> NeededSteps:
     """What of a fragment the outputs of these indices depend on; remembered by the fragment."""
     found: NeededSteps = fragment.remember(("needed", outputs), lambda: _find(fragment, outputs))
     return found
 
 
-def _find(fragment: Fragment, outputs: tuple[int, ...]) -> NeededSteps:
+def _find(fragment: Fragment, outputs: Ids) -> NeededSteps:
     """A fragment without large calls is flattened: going into every single layer would take longer."""
     if all(step.fragment.makes < LARGE for step in fragment.steps if isinstance(step, Call)):
         return _find_flat(fragment, outputs)
     reads: dict[int, Kinds] = {fragment.outputs[index]: (_OUTPUT,) for index in outputs}
-    kept: list[tuple[Step | Call, tuple[int, ...], int]] = []
+    kept: list[tuple[Step | Call, Ids, int]] = []
     for step, start in reversed(_steps(fragment)):
         if not isinstance(step, Call):
             if not reads.keys().isdisjoint(step.outputs):
@@ -70,8 +71,8 @@ def _find(fragment: Fragment, outputs: tuple[int, ...]) -> NeededSteps:
 
 def _needed(
     fragment: Fragment,
-    outputs: tuple[int, ...],
-    kept: Sequence[tuple[Step | Call, tuple[int, ...], int]],
+    outputs: Ids,
+    kept: Sequence[tuple[Step | Call, Ids, int]],
     own_outputs: Sequence[int],
     reads: Reads,
     *,
@@ -94,11 +95,11 @@ def _read(reads: dict[int, Kinds], owns: Sequence[int], kinds: Kinds) -> None:
         reads[own] = (*reads[own], *kinds) if own in reads else kinds
 
 
-def _find_flat(fragment: Fragment, outputs: tuple[int, ...]) -> NeededSteps:
+def _find_flat(fragment: Fragment, outputs: Ids) -> NeededSteps:
     steps, ids = fragment.flatten()
     own_outputs = [ids[own] for own in fragment.outputs]
     reads: dict[int, Kinds] = {own_outputs[index]: (_OUTPUT,) for index in outputs}
-    kept: list[tuple[Step | Call, tuple[int, ...], int]] = []
+    kept: list[tuple[Step | Call, Ids, int]] = []
     for step in reversed(steps):
         if not reads.keys().isdisjoint(step.outputs):
             kept.append((step, (), step.outputs[0] - fragment.inputs))

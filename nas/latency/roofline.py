@@ -50,14 +50,14 @@ class Roofline:
     @classmethod
     def of_kernels(cls, kernels: Sequence[Kernel], ms: Floats, counts: Floats) -> Self:
         """Fit to the times [N] of single kernels, kind by kind; `counts` [N] says how often each occurred."""
-        places: defaultdict[str, list[int]] = defaultdict(list)
-        for place, kernel in enumerate(kernels):
-            places[kernel.kind].append(place)
-            places[_family(kernel)].append(place)
-            places[_ANY].append(place)
+        rows: defaultdict[str, list[int]] = defaultdict(list)
+        for row, kernel in enumerate(kernels):
+            rows[kernel.kind].append(row)
+            rows[_family(kernel)].append(row)
+            rows[_ANY].append(row)
         weights = {}
-        for kind, own in sorted(places.items()):
-            matrix = np.array([terms(kernels[place]) for place in own])
+        for kind, own in sorted(rows.items()):
+            matrix = np.array([terms(kernels[row]) for row in own])
             weights[kind] = tuple(_fit(matrix, ms[own], counts=counts[own]).tolist())
         return cls(weights)
 
@@ -66,7 +66,7 @@ class Roofline:
         """Fit to the times [N] of whole networks, where those of their kernels are not known."""
         kinds = sorted({kernel.kind for network in networks for kernel in network})
         matrix = np.zeros((len(networks), len(kinds), len(TERMS)))
-        index = {kind: place for place, kind in enumerate(kinds)}
+        index = {kind: column for column, kind in enumerate(kinds)}
         for row, network in enumerate(networks):
             for kernel in network:
                 matrix[row, index[kernel.kind]] += terms(kernel)

@@ -16,7 +16,7 @@ _NUMBERED = re.compile(r"_token_\d+$")
 _CONTAINERS = frozenset({"If", "Loop", "Scan"})
 
 
-# Name, kind and place in the graph.
+# Name, kind and index in the graph.
 _Key = tuple[str, str, str]
 
 
@@ -25,7 +25,7 @@ class OperatorTime:
     """One operator of the optimised graph: its unique name, its kind (ONNX operator type) and its time.
 
     Operators that onnxruntime inserts itself (changes of layout) are numbered anew in every session and may
-    change places; they go by kind and shape instead, so that the same one has the same name in every visit.
+    change order; they go by kind and shape instead, so that the same one has the same name in every visit.
     """
 
     name: str
