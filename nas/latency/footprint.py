@@ -44,7 +44,7 @@ class MemoryLine:
 
     A replay of onnxruntime's arena and memory plan was no better: fitted to the same networks it erred by
     7.1 % (fp32) and 6.2 % (int8) on others, at most by 34 and 47 %, and these lines by 8.7 and 5.8, at most
-    by 31 and 39. Fitted by `benchmarks/footprint.py --samples 20 --seed 5 --fit`.
+    by 31 and 39. Fitted by `benchmarks/footprint.py` (20 samples, seed 5).
     """
 
     constant: float
