@@ -16,6 +16,10 @@ ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of onnxruntime.
 PrecisionOption = Annotated[
     Literal["fp32", "int8"], typer.Option(help="What networks compute in; one table may hold both.")
 ]
+RunSkeletonOption = Annotated[
+    str | None,
+    typer.Option(help="A shipped skeleton's name, or a YAML file; by default the run's, or coco17."),
+]
 VisitsOption = Annotated[int, typer.Option(min=1, help="Visits to every network.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of all random choices.")]
 
@@ -37,6 +41,7 @@ def what_to_measure(space: str, skeleton: str | None, threads: int) -> tuple["Se
 
 
 def networks_of(name: str, skeleton: str, *, precisions: "Sequence[Precision]") -> "list[Network]":
+    """An architecture in each of the precisions, or an ONNX file as it is."""
     from nas.space import Arch
     from nas.timing.networks import file_network
 

@@ -11,6 +11,7 @@ from nas.cli.latency_display import VisitDisplay, print_timings
 from nas.cli.latency_inputs import (
     JsonOption,
     PrecisionOption,
+    RunSkeletonOption,
     SeedOption,
     ThreadsOption,
     VisitsOption,
@@ -27,10 +28,7 @@ def measure(
     space: Annotated[
         str, typer.Option(help="A shipped search space's name, a YAML file, or the folder of a run.")
     ],
-    skeleton: Annotated[
-        str | None,
-        typer.Option(help="A shipped skeleton's name, or a YAML file; by default the run's, or coco17."),
-    ] = None,
+    skeleton: RunSkeletonOption = None,
     threads: ThreadsOption = 1,
     precision: PrecisionOption = "fp32",
     samples: Annotated[int, typer.Option(min=1, help="Networks to time.")] = 30,
@@ -95,8 +93,7 @@ def time_(
     from nas.timing import Protocol, describe_device, ratio, time_networks
 
     precisions: Sequence[Precision] = ("fp32", "int8") if precision == "both" else (precision,)
-    display = VisitDisplay()
-    with display:
+    with VisitDisplay() as display:
         timings = time_networks(
             [network for name in networks for network in networks_of(name, skeleton, precisions=precisions)],
             threads=threads,

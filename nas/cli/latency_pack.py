@@ -9,6 +9,7 @@ from nas.cli.console import print_json, remark, say
 from nas.cli.latency_display import print_timings
 from nas.cli.latency_inputs import (
     JsonOption,
+    RunSkeletonOption,
     SeedOption,
     VisitsOption,
     networks_of,
@@ -30,10 +31,7 @@ def pack(
     space: Annotated[
         str | None, typer.Option(help="A shipped search space's name, a YAML file, or the folder of a run.")
     ] = None,
-    skeleton: Annotated[
-        str | None,
-        typer.Option(help="A shipped skeleton's name, or a YAML file; by default the run's, or coco17."),
-    ] = None,
+    skeleton: RunSkeletonOption = None,
     samples: Annotated[int, typer.Option(min=1, help="Networks to draw from the space.")] = 30,
     threads: Annotated[int, typer.Option(min=1, help="Threads of onnxruntime on the device.")] = 1,
     precision: Annotated[

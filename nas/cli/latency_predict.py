@@ -94,17 +94,12 @@ def predict(
 
 def _time_detector(model: Path, fitted: "LatencyPredictor", *, instead_of: float) -> float:
     """The ms of a person detector on this machine, by the predictor's protocol."""
+    from nas.latency.endtoend import check_detector
     from nas.timing import time_networks
     from nas.timing.networks import file_network
 
-    if instead_of:
-        raise UserError("--detector times a model and --detector-ms names a time: give one of them")
-    if not fitted.is_here:
-        raise UserError(
-            "--detector is timed on this machine, and the predictor is of another one; give --detector-ms"
-        )
-    display = VisitDisplay()
-    with display:
+    check_detector(detector_ms=instead_of, here=fitted.is_here)
+    with VisitDisplay() as display:
         (timing,) = time_networks(
             [file_network(model)],
             threads=fitted.device.threads,

@@ -37,5 +37,20 @@ class EndToEnd:
         return self.detector_ms + self.runs(arch) * (network_ms + grouping_ms)
 
 
+def check_detector(*, detector_ms: float, here: bool) -> None:
+    """Raise UserError where a person detector's model cannot be timed, or needs not be.
+
+    Args:
+        detector_ms: what was given as its time; 0 where nothing was.
+        here: whether networks are predicted for this machine.
+    """
+    if detector_ms:
+        raise UserError("`detector` times a model and `detector_ms` names a time: give one of them")
+    if not here:
+        raise UserError(
+            "`detector` is timed on this machine, and the predictor is of another one; give `detector_ms`"
+        )
+
+
 def _on_crops(arch: Arch) -> bool:
     return head_spec(arch.head.type).task == "crop"

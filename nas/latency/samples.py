@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from nas.errors import UserError
-from nas.graph import Tracer
+from nas.graph import Graph, Tracer
 from nas.latency.attribution import TimedKernels, take_apart
 from nas.latency.mirror import KernelMirror
 from nas.latency.networks import ArchTracer
@@ -108,16 +108,12 @@ class TracerOfSpaces:
         self, spaces: Sequence[Mapping[str, Any]], skeleton: Skeleton, *, anonymous: bool = False
     ) -> None:
         self._spaces = [SearchSpace.from_json(space) for space in spaces]
-        self._tracer = lru_cache(maxsize=8)(lambda space: _new_tracer(space, skeleton, anonymous=anonymous))
+        self._tracer = lru_cache(maxsize=8)(lambda space: Tracer(space, skeleton, anonymous=anonymous))
 
-    def __call__(self, arch: Arch) -> Any:
+    def __call__(self, arch: Arch) -> Graph:
         """The graph of an arch."""
         space = next((space for space in self._spaces if space.contains(arch)), None)
         return self._tracer(space or arch)(arch)
-
-
-def _new_tracer(space: SearchSpace | Arch, skeleton: Skeleton, *, anonymous: bool) -> Tracer:
-    return Tracer(space, skeleton, anonymous=anonymous)
 
 
 def _skeleton(table: LatencyTable, name: str | None) -> Skeleton:

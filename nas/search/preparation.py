@@ -11,6 +11,7 @@ from nas.evaluate.metrics import require_metric
 from nas.files import digest_files
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
+from nas.latency.endtoend import check_detector
 from nas.runs.folder import RunFolder
 from nas.search.budgets import check_budgets
 from nas.search.estimate import Estimate
@@ -137,8 +138,6 @@ def _end_to_end(
     run: RunFolder, settings: SearchSettings, space: SearchSpace, bench: Bench | None
 ) -> tuple[Network | None, EndToEnd]:
     """The detector to time beside finalists, and what is paid besides a network."""
-    if settings.detector is not None and settings.detector_ms:
-        raise UserError("`detector` times a model and `detector_ms` names a time: give one of them")
     if (settings.detector is not None or settings.detector_ms) and space.task != "crop":
         raise UserError(
             f"{space.name} looks at whole pictures and needs no person detector; leave `detector` and "
@@ -146,10 +145,8 @@ def _end_to_end(
         )
     if settings.detector is None:
         return None, EndToEnd(settings.people, settings.detector_ms)
-    if bench is None:
-        raise UserError(
-            "`detector` is timed on this machine, and the predictor is of another one; give `detector_ms`"
-        )
+    check_detector(detector_ms=settings.detector_ms, here=bench is not None)
+    assert bench is not None
     detector = file_network(settings.detector)
     ms = time_detector(detector, bench, file=run.search_folder / "detector.json")
     return detector, EndToEnd(settings.people, ms)

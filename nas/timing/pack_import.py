@@ -81,7 +81,7 @@ def usual_table(table: LatencyTable) -> Path:
     )
 
 
-def table_name(sources: "list[Source]", threads: int) -> str:
+def table_name(sources: list[Source], threads: int) -> str:
     """What is measured, in a file's name: the first source's space and skeleton, and the threads."""
     name = f"{sources[0].space['name']}-{sources[0].skeleton['name']}" if sources else "networks"
     return one_component(f"{name}-{threads}t", "the table's space and skeleton")

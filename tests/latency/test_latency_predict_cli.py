@@ -69,7 +69,7 @@ def test_a_detector_is_timed_here(here: Path, arch: Path, tmp_path: Path) -> Non
 
 
 def test_a_detector_is_not_timed_for_another_device(predictor: Path, arch: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="give --detector-ms"):
+    with pytest.raises(UserError, match="give `detector_ms`"):
         predicted(predictor, arch, "--allow-other-device", "--detector", tmp_path / "detector.onnx")
 
 
