@@ -30,7 +30,7 @@ class Footprint:
 
     Args:
         file_bytes: of the ONNX file.
-        peak_memory_bytes: see `nas.timing.memory.MeasuredFootprint`; of onnxruntime 1.31 on x86-64 Linux
+        peak_memory_bytes: see `nas.timing.memory.MeasuredFootprint`; of onnxruntime 1.32 on x86-64 Linux
             with one thread.
     """
 
@@ -44,7 +44,7 @@ class MemoryLine:
 
     A replay of onnxruntime's arena and memory plan was no better: fitted to the same networks it erred by
     7.1 % (fp32) and 6.2 % (int8) on others, at most by 34 and 47 %, and these lines by 8.7 and 5.8, at most
-    by 31 and 39. Fitted by `benchmarks/footprint.py` (20 samples, seed 5).
+    by 28 and 39. Fitted by `benchmarks/footprint.py` (20 samples, seed 5).
     """
 
     constant: float
