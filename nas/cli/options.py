@@ -5,10 +5,10 @@ from typing import TypeVar
 
 import typer
 
-Given = TypeVar("Given", float, list[float], None)
+Numbers = TypeVar("Numbers", float, list[float], None)
 
 
-def finite(given: Given) -> Given:
+def finite(given: Numbers) -> Numbers:
     """The callback of options that take numbers: no range excludes what is not a number."""
     numbers: list[float] = given if isinstance(given, list) else [] if given is None else [given]
     for number in numbers:

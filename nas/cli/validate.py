@@ -47,6 +47,7 @@ def validate(
     from nas.data import load_annotations
     from nas.evaluate import validate as run_validation
     from nas.evaluate import write_results
+    from nas.evaluate.loading import load_model
 
     network = load_model(model, flip=flip, threads=threads)
     loaded = load_annotations(data, images, network.skeleton, category=category)
@@ -62,33 +63,6 @@ def validate(
         print_json({"model": str(model), "data": str(data)} | result.to_json())
         return
     _print_result(model, network, result)
-
-
-def load_model(path: Path, *, flip: bool, threads: int | None) -> "PoseModel":
-    """The network of a weights file or of an ONNX file, ready to be run.
-
-    Raises:
-        UserError: not such a file; a supernet; a flip test of an ONNX file.
-    """
-    if path.suffix == ".onnx":
-        from nas.runtime import OnnxModel
-
-        if flip:
-            raise UserError(
-                f"--flip: {path} decodes inside, its outputs cannot be joined; validate the weights"
-            )
-        return OnnxModel(path, threads=threads or 1)
-    import torch
-
-    from nas.evaluate.torch_model import TorchModel
-    from nas.models import load_weights
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    net = load_weights(path)
-    if net.arch is None:
-        raise UserError(f"{path}: a supernet; take a subnet out of it first: nas transfer RUN ARCH.json")
-    return TorchModel(net, flip=flip)
 
 
 def _require_same_joints(annotations: "Annotations") -> None:
