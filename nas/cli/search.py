@@ -188,6 +188,8 @@ def _limited(figures: Mapping[str, Any], limit: str) -> float | None:
 
 def print_comparison(result: "SearchResult") -> None:
     """Predicted against measured: of all finalists, and of what was measured to refine the predictor."""
+    from nas.search.results import finalist_remarks
+
     finalists = result.finalists()
     if finalists:
         say()
@@ -202,7 +204,7 @@ def print_comparison(result: "SearchResult") -> None:
                     entry["measured_ms"],
                     f"{entry['error_percent']:+.1f} %",
                     "yes" if entry["in_interval"] else "no",
-                    _comparison_remark(entry),
+                    finalist_remarks(entry),
                 )
                 for entry in finalists
             ),
@@ -221,11 +223,3 @@ def print_comparison(result: "SearchResult") -> None:
         )
     if refitted := result.facts.get("refined_predictor"):
         say(f"The refitted predictor is in {refitted}; the one that was given is as it was.")
-
-
-def _comparison_remark(entry: Mapping[str, Any]) -> str:
-    """What to know of one finalist."""
-    remarks = [f"best within {budget:g} ms" for budget in entry["won_budgets_ms"]]
-    remarks += ["in the fit"] if entry["in_fit"] else []
-    remarks += ["timed under load"] if entry["loaded"] else []
-    return ", ".join(remarks)

@@ -11,6 +11,7 @@ from nas.report.latency_plot import plot_predicted
 from nas.report.run_files import GIVEN, Figures
 from nas.report.run_plots import Point, plot_accuracy, plot_training
 from nas.runs.folder import RunFolder
+from nas.search.results import finalist_remarks
 from nas.space import Skeleton
 from nas.timing import DeviceDescription
 
@@ -83,7 +84,7 @@ def comparison(results: Figures | None, predictors: Mapping[str, LatencyPredicto
         return content + missing(NO_SEARCH)
     if results["measured"]:
         columns = ("finalist", "predicted ms", "90 % interval", "measured ms", "error", "inside", "")
-        rows = [(entry["arch"], *compared(entry), _remarks(entry)) for entry in results["measured"]]
+        rows = [(entry["arch"], *compared(entry), finalist_remarks(entry)) for entry in results["measured"]]
         content += table(columns, rows)
     else:
         content += missing("measured finalists: the predictor is of another device.")
@@ -187,13 +188,6 @@ def _what_is_paid(results: Figures) -> str:
     if detector:
         parts.append(f"a person detector of {detector:.3g} ms")
     return ", ".join(parts)
-
-
-def _remarks(entry: Figures) -> str:
-    remarks = [f"best within {budget:g} ms" for budget in entry.get("won_budgets_ms", [])]
-    remarks += ["in the fit"] if entry.get("in_fit") else []
-    remarks += ["timed under load"] if entry.get("loaded") else []
-    return ", ".join(remarks)
 
 
 def _refinement(results: Figures) -> str:

@@ -173,6 +173,14 @@ class SearchResult:
         write_json(file, self.to_json())
 
 
+def finalist_remarks(entry: Mapping[str, Any]) -> str:
+    """What to know of one of `SearchResult.finalists`; results of older versions do not tell all of it."""
+    remarks = [f"best within {budget:g} ms" for budget in entry.get("won_budgets_ms", [])]
+    remarks += ["in the fit"] if entry.get("in_fit") else []
+    remarks += ["timed under load"] if entry.get("loaded") else []
+    return ", ".join(remarks)
+
+
 def _point(item: Evaluation) -> dict[str, Any]:
     return {"arch": item.arch.id, "predicted_ms": item.predicted_ms, "accuracy": item.accuracy}
 
