@@ -10,7 +10,9 @@ import json
 import math
 import os
 import shutil
+import socket
 import stat
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +24,9 @@ NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOT
 """What file systems answer that cannot lock, or put things on the disk at once."""
 
 DRAFT = ".draft-"
-"""In the names of what is being written; what a killed process leaves has it."""
+"""In the names of what is being written: machine and process follow. What a killed process leaves has it."""
+
+_MACHINE = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TAKES_NOTHING = _FULL | {errno.EROFS}
@@ -271,8 +275,29 @@ def one_component(name: str, what: str) -> str:
     return name
 
 
+def sweep(folder: Path) -> None:
+    """Remove what killed processes of this machine were writing in a folder, so that nothing of it stays."""
+    for draft in folder.glob(f".*{DRAFT}{_MACHINE}-*"):
+        process = draft.name.rpartition("-")[2]
+        if process.isdecimal() and not _lives(int(process)):
+            with suppress(OSError):
+                shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
+
+
+def _lives(process: int) -> bool:
+    if os.name == "nt":  # there is no asking there: a signal of 0 would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's, or none that the system could have
+        return True
+    return True
+
+
 def _draft(path: Path) -> Path:
-    return path.with_name(f".{path.name[:_LONGEST_NAME]}{DRAFT}{os.getpid()}")
+    return path.with_name(f".{path.name[:_LONGEST_NAME]}{DRAFT}{_MACHINE}-{os.getpid()}")
 
 
 def file_digest(path: Path | str) -> str:

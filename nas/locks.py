@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout, lock_descriptor
 
 from nas.errors import UserError
-from nas.files import NOT_OFFERED, writing
+from nas.files import NOT_OFFERED, sweep, writing
 
 _FILE = ".lock"
 _MARKER = ".lock-owner"
@@ -20,6 +20,8 @@ _MARKER = ".lock-owner"
 @contextmanager
 def sole_process(folder: Path) -> Iterator[None]:
     """Within, no other process can enter the same folder, nor this one once more.
+
+    What processes before it were writing there when they were killed is removed.
 
     Raises:
         UserError: another process is in the folder, or the folder cannot be written.
@@ -32,6 +34,7 @@ def sole_process(folder: Path) -> Iterator[None]:
         except Timeout:
             raise _occupied(folder) from None
     try:
+        sweep(folder)
         with suppress(OSError):  # who it is only serves the message
             path.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         yield

@@ -3,10 +3,15 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import nas  # noqa: F401 - before any test imports onnxruntime, whose reports of use it switches off
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

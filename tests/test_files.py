@@ -4,6 +4,8 @@ import errno
 import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,12 @@ from nas.files import (
     one_component,
     read_rows,
     replacing,
+    sweep,
     write_bytes,
     write_json,
     write_text,
 )
+from nas.locks import sole_process
 
 
 def full(*_: Any, **__: Any) -> Any:
@@ -65,6 +69,36 @@ def test_what_fails_on_the_way_leaves_the_former_and_no_draft(tmp_path: Path) ->
     with pytest.raises(ValueError, match="on the way"):
         fail()
     assert [(found.name, found.read_text()) for found in path.parent.iterdir()] == [("a.txt", "former")]
+
+
+WRITING = """
+import pathlib, sys, time
+from nas.files import new_folder, replacing
+home = pathlib.Path(sys.argv[1])
+with replacing(home / "[a] b.txt") as draft, new_folder(home / "c") as folder:
+    draft.write_text("half")
+    (folder / "part").write_text("half")
+    print("writing", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_a_killed_process_was_writing_goes_and_what_others_write_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "some [folder]"
+    with (
+        replacing(folder / "mine.txt") as draft,
+        subprocess.Popen([sys.executable, "-c", WRITING, str(folder)], stdout=subprocess.PIPE) as process,
+    ):
+        draft.write_text("mine")
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"writing\n"
+        sweep(folder)
+        assert len(list(folder.iterdir())) == 3
+        process.kill()
+        process.wait()
+        with sole_process(folder):
+            assert sorted(folder.iterdir()) == sorted([draft, folder / ".lock"])
+    assert (folder / "mine.txt").read_text() == "mine"
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from nas.errors import UserError
-from nas.files import writing
+from nas.files import sweep, writing
 from nas.pictures import PICTURE_SUFFIXES
 
 _log = logging.getLogger(__name__)
@@ -105,6 +105,7 @@ def make_folder(folder: Path) -> None:
         raise UserError(f"{folder}: is a file; the drawings need a folder")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 

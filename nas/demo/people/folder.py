@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
-from nas.files import write_json
+from nas.files import sweep, write_json
 from nas.space.skeleton import Skeleton
 
 _VERSION = 2  # of the pictures: raised whenever the same settings give different ones
@@ -87,8 +87,9 @@ class PeopleFolder:
 
     def prepare(self) -> None:
         """Make the folders and drop pieces that other settings left behind."""
-        self.images.mkdir(parents=True, exist_ok=True)
-        self._parts.mkdir(parents=True, exist_ok=True)
+        for folder in (self.images, self._parts):
+            folder.mkdir(parents=True, exist_ok=True)
+            sweep(folder)
         if _read_json(self._marker) != self.settings.to_json():
             for path in (*self._parts.glob("*.json"), *self.images.glob("[0-9]*.jpg")):
                 path.unlink()
