@@ -58,7 +58,7 @@ def test_finetuning_goes_on_from_what_is_inherited(run: RunFolder, arch: Arch) -
 
 def test_another_recipe_under_the_same_name_is_refused(run: RunFolder, arch: Arch) -> None:
     finetune_subnet(run.path, arch, recipe=load_finetune_config(run.path, ["steps=1"]))
-    with pytest.raises(UserError, match=r"another recipe.*--name"):
+    with pytest.raises(UserError, match=r"another recipe.*`name`"):
         finetune_subnet(run.path, arch, recipe=load_finetune_config(run.path, ["steps=2"]))
     recipe = load_finetune_config(run.path, ["steps=2"])
     assert finetune_subnet(run.path, arch, recipe=recipe, name="b").name == "b.safetensors"

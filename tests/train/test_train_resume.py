@@ -134,7 +134,7 @@ def test_a_finished_run_is_left_alone(make_config: RecipeMaker, tmp_path: Path) 
 
 def test_another_recipe_in_the_same_folder_is_refused(make_config: RecipeMaker, tmp_path: Path) -> None:
     train_supernet(make_config(steps=1), tmp_path / "run")
-    with pytest.raises(UserError, match=r"optimizer\.lr \(0\.001 there, 0\.5 now\).*--name"):
+    with pytest.raises(UserError, match=r"optimizer\.lr \(0\.001 there, 0\.5 now\).*`name`"):
         train_supernet(make_config(steps=1, optimizer={"lr": 0.5}), tmp_path / "run")
     train_supernet(make_config(steps=1, log_every=7), tmp_path / "run")
 

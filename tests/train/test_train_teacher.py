@@ -20,13 +20,15 @@ from nas.space import Arch, ArchManager, SearchSpace
 from nas.train import finetune_subnet, train_supernet
 from nas.train.teacher import given_teacher
 
-ANY = SearchSpace.from_json(
-    {
-        "version": 1,
-        **SPACE,
-        "resolution": [[32, 32], [48, 32], [64, 64]],
-        "heads": {"heatmap": {"neck": "fusion_deconv"}, "regression": {"neck": "none"}},
-    }
+ANY = ArchManager(
+    SearchSpace.from_json(
+        {
+            "version": 1,
+            **SPACE,
+            "resolution": [[32, 32], [48, 32], [64, 64]],
+            "heads": {"heatmap": {"neck": "fusion_deconv"}, "regression": {"neck": "none"}},
+        }
+    )
 )
 
 
