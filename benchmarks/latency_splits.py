@@ -23,7 +23,7 @@ from nas.latency.baselines import BASELINES
 from nas.latency.kernel_model import KernelModel
 from nas.latency.samples import Samples
 from nas.latency.uncertainty import Novelty
-from nas.latency.validation import HeldOut, cross_validate, mean_novelty
+from nas.latency.validation import HeldOutErrors, cross_validate, mean_novelty
 from nas.timing import LatencyTable
 from nas.timing.timing import Timing, noise_floor
 
@@ -41,11 +41,11 @@ def split(
     predicted = model.network_ms([network.kernels for network in held_out])
     roofline = KernelModel.fit(seen, boosted=False).network_ms([network.kernels for network in held_out])
     errors = {
-        "predictor": HeldOut.of(predicted, measured),
-        "roofline alone": HeldOut.of(roofline, measured),
+        "predictor": HeldOutErrors.of(predicted, measured),
+        "roofline alone": HeldOutErrors.of(roofline, measured),
     }
     for name, fit in BASELINES.items():
-        errors[name] = HeldOut.of(fit(seen, seed=seed)(held_out), measured)
+        errors[name] = HeldOutErrors.of(fit(seen, seed=seed)(held_out), measured)
     uncertainty = cross_validate(seen, boosted=boosted, seed=seed).uncertainty(
         np.array([network.label_ms for network in seen]), [timings[i] for i in order[:train]]
     )

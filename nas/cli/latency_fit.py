@@ -12,7 +12,7 @@ from nas.cli.latency_inputs import JsonOption, SeedOption
 if TYPE_CHECKING:
     from nas.latency import LatencyPredictor
     from nas.latency.checks import PredictorCheck
-    from nas.latency.validation import HeldOut, Validation
+    from nas.latency.validation import HeldOutErrors, Validation
 
 
 def fit(
@@ -106,7 +106,7 @@ def _print_checks(checks: "list[PredictorCheck]") -> None:
     )
 
 
-def _row(errors: "HeldOut") -> tuple[Any, ...]:
+def _row(errors: "HeldOutErrors") -> tuple[Any, ...]:
     shares = (errors.mape, errors.maximum, errors.within_5, errors.within_10)
     return (*(f"{share:.1%}" for share in shares), errors.spearman)
 

@@ -28,10 +28,8 @@ def arch_network(
     """
 
     def model() -> bytes:
-        graph = tracer(arch)
-        exported = to_onnx(graph) if precision == "fp32" else to_int8(graph)
-        serialised: bytes = exported.SerializeToString()
-        return serialised
+        export = to_onnx if precision == "fp32" else to_int8
+        return bytes(export(tracer(arch)).SerializeToString())
 
     graph = tracer(arch)
     skeleton = tracer.skeleton

@@ -20,7 +20,7 @@ FOLDS = 5
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutErrors:
     """Errors on networks that were held out of the fit; relative to the measured time.
 
     Args:
@@ -79,8 +79,8 @@ class Validation:
     networks: int
     loaded: int
     matched: float
-    held_out: HeldOut
-    baselines: Mapping[str, HeldOut]
+    held_out: HeldOutErrors
+    baselines: Mapping[str, HeldOutErrors]
     noise_floor: float | None
     predicted: tuple[float, ...]
     measured: tuple[float, ...]
@@ -106,9 +106,9 @@ class Validation:
             networks=fields.integer("networks"),
             loaded=fields.integer("loaded"),
             matched=fields.number("matched"),
-            held_out=HeldOut.from_json(fields.get("held_out"), "validation.held_out"),
+            held_out=HeldOutErrors.from_json(fields.get("held_out"), "validation.held_out"),
             baselines={
-                name: HeldOut.from_json(baselines.get(name), f"{baselines.place}.{name}")
+                name: HeldOutErrors.from_json(baselines.get(name), f"{baselines.place}.{name}")
                 for name in baselines.names
             },
             noise_floor=None if fields.get("noise_floor") is None else fields.number("noise_floor"),
@@ -181,9 +181,9 @@ def validation_of(
         networks=len(networks),
         loaded=sum(timing.loaded for timing in timings),
         matched=min(network.matched for network in networks),
-        held_out=HeldOut.of(found.predicted, measured),
+        held_out=HeldOutErrors.of(found.predicted, measured),
         baselines={
-            name: HeldOut.of(cross_validate_baseline(networks, fit, seed=seed), measured)
+            name: HeldOutErrors.of(cross_validate_baseline(networks, fit, seed=seed), measured)
             for name, fit in baselines.items()
         },
         noise_floor=noise_floor(timings),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nas.errors import UserError
 from nas.latency import LatencyPredictor
-from nas.latency.validation import HeldOut
+from nas.latency.validation import HeldOutErrors
 from nas.report.html import cell, facts, missing, paragraph, picture, table
 from nas.report.latency_plot import plot_predicted
 from nas.report.run_files import GIVEN, Figures
@@ -255,6 +255,6 @@ def _loaded(entry: Figures) -> str:
     return ", loaded" if entry["loaded"] else ""
 
 
-def _errors(errors: HeldOut) -> tuple[object, ...]:
+def _errors(errors: HeldOutErrors) -> tuple[object, ...]:
     shares = (errors.mape, errors.maximum, errors.within_5, errors.within_10)
     return (*(f"{share:.1%}" for share in shares), errors.spearman)

@@ -16,7 +16,7 @@ from nas.latency.kernels import Kernel
 from nas.latency.mirror import KernelMirror
 from nas.latency.roofline import Roofline, terms
 from nas.latency.uncertainty import Novelty, Uncertainty
-from nas.latency.validation import HeldOut, cross_validate, folds
+from nas.latency.validation import HeldOutErrors, cross_validate, folds
 from nas.space import ArchManager, SearchSpace
 from nas.timing.timing import Timing
 
@@ -89,7 +89,7 @@ def test_whole_networks_can_be_fitted_to(seen: list[TimedKernels], others: list[
     unmatched = [replace(network, matched=0.1, ms=np.zeros(len(network.ms))) for network in seen]
     model = KernelModel.fit(unmatched)
     assert model.residual is None
-    errors = HeldOut.of(model.network_ms([network.kernels for network in others]), _labels(others))
+    errors = HeldOutErrors.of(model.network_ms([network.kernels for network in others]), _labels(others))
     assert errors.mape < 0.05
 
 
@@ -122,7 +122,7 @@ def test_boosting_learns_what_the_roofline_cannot(space: SearchSpace, tracer: Tr
     seen = [bent(network) for network in _networks(space, tracer, count=40, seed=0)]
     others = [bent(network) for network in _networks(space, tracer, count=20, seed=1)]
     errors = [
-        HeldOut.of(
+        HeldOutErrors.of(
             KernelModel.fit(seen, boosted=boosted).network_ms([network.kernels for network in others]),
             _labels(others),
         ).mape
@@ -143,7 +143,7 @@ def test_larger_networks_may_slow_their_kernels_down(
 
     model = KernelModel.fit(slowed(seen))
     predicted = model.network_ms([network.kernels for network in others])
-    assert HeldOut.of(predicted, _labels(slowed(others))).mape < 0.02
+    assert HeldOutErrors.of(predicted, _labels(slowed(others))).mape < 0.02
 
 
 @pytest.mark.parametrize("fit", BASELINES.values(), ids=list(BASELINES))
@@ -153,7 +153,7 @@ def test_baselines_do_not_look_at_the_times_that_they_predict(
     predict = fit(seen, seed=0)
     blind = [replace(network, ms=np.full(len(network.ms), np.nan), label_ms=np.nan) for network in others]
     np.testing.assert_array_equal(predict(others), predict(blind))
-    errors = HeldOut.of(predict(others), _labels(others))
+    errors = HeldOutErrors.of(predict(others), _labels(others))
     assert errors.mape < 0.5
     assert errors.spearman > 0.7
 
@@ -201,7 +201,7 @@ def test_cross_validation_predicts_what_it_did_not_see(space: SearchSpace, trace
     networks = _networks(space, tracer, count=20, seed=5)
     found = cross_validate(networks, boosted=False, seed=0)
     labels = _labels(networks)
-    assert HeldOut.of(found.predicted, labels).mape < 0.02
+    assert HeldOutErrors.of(found.predicted, labels).mape < 0.02
     # One network whose label is a lie: its own prediction does not follow the lie.
     liar = replace(networks[0], label_ms=3 * networks[0].label_ms, ms=3 * networks[0].ms)
     lied = cross_validate([liar, *networks[1:]], boosted=False, seed=0)

@@ -19,7 +19,7 @@ from nas.latency.networks import arch_network
 from nas.latency.predictor import LatencyPredictor
 from nas.latency.roofline import Roofline
 from nas.latency.uncertainty import OTHER_RUNTIME, Uncertainty
-from nas.latency.validation import HeldOut
+from nas.latency.validation import HeldOutErrors
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.timing.table import LatencyTable
 
@@ -299,7 +299,7 @@ def test_the_skeleton_must_be_in_the_table(made_up_table: Path) -> None:
 
 
 def test_held_out_errors() -> None:
-    errors = HeldOut.of(np.array([1.04, 2.14, 4.8, 8.0]), np.array([1.0, 2.0, 4.0, 8.0]))
+    errors = HeldOutErrors.of(np.array([1.04, 2.14, 4.8, 8.0]), np.array([1.0, 2.0, 4.0, 8.0]))
     assert errors.mape == pytest.approx((0.04 + 0.07 + 0.2) / 4)
     assert errors.maximum == pytest.approx(0.2)
     assert (errors.within_5, errors.within_10, errors.spearman) == pytest.approx((0.5, 0.75, 1.0))
