@@ -19,8 +19,9 @@ from nas.codecs.affine import Affine, invert, warp_image
 from nas.codecs.normalise import normalise
 from nas.data import Annotations, AugmentConfig, KeypointDataset, SampleRequest, load_annotations
 from nas.data.images import read_annotated
-from nas.space.arch import Head, freeze_options
-from nas.space.heads import HeadSpec, head_spec
+from nas.space.arch import Head
+from nas.space.options import freeze_options
+from nas.space.parts import HeadSpec, part
 from nas.space.skeleton import Skeleton
 
 Loop = Callable[[NDArray[np.int64]], object]
@@ -30,7 +31,7 @@ def main() -> None:
     """Measure and print."""
     arguments = _parse()
     cv2.setNumThreads(0)
-    spec = head_spec(arguments.head)
+    spec = part(HeadSpec, arguments.head)
     height, width = arguments.resolution
     skeleton = Skeleton.load(arguments.skeleton)
     annotations = load_annotations(arguments.annotations, arguments.images, skeleton).first(256)

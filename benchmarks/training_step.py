@@ -25,7 +25,6 @@ from nas.data import KeypointDataset, SampleRequest, load_annotations
 from nas.models import PoseNet, to_input
 from nas.runs.config import Recipe
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton
-from nas.space.strides import level_strides
 from nas.train.ema import averaged
 from nas.train.feed import BatchPart
 from nas.train.optimizer import build_optimizer
@@ -106,7 +105,7 @@ def _seconds(action: Callable[[], object]) -> float:
 def first_batch(annotations: Path, images: Path, skeleton: Skeleton, arch: Arch, *, batch: int) -> BatchPart:
     """Augmentation does not change what a step costs: the first samples as they are."""
     dataset = KeypointDataset([load_annotations(annotations, images, skeleton)], task="crop")
-    strides = level_strides(arch)
+    strides = arch.level_strides
     requests = [
         SampleRequest(index, (), arch.resolution, arch.head, strides=strides, augment=False)
         for index in range(batch)

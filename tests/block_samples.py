@@ -3,14 +3,16 @@
 from typing import Any
 
 from nas.space import SearchSpace, SpaceSpec
-from nas.space.fields import BLOCK_OPTIONS, fixed_of_all
+from nas.space.catalogue import BLOCKS
+from nas.space.parts import BlockSpec, part
+from nas.space.stages import fixed_of_all
 
-ALL_TYPES = tuple(BLOCK_OPTIONS)
+ALL_TYPES = tuple(block.name for block in BLOCKS)
 
 
 def stage_data(*types: str, **given: Any) -> dict[str, Any]:
     """A stage of these types with all that they have a choice of."""
-    options = sorted({option for block_type in types for option in BLOCK_OPTIONS[block_type]})
+    options = sorted({option for name in types for option in part(BlockSpec, name).options})
     fixed = {name for name in ("kernel", "expansion") if fixed_of_all(types, name) is not None}
     data = {
         "type": list(types),

@@ -1,14 +1,13 @@
 """One small network under every head."""
 
-from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem, freeze_options
-from nas.space.heads import head_names, head_spec
+from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
+from nas.space.catalogue import HEADS
+from nas.space.options import freeze_options
+from nas.space.parts import HeadSpec, part
 
 TOTAL_STRIDE = 16
-SHIPPED_HEADS = tuple(name for name in head_names() if head_spec(name).module.startswith("nas."))
+SHIPPED_HEADS = tuple(sorted(spec.name for spec in HEADS))
 """Without those that tests register."""
-
-SHIPPED_HEADS = tuple(name for name in head_names() if head_spec(name).module.startswith("nas."))
-"""Without those that tests register, whose files may be imported before or after this one."""
 
 
 def small_arch(head: str, resolution: tuple[int, int] = (64, 96)) -> Arch:
@@ -17,7 +16,7 @@ def small_arch(head: str, resolution: tuple[int, int] = (64, 96)) -> Arch:
         Stage("mbconv", "relu6", stride, width, (Block(3, 1),))
         for stride, width in ((2, 8), (2, 8), (2, 16), (1, 16))
     )
-    spec = head_spec(head)
+    spec = part(HeadSpec, head)
     finest = spec.strides[-1] if spec.strides else 2
     doublings = (TOTAL_STRIDE // finest).bit_length() - 1
     neck = Neck("fusion_deconv", "deconv4x4", (16, 16, 8)[:doublings])

@@ -6,7 +6,7 @@ from nas.heads import HeadPlace, Outputs, PoseHead
 from nas.heads.base import SeparableOutput
 from nas.layers import Context
 from nas.space import SearchSpace, SpaceSpec
-from nas.space.heads import HeadSpec, register_head
+from nas.space.parts import HeadSpec, register
 
 
 class EveryLevelHead(PoseHead):
@@ -28,7 +28,7 @@ class EveryLevelHead(PoseHead):
         return {name: maps.flatten(2) for name, maps in outputs.items()}
 
 
-EVERY_LEVEL = register_head(
+EVERY_LEVEL = register(
     HeadSpec(
         name="test_every_level",
         task="crop",

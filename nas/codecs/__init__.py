@@ -1,6 +1,6 @@
 """Codecs: training targets from annotated people, and poses from what a decode gives. Numpy only."""
 
-from nas.codecs.base import Candidates, Codec, Targets, codec_of
+from nas.codecs.base import Candidates, Codec, Targets
 from nas.codecs.types import People, Poses
 
-__all__ = ["Candidates", "Codec", "People", "Poses", "Targets", "codec_of"]
+__all__ = ["Candidates", "Codec", "People", "Poses", "Targets"]

@@ -25,7 +25,6 @@ from nas.codecs.maps import (
     upsample_twice,
 )
 from nas.codecs.types import People, Poses
-from nas.space.heads import Task
 
 COARSE, FINE = 4, 2
 """Strides (px) of the two outputs; tags are on the coarse one, peaks are found on the fine grid."""
@@ -59,7 +58,7 @@ class AssociativeEmbeddingCodec(Codec):
         foreground: how much more peaks count in the loss, see `Codec.foreground`.
     """
 
-    task: ClassVar[Task] = "image"
+    head: ClassVar[str] = "associative_embedding"
     packages: ClassVar[tuple[str, ...]] = ("scipy",)
 
     @cached_property

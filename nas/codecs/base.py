@@ -12,9 +12,7 @@ from nas.codecs.confidence import Anchors, confidence, found_confidence, pose_co
 from nas.codecs.types import People, Poses
 from nas.codecs.typical import random_candidates
 from nas.errors import UserError
-from nas.space.arch import Arch, Head, OptionValue
-from nas.space.heads import Task, head_spec
-from nas.space.strides import level_strides
+from nas.space.parts import HeadSpec, OptionValue, Task, part
 
 if TYPE_CHECKING:  # devices group without pydantic
     from nas.space.skeleton import Skeleton
@@ -38,7 +36,8 @@ class Codec(ABC):
     it imports besides numpy: a device that times grouping has to have them.
     """
 
-    task: ClassVar[Task]
+    head: ClassVar[str] = ""
+    """The name of the head that it is the codec of, whose description has the options' defaults."""
     packages: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -52,13 +51,19 @@ class Codec(ABC):
         if type(self).anchors is Codec.anchors:
             raise UserError(
                 f"{type(self).__module__}.{type(self).__qualname__} states no `anchors`, without which its "
-                "scores are no confidences: see docs/adding-a-head.md"
+                "scores are no confidences: see docs/adding-a-part.md"
             )
         self.skeleton = skeleton
         self.resolution = resolution
-        self.options = dict(options or {})
+        defaults = part(HeadSpec, self.head).options if self.head else {}
+        self.options = {**defaults, **(options or {})}
         self.strides = (stride,) if isinstance(stride, int) else tuple(stride)
         self.stride = self.strides[-1]
+
+    @property
+    def task(self) -> Task:
+        """The head's."""
+        return part(HeadSpec, self.head).task
 
     @property
     def keypoints(self) -> int:
@@ -129,12 +134,12 @@ class Codec(ABC):
         return self.confident({"keypoints": keypoints, "scores": raw.mean(keepdims=True)})
 
     def choice(self, option: str, known: Sequence[str]) -> str:
-        """The value of an option that takes names, the first by default. Raises UserError for any other."""
-        return checked_choice(option, self.options.get(option, known[0]), known)
+        """The value of an option that takes names. Raises UserError for one that is not known."""
+        return checked_choice(option, self.options[option], known)
 
-    def number(self, option: str, default: float, *, below: float = math.inf) -> float:
+    def number(self, option: str, *, below: float = math.inf) -> float:
         """The value of an option that takes numbers. Raises UserError unless it is in [0, below)."""
-        value = float(self.options.get(option, default))
+        value = float(self.options[option])
         if not 0 <= value < below:
             bound = "at least 0" if below == math.inf else f"at least 0 and below {below:g}"
             raise UserError(f"head option {option!r}: expected a number of {bound}, got {value:g}")
@@ -146,7 +151,7 @@ class Codec(ABC):
         The squared error of a cell whose target is t weighs 1 + k t (MoveNet: k from 5 to 10), since nearly
         all cells are background. Without the option, or at 0, there is no such target.
         """
-        share = self.number("foreground", 0.0)
+        share = self.number("foreground")
         return {"foreground": np.array(share, np.float32)} if share else {}
 
     def grid(self, stride: int) -> tuple[int, int]:
@@ -188,17 +193,3 @@ def only_person(people: People) -> NDArray[np.float64]:
     if len(people) != 1:
         raise ValueError(f"a crop holds one person, got {len(people)}")
     return np.asarray(people.keypoints[0], np.float64)
-
-
-def codec_of(arch: Arch, skeleton: "Skeleton") -> Codec:
-    """The codec of an architecture's head. Raises UserError for a head that is not registered."""
-    return head_codec(arch.head, skeleton, resolution=arch.resolution, strides=level_strides(arch))
-
-
-def head_codec(
-    head: Head, skeleton: "Skeleton", *, resolution: tuple[int, int], strides: int | Sequence[int]
-) -> Codec:
-    """The codec of a head at an input (h, w), its maps of so many px per cell. Raises as `codec_of` does."""
-    codec_class = head_spec(head.type).load_codec()
-    codec: Codec = codec_class(skeleton, resolution, dict(head.options), stride=strides)
-    return codec

@@ -11,7 +11,6 @@ from nas.codecs.base import Candidates, Codec, Targets, checked_people, group_di
 from nas.codecs.confidence import PLAIN, Anchors
 from nas.codecs.maps import draw_heatmaps, nearest_cells, shrink_mask, to_cells, to_pixels
 from nas.codecs.types import People, Poses
-from nas.space.heads import Task
 
 STRIDE = 4
 """Pixels per cell of all maps."""
@@ -80,7 +79,7 @@ class CenterCodec(Codec):
     closeness to the middle of the input is highest.
     """
 
-    task: ClassVar[Task] = "image"
+    head: ClassVar[str] = "center"
     packages: ClassVar[tuple[str, ...]] = ("scipy",)
 
     @property
@@ -153,7 +152,7 @@ class CenterCodec(Codec):
             outputs: heatmaps [K, h, w] and center [1, h, w] between 0 and 1; regressions [2 K, h, w] from the
                 cell in units of `REACH` cells and offsets [2 K, h, w] within it in cells, all x before all y.
         """
-        people = checked_people(self.options.get("people", MAX_PEOPLE), most=MAX_PEOPLE)
+        people = checked_people(self.options["people"], most=MAX_PEOPLE)
         heatmaps, center = outputs["heatmaps"], outputs["center"][0]
         count, height, width = heatmaps.shape
         ranking = center

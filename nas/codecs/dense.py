@@ -14,7 +14,6 @@ from nas.codecs.base import Candidates, Codec, Targets, checked_people, group_di
 from nas.codecs.confidence import Anchors
 from nas.codecs.maps import to_pixels
 from nas.codecs.types import People, Poses
-from nas.space.heads import Task
 
 STRIDES = (64, 32, 16, 8)
 """Of the grids (px) that can take part, coarsest first; the last one always does."""
@@ -70,7 +69,7 @@ class DenseCodec(Codec):
         people: how many poses are given, at most 100.
     """
 
-    task: ClassVar[Task] = "image"
+    head: ClassVar[str] = "dense"
     packages: ClassVar[tuple[str, ...]] = ("scipy",)
 
     @property
@@ -89,7 +88,7 @@ class DenseCodec(Codec):
     @property
     def people(self) -> int:
         """How many poses are given. Raises UserError where there can be no so many."""
-        return checked_people(self.options.get("people", 30), most=CANDIDATES)
+        return checked_people(self.options["people"], most=CANDIDATES)
 
     def encode(self, people: People) -> Targets:
         """Targets of one input.

@@ -25,6 +25,7 @@ class DSNTCodec(IntegralCodec):
     Options: beta, deconvolutions and width, as of `IntegralCodec`.
     """
 
+    head = "dsnt"
     packages: ClassVar[tuple[str, ...]] = ("scipy",)
 
     def centred(self, cells: int, grid: tuple[int, int]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from nas.codecs.base import codec_of
+from nas.codecs.build import codec_of
 from nas.codecs.confidence import SCORE_SCALE
 from nas.documents import Fields, parse_json, shown
 from nas.errors import UserError

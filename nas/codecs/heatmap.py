@@ -13,7 +13,6 @@ from nas.codecs.dark import dark_shift
 from nas.codecs.kernels import keypoint_heatmaps
 from nas.codecs.maps import Refinement, nearest_cells, peaks, quarter_shift, to_pixels
 from nas.codecs.types import People, Poses
-from nas.space.heads import Task
 
 REFINEMENTS: Mapping[str, Refinement] = MappingProxyType({"quarter": quarter_shift, "dark": dark_shift})
 
@@ -34,7 +33,7 @@ class HeatmapCodec(Codec):
         refine: "quarter", a quarter of a cell towards the higher neighbour, or "dark", see `dark_shift`.
     """
 
-    task: ClassVar[Task] = "crop"
+    head: ClassVar[str] = "heatmap"
 
     @property
     def anchors(self) -> Anchors:

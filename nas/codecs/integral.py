@@ -12,8 +12,7 @@ from nas.codecs.confidence import Anchors
 from nas.codecs.maps import nearest_cells, to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
-from nas.space.arch import OptionValue
-from nas.space.heads import Task
+from nas.space.parts import HeadSpec, OptionValue, part
 
 if TYPE_CHECKING:  # devices group without pydantic
     from nas.space.skeleton import Skeleton
@@ -31,9 +30,8 @@ def localisation_stride(stride: int, options: Mapping[str, OptionValue]) -> int:
     Raises:
         UserError: an option's value that no network can have; names the option.
     """
-    steps, width, beta = (
-        options.get(name, usual) for name, usual in (("deconvolutions", 0), ("width", 32), ("beta", 1.0))
-    )
+    known = {**part(HeadSpec, "integral").options, **options}
+    steps, width, beta = (known[name] for name in ("deconvolutions", "width", "beta"))
     if float(beta) <= 0:
         raise UserError(f"head option 'beta': expected a factor above 0, got {beta}")
     if int(width) < 1:
@@ -73,7 +71,7 @@ class IntegralCodec(Codec):
         width: channels of these.
     """
 
-    task: ClassVar[Task] = "crop"
+    head: ClassVar[str] = "integral"
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nas.codecs.base import checked_choice
 from nas.codecs.maps import EXPONENTIAL, GAUSSIAN, PeakKernel, draw_heatmaps
-from nas.space.arch import OptionValue
+from nas.space.parts import OptionValue
 
 SIGMA = 2.0
 """Cells."""
@@ -53,7 +53,7 @@ def keypoint_heatmaps(
     Raises:
         UserError: an unknown kernel or radius.
     """
-    kernel = KERNELS[checked_choice("kernel", options.get("kernel", "gaussian"), KERNELS)]
-    radius = RADII[checked_choice("radius", options.get("radius", "fixed"), RADII)]
+    kernel = KERNELS[checked_choice("kernel", options["kernel"], KERNELS)]
+    radius = RADII[checked_choice("radius", options["radius"], RADII)]
     sigmas = radius(np.asarray(areas, np.float64), stride)
     return draw_heatmaps(keypoints, stride=stride, grid=grid, sigma=sigmas, kernel=kernel)

@@ -19,8 +19,7 @@ from nas.codecs.limbs import join_limbs, join_pieces
 from nas.codecs.maps import draw_heatmaps, gaussian_shift, shrink_mask, to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
-from nas.space.arch import OptionValue
-from nas.space.heads import Task
+from nas.space.parts import OptionValue
 
 if TYPE_CHECKING:  # devices group without pydantic
     from nas.space.skeleton import Skeleton
@@ -45,7 +44,6 @@ AFFINITY_THRESHOLD = 0.05
 SHORTEST = 1e-6
 """Cells: limbs are no shorter when their direction is taken."""
 
-FEWEST_KEYPOINTS = 3
 """A pose of fewer is dropped, by default."""
 
 
@@ -77,7 +75,7 @@ class PartAffinityCodec(Codec):
     vanishes: neither is found there.
     """
 
-    task: ClassVar[Task] = "image"
+    head: ClassVar[str] = "part_affinity"
     packages: ClassVar[tuple[str, ...]] = ("scipy",)
 
     def __init__(
@@ -91,7 +89,7 @@ class PartAffinityCodec(Codec):
         super().__init__(skeleton, resolution, options, stride=stride)
         self.limbs = limb_set(skeleton, self.choice("limbs", LIMB_SETS))
         # Of a skeleton of two joints a pose of three is never found.
-        self.fewest = min(checked_fewest(self.options.get("fewest", FEWEST_KEYPOINTS)), self.keypoints)
+        self.fewest = min(checked_fewest(self.options["fewest"]), self.keypoints)
 
     @property
     def anchors(self) -> Anchors:

@@ -11,7 +11,6 @@ from nas.codecs.confidence import PLAIN, Anchors
 from nas.codecs.maps import to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
-from nas.space.heads import Task
 
 if TYPE_CHECKING:  # devices group without pydantic
     from nas.space.skeleton import Skeleton
@@ -45,7 +44,7 @@ class RegressionCodec(Codec):
         score: "none" (every score is 1), or how a score branch learns: "bce" or "quality_focal".
     """
 
-    task: ClassVar[Task] = "crop"
+    head: ClassVar[str] = "regression"
     unscored: ClassVar[str] = "none"
     """The value of option "score" that stands for no score branch."""
 
@@ -67,11 +66,11 @@ class RegressionCodec(Codec):
     @property
     def bone(self) -> float:
         """Weight of the bone term. Raises UserError for a skeleton without limbs."""
-        return checked_bone(self.number("bone", 0.0), self.skeleton)
+        return checked_bone(self.number("bone"), self.skeleton)
 
     def check_options(self) -> None:
         """Look at the options that are none of the targets'. Raises UserError for a wrong one."""
-        self.number("dropout", 0.0, below=1.0)
+        self.number("dropout", below=1.0)
 
     def encode(self, people: People) -> Targets:
         """Targets, float32; unlabelled joints lie at the centre, with weight 0.

@@ -33,6 +33,7 @@ class RLECodec(RegressionCodec):
             "quality_focal".
     """
 
+    head: ClassVar[str] = "rle"
     unscored: ClassVar[str] = "sigma"
 
     @property
@@ -53,7 +54,7 @@ class RLECodec(RegressionCodec):
 
     def encode(self, people: People) -> Targets:
         """The targets of `RegressionCodec` and gamma [], float32."""
-        return {**super().encode(people), "gamma": np.asarray(self.number("gamma", 1.0), np.float32)}
+        return {**super().encode(people), "gamma": np.asarray(self.number("gamma"), np.float32)}
 
     def values_without_branch(self, outputs: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float64]:
         """1 - mean sigma [K], from sigma_logits [K, 2]."""

@@ -22,6 +22,8 @@ class RTMCCCodec(SimCCCodec):
         hidden: channels of a joint's token.
     """
 
+    head = "rtmcc"
+    label = "gaussian"
     sharpness = TEMPERATURE
 
     def probabilities(self, labels: NDArray[np.floating]) -> NDArray[np.floating]:

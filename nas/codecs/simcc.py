@@ -11,7 +11,6 @@ from nas.codecs.base import Candidates, Codec, Targets, group_direct, only_perso
 from nas.codecs.confidence import Anchors
 from nas.codecs.maps import to_cells, to_pixels
 from nas.codecs.types import People, Poses
-from nas.space.heads import Task
 
 SMOOTHING = 0.1
 """Probability that label "onehot" spreads over all bins."""
@@ -35,13 +34,18 @@ class SimCCCodec(Codec):
         label: "gaussian" (unnormalised, its centre at the exact position) or "onehot" (smoothed).
     """
 
-    task: ClassVar[Task] = "crop"
+    head: ClassVar[str] = "simcc"
     sharpness: ClassVar[float] = 1.0
     """What vectors are multiplied by before softmax."""
 
     @property
     def split(self) -> int:
-        return int(self.options.get("split", 2))
+        return int(self.options["split"])
+
+    @property
+    def label(self) -> str:
+        """What labels look like. Raises UserError for an unknown value."""
+        return self.choice("label", LABELS)
 
     @property
     def bins(self) -> tuple[int, int]:
@@ -81,7 +85,7 @@ class SimCCCodec(Codec):
 
     def _label(self, centres: NDArray[np.float64], bins: int) -> NDArray[np.float32]:
         distance = np.arange(bins) - np.where(np.isfinite(centres), centres, 0)[:, None]
-        if self.choice("label", LABELS) == "gaussian":
+        if self.label == "gaussian":
             return np.exp(-(distance**2) / (2 * bin_sigma(bins) ** 2)).astype(np.float32)
         hot = np.abs(distance).argmin(1)[:, None] == np.arange(bins)
         return np.asarray(hot * (1 - SMOOTHING) + SMOOTHING / bins, np.float32)

@@ -13,7 +13,7 @@ from nas.data.dataset import KeypointDataset
 from nas.errors import UserError
 from nas.pictures import Orientation
 from nas.space.fields import AsTuple, Count, StrictModel
-from nas.space.heads import Task
+from nas.space.parts import Task
 from nas.space.paths import FilePath
 from nas.space.skeleton import Skeleton
 

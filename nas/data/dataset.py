@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from nas.codecs import People, Targets
 from nas.codecs.affine import Affine, invert
-from nas.codecs.base import head_codec
+from nas.codecs.build import head_codec
 from nas.data.annotations import Annotations
 from nas.data.augment import NO_AUGMENT, UNCHANGED, AugmentConfig, Variation, draw_variation, dropped_patches
 from nas.data.batch import Batch, Sample, SampleId, SampleRequest
@@ -23,7 +23,7 @@ from nas.data.rarity import rare_pose_shares
 from nas.errors import UserError
 from nas.pictures import UnreadablePictureError
 from nas.space.arch import Head
-from nas.space.heads import Task
+from nas.space.parts import Task
 
 ATTEMPTS = 10
 """Samples that are tried for one request before the images as a whole are held to be unreadable."""

@@ -8,7 +8,7 @@ import onnx
 from onnx import ModelProto, TensorProto, helper
 from torch import Tensor, nn
 
-from nas.codecs import codec_of
+from nas.codecs.build import codec_of
 from nas.codecs.confidence import SCORE_SCALE
 from nas.codecs.exported import METADATA_KEY, METADATA_VERSION
 from nas.codecs.normalise import MEAN, STD

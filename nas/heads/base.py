@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from nas.codecs.base import head_codec
+from nas.codecs.build import head_codec
 from nas.codecs.confidence import Anchors, confidence, pose_confidence
 from nas.layers import (
     Context,
@@ -20,7 +20,7 @@ from nas.layers import (
     widened,
 )
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue
+from nas.space.parts import OptionValue
 from nas.space.skeleton import Skeleton
 
 Outputs = dict[str, Tensor]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nas.errors import UserError
 from nas.space.arch import Arch
-from nas.space.heads import head_spec
+from nas.space.parts import HeadSpec, part
 
 
 @dataclass(frozen=True)
@@ -53,4 +53,4 @@ def check_detector(*, detector_ms: float, here: bool) -> None:
 
 
 def _on_crops(arch: Arch) -> bool:
-    return head_spec(arch.head.type).task == "crop"
+    return part(HeadSpec, arch.head.type).task == "crop"

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from nas.layers import Context
-from nas.models.blocks import STAGES
 from nas.space.arch import Stage
-from nas.space.stages import StageSpec
+from nas.space.parts import BlockSpec, part
+from nas.space.stages import StageChoices
 
 
 class ElasticStage(nn.Module):
@@ -18,9 +18,9 @@ class ElasticStage(nn.Module):
         spec: the stage's choices.
     """
 
-    def __init__(self, in_width: int, spec: StageSpec) -> None:
+    def __init__(self, in_width: int, spec: StageChoices) -> None:
         super().__init__()
-        self.types = nn.ModuleDict({name: STAGES[name](in_width, spec) for name in spec.types})
+        self.types = nn.ModuleDict({name: _stage(name, in_width, spec) for name in spec.types})
 
     def forward(self, x: Tensor, stage: Stage, context: Context) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
@@ -28,7 +28,14 @@ class ElasticStage(nn.Module):
         return out
 
 
-def build_stages(stem_width: int, specs: Sequence[StageSpec]) -> nn.ModuleList:
+def _stage(name: str, in_width: int, spec: StageChoices) -> nn.Module:
+    """A stage of one type of block at its largest widths."""
+    described = part(BlockSpec, name)
+    stage: nn.Module = described.load_stage()(described.load_module(), in_width, spec)
+    return stage
+
+
+def build_stages(stem_width: int, specs: Sequence[StageChoices]) -> nn.ModuleList:
     """All stages at their largest widths."""
     stages = nn.ModuleList()
     width = stem_width

@@ -7,10 +7,8 @@ from torch import Tensor, nn
 from nas.heads import HeadPlace, Outputs, PoseHead
 from nas.layers import Context, ElasticBatchNorm2d, ElasticLayer, Statistics
 from nas.models.backbone import build_stages
-from nas.models.necks import NECKS
-from nas.models.stems import STEMS
 from nas.space.arch import Arch
-from nas.space.heads import head_spec
+from nas.space.parts import HeadSpec, NeckSpec, StemSpec, part
 from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
 
@@ -35,16 +33,17 @@ class PoseNet(nn.Module):
         for name, module in self.named_modules():
             if isinstance(module, ElasticLayer):
                 module.key = name
-        for part in (self.stems, self.stages, self.necks):
-            part.apply(_initialise)
+        for modules in (self.stems, self.stages, self.necks):
+            modules.apply(_initialise)
 
     def _build(self) -> None:
         spec = self.space.spec
         stem_width = max(spec.stem.widths)
-        self.stems = nn.ModuleDict({spec.stem.type: STEMS[spec.stem.type](stem_width)})
+        stem = part(StemSpec, spec.stem.type)
+        self.stems = nn.ModuleDict({stem.name: stem.load_module()(stem_width)})
         self.stages = build_stages(stem_width, spec.stages)
 
-        stride = STEMS[spec.stem.type].stride
+        stride = stem.stride
         features = [(stem_width, stride)]
         for stage in spec.stages:
             stride *= stage.stride
@@ -52,11 +51,11 @@ class PoseNet(nn.Module):
         self.necks = nn.ModuleDict()
         self.heads = nn.ModuleDict()
         for neck_name, neck in spec.necks.items():
-            module = NECKS[neck_name](features, neck)
+            module = part(NeckSpec, neck_name).load_module()(features, neck)
             self.necks[neck_name] = module
             self.heads[neck_name] = nn.ModuleDict(
                 {
-                    name: head_spec(name).load_module()(
+                    name: part(HeadSpec, name).load_module()(
                         HeadPlace(module.levels, self.skeleton, spec.resolutions, head.options)
                     )
                     for name, head in spec.heads.items()

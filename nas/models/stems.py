@@ -11,8 +11,6 @@ STEM_CHANNELS = 32
 class SeparableStem(nn.Module):
     """LitePose's stem: 3x3 convolution of stride 2, 3x3 depthwise, 1x1 to the stem's width."""
 
-    stride = 2
-
     def __init__(self, width: int) -> None:
         super().__init__()
         self.conv = ElasticConv2d(3, STEM_CHANNELS, 3, stride=2, padding=1, bias=False)
@@ -32,8 +30,6 @@ class SeparableStem(nn.Module):
 
 class TripleStem(nn.Module):
     """RTMPose's stem: three 3x3 convolutions, the first of stride 2, the first two of half the width."""
-
-    stride = 2
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -56,8 +52,6 @@ class TripleStem(nn.Module):
 class ConvStem(nn.Module):
     """One 3x3 convolution of stride 2; it stands for the 6x6 one and the `focus` layer of the YOLO family."""
 
-    stride = 2
-
     def __init__(self, width: int) -> None:
         super().__init__()
         self.conv = ConvNorm(3, width, 3, stride=2)
@@ -66,10 +60,3 @@ class ConvStem(nn.Module):
         """[B, 3, H, W] -> [B, stem.width, H / 2, W / 2]."""
         out: Tensor = self.conv(x, stem.width, stem.activation, context)
         return out
-
-
-STEMS: dict[str, type[SeparableStem] | type[TripleStem] | type[ConvStem]] = {
-    "separable": SeparableStem,
-    "triple": TripleStem,
-    "conv": ConvStem,
-}

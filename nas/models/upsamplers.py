@@ -1,5 +1,7 @@
 """Up-samplers: from one scale to the next finer one."""
 
+from collections.abc import Iterable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -11,6 +13,7 @@ from nas.layers import (
     MergingDeconv,
     activate,
 )
+from nas.space.parts import UpsamplerSpec, part
 
 NECK_ACTIVATION = "relu"
 
@@ -83,10 +86,8 @@ class NearestDepthwise(_Resize):
         return out
 
 
-UPSAMPLERS: dict[str, type[MergingDeconv] | type[_Projection]] = {
-    "deconv4x4": Deconv4x4,
-    "deconv2x2": Deconv2x2,
-    "nearest": Nearest,
-    "nearest_dw": NearestDepthwise,
-    "bilinear": Bilinear,
-}
+def upsamplers(choices: Iterable[str], refined: int, raw: int | None, width: int) -> nn.ModuleDict:
+    """An up-sampler of every type to choose from, at the largest widths."""
+    return nn.ModuleDict(
+        {name: part(UpsamplerSpec, name).load_module()(refined, raw, width) for name in choices}
+    )

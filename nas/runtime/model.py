@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.codecs import codec_of
+from nas.codecs.build import codec_of
 from nas.codecs.finite import FiniteOutputs
 from nas.space.arch import Arch
-from nas.space.heads import Task, head_spec
+from nas.space.parts import HeadSpec, Task, part
 from nas.space.skeleton import Skeleton
 
 
@@ -39,7 +39,7 @@ class PoseModel(ABC):
     @property
     def task(self) -> Task:
         """What an input shows."""
-        return head_spec(self.arch.head.type).task
+        return part(HeadSpec, self.arch.head.type).task
 
     @abstractmethod
     def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:

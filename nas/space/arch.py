@@ -1,77 +1,128 @@
-"""Architectures as immutable values.
-
-Files are read and written in `arch_json.py` (this project's format) and `litepose.py` (LitePose's).
-"""
+"""Architectures as immutable values, and the versioned JSON format that they are read from and written to."""
 
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property, partial
+from math import prod
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+
+from nas.documents import read_json, shown
+from nas.errors import UserError
 from nas.files import write_text
+from nas.shipped import locate
+from nas.space.fields import (
+    Activation,
+    AsTuple,
+    BlockType,
+    Coarser,
+    Convolution,
+    Expansion,
+    Kernel,
+    NeckType,
+    Side,
+    StemType,
+    Stride,
+    Upsampler,
+    Width,
+    check_keys,
+    first_fault,
+    keys_of,
+    resolution_fault,
+)
+from nas.space.litepose import from_litepose, is_litepose, to_litepose
+from nas.space.options import HasOptions, Options, read_as
+from nas.space.parts import BlockSpec, HeadSpec, NeckSpec, StemSpec, VariedSpec, part
+from nas.space.specs import options_fault
 
-OptionValue = int | float | str | bool
-Options = tuple[tuple[str, OptionValue], ...]
+FORMAT_VERSION = 1
 
 _INNERMOST = re.compile(r"[\[{][^\[\]{}]*[\]}]")
 
 
-def freeze_options(options: Mapping[str, OptionValue]) -> Options:
-    """Options as a sorted, hashable tuple of pairs."""
-    return tuple(sorted(options.items()))
+def _keys(kind: type[Any]) -> BeforeValidator:
+    """Plain data of a dataclass: a mapping of its fields."""
+    return BeforeValidator(partial(check_keys, known=keys_of(kind)))
 
 
 @dataclass(frozen=True)
 class Block:
     """One block of a stage: kernel (px) and expansion ratio.
 
-    What its type has no choice of is what `nas.space.fields.FIXED_OF_BLOCKS` says, so that equal
-    networks are equal archs.
+    What its type has no choice of is what its `BlockSpec.fixed` says, so that equal networks are equal archs.
     """
 
-    kernel: int
-    expansion: int
+    kernel: Kernel
+    expansion: Expansion
 
     def to_json(self) -> dict[str, int]:
         """Plain data."""
-        return {"kernel": self.kernel, "expansion": self.expansion}
+        return dict(vars(self))
 
 
 @dataclass(frozen=True)
 class Stem:
     """The layers before the first stage; `width` is their output channels."""
 
-    width: int
-    activation: str
-    type: str = "separable"
+    width: Width
+    activation: Activation
+    type: StemType = "separable"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"type": self.type, "width": self.width, "activation": self.activation}
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A run of blocks of one width; the first block carries the stride, depth is `len(blocks)`."""
+class Stage(HasOptions):
+    """Blocks of one width in a row; the first block carries the stride, depth is `len(blocks)`."""
 
-    type: str
-    activation: str
-    stride: int
-    width: int
-    blocks: tuple[Block, ...]
+    kind: ClassVar[type[VariedSpec]] = BlockSpec
+
+    type: BlockType
+    activation: Activation
+    stride: Stride
+    width: Width
+    blocks: Annotated[tuple[Annotated[Block, _keys(Block)], ...], AsTuple, Field(min_length=1)]
     options: Options = ()
 
     @property
     def depth(self) -> int:
         return len(self.blocks)
 
-    def option(self, name: str) -> OptionValue:
-        """The value of one option. Raises KeyError where the stage has no such option."""
-        return dict(self.options)[name]
+    def fault(self) -> str | None:
+        spec = part(BlockSpec, self.type)
+        if fault := options_fault([spec], {name: (value,) for name, value in self.options}):
+            return fault
+        faults = ((number, spec.fixed_fault(vars(block))) for number, block in enumerate(self.blocks))
+        return next((f"blocks.{number}.{fault}" for number, fault in faults if fault), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "type": self.type,
+            "activation": self.activation,
+            "stride": self.stride,
+            "width": self.width,
+            "options": {},
+            **self.options_to_json(),
+            "blocks": [block.to_json() for block in self.blocks],
+        }
 
 
 @dataclass(frozen=True)
-class Neck:
+class Neck(HasOptions):
     """What joins the stages' features.
 
     Args:
@@ -81,36 +132,58 @@ class Neck:
             stage, those of a pyramid ("fpn", "pan") at the last stage or `coarser` levels below.
         convolution: how a pyramid's 3x3 convolutions are made.
         coarser: how many levels of a pyramid are coarser than the last stage.
+        options: whatever else its type lets one choose.
     """
 
-    type: str = "none"
-    upsampler: str | None = None
-    widths: tuple[int, ...] = ()
-    convolution: str | None = None
-    coarser: int = 0
+    kind: ClassVar[type[VariedSpec]] = NeckSpec
+
+    type: NeckType = "none"
+    upsampler: Upsampler | None = None
+    widths: Annotated[tuple[Width, ...], AsTuple] = ()
+    convolution: Convolution | None = None
+    coarser: Coarser = 0
+    options: Options = ()
+
+    def fault(self) -> str | None:
+        given = {"upsampler": self.upsampler, "convolution": self.convolution}
+        return part(NeckSpec, self.type).field_fault(given)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        data: dict[str, Any] = {
+            "type": self.type,
+            "upsampler": self.upsampler,
+            "widths": list(self.widths),
+        }
+        # Other necks have never had these fields: what they are called by (their id) must not change.
+        if part(NeckSpec, self.type).pyramid:
+            data |= {"convolution": self.convolution, "coarser": self.coarser}
+        return data | self.options_to_json()
 
 
 @dataclass(frozen=True)
-class Head:
+class Head(HasOptions):
     """The head's type and its options."""
+
+    kind: ClassVar[type[VariedSpec]] = HeadSpec
 
     type: str
     options: Options = ()
 
-    def option(self, name: str) -> OptionValue:
-        """The value of one option. Raises KeyError where the head has no such option."""
-        return dict(self.options)[name]
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"type": self.type, "options": {}, **self.options_to_json()}
 
 
 @dataclass(frozen=True)
 class Arch:
     """One pose network: equal by value, hashable, named by `id`."""
 
-    resolution: tuple[int, int]
-    stem: Stem
-    stages: tuple[Stage, ...]
-    neck: Neck
-    head: Head
+    resolution: Annotated[tuple[Side, Side], AsTuple]
+    stem: Annotated[Stem, _keys(Stem)]
+    stages: Annotated[tuple[Annotated[Stage, read_as(Stage)], ...], AsTuple, Field(min_length=1)]
+    neck: Annotated[Neck, read_as(Neck)]
+    head: Annotated[Head, read_as(Head)]
 
     @cached_property
     def id(self) -> str:
@@ -125,6 +198,17 @@ class Arch:
     def __hash__(self) -> int:
         return self._hash
 
+    @property
+    def total_stride(self) -> int:
+        """Input px per cell of the last stage, along each axis."""
+        return part(StemSpec, self.stem.type).stride * prod(stage.stride for stage in self.stages)
+
+    @property
+    def level_strides(self) -> tuple[int, ...]:
+        """Input px per cell of all maps that the neck gives to the head, coarsest first."""
+        neck = self.neck
+        return part(NeckSpec, neck.type).strides(self.total_stride, len(neck.widths), neck.coarser)
+
     def with_resolution(self, resolution: tuple[int, int]) -> Self:
         """The same layers at another input size (h, w)."""
         return replace(self, resolution=resolution)
@@ -135,21 +219,28 @@ class Arch:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data of the versioned arch format; `from_json` gives an equal arch back."""
-        from nas.space.arch_json import arch_to_json
-
-        return arch_to_json(self)
+        return {
+            "version": FORMAT_VERSION,
+            "resolution": list(self.resolution),
+            "stem": self.stem.to_json(),
+            "stages": [stage.to_json() for stage in self.stages],
+            "neck": self.neck.to_json(),
+            "head": self.head.to_json(),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], *, source: str = "arch") -> "Arch":
-        """The arch that `data` describes, in this project's format or in LitePose's.
+        """The arch of plain data, this project's or LitePose's. What has defaults may be left out.
 
         Raises:
             UserError: `source: field: what is wrong`.
         """
-        from nas.space.arch_json import arch_from_json
-        from nas.space.litepose import arch_from_litepose, is_litepose
-
-        return (arch_from_litepose if is_litepose(data) else arch_from_json)(data, source=source)
+        if is_litepose(data):
+            data = from_litepose(data, source=source)
+        try:
+            return _reader().validate_python(data)
+        except ValidationError as error:
+            raise UserError(f"{source}: {first_fault(error)}") from None
 
     def save(self, path: str | Path, *, info: Mapping[str, Any] | None = None) -> None:
         """Write the arch as JSON; `info` (how it was found, its figures) stands beside it, no part of it."""
@@ -166,6 +257,51 @@ class Arch:
         Raises:
             UserError: no such file, not JSON, or not an arch; names file and field.
         """
-        from nas.space.arch_json import load_arch
+        path = locate("subnets", name_or_path, ".json")
+        return cls.from_json(read_json(path), source=str(path))
 
-        return load_arch(name_or_path)
+
+@cache
+def _reader() -> TypeAdapter[Arch]:
+    """What reads the plain data of an arch."""
+    return TypeAdapter(Annotated[Arch, AfterValidator(_fits_together), BeforeValidator(_of_this_version)])
+
+
+def _of_this_version(data: Any) -> Any:
+    """The fields of an arch out of those of a file."""
+    if isinstance(data, Mapping) and data.get("version", FORMAT_VERSION) != FORMAT_VERSION:
+        raise ValueError(
+            f"version: this package reads version {FORMAT_VERSION}, got {shown(data['version'])}"
+        )
+    known = {"version": True, **keys_of(Arch)}
+    read = dict(check_keys(data, {**known, "info": False}))
+    if not isinstance(read.pop("info", {}), Mapping):
+        raise ValueError(f"info: expected a mapping, got {shown(data['info'])}")
+    del read["version"]
+    return read
+
+
+def _fits_together(arch: Arch) -> Arch:
+    neck, spec = arch.neck, part(NeckSpec, arch.neck.type)
+    stride = arch.total_stride
+    if fault := spec.shape_fault(widths=len(neck.widths), coarser=neck.coarser, total_stride=stride):
+        raise ValueError(f"neck.{fault}")
+    if fault := resolution_fault(arch.resolution, stride * 2**neck.coarser):
+        raise ValueError(f"resolution: {fault}")
+    if fault := part(HeadSpec, arch.head.type).neck_fault(spec, arch.level_strides):
+        raise ValueError(f"neck: {fault}")
+    return arch
+
+
+def arch_from_litepose(data: Mapping[str, Any], *, source: str = "LitePose arch") -> Arch:
+    """The arch of LitePose's plain data. Raises UserError `source: field: what is wrong`."""
+    return Arch.from_json(from_litepose(data, source=source), source=source)
+
+
+def arch_to_litepose(arch: Arch) -> dict[str, Any]:
+    """LitePose's plain data of an arch.
+
+    Raises:
+        UserError: the arch has something that LitePose's format cannot say; names the field.
+    """
+    return to_litepose(arch.to_json())

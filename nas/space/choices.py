@@ -26,7 +26,15 @@ Listed = BeforeValidator(choices_of)
 
 
 class SpaceModel(StrictModel):
-    """A part of a search-space file."""
+    """A part of a search-space file. A field has an alias where it lists the choices of one thing."""
+
+    def choices(self) -> dict[str, tuple[Any, ...]]:
+        """The choices by what they are choices of, those that are left out as none."""
+        return {
+            field.alias: getattr(self, name)
+            for name, field in type(self).model_fields.items()
+            if field.alias is not None
+        }
 
     @classmethod
     def _noun(cls) -> str:

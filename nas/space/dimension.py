@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from nas.space.arch import OptionValue
+from nas.space.parts import OptionValue
 
 Choice = OptionValue | tuple[int, int]
 

@@ -1,7 +1,7 @@
 """Field types that search spaces and arch files share, and their one-line error messages."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import MISSING, fields
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
@@ -9,27 +9,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 from nas.documents import shown
 from nas.errors import UserError
 from nas.files import name_fault
-from nas.space.necks import CONVOLUTIONS, NECK_TYPES
-from nas.space.strides import STEM_STRIDES
+from nas.space.parts import BlockSpec, NeckSpec, OptionValue, PartSpec, StemSpec, UpsamplerSpec, find, names
 
-BLOCK_OPTIONS: Mapping[str, Mapping[str, type]] = MappingProxyType(
-    {
-        "mbconv": {},
-        "mbv3": {"squeeze_excite": bool},
-        "fused_mbconv": {},
-        "rep": {},
-        "shuffle": {},
-        "cspnext": {"attention": bool, "residual": bool, "spp": bool},
-        "cspdark": {"residual": bool, "spp": bool},
-    }
-)
-"""By block type, its options and what they are."""
-FIXED_OF_BLOCKS: Mapping[str, Mapping[str, int]] = MappingProxyType(
-    {"rep": {"kernel": 3, "expansion": 1}, "shuffle": {"expansion": 1}, "cspdark": {"kernel": 3}}
-)
-"""By block type, what its blocks have no choice of, and the one value that every arch has in its place."""
 ACTIVATIONS = ("relu", "relu6", "silu", "hardswish")
-UPSAMPLERS = ("nearest", "nearest_dw", "bilinear", "deconv2x2", "deconv4x4")
+CONVOLUTIONS = ("separable", "dense")
+"""How a pyramid's 3x3 convolutions are made: 3x3 depthwise and 1x1, or dense."""
 CHANNEL_MULTIPLE = 8
 LARGEST_SIDE = 16_384
 """Of an input, in pixels."""
@@ -69,7 +53,18 @@ def one_of(noun: str, names: Collection[str]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _option(value: Any) -> int | float | str | bool:
+def name_of(kind: type[PartSpec]) -> BeforeValidator:
+    """A validator for the name of a part, which an installed package may bring."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or find(kind, value) is None:
+            raise ValueError(f"unknown {kind.noun} {shown(value)}; known: {', '.join(names(kind))}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _option(value: Any) -> OptionValue:
     if not isinstance(value, int | float | str | bool):
         raise ValueError(f"expected a number, a string or a boolean, got {shown(value)}")
     return value
@@ -103,14 +98,34 @@ Expansion = Annotated[int, integer(_positive, "a positive integer", most=64)]
 Depth = Annotated[int, integer(_positive, "a positive integer", most=256)]
 Coarser = Annotated[int, integer(lambda value: value >= 0, "a number of levels", most=4)]
 Stride = Annotated[int, integer(lambda value: value in (1, 2), "a stride of 1 or 2")]
-StemType = Annotated[str, one_of("stem type", STEM_STRIDES)]
-BlockType = Annotated[str, one_of("block type", BLOCK_OPTIONS)]
+StemType = Annotated[str, name_of(StemSpec)]
+BlockType = Annotated[str, name_of(BlockSpec)]
 Activation = Annotated[str, one_of("activation", ACTIVATIONS)]
-Upsampler = Annotated[str, one_of("up-sampler", UPSAMPLERS)]
+Upsampler = Annotated[str, name_of(UpsamplerSpec)]
 Convolution = Annotated[str, one_of("convolution", CONVOLUTIONS)]
-NeckType = Annotated[str, one_of("neck", NECK_TYPES)]
-Option = Annotated[int | float | str | bool, BeforeValidator(_option)]
+NeckType = Annotated[str, name_of(NeckSpec)]
+Option = Annotated[OptionValue, BeforeValidator(_option)]
 AsTuple = BeforeValidator(_as_tuple)
+
+
+def check_keys(data: Any, known: Mapping[str, bool], noun: str = "field") -> Mapping[str, Any]:
+    """The data, a mapping of known keys, those that are required (True) among them. Raises ValueError."""
+    if not isinstance(data, Mapping):
+        raise ValueError(f"expected a mapping, got {shown(data)}")
+    for key in data:
+        if key not in known:
+            raise ValueError(f"unknown {noun} {shown(key)}; known: {', '.join(known)}")
+    for key, required in known.items():
+        if required and key not in data:
+            raise ValueError(f"{key!r} is missing")
+    return data
+
+
+def keys_of(kind: type[Any]) -> dict[str, bool]:
+    """The fields of a dataclass, and whether each is required."""
+    return {
+        field.name: field.default is MISSING and field.default_factory is MISSING for field in fields(kind)
+    }
 
 
 class StrictModel(BaseModel):
@@ -121,16 +136,8 @@ class StrictModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            raise ValueError(f"expected a mapping, got {shown(data)}")
-        known = {field.alias or name: field for name, field in cls.model_fields.items()}
-        for key in data:
-            if key not in known:
-                raise ValueError(f"unknown {cls._noun()} {shown(key)}; known: {', '.join(known)}")
-        for key, field in known.items():
-            if field.is_required() and key not in data:
-                raise ValueError(f"{key!r} is missing")
-        return data
+        known = {field.alias or name: field.is_required() for name, field in cls.model_fields.items()}
+        return check_keys(data, known, cls._noun())
 
     @classmethod
     def _noun(cls) -> str:
@@ -153,35 +160,6 @@ def first_fault(error: ValidationError) -> str:
     reason = str(fault.get("ctx", {}).get("error", "")) or f"{fault['msg']}, got {shown(fault['input'])}"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return f"{field}: {reason}{more}" if field else f"{reason}{more}"
-
-
-def options_fault(types: Sequence[str], options: Mapping[str, Sequence[Any]]) -> str | None:
-    """Why these choices of options are not those that stages of the types have; None where they are."""
-    known = {name: kind for block_type in types for name, kind in BLOCK_OPTIONS[block_type].items()}
-    if set(options) != set(known):
-        return (
-            f"options: block type {' or '.join(types)} has the options "
-            f"{', '.join(sorted(known)) or 'none'}, got {', '.join(sorted(options)) or 'none'}"
-        )
-    for name, choices in options.items():
-        for choice in choices:
-            if type(choice) is not known[name]:
-                return f"options.{name}: expected {known[name].__name__}, got {shown(choice)}"
-    return None
-
-
-def fixed_of_all(block_types: Collection[str], name: str) -> int | None:
-    """The value of a block's `name` where none of the types has a choice of it; None where one has."""
-    values = [FIXED_OF_BLOCKS.get(block_type, {}).get(name) for block_type in block_types]
-    return None if None in values else values[0]
-
-
-def fixed_fault(block_type: str, block: Mapping[str, int]) -> str | None:
-    """Why a block's kernel and expansion are not those of its type; None where they are."""
-    for name, value in FIXED_OF_BLOCKS.get(block_type, {}).items():
-        if block[name] != value:
-            return f"{name}: blocks of type {block_type!r} have {value} and no other, got {block[name]}"
-    return None
 
 
 def resolution_fault(resolution: tuple[int, int], stride: int) -> str | None:

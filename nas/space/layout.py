@@ -1,7 +1,7 @@
 """How the dimensions of a space make up an arch, and which of them a given arch uses."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
+from nas.space.choices import SpaceModel
 from nas.space.dimension import Choice, Dimension
-from nas.space.fields import BLOCK_OPTIONS, FIXED_OF_BLOCKS, fixed_fault
-from nas.space.spec import HeadChoices, NeckSpec, SpaceSpec
-from nas.space.stages import StageSpec
+from nas.space.parts import BlockSpec, part
+from nas.space.spec import SpaceSpec
+from nas.space.stages import StageChoices
 
 Pick = Callable[[Dimension], Any]
+Reading = Iterator[tuple[Dimension, Choice]]
 
 
 class MismatchError(Exception):
@@ -23,94 +25,103 @@ class MismatchError(Exception):
 
 
 @dataclass(frozen=True)
+class _PartLayout:
+    """The dimensions of a part of one type.
+
+    Args:
+        kind: what it is built as.
+        place: what messages call it.
+        shared: the fields that all archs of the space have in common.
+        fields: the dimensions of other fields.
+        options: the dimensions of its options, sorted by name; None where it never has any.
+        widths: the dimensions of a list of widths; None where it has no such list.
+    """
+
+    kind: Callable[..., Any]
+    place: str
+    shared: Mapping[str, Any]
+    fields: Mapping[str, Dimension] = field(default_factory=dict)
+    options: tuple[tuple[str, Dimension], ...] | None = None
+    widths: tuple[Dimension, ...] | None = None
+
+    def build(self, pick: Pick, **others: Any) -> Any:
+        for name, dimension in self.fields.items():
+            others[name] = pick(dimension)
+        if self.widths is not None:
+            others["widths"] = tuple([pick(width) for width in self.widths])
+        if self.options:
+            others["options"] = tuple([(name, pick(dimension)) for name, dimension in self.options])
+        return self.kind(**self.shared, **others)
+
+    def read(self, value: Any) -> Reading:
+        yield from self.read_fields(value)
+        yield from self.read_options(value)
+
+    def read_fields(self, value: Any) -> Reading:
+        for name, shared in self.shared.items():
+            if (own := getattr(value, name)) != shared:
+                raise MismatchError(f"{self.place}.{name}: the space has {shared!r}, the arch {own!r}")
+        for name, dimension in self.fields.items():
+            yield dimension, getattr(value, name)
+        if self.widths is not None:
+            if len(value.widths) != len(self.widths):
+                raise MismatchError(
+                    f"{self.place}.widths: the space has {len(self.widths)} levels, "
+                    f"the arch {len(value.widths)}"
+                )
+            yield from zip(self.widths, value.widths, strict=True)
+
+    def read_options(self, value: Any) -> Reading:
+        if self.options is None:
+            return
+        names, given = [name for name, _ in self.options], dict(value.options)
+        if sorted(given) != names:
+            raise MismatchError(f"{self.place}.options: the space has {names}, the arch {sorted(given)}")
+        for name, dimension in self.options:
+            yield dimension, given[name]
+
+    def count(self) -> int:
+        options = (dimension for _, dimension in self.options or ())
+        return _count((*self.fields.values(), *options, *(self.widths or ())))
+
+
+@dataclass(frozen=True)
 class _StageLayout:
-    stride: int
     type: Dimension
-    activation: Dimension
-    width: Dimension
     depth: Dimension
-    options: dict[str, tuple[tuple[str, Dimension], ...]]  # by block type
-    blocks: tuple[dict[str, Dimension], ...]  # by field of the block
+    parts: Mapping[str, _PartLayout]  # by type
+    specs: Mapping[str, BlockSpec]
+    blocks: Mapping[str, tuple[Mapping[str, Dimension], ...]]  # by type: fields of each block
 
     def build(self, pick: Pick) -> Stage:
         block_type = pick(self.type)
-        fixed = _fixed(block_type)
-        return Stage(
-            type=block_type,
-            activation=pick(self.activation),
-            stride=self.stride,
-            width=pick(self.width),
-            blocks=tuple(
-                Block(**fixed, **{name: pick(choice) for name, choice in block.items() if name not in fixed})
-                for block in self.blocks[: pick(self.depth)]
-            ),
-            options=tuple((name, pick(dimension)) for name, dimension in self.options[block_type]),
-        )
+        fixed = self.specs[block_type].fixed
+        blocks = [
+            Block(**fixed, **{name: pick(dimension) for name, dimension in block.items()})
+            for block in self.blocks[block_type][: pick(self.depth)]
+        ]
+        stage: Stage = self.parts[block_type].build(pick, blocks=tuple(blocks))
+        return stage
 
-    def read(self, stage: Stage, place: str) -> Iterator[tuple[Dimension, Choice]]:
+    def read(self, stage: Stage, place: str) -> Reading:
         yield self.type, stage.type
-        yield self.activation, stage.activation
-        if stage.stride != self.stride:
-            raise MismatchError(f"{place}.stride: the space has {self.stride}, the arch {stage.stride}")
-        yield self.width, stage.width
+        part, spec = self.parts[stage.type], self.specs[stage.type]
+        yield from part.read_fields(stage)
         yield self.depth, stage.depth
-        fixed = _fixed(stage.type)
-        for number, (choices, block) in enumerate(zip(self.blocks, stage.blocks, strict=False)):
-            values = block.to_json()
-            if fault := fixed_fault(stage.type, values):
+        for number, (choices, block) in enumerate(zip(self.blocks[stage.type], stage.blocks, strict=False)):
+            values = vars(block)
+            if fault := spec.fixed_fault(values):
                 raise MismatchError(f"{place}.blocks.{number}.{fault}")
             for name, dimension in choices.items():
-                if name not in fixed:
-                    yield dimension, values[name]
-        yield from _read_options(self.options[stage.type], dict(stage.options), place)
+                yield dimension, values[name]
+        yield from part.read_options(stage)
 
     def count(self) -> int:
-        return sum(map(self._count_of, self.options)) * _count((self.activation, self.width))
+        return sum(part.count() * self._count_of_blocks(name) for name, part in self.parts.items())
 
-    def _count_of(self, block_type: str) -> int:
-        """Of the options and the blocks of one type."""
-        fixed = _fixed(block_type)
-        block_counts = [
-            _count(dimension for name, dimension in block.items() if name not in fixed)
-            for block in self.blocks
-        ]
-        blocks = sum(prod(block_counts[:depth]) for depth in self.depth.choices if isinstance(depth, int))
-        return blocks * _count(dimension for _, dimension in self.options[block_type])
-
-
-@dataclass(frozen=True)
-class _NeckLayout:
-    fields: dict[str, Dimension]  # those of this type of neck, by name
-    widths: tuple[Dimension, ...]
-    coarser: int
-
-    def build(self, neck_type: str, pick: Pick) -> Neck:
-        return Neck(
-            neck_type,
-            widths=tuple(pick(width) for width in self.widths),
-            coarser=self.coarser,
-            **{name: pick(dimension) for name, dimension in self.fields.items()},
-        )
-
-    def read(self, neck: Neck) -> Iterator[tuple[Dimension, Choice]]:
-        for name, dimension in self.fields.items():
-            yield dimension, str(getattr(neck, name))
-        if neck.coarser != self.coarser:
-            raise MismatchError(f"neck.coarser: the space has {self.coarser}, the arch {neck.coarser}")
-        if len(neck.widths) != len(self.widths):
-            raise MismatchError(
-                f"neck.widths: the space has {len(self.widths)} levels, the arch {len(neck.widths)}"
-            )
-        yield from zip(self.widths, neck.widths, strict=True)
-
-    def count(self) -> int:
-        return _count((*self.widths, *self.fields.values()))
-
-
-@dataclass(frozen=True)
-class _HeadLayout:
-    neck: Dimension
-    options: tuple[tuple[str, Dimension], ...]
+    def _count_of_blocks(self, block_type: str) -> int:
+        counts = [_count(block.values()) for block in self.blocks[block_type]]
+        return sum(prod(counts[:depth]) for depth in self.depth.choices if isinstance(depth, int))
 
 
 class Layout:
@@ -119,15 +130,29 @@ class Layout:
     def __init__(self, spec: SpaceSpec) -> None:
         self.dimensions: tuple[Dimension, ...] = ()
         self.resolution = self._add("resolution", spec.resolutions)
-        self._stem_type = spec.stem.type
-        self._stem_width = self._add("stem.width", spec.stem.widths)
-        self._stem_activation = self._add("stem.activation", spec.stem.activations)
+        stem = spec.stem
+        self._stem = _PartLayout(Stem, "stem", {"type": stem.type}, self._fields("stem", stem))
         self._stages = tuple(
             self._stage(f"stages.{number}", stage) for number, stage in enumerate(spec.stages)
         )
         self.head = self._add("head.type", tuple(spec.heads))
-        self._heads = {name: self._head_layout(f"head.{name}", head) for name, head in spec.heads.items()}
-        self._necks = {name: self._neck_layout(f"neck.{name}", neck) for name, neck in spec.necks.items()}
+        self._neck_of: dict[str, Dimension] = {}
+        self._heads: dict[str, _PartLayout] = {}
+        for name, head in spec.heads.items():
+            self._neck_of[name] = self._add(f"head.{name}.neck", head.necks)
+            options = self._options(f"head.{name}", head.options)
+            self._heads[name] = _PartLayout(Head, "head", {"type": name}, options=options)
+        self._necks = {
+            name: _PartLayout(
+                Neck,
+                "neck",
+                {"type": name, "coarser": neck.coarser},
+                self._fields(f"neck.{name}", neck),
+                self._options(f"neck.{name}", neck.options),
+                self._widths(f"neck.{name}", neck.widths),
+            )
+            for name, neck in spec.necks.items()
+        }
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -141,122 +166,96 @@ class Layout:
 
     def neck_of(self, head: str) -> Dimension:
         """The neck that a head stands on."""
-        return self._heads[head].neck
+        return self._neck_of[head]
 
     def build(self, pick: Pick) -> Arch:
         """The arch whose active dimensions have the values that `pick` gives; others are never asked for."""
-        resolution = pick(self.resolution)
-        stem = Stem(
-            type=self._stem_type, width=pick(self._stem_width), activation=pick(self._stem_activation)
-        )
-        stages = tuple(stage.build(pick) for stage in self._stages)
-        head_type = pick(self.head)
-        head = self._heads[head_type]
-        options = tuple((name, pick(dimension)) for name, dimension in head.options)
-        neck_type = pick(head.neck)
-        neck = self._necks[neck_type].build(neck_type, pick)
-        return Arch(resolution=resolution, stem=stem, stages=stages, neck=neck, head=Head(head_type, options))
+        resolution, stem = pick(self.resolution), self._stem.build(pick)
+        stages = tuple([stage.build(pick) for stage in self._stages])
+        name = pick(self.head)
+        head = self._heads[name].build(pick)
+        neck = self._necks[pick(self._neck_of[name])].build(pick)
+        return Arch(resolution=resolution, stem=stem, stages=stages, neck=neck, head=head)
 
-    def read(self, arch: Arch) -> Iterator[tuple[Dimension, Choice]]:
+    def read(self, arch: Arch) -> Reading:
         """The active dimensions of an arch with its values, which need not be choices.
 
         Raises:
             MismatchError: the arch is built otherwise. Stop iterating at the first value that is no choice.
         """
         yield self.resolution, arch.resolution
-        if arch.stem.type != self._stem_type:
-            raise MismatchError(f"stem.type: the space has {self._stem_type!r}, the arch {arch.stem.type!r}")
-        yield self._stem_width, arch.stem.width
-        yield self._stem_activation, arch.stem.activation
+        yield from self._stem.read(arch.stem)
         if len(arch.stages) != len(self._stages):
             raise MismatchError(f"stages: the space has {len(self._stages)}, the arch {len(arch.stages)}")
         for number, (layout, stage) in enumerate(zip(self._stages, arch.stages, strict=True)):
             yield from layout.read(stage, f"stages.{number}")
         yield self.head, arch.head.type
-        head = self._heads[arch.head.type]
-        yield from _read_options(head.options, dict(arch.head.options), "head")
-        yield head.neck, arch.neck.type
+        yield from self._heads[arch.head.type].read(arch.head)
+        yield self._neck_of[arch.head.type], arch.neck.type
         yield from self._necks[arch.neck.type].read(arch.neck)
 
     def count(self) -> int:
         """The exact number of distinct archs."""
         necks = {name: neck.count() for name, neck in self._necks.items()}
         heads = sum(
-            _count(dimension for _, dimension in head.options) * sum(necks[str(n)] for n in head.neck.choices)
-            for head in self._heads.values()
+            head.count() * sum(necks[str(neck)] for neck in self._neck_of[name].choices)
+            for name, head in self._heads.items()
         )
-        shared = _count((self.resolution, self._stem_width, self._stem_activation))
-        return shared * prod(stage.count() for stage in self._stages) * heads
+        stages = prod(stage.count() for stage in self._stages)
+        return len(self.resolution.choices) * self._stem.count() * stages * heads
 
     def _add(self, name: str, choices: tuple[Choice, ...]) -> Dimension:
         dimension = Dimension(name, choices, len(self.dimensions))
         self.dimensions = (*self.dimensions, dimension)
         return dimension
 
-    def _stage(self, place: str, stage: StageSpec) -> _StageLayout:
-        layout = {
-            "type": self._add(f"{place}.type", stage.types),
+    def _fields(self, place: str, described: SpaceModel) -> dict[str, Dimension]:
+        """The dimensions of what a part lists choices of."""
+        return {
+            name: self._add(f"{place}.{name}", choices)
+            for name, choices in described.choices().items()
+            if choices
+        }
+
+    def _options(
+        self, place: str, options: Mapping[str, tuple[Choice, ...]]
+    ) -> tuple[tuple[str, Dimension], ...]:
+        return tuple((name, self._add(f"{place}.{name}", options[name])) for name in sorted(options))
+
+    def _widths(self, place: str, widths: tuple[tuple[int, ...], ...]) -> tuple[Dimension, ...]:
+        return tuple(self._add(f"{place}.widths.{level}", choices) for level, choices in enumerate(widths))
+
+    def _stage(self, place: str, stage: StageChoices) -> _StageLayout:
+        block_type = self._add(f"{place}.type", stage.types)
+        fields = {
             "activation": self._add(f"{place}.activation", stage.activations),
             "width": self._add(f"{place}.width", stage.widths),
-            "depth": self._add(f"{place}.depth", stage.depths),
         }
-        options = {
-            name: self._add(f"{place}.options.{name}", choices)
-            for name, choices in sorted(stage.options.items())
+        depth = self._add(f"{place}.depth", stage.depths)
+        options = self._options(f"{place}.options", stage.options)
+        blocks = [
+            self._fields(f"{place}.blocks.{number}", block) for number, block in enumerate(stage.blocks)
+        ]
+        specs = {name: part(BlockSpec, name) for name in stage.types}
+        parts = {
+            name: _PartLayout(
+                Stage,
+                place,
+                {"type": name, "stride": stage.stride},
+                fields,
+                tuple(pair for pair in options if pair[0] in spec.options),
+            )
+            for name, spec in specs.items()
         }
-        return _StageLayout(
-            stride=stage.stride,
-            **layout,
-            options={
-                block_type: tuple((name, options[name]) for name in sorted(BLOCK_OPTIONS[block_type]))
-                for block_type in stage.types
-            },
-            blocks=tuple(
-                {
-                    "kernel": self._add(f"{place}.blocks.{number}.kernel", block.kernels),
-                    "expansion": self._add(f"{place}.blocks.{number}.expansion", block.expansions),
-                }
-                for number, block in enumerate(stage.blocks)
-            ),
-        )
-
-    def _head_layout(self, place: str, head: HeadChoices) -> _HeadLayout:
-        return _HeadLayout(
-            neck=self._add(f"{place}.neck", head.necks),
-            options=tuple(
-                (name, self._add(f"{place}.{name}", choices))
-                for name, choices in sorted(head.options.items())
-            ),
-        )
-
-    def _neck_layout(self, place: str, neck: NeckSpec) -> _NeckLayout:
-        return _NeckLayout(
-            fields={
-                name: self._add(f"{place}.{name}", choices)
-                for name, choices in (("upsampler", neck.upsamplers), ("convolution", neck.convolutions))
-                if choices
-            },
-            widths=tuple(
-                self._add(f"{place}.widths.{level}", widths) for level, widths in enumerate(neck.widths)
-            ),
-            coarser=neck.coarser,
-        )
+        free = {
+            name: tuple(
+                {field: dimension for field, dimension in block.items() if field not in spec.fixed}
+                for block in blocks
+            )
+            for name, spec in specs.items()
+        }
+        return _StageLayout(block_type, depth, parts, specs, free)
 
 
-def _read_options(
-    known: tuple[tuple[str, Dimension], ...], given: dict[str, Any], place: str
-) -> Iterator[tuple[Dimension, Choice]]:
-    names = [name for name, _ in known]
-    if sorted(given) != names:
-        raise MismatchError(f"{place}.options: the space has {names}, the arch {sorted(given)}")
-    for name, dimension in known:
-        yield dimension, given[name]
-
-
-def _fixed(block_type: str) -> Mapping[str, int]:
-    """What blocks of a type have no choice of: the space's dimensions of it are inactive."""
-    return FIXED_OF_BLOCKS.get(block_type, {})
-
-
-def _count(dimensions: Any) -> int:
+def _count(dimensions: Iterable[Dimension]) -> int:
     return prod(len(dimension.choices) for dimension in dimensions)

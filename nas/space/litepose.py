@@ -10,17 +10,14 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from nas.errors import UserError
-from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem, freeze_options
-from nas.space.arch_json import arch_from_json
 from nas.space.fields import AsTuple, Count, Expansion, Kernel, Side, StrictModel, Stride, Width
-from nas.space.heads import complete_options
 
 _ACTIVATION = "relu6"
 _STEM_TYPE = "separable"
 _BLOCK_TYPE = "mbconv"
 _NECK_TYPE = "fusion_deconv"
 _UPSAMPLER = "deconv4x4"
-_HEAD = Head("associative_embedding", freeze_options(complete_options("associative_embedding", {})))
+_HEAD_TYPE = "associative_embedding"
 
 
 class _LitePoseStage(StrictModel):
@@ -50,69 +47,72 @@ def is_litepose(data: Any) -> bool:
     return isinstance(data, Mapping) and "backbone_setting" in data
 
 
-def arch_from_litepose(data: Mapping[str, Any], *, source: str = "LitePose arch") -> Arch:
-    """The arch of LitePose's plain data. Raises UserError `source: field: what is wrong`."""
+def from_litepose(data: Mapping[str, Any], *, source: str) -> dict[str, Any]:
+    """The same architecture in this project's format. Raises UserError `source: field: what is wrong`."""
     read = _LitePose.read(data, source)
-    arch = Arch(
-        resolution=(read.img_size, read.img_size),
-        stem=Stem(type=_STEM_TYPE, width=read.input_channel, activation=_ACTIVATION),
-        stages=tuple(
-            Stage(
-                type=_BLOCK_TYPE,
-                activation=_ACTIVATION,
-                stride=stage.stride,
-                width=stage.channel,
-                blocks=tuple(Block(kernel, expansion) for expansion, kernel in stage.block_setting),
-            )
+    return {
+        "version": 1,
+        "resolution": [read.img_size, read.img_size],
+        "stem": {"type": _STEM_TYPE, "width": read.input_channel, "activation": _ACTIVATION},
+        "stages": [
+            {
+                "type": _BLOCK_TYPE,
+                "activation": _ACTIVATION,
+                "stride": stage.stride,
+                "width": stage.channel,
+                "blocks": [
+                    {"kernel": kernel, "expansion": expansion} for expansion, kernel in stage.block_setting
+                ],
+            }
             for stage in read.backbone_setting
-        ),
-        neck=Neck(type=_NECK_TYPE, upsampler=_UPSAMPLER, widths=read.deconv_setting),
-        head=_HEAD,
-    )
-    return arch_from_json(arch.to_json(), source=source)
+        ],
+        "neck": {"type": _NECK_TYPE, "upsampler": _UPSAMPLER, "widths": read.deconv_setting},
+        "head": {"type": _HEAD_TYPE},
+    }
 
 
-def arch_to_litepose(arch: Arch) -> dict[str, Any]:
-    """LitePose's plain data of an arch.
+def to_litepose(data: Mapping[str, Any]) -> dict[str, Any]:
+    """This project's plain data of an architecture in LitePose's format.
 
     Raises:
-        UserError: the arch has something that LitePose's format cannot say; names the field.
+        UserError: it has something that LitePose's format cannot say; names the field.
     """
-    for field, value, fixed in _fixed_fields(arch):
+    for field, value, fixed in _fixed_fields(data):
         if value != fixed:
             raise UserError(f"{field}: LitePose's format knows only {fixed!r}, this arch has {value!r}")
     return {
-        "img_size": arch.resolution[0],
-        "input_channel": arch.stem.width,
-        "deconv_setting": list(arch.neck.widths),
+        "img_size": data["resolution"][0],
+        "input_channel": data["stem"]["width"],
+        "deconv_setting": data["neck"]["widths"],
         "backbone_setting": [
             {
-                "num_blocks": stage.depth,
-                "stride": stage.stride,
-                "channel": stage.width,
-                "block_setting": [[block.expansion, block.kernel] for block in stage.blocks],
+                "num_blocks": len(stage["blocks"]),
+                "stride": stage["stride"],
+                "channel": stage["width"],
+                "block_setting": [[block["expansion"], block["kernel"]] for block in stage["blocks"]],
             }
-            for stage in arch.stages
+            for stage in data["stages"]
         ],
     }
 
 
-def _fixed_fields(arch: Arch) -> list[tuple[str, object, object]]:
+def _fixed_fields(data: Mapping[str, Any]) -> list[tuple[str, object, object]]:
     """Field, the arch's value, and the one value that LitePose's format implies."""
-    height, width = arch.resolution
+    height, width = data["resolution"]
     fixed: list[tuple[str, object, object]] = [
         ("resolution", (height, width), (height, height)),
-        ("stem.type", arch.stem.type, _STEM_TYPE),
-        ("stem.activation", arch.stem.activation, _ACTIVATION),
-        ("neck.type", arch.neck.type, _NECK_TYPE),
-        ("neck.upsampler", arch.neck.upsampler, _UPSAMPLER),
-        ("head.type", arch.head.type, _HEAD.type),
-        ("head.options", dict(arch.head.options), dict(_HEAD.options)),
+        ("stem.type", data["stem"]["type"], _STEM_TYPE),
+        ("stem.activation", data["stem"]["activation"], _ACTIVATION),
+        ("neck.type", data["neck"]["type"], _NECK_TYPE),
+        ("neck.upsampler", data["neck"]["upsampler"], _UPSAMPLER),
+        ("head.type", data["head"]["type"], _HEAD_TYPE),
+        # What is at its default is not written.
+        ("head.options", data["head"]["options"], {}),
     ]
-    for number, stage in enumerate(arch.stages):
+    for number, stage in enumerate(data["stages"]):
         fixed += [
-            (f"stages.{number}.type", stage.type, _BLOCK_TYPE),
-            (f"stages.{number}.activation", stage.activation, _ACTIVATION),
-            (f"stages.{number}.options", dict(stage.options), {}),
+            (f"stages.{number}.type", stage["type"], _BLOCK_TYPE),
+            (f"stages.{number}.activation", stage["activation"], _ACTIVATION),
+            (f"stages.{number}.options", stage["options"], {}),
         ]
     return fixed

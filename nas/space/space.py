@@ -8,10 +8,9 @@ from typing import Any, Self, TypeVar
 from nas.errors import UserError
 from nas.shipped import locate
 from nas.space.arch import Arch
-from nas.space.arch_json import load_arch
 from nas.space.dimension import Dimension
-from nas.space.heads import Task
 from nas.space.layout import Layout, MismatchError
+from nas.space.parts import Task
 from nas.space.spec import SpaceSpec
 
 FORMAT_VERSION = 1
@@ -136,7 +135,7 @@ class SearchSpace:
         Raises:
             UserError: one cannot be read, or is not in the space.
         """
-        archs = {name: load_arch(self._published_file(name)) for name in self.spec.published}
+        archs = {name: Arch.load(self._published_file(name)) for name in self.spec.published}
         for name, arch in archs.items():
             if reason := self.why_not(arch):
                 raise UserError(

@@ -1,6 +1,7 @@
 """The schema of search-space files: what may vary, as ordered lists of choices."""
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -23,10 +24,8 @@ from nas.space.fields import (
     Width,
     resolution_fault,
 )
-from nas.space.heads import Task, complete_options, head_spec
-from nas.space.necks import NECK_KINDS, field_fault, neck_fault, neck_strides
-from nas.space.stages import StageSpec
-from nas.space.strides import total_stride
+from nas.space.parts import HeadSpec, NeckSpec, StemSpec, Task, VariedSpec, find, part
+from nas.space.stages import StageChoices
 
 
 def _resolutions(value: Any) -> tuple[tuple[Any, Any], ...]:
@@ -48,7 +47,10 @@ def _resolutions(value: Any) -> tuple[tuple[Any, Any], ...]:
     return tuple(pairs)
 
 
-class StemSpec(SpaceModel):
+_Options = dict[str, Annotated[tuple[Option, ...], Listed]]
+
+
+class StemChoices(SpaceModel):
     """The layers before the first stage."""
 
     type: StemType = "separable"
@@ -56,26 +58,21 @@ class StemSpec(SpaceModel):
     activations: Annotated[tuple[Activation, ...], Listed] = Field(alias="activation")
 
 
-class NeckSpec(SpaceModel):
+class NeckChoices(SpaceModel):
     """What joins the stages' features: one list of widths per level; see `Neck`."""
 
     upsamplers: Annotated[tuple[Upsampler, ...], Listed] = Field(alias="upsampler", default=())
     widths: Annotated[tuple[Annotated[tuple[Width, ...], Listed], ...], AsTuple] = ()
     convolutions: Annotated[tuple[Convolution, ...], Listed] = Field(alias="convolution", default=())
     coarser: Coarser = 0
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Which of the fields that depend on the neck's type are given."""
-        given = {"upsampler": self.upsamplers, "convolution": self.convolutions}
-        return tuple(name for name, choices in given.items() if choices)
+    options: _Options = Field(default={})
 
 
 class HeadChoices(SpaceModel):
     """The necks that a head may stand on, and the choices of its options."""
 
     necks: Annotated[tuple[NeckType, ...], Listed] = Field(alias="neck")
-    options: dict[str, Annotated[tuple[Option, ...], Listed]] = Field(default_factory=dict)
+    options: _Options = Field(default={})
 
 
 class SpaceSpec(SpaceModel):
@@ -86,32 +83,31 @@ class SpaceSpec(SpaceModel):
     resolutions: Annotated[tuple[tuple[int, int], ...], BeforeValidator(_resolutions)] = Field(
         alias="resolution"
     )
-    stem: StemSpec
-    stages: Annotated[tuple[StageSpec, ...], AsTuple, Field(min_length=1)]
-    necks: dict[NeckType, NeckSpec]
+    stem: StemChoices
+    stages: Annotated[tuple[StageChoices, ...], AsTuple, Field(min_length=1)]
+    necks: dict[NeckType, NeckChoices]
     heads: dict[str, HeadChoices] = Field(min_length=1)
     published: Annotated[tuple[str, ...], AsTuple] = ()
 
     @property
     def total_stride(self) -> int:
         """Input pixels per cell of the last stage."""
-        return total_stride(self.stem.type, [stage.stride for stage in self.stages])
+        return part(StemSpec, self.stem.type).stride * prod(stage.stride for stage in self.stages)
 
     @model_validator(mode="before")
     @classmethod
-    def _complete_heads(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping) or not isinstance(data.get("heads"), Mapping):
+    def _complete(cls, data: Any) -> Any:
+        """What is left out takes the defaults that the parts' descriptions have."""
+        if not isinstance(data, Mapping):
             return data
-        necks = data["necks"] if isinstance(data.get("necks"), Mapping) else {}
-        heads = {name: _complete_head(name, given, necks) for name, given in data["heads"].items()}
-        return {**data, "heads": heads}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _complete_necks(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping) or not isinstance(data.get("necks"), Mapping):
-            return data
-        return {**data, "necks": {name: _complete_neck(name, given) for name, given in data["necks"].items()}}
+        parts = {name: data[name] for name in ("necks", "heads") if isinstance(data.get(name), Mapping)}
+        necks = parts.get("necks", {})
+        if necks:
+            parts["necks"] = {name: _complete_neck(name, given) for name, given in necks.items()}
+        if "heads" in parts:
+            heads = parts["heads"].items()
+            parts["heads"] = {name: _complete_head(name, given, necks) for name, given in heads}
+        return {**data, **parts}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -124,7 +120,8 @@ class SpaceSpec(SpaceModel):
         stride = self.total_stride
         for name, neck in self.necks.items():
             shape = {"widths": len(neck.widths), "coarser": neck.coarser, "total_stride": stride}
-            for fault in (field_fault(name, neck.fields), neck_fault(name, **shape)):
+            known = part(NeckSpec, name)
+            for fault in (known.field_fault(neck.choices()), known.shape_fault(**shape)):
                 if fault is not None:
                     faults.append(f"necks.{name}.{fault}")
         coarsest = stride * 2 ** max((neck.coarser for neck in self.necks.values()), default=0)
@@ -136,21 +133,19 @@ class SpaceSpec(SpaceModel):
     def strides(self, neck: str) -> tuple[int, ...]:
         """The strides (px) of the maps that one of the necks gives, coarsest first."""
         spec = self.necks[neck]
-        return neck_strides(
-            neck, widths=len(spec.widths), coarser=spec.coarser, total_stride=self.total_stride
-        )
+        return part(NeckSpec, neck).strides(self.total_stride, len(spec.widths), spec.coarser)
 
     def _head_faults(self) -> list[str]:
         faults = []
         for name, head in self.heads.items():
-            known = head_spec(name)
+            known = part(HeadSpec, name)
             if known.task != self.task:
                 faults.append(f"heads.{name}: is a head for the task {known.task!r}, not {self.task!r}")
             for neck in head.necks:
                 if neck not in self.necks:
                     faults.append(f"heads.{name}.neck: {neck!r} is not described under necks")
                     continue
-                if fault := known.neck_fault(neck, self.strides(neck)):
+                if fault := known.neck_fault(part(NeckSpec, neck), self.strides(neck)):
                     faults.append(f"heads.{name}.neck: {fault}")
         used = {neck for head in self.heads.values() for neck in head.necks}
         faults += [f"necks.{name}: no head stands on it" for name in self.necks if name not in used]
@@ -168,60 +163,61 @@ class SpaceSpec(SpaceModel):
     @classmethod
     def of(cls, arch: Arch) -> Self:
         """The space that holds one arch only. Raises UserError where the arch itself is not valid."""
+        neck = _plain(arch.neck)
         data = {
             "name": f"arch-{arch.id}",
-            "task": head_spec(arch.head.type).task,
+            "task": part(HeadSpec, arch.head.type).task,
             "resolution": [arch.resolution],
-            "stem": {"type": arch.stem.type, "width": arch.stem.width, "activation": arch.stem.activation},
-            "stages": [_stage_of(stage) for stage in arch.stages],
-            "necks": {arch.neck.type: _neck_of(arch.neck)},
+            "stem": arch.stem.to_json(),
+            "stages": [
+                {**_plain(stage), "depth": stage.depth, "blocks": [block.to_json() for block in stage.blocks]}
+                for stage in arch.stages
+            ],
+            "necks": {neck.pop("type"): neck},
             "heads": {arch.head.type: {"neck": arch.neck.type, "options": dict(arch.head.options)}},
         }
         return cls.read(data, f"arch {arch.id}")
 
 
-def _stage_of(stage: Stage) -> dict[str, Any]:
-    return {
-        "type": stage.type,
-        "activation": stage.activation,
-        "stride": stage.stride,
-        "width": stage.width,
-        "depth": stage.depth,
-        "blocks": [block.to_json() for block in stage.blocks],
-        "options": dict(stage.options),
-    }
+def _plain(value: Stage | Neck) -> dict[str, Any]:
+    """The fields that a value has, its options by name."""
+    fields = {**vars(value), "options": dict(value.options)}
+    return {name: field for name, field in fields.items() if field is not None}
 
 
-def _neck_of(neck: Neck) -> dict[str, Any]:
-    fields = {"upsampler": neck.upsampler, "convolution": neck.convolution}
-    given = {name: value for name, value in fields.items() if value is not None}
-    return {**given, "widths": list(neck.widths), "coarser": neck.coarser}
+def _complete_options(kind: type[VariedSpec], name: Any, given: Mapping[str, Any], place: str) -> Any:
+    """With the options that a part leaves out, at their defaults. Raises ValueError led by the place."""
+    options = given.get("options", {})
+    try:
+        known = part(kind, name)
+        if not isinstance(options, Mapping):
+            return given
+        listed = {option: choices_of(choices) for option, choices in options.items()}
+        for option, choices in listed.items():
+            for choice in choices:
+                known.complete({option: choice})
+    except UserError as error:
+        raise ValueError(f"{place}: {error}") from None
+    completed = {**known.options, **listed}
+    return {**given, "options": completed} if completed else given
 
 
 def _complete_neck(name: Any, given: Any) -> Any:
-    """What a neck leaves out: the defaults of its kind."""
-    if not isinstance(given, Mapping) or not isinstance(name, str) or name not in NECK_KINDS:
+    """What a neck leaves out: its fields and options."""
+    known = find(NeckSpec, name) if isinstance(name, str) else None
+    if known is None or not isinstance(given, Mapping):
         return given
-    defaults = NECK_KINDS[name].fields
-    return {**{field: value for field, value in defaults.items() if value is not None}, **given}
+    fields = {field: value for field, value in known.fields.items() if value is not None}
+    return _complete_options(NeckSpec, name, {**fields, **given}, f"necks.{name}")
 
 
 def _complete_head(name: Any, given: Any, necks: Mapping[str, Any]) -> Any:
-    """What a head leaves out: its necks among those described, its options' defaults."""
+    """What a head leaves out: its necks among those described, its options."""
     if not isinstance(given, Mapping):
         return given
-    try:
-        known = head_spec(name)
-        options = given.get("options", {})
-        if isinstance(options, Mapping):
-            options = {option: choices_of(choices) for option, choices in options.items()}
-            for option, choices in options.items():
-                for choice in choices:
-                    complete_options(name, {option: choice})
-            options = {**known.options, **options}
-    except UserError as error:
-        raise ValueError(f"heads.{name}: {error}") from None
-    own = [neck for neck in necks if neck in known.necks]
+    given = _complete_options(HeadSpec, name, given, f"heads.{name}")
+    known = part(HeadSpec, name)
+    own = [neck for neck in necks if (spec := find(NeckSpec, neck)) and known.takes(spec)]
     if not own and "neck" not in given:
         raise ValueError(f"heads.{name}: takes {' or '.join(known.necks)}, and necks describes none of them")
-    return {"neck": own, **given, "options": options}
+    return {"neck": own, **given}

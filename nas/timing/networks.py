@@ -7,9 +7,8 @@ from nas.codecs.exported import ExportedNetwork
 from nas.errors import UserError
 from nas.files import require_file
 from nas.space.arch import Arch
-from nas.space.heads import head_spec
+from nas.space.parts import HeadSpec, part
 from nas.space.skeleton import Skeleton
-from nas.space.strides import level_strides
 from nas.timing.grouping import PEOPLE, Grouping
 from nas.timing.protocol import Network
 from nas.timing.session import open_session
@@ -38,11 +37,11 @@ def file_network(path: Path) -> Network:
 def grouping(arch: Arch, skeleton: Skeleton, *, people: int = PEOPLE, seed: int = 0) -> Grouping:
     """The grouping of an architecture's candidates. Raises UserError for a head that is not registered."""
     return Grouping(
-        codec=head_spec(arch.head.type).codec,
+        codec=part(HeadSpec, arch.head.type).codec,
         skeleton=skeleton,
         resolution=arch.resolution,
         options=tuple(dict(arch.head.options).items()),
-        strides=level_strides(arch),
+        strides=arch.level_strides,
         people=people,
         seed=seed,
     )

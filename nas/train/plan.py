@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from nas.data import SampleRequest
 from nas.runs.streams import ARCHS, generator
 from nas.space import Arch, ArchManager, SearchSpace
-from nas.space.strides import level_strides
 from nas.train.pool import ArchPool, Setting, setting_of
 
 
@@ -55,7 +54,7 @@ class StepPlan:
                 (self.seed, self.step, position),
                 arch.resolution,
                 arch.head,
-                strides=level_strides(arch),
+                strides=arch.level_strides,
                 late=self.late,
             )
             for position in range(part * size, (part + 1) * size)

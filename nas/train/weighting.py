@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas.codecs import People, codec_of
+from nas.codecs import People
+from nas.codecs.build import codec_of
 from nas.layers import widened
 from nas.models import PoseNet
 from nas.space import Arch, ArchManager
-from nas.space.arch import freeze_options
+from nas.space.options import freeze_options
 
 TEACHER = "teacher"
 """The term that stands for the distance to a teacher."""

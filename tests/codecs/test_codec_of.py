@@ -1,10 +1,9 @@
 import pytest
 
-from nas.codecs import codec_of
+from nas.codecs.build import codec_of
 from nas.codecs.simcc import SimCCCodec
 from nas.errors import UserError
 from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
-from nas.space.strides import finest_stride
 
 
 def make_arch(*, head: Head, strides: tuple[int, ...], levels: int) -> Arch:
@@ -17,7 +16,8 @@ def make_arch(*, head: Head, strides: tuple[int, ...], levels: int) -> Arch:
     [((2, 2, 2, 1), 3, 2), ((2, 2, 2, 1), 2, 4), ((2, 2, 2, 2), 3, 4), ((2, 2, 2, 1), 0, 16)],
 )
 def test_each_level_of_the_neck_halves_the_stride(strides, levels, expected):
-    assert finest_stride(make_arch(head=Head("heatmap"), strides=strides, levels=levels)) == expected
+    arch = make_arch(head=Head("heatmap"), strides=strides, levels=levels)
+    assert arch.level_strides[-1] == expected
 
 
 def test_codec_gets_resolution_options_and_stride(skeleton):

@@ -55,7 +55,7 @@ def test_a_codec_must_state_anchors(skeleton):
     class Silent(SimCCCodec):
         anchors = Codec.anchors
 
-    with pytest.raises(UserError, match=r"Silent states no `anchors`.*adding-a-head"):
+    with pytest.raises(UserError, match=r"Silent states no `anchors`.*adding-a-part"):
         Silent(skeleton, (64, 48))
 
 

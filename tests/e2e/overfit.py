@@ -14,8 +14,7 @@ from nas.evaluate import validate
 from nas.evaluate.torch_model import TorchModel
 from nas.models import PoseNet, calibrate, to_input, transfer
 from nas.space import Arch, Block, Head, Neck, Skeleton, Stage, Stem
-from nas.space.heads import head_spec
-from nas.space.strides import level_strides
+from nas.space.parts import HeadSpec, part
 
 PHOTOGRAPHS = 8
 
@@ -64,11 +63,11 @@ def body(resolution: tuple[int, int], head: Head, neck: Neck = _NO_NECK) -> Arch
 def run(case: Overfit, shared_data: Path) -> Overfitted:
     """Train one network on its photographs, transfer it and score it with pycocotools."""
     torch.manual_seed(0)
-    arch, task = case.arch, head_spec(case.arch.head.type).task
+    arch, task = case.arch, part(HeadSpec, case.arch.head.type).task
     people = first_groups(shared_data / "coco_mini") if task == "image" else first_people(shared_data / "lsp")
     dataset = KeypointDataset([people], task=task)
     requests = [
-        SampleRequest(index, (), arch.resolution, arch.head, strides=level_strides(arch), augment=False)
+        SampleRequest(index, (), arch.resolution, arch.head, strides=arch.level_strides, augment=False)
         for index in range(len(dataset))
     ]
     batch = dataset.batch(requests)

@@ -8,8 +8,8 @@ import torch
 from overfit import Overfit, body, run
 
 from nas.space import Arch, Block, Head, Neck, Stage, Stem
-from nas.space.arch import freeze_options
-from nas.space.heads import complete_options
+from nas.space.options import freeze_options
+from nas.space.parts import HeadSpec, part
 
 CROP = (192, 144)
 LEAST = 0.90
@@ -17,7 +17,7 @@ LEAST = 0.90
 
 
 def head(name: str, **options: int | float | str | bool) -> Head:
-    return Head(name, freeze_options(complete_options(name, options)))
+    return Head(name, freeze_options(part(HeadSpec, name).complete(options)))
 
 
 LITEPOSE = Arch(

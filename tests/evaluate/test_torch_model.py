@@ -5,11 +5,11 @@ import pytest
 import torch
 from head_samples import SHIPPED_HEADS, small_arch
 
-from nas.codecs import codec_of
+from nas.codecs.build import codec_of
 from nas.codecs.normalise import normalise
 from nas.evaluate.torch_model import TorchModel
 from nas.models import PoseNet, StatisticsMissingError, calibrate, transfer
-from nas.space.heads import head_spec
+from nas.space.parts import HeadSpec, part
 
 
 @pytest.fixture(scope="module", params=SHIPPED_HEADS)
@@ -53,7 +53,7 @@ def test_model_shows_what_validation_needs(net, images):
     model = TorchModel(net)
     assert model.skeleton is net.skeleton
     assert model.resolution == (64, 96)
-    assert model.task == head_spec(net.arch.head.type).task
+    assert model.task == part(HeadSpec, net.arch.head.type).task
     found = model.candidates(images)
     assert len(found) == 3
     alone = model.candidates(images[1:2])[0]

@@ -25,8 +25,7 @@ from nas.documents import parse_json, parse_yaml
 from nas.errors import UserError
 from nas.latency import LatencyPredictor
 from nas.runs import load_config
-from nas.space import Arch, ArchManager, SearchSpace, Skeleton
-from nas.space.litepose import arch_to_litepose
+from nas.space import Arch, ArchManager, SearchSpace, Skeleton, arch_to_litepose
 from nas.space.skeleton import skeleton_names
 from nas.timing import LatencyTable
 

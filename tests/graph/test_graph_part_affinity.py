@@ -16,8 +16,9 @@ from nas.heads import HeadPlace, Level
 from nas.heads.part_affinity import PartAffinityHead
 from nas.models import to_input
 from nas.runtime import read_image
-from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem, freeze_options
-from nas.space.heads import complete_options
+from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
+from nas.space.options import freeze_options
+from nas.space.parts import HeadSpec, part
 from nas.space.skeleton import Skeleton
 
 RESOLUTION = (128, 160)
@@ -25,7 +26,9 @@ RESOLUTION = (128, 160)
 
 def network(refinement: int, limbs: str = "skeleton") -> Arch:
     stages = tuple(Stage("mbconv", "relu", 2, width, (Block(3, 2),)) for width in (16, 24))
-    options = complete_options("part_affinity", {"refinement": refinement, "width": 16, "limbs": limbs})
+    options = part(HeadSpec, "part_affinity").complete(
+        {"refinement": refinement, "width": 16, "limbs": limbs}
+    )
     head = Head("part_affinity", freeze_options(options))
     return Arch(RESOLUTION, Stem(8, "relu"), stages, Neck(), head)
 

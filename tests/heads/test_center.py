@@ -18,8 +18,9 @@ from nas.heads import HeadPlace, Level
 from nas.heads.center import PEAK_WEIGHT, CenterHead
 from nas.models import PoseNet, calibrate, to_input, transfer
 from nas.space import ArchManager, SearchSpace
-from nas.space.arch import Arch, freeze_options
+from nas.space.arch import Arch
 from nas.space.arch import Head as HeadArch
+from nas.space.options import freeze_options
 from nas.space.skeleton import Skeleton, skeleton_names
 from nas.timing.session import open_session
 

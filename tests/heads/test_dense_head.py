@@ -14,7 +14,7 @@ from nas.heads import HeadPlace, Level, Outputs
 from nas.heads.dense import DenseHead, suppress
 from nas.layers import Context, ElasticBatchNorm2d
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import freeze_options
+from nas.space.options import freeze_options
 
 RESOLUTION = (96, 128)
 STRIDES = (32, 16, 8)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from dense_samples import BRANCH, DECODES, NOBODY, SKELETON, people, targets_of
 
-from nas.codecs import codec_of
 from nas.codecs.affine import image_affine, warp_image
+from nas.codecs.build import codec_of
 from nas.codecs.dense import BOX, DenseCodec
 from nas.graph import Tracer, to_onnx
 from nas.models import PoseNet, calibrate, to_input, transfer

@@ -5,13 +5,14 @@ import pytest
 import torch
 from head_samples import SHIPPED_HEADS, small_arch
 
-from nas.codecs import codec_of
+from nas.codecs.build import codec_of
 from nas.codecs.types import People
 from nas.errors import UserError
 from nas.graph import export_onnx
 from nas.models import PoseNet, calibrate
-from nas.space.arch import Arch, Head, freeze_options
-from nas.space.heads import complete_options
+from nas.space.arch import Arch, Head
+from nas.space.options import freeze_options
+from nas.space.parts import HeadSpec, part
 from nas.space.skeleton import Skeleton
 
 ONE = Skeleton(name="one", keypoints=("stem",), flip_pairs=(), sigmas=(0.05,))
@@ -29,7 +30,7 @@ def somebody(skeleton: Skeleton) -> People:
 
 
 def with_options(arch: Arch, **options: object) -> Arch:
-    head = Head(arch.head.type, freeze_options(complete_options(arch.head.type, options)))
+    head = Head(arch.head.type, freeze_options(part(HeadSpec, arch.head.type).complete(options)))
     return Arch(arch.resolution, arch.stem, arch.stages, arch.neck, head)
 
 

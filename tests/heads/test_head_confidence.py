@@ -18,10 +18,9 @@ from nas.codecs.maps import to_pixels
 from nas.heads import HeadPlace, Level, PoseHead
 from nas.space import ArchManager, SearchSpace
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue, freeze_options
-from nas.space.heads import head_spec
+from nas.space.options import freeze_options
+from nas.space.parts import HeadSpec, OptionValue, part
 from nas.space.skeleton import Skeleton
-from nas.space.strides import level_strides
 
 ROOT = Path(__file__).parents[2]
 SPACES = ROOT / "search_spaces"
@@ -78,7 +77,7 @@ def places(head: str) -> tuple[Place, ...]:
             continue
         for neck, resolution in product(space.spec.heads[head].necks, space.spec.resolutions):
             arch = ArchManager(space).smallest(head=head, neck=neck, resolution=resolution)
-            found[resolution, level_strides(arch)] = None
+            found[resolution, arch.level_strides] = None
     return tuple(found)
 
 
@@ -95,7 +94,7 @@ ALL = pytest.mark.parametrize(
 
 
 def build(name: str, options: Mapping[str, OptionValue], place: Place) -> tuple[PoseHead, Codec, HeadArch]:
-    (resolution, strides), spec = place, head_spec(name)
+    (resolution, strides), spec = place, part(HeadSpec, name)
     levels = tuple(Level(8, None, stride) for stride in strides)
     choices = {option: (value,) for option, value in options.items()}
     head = spec.load_module()(HeadPlace(levels, CROSS, (resolution,), choices))
@@ -210,7 +209,7 @@ def answered(
 def test_every_head_and_option_is_here() -> None:
     assert set(OPTIONS) == set(SHIPPED_HEADS)
     for name, options in OPTIONS.items():
-        assert set(options) == set(head_spec(name).options)
+        assert set(options) == set(part(HeadSpec, name).options)
         assert places(name), name
 
 
@@ -277,7 +276,9 @@ def test_the_documented_anchors_are_those_that_are_stated() -> None:
     rows = re.findall(row, page)
     assert {name for name, *_ in rows} == {"simcc", "rtmcc", "integral", "dsnt"}
     for name, height, width, stride, full, none in rows:
-        codec = head_spec(name).load_codec()(CROSS, (int(height), int(width)), {}, stride=int(stride or 16))
+        codec = part(HeadSpec, name).load_codec()(
+            CROSS, (int(height), int(width)), {}, stride=int(stride or 16)
+        )
         assert (f"{codec.anchors.full:.4f}", f"{codec.anchors.none:.4f}") == (full, none)
     heights = [
         AssociativeEmbeddingCodec(CROSS, (64, 64), {"kernel": kernel, "radius": radius}).anchors.full

@@ -13,8 +13,8 @@ from nas.heads import HeadPlace, Level, PoseHead
 from nas.heads.associative_embedding import AssociativeEmbeddingHead, tag_loss
 from nas.heads.base import quarter_shift
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue, freeze_options
-from nas.space.heads import complete_options, head_spec
+from nas.space.options import freeze_options
+from nas.space.parts import HeadSpec, OptionValue, part
 from nas.space.skeleton import Skeleton
 
 SKELETON = Skeleton.load("crowdpose14")
@@ -23,9 +23,9 @@ CROP_HEADS = [("heatmap", {}), ("simcc", {"split": 2, "label": "gaussian"})]
 
 
 def build(name: str, options: Mapping[str, OptionValue]) -> tuple[PoseHead, Codec, HeadArch]:
-    spec = head_spec(name)
+    spec = part(HeadSpec, name)
     levels = (Level(16, 8, 4), Level(8, 8, 2)) if spec.task == "image" else (Level(16, 8, 4),)
-    options = complete_options(name, options)
+    options = part(HeadSpec, name).complete(options)
     choices = {option: (value,) for option, value in options.items()}
     head = spec.load_module()(HeadPlace(levels, SKELETON, (RESOLUTION,), choices))
     codec = spec.load_codec()(SKELETON, RESOLUTION, dict(options), stride=4)

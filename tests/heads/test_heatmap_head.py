@@ -14,8 +14,8 @@ from nas.heads.base import HeadPlace, Level, squared_error
 from nas.heads.dark import dark_shift
 from nas.heads.heatmap import HeatmapHead
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import freeze_options
-from nas.space.heads import complete_options
+from nas.space.options import freeze_options
+from nas.space.parts import HeadSpec, part
 from nas.space.skeleton import Skeleton
 
 SKELETON = Skeleton.load("mpii16")
@@ -49,7 +49,7 @@ def test_dark_of_any_cells_is_the_reference(seed: int) -> None:
 
 @pytest.mark.parametrize("refine", ["quarter", "dark"])
 def test_decode_is_the_codecs(refine: str) -> None:
-    options = complete_options("heatmap", {"refine": refine})
+    options = part(HeadSpec, "heatmap").complete({"refine": refine})
     choices = {name: (value,) for name, value in options.items()}
     head = HeatmapHead(HeadPlace((Level(16, 8, 4),), SKELETON, (RESOLUTION,), choices))
     codec = HeatmapCodec(SKELETON, RESOLUTION, options)
@@ -66,7 +66,7 @@ def test_decode_is_the_codecs(refine: str) -> None:
 @pytest.mark.parametrize("share", [0.0, 7.5])
 def test_foreground_counts_more(share: float) -> None:
     """Against the formula: the mean over labelled joints of (1 + k t) (y - t)^2, times 100."""
-    options = complete_options("heatmap", {"foreground": share})
+    options = part(HeadSpec, "heatmap").complete({"foreground": share})
     codec = HeatmapCodec(SKELETON, RESOLUTION, options)
     rng = np.random.default_rng(0)
     keypoints = np.column_stack([rng.uniform(8, 56, (16, 2)), np.full(16, 2.0)])
@@ -102,7 +102,7 @@ def test_foreground_is_no_negative_number() -> None:
 
 
 def test_foreground_of_both_scales_of_associative_embedding() -> None:
-    options = complete_options("associative_embedding", {"foreground": 5.0})
+    options = part(HeadSpec, "associative_embedding").complete({"foreground": 5.0})
     codec = AssociativeEmbeddingCodec(SKELETON, RESOLUTION, options, stride=(4, 2))
     keypoints = np.column_stack([np.linspace(8, 56, 16), np.linspace(8, 88, 16), np.full(16, 2.0)])
     encoded = codec.encode(People(keypoints[None], np.array([2000.0]), np.array([[8.0, 8, 56, 88]])))

@@ -17,8 +17,8 @@ from nas.heads import HeadPlace, Level, PoseHead
 from nas.heads.integral import above_background, expectation, flat_softmax, jensen_shannon
 from nas.layers import Context
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import freeze_options
-from nas.space.heads import complete_options, head_spec
+from nas.space.options import freeze_options
+from nas.space.parts import HeadSpec, part
 from nas.space.skeleton import Skeleton
 
 SKELETON = Skeleton.load("crowdpose14")
@@ -27,7 +27,7 @@ HEADS = ["integral", "dsnt"]
 
 
 def build(name: str, **options: float | bool) -> tuple[PoseHead, Codec, HeadArch]:
-    spec, full = head_spec(name), complete_options(name, options)
+    spec, full = part(HeadSpec, name), part(HeadSpec, name).complete(options)
     choices = {option: (value,) for option, value in full.items()}
     head = spec.load_module()(HeadPlace((Level(16, 8, 4),), SKELETON, (RESOLUTION,), choices))
     return head, spec.load_codec()(SKELETON, RESOLUTION, full), HeadArch(name, freeze_options(full))

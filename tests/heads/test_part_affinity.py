@@ -17,8 +17,7 @@ from nas.heads.part_affinity import SCALE, PartAffinityHead
 from nas.models import PoseNet, calibrate, transfer
 from nas.space import ArchManager, SearchSpace
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue
-from nas.space.heads import complete_options
+from nas.space.parts import HeadSpec, OptionValue, part
 from nas.space.skeleton import Skeleton, skeleton_names
 
 RESOLUTION = (128, 160)
@@ -32,7 +31,7 @@ def build(
     """A head of these choices, and the codec of the last ones."""
     loaded = Skeleton.load(skeleton)
     choices = {
-        name: (value,) for name, value in complete_options("part_affinity", {"width": 16}).items()
+        name: (value,) for name, value in part(HeadSpec, "part_affinity").complete({"width": 16}).items()
     } | options
     head = PartAffinityHead(HeadPlace((Level(16, None, 8),), loaded, (RESOLUTION,), choices))
     last = {name: values[-1] for name, values in choices.items()}

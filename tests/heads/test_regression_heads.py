@@ -16,8 +16,8 @@ from nas.heads.regression import SCALE, SMOOTH, quality_focal_loss
 from nas.heads.rle import RLEHead, sigmas
 from nas.layers import Context
 from nas.space.arch import Head as HeadArch
-from nas.space.arch import OptionValue, freeze_options
-from nas.space.heads import complete_options, head_spec
+from nas.space.options import freeze_options
+from nas.space.parts import HeadSpec, OptionValue, part
 from nas.space.skeleton import Skeleton
 
 SKELETON = Skeleton.load("crowdpose14")
@@ -29,7 +29,7 @@ ALL = [("regression", {}), ("rle", {}), *SCORED]
 
 def build(name: str, options: Mapping[str, OptionValue] = {}) -> tuple[PoseHead, Codec, HeadArch]:
     """A head in float64 over one coarse and one fine map with raw features, away from its initial weights."""
-    spec, full = head_spec(name), complete_options(name, options)
+    spec, full = part(HeadSpec, name), part(HeadSpec, name).complete(options)
     levels = (Level(16, None, 8), Level(8, 4, 4))
     torch.manual_seed(0)
     head = spec.load_module()(

@@ -20,7 +20,7 @@ from nas.heads.rtmcc import RTMCCHead
 from nas.layers import Context
 from nas.models import PoseNet, calibrate, to_input, transfer
 from nas.space import Arch, ArchManager, Head, SearchSpace, Skeleton
-from nas.space.arch import freeze_options
+from nas.space.options import freeze_options
 
 SKELETON = Skeleton.load("crowdpose14")
 RESOLUTIONS = ((96, 64), (96, 96), (128, 96))

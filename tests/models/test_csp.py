@@ -14,7 +14,7 @@ from nas.models import PoseNet
 from nas.models.blocks.csp import SPP, ChannelAttention, CSPLayer, CSPNeXtBlock, DarknetBlock
 from nas.space import ArchManager, SearchSpace, SpaceSpec
 from nas.space.arch import Block
-from nas.space.stages import BlockSpec
+from nas.space.stages import BlockChoices
 
 WIDTHS = (64, 128, 256, 512, 1024)
 CLASSES = 1000
@@ -100,7 +100,7 @@ def test_spp_holds_maxima_over_5_9_and_13() -> None:
 
 def csp_layer() -> CSPLayer:
     torch.manual_seed(0)
-    choices = BlockSpec.model_validate({"kernel": [3, 5], "expansion": [1, 2]})
+    choices = BlockChoices.model_validate({"kernel": [3, 5], "expansion": [1, 2]})
     return CSPLayer(CSPNeXtBlock, 24, 32, (choices,) * 3, attention=True).train()
 
 

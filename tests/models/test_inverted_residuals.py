@@ -9,14 +9,15 @@ from torch import Tensor
 
 from nas.layers import Context
 from nas.models import PoseNet
-from nas.models.blocks import FusedMBConv, MBConv, MobileNetV3Block
-from nas.models.blocks.mbv3 import SqueezeExcite, squeezed
+from nas.models.blocks.fused_mbconv import FusedMBConv
+from nas.models.blocks.mbconv import MBConv
+from nas.models.blocks.mbv3 import MobileNetV3Block, SqueezeExcite, squeezed
 from nas.models.blocks.place import BlockPlace
 from nas.space import SearchSpace, SpaceSpec
 from nas.space.arch import Block, Stage
-from nas.space.stages import BlockSpec
+from nas.space.stages import BlockChoices
 
-CHOICES = BlockSpec.model_validate({"kernel": [3, 5], "expansion": [2, 3]})
+CHOICES = BlockChoices.model_validate({"kernel": [3, 5], "expansion": [2, 3]})
 EXCITE = {"squeeze_excite": (False, True)}
 
 

@@ -1,17 +1,21 @@
 """Search spaces may name just what networks can build."""
 
+import pytest
+from torch import nn
+
 from nas.layers import ACTIVATIONS
-from nas.models.blocks import STAGES
-from nas.models.necks import CONVOLUTIONS, NECKS
-from nas.models.stems import STEMS
-from nas.models.upsamplers import UPSAMPLERS
-from nas.space import fields, necks
+from nas.models.necks.pyramid import CONVOLUTIONS
+from nas.space import BlockSpec, PartSpec, fields
+from nas.space.catalogue import SHIPPED
 
 
-def test_every_name_of_a_search_space_can_be_built_and_the_other_way_round() -> None:
-    assert set(fields.BLOCK_OPTIONS) == set(STAGES)
-    assert {name: stem.stride for name, stem in STEMS.items()} == dict(fields.STEM_STRIDES)
-    assert set(necks.NECK_TYPES) == set(NECKS)
-    assert set(necks.CONVOLUTIONS) == set(CONVOLUTIONS)
-    assert set(fields.UPSAMPLERS) == set(UPSAMPLERS)
+@pytest.mark.parametrize("part", SHIPPED, ids=lambda part: f"{part.noun} {part.name}")
+def test_every_part_of_the_catalogue_has_its_module(part: PartSpec) -> None:
+    assert issubclass(part.load_module(), nn.Module)
+    if isinstance(part, BlockSpec):
+        assert issubclass(part.load_stage(), nn.Module)
+
+
+def test_vocabularies_are_what_can_be_built() -> None:
+    assert set(fields.CONVOLUTIONS) == set(CONVOLUTIONS)
     assert set(fields.ACTIVATIONS) == set(ACTIVATIONS)

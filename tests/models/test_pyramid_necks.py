@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from nas.graph import complexity, sort_channels
 from nas.layers import Context, ElasticBatchNorm2d
 from nas.models import PoseNet, calibrate, transfer
-from nas.models.necks import FPN, PAN
+from nas.models.necks.fpn import FPN
+from nas.models.necks.pan import PAN
 from nas.space import Arch, ArchManager, Neck
-from nas.space.spec import NeckSpec
+from nas.space.spec import NeckChoices
 
 FEATURES = [(8, 2), (8, 4), (16, 8), (24, 16), (32, 16)]
 STRIDES = {"fpn": (16, 8, 4), "pan": (32, 16, 8, 4)}
@@ -78,7 +79,7 @@ def _dense(x: Tensor, weight: Tensor, stride: int = 1) -> Tensor:
 
 def _small(neck: type[FPN] | type[PAN]) -> tuple[FPN | PAN, list[Tensor], Neck]:
     torch.manual_seed(1)
-    spec = NeckSpec.read({"upsampler": "nearest", "convolution": "dense", "widths": [[16], [8]]}, "neck")
+    spec = NeckChoices.read({"upsampler": "nearest", "convolution": "dense", "widths": [[16], [8]]}, "neck")
     features = [torch.randn(2, channels, 64 // stride, 64 // stride) for channels, stride in FEATURES]
     return neck(FEATURES, spec).train(), features, Neck("any", "nearest", (16, 8), "dense")
 

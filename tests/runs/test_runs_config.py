@@ -6,7 +6,7 @@ import pytest
 import yaml
 from tiny_training import RECIPE, RecipeMaker
 
-from nas.codecs import codec_of
+from nas.codecs.build import codec_of
 from nas.errors import UserError
 from nas.files import write_json
 from nas.runs import RunFolder, load_config

@@ -15,7 +15,7 @@ from space_data import altered
 from nas.errors import UserError
 from nas.shipped import shipped_names
 from nas.space import Arch, ArchManager, Head, SearchSpace
-from nas.space.arch import freeze_options
+from nas.space.options import freeze_options
 
 SPACES = [SearchSpace.load(name) for name in shipped_names("search_spaces", ".yaml")]
 

@@ -9,9 +9,9 @@ from block_samples import ALL_TYPES, block_space, stage_data
 
 from nas.errors import UserError
 from nas.space import Arch, ArchManager, SearchSpace, SpaceSpec
-from nas.space.fields import FIXED_OF_BLOCKS
+from nas.space.catalogue import BLOCKS
 
-FIXED = [(name, field) for name, fixed in FIXED_OF_BLOCKS.items() for field in fixed]
+FIXED = [(block.name, field) for block in BLOCKS for field in block.fixed]
 SPACE = block_space(*ALL_TYPES)
 MANAGER = ArchManager(SPACE)
 

@@ -8,12 +8,11 @@ import pytest
 from pyramids import DATA, pyramids
 from space_data import altered
 
-from nas.codecs.base import Codec, codec_of
+from nas.codecs import Codec
+from nas.codecs.build import codec_of
 from nas.errors import UserError
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton, SpaceSpec
-from nas.space.heads import HeadSpec
-from nas.space.necks import neck_strides
-from nas.space.strides import finest_stride, level_strides
+from nas.space.parts import HeadSpec, NeckSpec, part
 
 
 @pytest.fixture
@@ -36,7 +35,7 @@ def pan() -> Arch:
     ],
 )
 def test_strides_of_a_necks_levels(neck: str, widths: int, coarser: int, expected: tuple[int, ...]) -> None:
-    assert neck_strides(neck, widths=widths, coarser=coarser, total_stride=32) == expected
+    assert part(NeckSpec, neck).strides(32, widths, coarser) == expected
 
 
 def test_every_arch_of_a_space_of_pyramids_survives_files_and_encoding() -> None:
@@ -49,8 +48,8 @@ def test_every_arch_of_a_space_of_pyramids_survives_files_and_encoding() -> None
         assert alone.size == 1
         assert alone.contains(arch)
         expected = (32, 16, 8, 4) if arch.neck.type == "pan" else (16, 8, 4)
-        assert level_strides(arch) == alone.spec.strides(arch.neck.type) == expected
-        assert finest_stride(arch) == 4
+        assert arch.level_strides == alone.spec.strides(arch.neck.type) == expected
+        assert arch.level_strides[-1] == 4
     assert SearchSpace.from_json(space.to_json()) == space
 
 
@@ -119,7 +118,7 @@ def test_an_arch_with_other_coarser_levels_is_not_in_the_space(pan: Arch) -> Non
 
 def test_a_head_says_which_strides_it_needs_at_the_end() -> None:
     head = HeadSpec(name="x", task="image", module="", codec="", necks=("fpn", "pan"), strides=(16, 8))
-    assert head.neck_fault("pan", (64, 32, 16, 8)) is None
-    assert head.neck_fault("none", (8,)) == "head 'x' takes fpn or pan, not 'none'"
-    fault = head.neck_fault("fpn", (32, 16))
+    assert head.neck_fault(part(NeckSpec, "pan"), (64, 32, 16, 8)) is None
+    assert head.neck_fault(part(NeckSpec, "none"), (8,)) == "head 'x' takes fpn or pan, not 'none'"
+    fault = head.neck_fault(part(NeckSpec, "fpn"), (32, 16))
     assert fault == "head 'x' needs maps of stride 16, 8 at the end, 'fpn' ends in 32, 16"

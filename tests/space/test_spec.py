@@ -6,7 +6,7 @@ from space_data import altered
 
 from nas.errors import UserError
 from nas.shipped import shipped_names
-from nas.space import ArchManager, HeadSpec, SearchSpace, SpaceSpec, heads, register_head
+from nas.space import ArchManager, HeadSpec, SearchSpace, SpaceSpec, parts, register
 
 
 def test_a_scalar_stands_for_a_list_of_one(tiny_data: dict[str, Any]) -> None:
@@ -155,8 +155,8 @@ def test_unreadable_files_are_one_line(tmp_path: Path) -> None:
 def test_an_outside_head_validates_without_its_code(
     tiny_data: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heads, "_REGISTRY", dict(heads._REGISTRY))
-    register_head(
+    monkeypatch.setattr(parts, "_REGISTRY", dict(parts._REGISTRY))
+    register(
         HeadSpec(
             name="outside",
             task="crop",
@@ -170,6 +170,6 @@ def test_an_outside_head_validates_without_its_code(
     manager = ArchManager(SearchSpace(SpaceSpec.read(data, "tiny.yaml")))
     assert manager.largest(head="outside").head.option("hidden") == 64
     with pytest.raises(ValueError, match="registered already"):
-        register_head(HeadSpec(name="outside", task="image", module="", codec="", necks=()))
+        register(HeadSpec(name="outside", task="image", module="", codec="", necks=()))
     with pytest.raises(ValueError, match="'neck'"):
         HeadSpec(name="bad", task="crop", module="", codec="", necks=(), options={"neck": 1})

@@ -10,7 +10,7 @@ import pytest
 from bare_environment import bare_python
 from latency_samples import small_network
 
-from nas.space import ArchManager, SearchSpace, Skeleton, head_names, head_spec
+from nas.space import ArchManager, HeadSpec, SearchSpace, Skeleton, names, part
 from nas.timing import Network, Protocol, time_networks
 from nas.timing.grouping import Grouping
 from nas.timing.networks import grouping
@@ -64,7 +64,7 @@ def test_a_head_from_elsewhere_is_timed_on_what_its_codec_says_is_typical(tmp_pa
 def test_codecs_name_the_packages_that_they_need(tmp_path: Path) -> None:
     """On a device with numpy alone: those load that name none, and those alone."""
     (tmp_path / "program.pyz").write_bytes(build_program())
-    specs = {name: head_spec(name) for name in head_names()}
+    specs = {name: part(HeadSpec, name) for name in names(HeadSpec)}
     codecs = {name: spec.codec for name, spec in specs.items() if spec.codec.startswith("nas.")}
     code = f"""
 import json, sys
@@ -83,7 +83,7 @@ print(json.dumps({{name: Grouping(codec, None, (1, 1), (), ()).missing() for nam
 
 @pytest.mark.parametrize("head", ["simcc", "regression"])
 def test_direct_heads_get_coordinates_within_the_input(head: str) -> None:
-    codec = head_spec(head).load_codec()(Skeleton.load("coco17"), (64, 32))
+    codec = part(HeadSpec, head).load_codec()(Skeleton.load("coco17"), (64, 32))
     shapes = {"keypoints": (1, 17, 3), "scores": (1,)}
     candidates = codec.typical_candidates(shapes, people=1, rng=np.random.default_rng(0))
     assert {name: value.shape for name, value in candidates.items()} == shapes

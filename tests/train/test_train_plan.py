@@ -10,7 +10,6 @@ from nas.data import SampleOrder
 from nas.graph.tracer import Tracer
 from nas.runs.streams import POOL, generator
 from nas.space import ArchManager, SearchSpace
-from nas.space.strides import level_strides
 from nas.train.plan import Planner, SandwichDraw, SingleDraw
 from nas.train.pool import ArchPool, setting_of
 
@@ -56,7 +55,7 @@ def test_networks_of_a_step_share_resolution_head_and_neck(pooled: bool) -> None
         archs = plan(step).archs
         setting = setting_of(archs[0])
         assert {setting_of(arch) for arch in archs} == {setting}
-        assert len({level_strides(arch) for arch in archs}) == 1
+        assert len({arch.level_strides for arch in archs}) == 1
         given = {"head": setting.head.type, "neck": setting.neck, "resolution": setting.resolution}
         ends = (manager.largest(**given), manager.smallest(**given))
         assert archs[:2] == tuple(replace(end, head=setting.head) for end in ends)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nas.layers import Context, ConvNorm, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, activate
 from nas.space.arch import Block, Stage
-from nas.space.stages import BlockSpec, StageSpec
+from nas.space.stages import BlockChoices, StageChoices
 
 POOL = 5
 """Window (px) of SPP's poolings; two and three in a row are one of 9 and of 13."""
@@ -111,7 +111,7 @@ class CSPLayer(nn.Module):
         block: InnerBlock,
         in_width: int,
         width: int,
-        blocks: Sequence[BlockSpec],
+        blocks: Sequence[BlockChoices],
         *,
         attention: bool,
     ) -> None:
@@ -189,7 +189,7 @@ class CSPStage(nn.Module):
         spec: the stage's choices.
     """
 
-    def __init__(self, block: InnerBlock, in_width: int, spec: StageSpec) -> None:
+    def __init__(self, block: InnerBlock, in_width: int, spec: StageChoices) -> None:
         super().__init__()
         width = max(spec.widths)
         self.down = ConvNorm(in_width, width, 3, stride=spec.stride)

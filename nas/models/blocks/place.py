@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nas.space.arch import OptionValue
-from nas.space.stages import BlockSpec
+from nas.space.parts import OptionValue
+from nas.space.stages import BlockChoices
 
 
 @dataclass(frozen=True)
@@ -24,5 +24,5 @@ class BlockPlace:
     out_width: int
     stride: int
     residual: bool
-    choices: BlockSpec
+    choices: BlockChoices
     options: Mapping[str, Sequence[OptionValue]]

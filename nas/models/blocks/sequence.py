@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from nas.layers import Context
 from nas.models.blocks.place import BlockPlace
 from nas.space.arch import Stage
-from nas.space.stages import StageSpec
+from nas.space.stages import StageChoices
 
 
 class BlockSequence(nn.ModuleList):
@@ -21,7 +21,7 @@ class BlockSequence(nn.ModuleList):
         spec: the stage's choices.
     """
 
-    def __init__(self, block: Callable[[BlockPlace], nn.Module], in_width: int, spec: StageSpec) -> None:
+    def __init__(self, block: Callable[[BlockPlace], nn.Module], in_width: int, spec: StageChoices) -> None:
         width = max(spec.widths)
         super().__init__(
             block(

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from nas.layers import Context, LevelFeatures
 from nas.models.necks.pyramid import PyramidConvolution, TopDown
 from nas.space.arch import Neck
-from nas.space.spec import NeckSpec
+from nas.space.spec import NeckChoices
 
 
 class FPN(nn.Module):
@@ -18,7 +18,7 @@ class FPN(nn.Module):
         spec: the neck's choices; one list of widths per level, coarsest first.
     """
 
-    def __init__(self, features: Sequence[tuple[int, int]], spec: NeckSpec) -> None:
+    def __init__(self, features: Sequence[tuple[int, int]], spec: NeckChoices) -> None:
         super().__init__()
         self.top_down = TopDown(features, spec)
         self.levels = self.top_down.levels

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from nas.layers import Context, Level, LevelFeatures
-from nas.models.upsamplers import UPSAMPLERS
+from nas.models.upsamplers import upsamplers
 from nas.space.arch import Neck
-from nas.space.spec import NeckSpec
+from nas.space.spec import NeckChoices
 
 
 class FusionDeconv(nn.Module):
@@ -18,7 +18,7 @@ class FusionDeconv(nn.Module):
         spec: the neck's choices.
     """
 
-    def __init__(self, features: Sequence[tuple[int, int]], spec: NeckSpec) -> None:
+    def __init__(self, features: Sequence[tuple[int, int]], spec: NeckChoices) -> None:
         super().__init__()
         channels, stride = features[-1]
         raws = list(features[:-1])
@@ -32,9 +32,7 @@ class FusionDeconv(nn.Module):
             self.levels = (*self.levels, Level(channels, raw, stride))
             if width is None:
                 break
-            self.upsample.append(
-                nn.ModuleDict({name: UPSAMPLERS[name](channels, raw, width) for name in spec.upsamplers})
-            )
+            self.upsample.append(upsamplers(spec.upsamplers, channels, raw, width))
             channels, stride = width, stride // 2
         self.levels = self.levels[1:]
 

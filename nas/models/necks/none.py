@@ -6,13 +6,13 @@ from torch import Tensor, nn
 
 from nas.layers import Context, Level, LevelFeatures
 from nas.space.arch import Neck
-from nas.space.spec import NeckSpec
+from nas.space.spec import NeckChoices
 
 
 class NoNeck(nn.Module):
     """The last stage's features as they are."""
 
-    def __init__(self, features: Sequence[tuple[int, int]], spec: NeckSpec) -> None:
+    def __init__(self, features: Sequence[tuple[int, int]], spec: NeckChoices) -> None:
         super().__init__()
         channels, stride = features[-1]
         self.levels = (Level(channels, None, stride),)

@@ -14,9 +14,9 @@ from nas.layers import (
     Level,
     activate,
 )
-from nas.models.upsamplers import NECK_ACTIVATION, UPSAMPLERS
+from nas.models.upsamplers import NECK_ACTIVATION, upsamplers
 from nas.space.arch import Neck
-from nas.space.spec import NeckSpec
+from nas.space.spec import NeckChoices
 
 
 class _Lateral(nn.Module):
@@ -63,7 +63,7 @@ CONVOLUTIONS: dict[str, type[_DensePyramidConv] | type[_SeparablePyramidConv]] =
 class PyramidConvolution(nn.ModuleDict):
     """A 3x3 convolution of every kind to choose from, at the largest widths."""
 
-    def __init__(self, spec: NeckSpec, channels: int, width: int, *, stride: int = 1) -> None:
+    def __init__(self, spec: NeckChoices, channels: int, width: int, *, stride: int = 1) -> None:
         super().__init__(
             {kind: CONVOLUTIONS[kind](channels, width, stride=stride) for kind in spec.convolutions}
         )
@@ -85,7 +85,7 @@ class TopDown(nn.Module):
         spec: the neck's choices; one list of widths per level, coarsest first.
     """
 
-    def __init__(self, features: Sequence[tuple[int, int]], spec: NeckSpec) -> None:
+    def __init__(self, features: Sequence[tuple[int, int]], spec: NeckChoices) -> None:
         super().__init__()
         widths = [max(choices) for choices in spec.widths]
         channels, total_stride = features[-1]
@@ -105,8 +105,7 @@ class TopDown(nn.Module):
             for index, width in zip(self.indices, widths[spec.coarser :], strict=True)
         )
         self.upsample = nn.ModuleList(
-            nn.ModuleDict({name: UPSAMPLERS[name](above, None, width) for name in spec.upsamplers})
-            for above, width in pairwise(widths)
+            upsamplers(spec.upsamplers, above, None, width) for above, width in pairwise(widths)
         )
 
     def forward(self, features: tuple[Tensor, ...], neck: Neck, context: Context) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""A head of another package: the one that the documentation shows, installed beside this one."""
+"""Parts of another package: those that the documentation shows, installed beside this one."""
 
 import json
 import re
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "adding-a-head.md"
+PAGE = ROOT / "docs" / "adding-a-part.md"
+FILES = [f"cells/{name}.py" for name in ("__init__", "block", "neck", "codec", "head")]
 
 SPACE = """
 name: mixed
@@ -17,14 +18,21 @@ task: crop
 resolution: [[64, 48]]
 stem: {width: 8, activation: relu}
 stages:
-  - {type: mbconv, activation: relu, stride: 2, width: 16, depth: [1, 2], kernel: 3, expansion: 2}
+  - type: [mbconv, depthwise]
+    activation: relu
+    stride: 2
+    width: 16
+    depth: [1, 2]
+    kernel: [3, 5]
+    expansion: 2
+    options: {norm: [false, true]}
   - {type: mbconv, activation: relu, stride: 2, width: 24, depth: 1, kernel: 3, expansion: [2, 3]}
 necks:
-  none: {}
+  mean: {widths: [[16, 24]], options: {pool: [false, true]}}
   fusion_deconv: {upsampler: nearest_dw, widths: [[16]]}
 heads:
-  cells: {neck: [none, fusion_deconv]}
-  simcc: {neck: none}
+  cells: {neck: [mean, fusion_deconv]}
+  simcc: {neck: mean}
 """
 
 SCRIPT = """
@@ -35,12 +43,12 @@ import numpy as np
 import torch
 
 from nas.codecs import People
-from nas.codecs.base import codec_of
+from nas.codecs.build import codec_of
 from nas.evaluate.torch_model import TorchModel
 from nas.graph import export_onnx
 from nas.models import PoseNet, calibrate, transfer
 from nas.runtime import OnnxModel
-from nas.space import ArchManager, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace
 
 assert "cells" not in sys.modules
 space = SearchSpace.load(sys.argv[1])
@@ -49,8 +57,10 @@ net = PoseNet(space, "coco17")
 rng = np.random.default_rng(0)
 images = rng.integers(0, 256, (4, 64, 48, 3), np.uint8)
 points = np.concatenate([rng.uniform(0, [47, 63], (17, 2)), np.full((17, 1), 2.0)], axis=1)
-for neck in ("none", "fusion_deconv"):
+for neck in ("mean", "fusion_deconv"):
     arch = ArchManager(space).largest(head="cells", neck=neck)
+    assert arch.stages[0].type == "depthwise" and arch.stages[0].option("norm")
+    assert Arch.from_json(arch.to_json()) == arch
     codec = codec_of(arch, net.skeleton)
     people = People(points[None], np.array([900.0]), np.zeros((1, 4)))
     targets = codec.encode(people)
@@ -88,7 +98,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = tmp_path_factory.mktemp("site")
     page = PAGE.read_text()
     blocks = re.findall(r"```python (\S+)\n(.*?)```", page, re.DOTALL)
-    assert [name for name, _ in blocks] == ["cells/__init__.py", "cells/codec.py", "cells/head.py"]
+    assert [name for name, _ in blocks] == FILES
     for name, text in blocks:
         (site / name).parent.mkdir(exist_ok=True)
         (site / name).write_text(text)
@@ -111,13 +121,14 @@ def beside(site: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_commands_know_an_installed_head(site: Path) -> None:
+def test_the_commands_know_installed_parts(site: Path) -> None:
     done = beside(site, "-m", "nas", "space", "show", "space.yaml", "--skeleton", "coco17", "--json")
     assert done.returncode == 0, done.stderr
-    assert "cells" in json.dumps(json.loads(done.stdout))
+    shown = json.dumps(json.loads(done.stdout))
+    assert all(name in shown for name in ("cells", "depthwise", "mean"))
 
 
-def test_it_learns_transfers_and_is_exported_like_any_other(site: Path) -> None:
+def test_they_learn_transfer_and_are_exported_like_any_other(site: Path) -> None:
     (site / "script.py").write_text(SCRIPT)
     done = beside(site, "script.py", "space.yaml", str(site / "net.onnx"))
     assert done.returncode == 0, done.stderr
@@ -134,11 +145,11 @@ def test_a_codec_without_anchors_is_refused_in_one_line(site: Path) -> None:
         codec.write_text(text)
     assert done.stderr.strip().splitlines()[-1] == (
         "nas.errors.UserError: cells.codec.CellsCodec states no `anchors`, without which its scores are no "
-        "confidences: see docs/adding-a-head.md"
+        "confidences: see docs/adding-a-part.md"
     )
 
 
-def test_an_installed_head_that_fails_is_named(site: Path) -> None:
+def test_an_installed_part_that_fails_is_named(site: Path) -> None:
     entry = site / "cells" / "__init__.py"
     text = entry.read_text()
     entry.write_text("import nothing_of_that_name\n")
@@ -147,5 +158,5 @@ def test_an_installed_head_that_fails_is_named(site: Path) -> None:
     finally:
         entry.write_text(text)
     assert done.returncode == 2
-    assert "the installed head 'cells' (cells) fails: ModuleNotFoundError" in done.stderr
+    assert "the installed part 'cells' (cells) fails: ModuleNotFoundError" in done.stderr
     assert "Traceback" not in done.stderr

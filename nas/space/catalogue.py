@@ -1,0 +1,178 @@
+"""The parts that ship with the package, each described once; an outside package registers its own."""
+
+from nas.space.specs import (
+    BlockSpec,
+    HeadSpec,
+    NeckSpec,
+    PartSpec,
+    StemSpec,
+    UpsamplerSpec,
+    above_the_last_stage,
+    last_stage,
+    one_per_width,
+)
+
+_CSP_STAGE = "nas.models.blocks.csp:CSPStage"
+
+STEMS = (
+    StemSpec(name="separable", module="nas.models.stems:SeparableStem"),
+    StemSpec(name="triple", module="nas.models.stems:TripleStem"),
+    StemSpec(name="conv", module="nas.models.stems:ConvStem"),
+)
+
+BLOCKS = (
+    BlockSpec(name="mbconv", module="nas.models.blocks.mbconv:MBConv"),
+    BlockSpec(
+        name="mbv3", module="nas.models.blocks.mbv3:MobileNetV3Block", options={"squeeze_excite": False}
+    ),
+    BlockSpec(name="fused_mbconv", module="nas.models.blocks.fused_mbconv:FusedMBConv"),
+    BlockSpec(name="rep", module="nas.models.blocks.rep:RepBlock", fixed={"kernel": 3, "expansion": 1}),
+    BlockSpec(name="shuffle", module="nas.models.blocks.shuffle:ShuffleUnit", fixed={"expansion": 1}),
+    BlockSpec(
+        name="cspnext",
+        module="nas.models.blocks.csp:CSPNeXtBlock",
+        stage=_CSP_STAGE,
+        options={"attention": False, "residual": False, "spp": False},
+    ),
+    BlockSpec(
+        name="cspdark",
+        module="nas.models.blocks.csp:DarknetBlock",
+        stage=_CSP_STAGE,
+        options={"residual": False, "spp": False},
+        fixed={"kernel": 3},
+    ),
+)
+
+UPSAMPLERS = (
+    UpsamplerSpec(name="nearest", module="nas.models.upsamplers:Nearest"),
+    UpsamplerSpec(name="nearest_dw", module="nas.models.upsamplers:NearestDepthwise"),
+    UpsamplerSpec(name="bilinear", module="nas.models.upsamplers:Bilinear"),
+    UpsamplerSpec(name="deconv2x2", module="nas.models.upsamplers:Deconv2x2"),
+    UpsamplerSpec(name="deconv4x4", module="nas.models.upsamplers:Deconv4x4"),
+)
+
+_PYRAMID_FIELDS = {"upsampler": "nearest", "convolution": "separable"}
+
+NECKS = (
+    NeckSpec(name="none", module="nas.models.necks.none:NoNeck", strides=last_stage, takes_widths=False),
+    NeckSpec(
+        name="fusion_deconv",
+        module="nas.models.necks.fusion_deconv:FusionDeconv",
+        strides=above_the_last_stage,
+        fields={"upsampler": None},
+    ),
+    NeckSpec(
+        name="fpn",
+        module="nas.models.necks.fpn:FPN",
+        strides=one_per_width,
+        fields=_PYRAMID_FIELDS,
+        pyramid=True,
+    ),
+    NeckSpec(
+        name="pan",
+        module="nas.models.necks.pan:PAN",
+        strides=one_per_width,
+        fields=_PYRAMID_FIELDS,
+        pyramid=True,
+    ),
+)
+
+HEADS = (
+    HeadSpec(
+        name="associative_embedding",
+        task="image",
+        module="nas.heads.associative_embedding:AssociativeEmbeddingHead",
+        codec="nas.codecs.associative_embedding:AssociativeEmbeddingCodec",
+        necks=("fusion_deconv",),
+        options={"kernel": "gaussian", "radius": "fixed", "foreground": 0.0},
+        later=("kernel", "radius", "foreground"),
+        strides=(4, 2),
+    ),
+    HeadSpec(
+        name="center",
+        task="image",
+        module="nas.heads.center:CenterHead",
+        codec="nas.codecs.center:CenterCodec",
+        necks=("fusion_deconv", "fpn"),
+        options={"people": 30, "activation": "sigmoid"},
+        strides=(4,),
+    ),
+    HeadSpec(
+        name="dense",
+        task="image",
+        module="nas.heads.dense:DenseHead",
+        codec="nas.codecs.dense:DenseCodec",
+        necks=("fpn", "pan", "fusion_deconv"),
+        options={"decode": "nms", "people": 30},
+        strides=(8,),
+    ),
+    HeadSpec(
+        name="dsnt",
+        task="crop",
+        module="nas.heads.dsnt:DSNTHead",
+        codec="nas.codecs.dsnt:DSNTCodec",
+        necks=("fusion_deconv", "none", "fpn", "pan"),
+        options={"beta": 1.0, "deconvolutions": 0, "width": 32},
+    ),
+    HeadSpec(
+        name="heatmap",
+        task="crop",
+        module="nas.heads.heatmap:HeatmapHead",
+        codec="nas.codecs.heatmap:HeatmapCodec",
+        necks=("fusion_deconv", "fpn", "pan"),
+        options={"kernel": "gaussian", "radius": "fixed", "refine": "quarter", "foreground": 0.0},
+        later=("kernel", "radius", "refine", "foreground"),
+    ),
+    HeadSpec(
+        name="integral",
+        task="crop",
+        module="nas.heads.integral:IntegralHead",
+        codec="nas.codecs.integral:IntegralCodec",
+        necks=("fusion_deconv", "none", "fpn", "pan"),
+        options={"beta": 1.0, "debias": False, "deconvolutions": 0, "width": 32},
+    ),
+    HeadSpec(
+        name="part_affinity",
+        task="image",
+        module="nas.heads.part_affinity:PartAffinityHead",
+        codec="nas.codecs.part_affinity:PartAffinityCodec",
+        necks=("none", "fusion_deconv", "fpn", "pan"),
+        options={"width": 64, "refinement": 1, "limbs": "skeleton", "fewest": 3},
+        later=("limbs", "fewest"),
+        strides=(8,),
+    ),
+    HeadSpec(
+        name="regression",
+        task="crop",
+        module="nas.heads.regression:RegressionHead",
+        codec="nas.codecs.regression:RegressionCodec",
+        necks=("fusion_deconv", "none", "fpn", "pan"),
+        options={"dropout": 0.0, "bone": 0.0, "score": "none"},
+    ),
+    HeadSpec(
+        name="rle",
+        task="crop",
+        module="nas.heads.rle:RLEHead",
+        codec="nas.codecs.rle:RLECodec",
+        necks=("fusion_deconv", "none", "fpn", "pan"),
+        options={"dropout": 0.0, "bone": 0.0, "gamma": 1.0, "maps": "shared", "score": "sigma"},
+    ),
+    HeadSpec(
+        name="rtmcc",
+        task="crop",
+        module="nas.heads.rtmcc:RTMCCHead",
+        codec="nas.codecs.rtmcc:RTMCCCodec",
+        necks=("none", "fusion_deconv"),
+        options={"split": 2, "hidden": 256},
+    ),
+    HeadSpec(
+        name="simcc",
+        task="crop",
+        module="nas.heads.simcc:SimCCHead",
+        codec="nas.codecs.simcc:SimCCCodec",
+        necks=("fusion_deconv", "none", "fpn", "pan"),
+        options={"split": 2, "label": "gaussian"},
+    ),
+)
+
+SHIPPED: tuple[PartSpec, ...] = (*STEMS, *BLOCKS, *UPSAMPLERS, *NECKS, *HEADS)
