@@ -21,8 +21,9 @@ from nas.data import Annotations, AugmentConfig, KeypointDataset, SampleRequest,
 from nas.data.images import read_annotated
 from nas.space.arch import Head
 from nas.space.options import freeze_options
-from nas.space.parts import HeadSpec, part
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton
+from nas.space.specs import HeadSpec
 
 Loop = Callable[[NDArray[np.int64]], object]
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from nas.space import SearchSpace, SpaceSpec
 from nas.space.catalogue import BLOCKS
-from nas.space.parts import BlockSpec, part
+from nas.space.parts import part
+from nas.space.specs import BlockSpec
 from nas.space.stages import fixed_of_all
 
 ALL_TYPES = tuple(block.name for block in BLOCKS)

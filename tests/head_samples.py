@@ -3,7 +3,8 @@
 from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
 from nas.space.catalogue import HEADS
 from nas.space.options import freeze_options
-from nas.space.parts import HeadSpec, part
+from nas.space.parts import part
+from nas.space.specs import HeadSpec
 
 TOTAL_STRIDE = 16
 SHIPPED_HEADS = tuple(sorted(spec.name for spec in HEADS))

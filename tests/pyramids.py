@@ -6,7 +6,8 @@ from nas.heads import HeadPlace, Outputs, PoseHead
 from nas.heads.base import SeparableOutput
 from nas.layers import Context
 from nas.space import SearchSpace, SpaceSpec
-from nas.space.parts import HeadSpec, register
+from nas.space.parts import register
+from nas.space.specs import HeadSpec
 
 
 class EveryLevelHead(PoseHead):

@@ -12,7 +12,8 @@ from nas.codecs.confidence import Anchors, confidence, found_confidence, pose_co
 from nas.codecs.types import People, Poses
 from nas.codecs.typical import random_candidates
 from nas.errors import UserError
-from nas.space.parts import HeadSpec, OptionValue, Task, part
+from nas.space.parts import part
+from nas.space.specs import HeadSpec, OptionValue, Task
 
 if TYPE_CHECKING:  # devices group without pydantic
     from nas.space.skeleton import Skeleton

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from nas.codecs.base import Codec
 from nas.space.arch import Arch, Head
-from nas.space.parts import HeadSpec, part
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton
+from nas.space.specs import HeadSpec
 
 
 def codec_of(arch: Arch, skeleton: Skeleton) -> Codec:

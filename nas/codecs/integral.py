@@ -12,7 +12,8 @@ from nas.codecs.confidence import Anchors
 from nas.codecs.maps import nearest_cells, to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
-from nas.space.parts import HeadSpec, OptionValue, part
+from nas.space.parts import part
+from nas.space.specs import HeadSpec, OptionValue
 
 if TYPE_CHECKING:  # devices group without pydantic
     from nas.space.skeleton import Skeleton

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nas.codecs.base import checked_choice
 from nas.codecs.maps import EXPONENTIAL, GAUSSIAN, PeakKernel, draw_heatmaps
-from nas.space.parts import OptionValue
+from nas.space.specs import OptionValue
 
 SIGMA = 2.0
 """Cells."""

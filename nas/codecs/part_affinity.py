@@ -19,7 +19,7 @@ from nas.codecs.limbs import join_limbs, join_pieces
 from nas.codecs.maps import draw_heatmaps, gaussian_shift, shrink_mask, to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
-from nas.space.parts import OptionValue
+from nas.space.specs import OptionValue
 
 if TYPE_CHECKING:  # devices group without pydantic
     from nas.space.skeleton import Skeleton

@@ -10,12 +10,12 @@ from nas.data.annotations import Annotations
 from nas.data.augment import AugmentConfig
 from nas.data.coco import load_annotations
 from nas.data.dataset import KeypointDataset
+from nas.data.paths import FilePath
 from nas.errors import UserError
 from nas.pictures import Orientation
 from nas.space.fields import AsTuple, Count, StrictModel
-from nas.space.parts import Task
-from nas.space.paths import FilePath
 from nas.space.skeleton import Skeleton
+from nas.space.specs import Task
 
 
 class SourceConfig(StrictModel):

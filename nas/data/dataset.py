@@ -23,7 +23,7 @@ from nas.data.rarity import rare_pose_shares
 from nas.errors import UserError
 from nas.pictures import UnreadablePictureError
 from nas.space.arch import Head
-from nas.space.parts import Task
+from nas.space.specs import Task
 
 ATTEMPTS = 10
 """Samples that are tried for one request before the images as a whole are held to be unreadable."""

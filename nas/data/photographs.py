@@ -24,8 +24,8 @@ from nas.data.batch import SampleId
 from nas.data.images import ImageStore
 from nas.data.regions import loss_mask
 from nas.errors import UserError
-from nas.space.parts import Task
 from nas.space.skeleton import Skeleton
+from nas.space.specs import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from nas.errors import UserError
 from nas.heads.base import Outputs, PoseHead, cells_to_pixels, labelled_mean, one_pose
 from nas.layers import Axis, widened
 from nas.space.arch import Head as HeadArch
-from nas.space.parts import OptionValue
+from nas.space.specs import OptionValue
 
 
 class AxisHead(PoseHead):

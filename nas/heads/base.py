@@ -20,8 +20,8 @@ from nas.layers import (
     widened,
 )
 from nas.space.arch import Head as HeadArch
-from nas.space.parts import OptionValue
 from nas.space.skeleton import Skeleton
+from nas.space.specs import OptionValue
 
 Outputs = dict[str, Tensor]
 HEATMAP_STD = 1e-3

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from nas.errors import UserError
 from nas.space.arch import Arch
-from nas.space.parts import HeadSpec, part
+from nas.space.parts import part
+from nas.space.specs import HeadSpec
 
 
 @dataclass(frozen=True)

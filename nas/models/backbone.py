@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from nas.layers import Context
 from nas.space.arch import Stage
-from nas.space.parts import BlockSpec, part
+from nas.space.parts import part
+from nas.space.specs import BlockSpec
 from nas.space.stages import StageChoices
 
 

@@ -8,9 +8,10 @@ from nas.heads import HeadPlace, Outputs, PoseHead
 from nas.layers import Context, ElasticBatchNorm2d, ElasticLayer, Statistics
 from nas.models.backbone import build_stages
 from nas.space.arch import Arch
-from nas.space.parts import HeadSpec, NeckSpec, StemSpec, part
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
+from nas.space.specs import HeadSpec, NeckSpec, StemSpec
 
 
 class PoseNet(nn.Module):

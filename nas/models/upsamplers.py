@@ -13,7 +13,8 @@ from nas.layers import (
     MergingDeconv,
     activate,
 )
-from nas.space.parts import UpsamplerSpec, part
+from nas.space.parts import part
+from nas.space.specs import UpsamplerSpec
 
 NECK_ACTIVATION = "relu"
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from nas.data import DataConfig
+from nas.data.paths import FileOrName, FilePath, anchored
 from nas.documents import read_yaml
 from nas.errors import UserError
 from nas.runs.override import LENGTHS, override, plain_copy
 from nas.shipped import is_shipped, locate
 from nas.space import SearchSpace
 from nas.space.fields import AsTuple, Count, FileName, StrictModel
-from nas.space.paths import FileOrName, FilePath, anchored
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from nas.data.paths import FieldPath, paths_of, put
 from nas.files import file_digest
-from nas.space.paths import FieldPath, paths_of, put
 
 
 def named_digests(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, str]:

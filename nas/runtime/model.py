@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from nas.codecs.build import codec_of
 from nas.codecs.finite import FiniteOutputs
 from nas.space.arch import Arch
-from nas.space.parts import HeadSpec, Task, part
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton
+from nas.space.specs import HeadSpec, Task
 
 
 class PoseModel(ABC):

@@ -13,20 +13,21 @@ from nas.space.arch import (
 from nas.space.dimension import Dimension
 from nas.space.heads import register_head
 from nas.space.manager import ArchManager
-from nas.space.parts import (
+from nas.space.parts import names, part, register
+from nas.space.skeleton import PckSegments, Skeleton, skeleton_names
+from nas.space.space import SearchSpace
+from nas.space.spec import SpaceSpec
+from nas.space.specs import (
     BlockSpec,
     HeadSpec,
     NeckSpec,
     PartSpec,
     StemSpec,
     UpsamplerSpec,
-    names,
-    part,
-    register,
+    above_the_last_stage,
+    last_stage,
+    one_per_width,
 )
-from nas.space.skeleton import PckSegments, Skeleton, skeleton_names
-from nas.space.space import SearchSpace
-from nas.space.spec import SpaceSpec
 
 __all__ = [
     "Arch",
@@ -47,9 +48,12 @@ __all__ = [
     "Stem",
     "StemSpec",
     "UpsamplerSpec",
+    "above_the_last_stage",
     "arch_from_litepose",
     "arch_to_litepose",
+    "last_stage",
     "names",
+    "one_per_width",
     "part",
     "register",
     "register_head",

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -15,11 +15,9 @@ from pydantic import (
     BeforeValidator,
     Field,
     TypeAdapter,
-    ValidationError,
 )
 
 from nas.documents import read_json, shown
-from nas.errors import UserError
 from nas.files import write_text
 from nas.shipped import locate
 from nas.space.fields import (
@@ -37,23 +35,19 @@ from nas.space.fields import (
     Upsampler,
     Width,
     check_keys,
-    first_fault,
     keys_of,
+    mapped,
     resolution_fault,
+    validated,
 )
 from nas.space.litepose import from_litepose, is_litepose, to_litepose
 from nas.space.options import HasOptions, Options, read_as
-from nas.space.parts import BlockSpec, HeadSpec, NeckSpec, StemSpec, VariedSpec, part
-from nas.space.specs import options_fault
+from nas.space.parts import part
+from nas.space.specs import BlockSpec, HeadSpec, NeckSpec, StemSpec, VariedSpec, options_fault
 
 FORMAT_VERSION = 1
 
 _INNERMOST = re.compile(r"[\[{][^\[\]{}]*[\]}]")
-
-
-def _keys(kind: type[Any]) -> BeforeValidator:
-    """Plain data of a dataclass: a mapping of its fields."""
-    return BeforeValidator(partial(check_keys, known=keys_of(kind)))
 
 
 @dataclass(frozen=True)
@@ -94,7 +88,7 @@ class Stage(HasOptions):
     activation: Activation
     stride: Stride
     width: Width
-    blocks: Annotated[tuple[Annotated[Block, _keys(Block)], ...], AsTuple, Field(min_length=1)]
+    blocks: Annotated[tuple[Annotated[Block, mapped(Block)], ...], AsTuple, Field(min_length=1)]
     options: Options = ()
 
     @property
@@ -180,7 +174,7 @@ class Arch:
     """One pose network: equal by value, hashable, named by `id`."""
 
     resolution: Annotated[tuple[Side, Side], AsTuple]
-    stem: Annotated[Stem, _keys(Stem)]
+    stem: Annotated[Stem, mapped(Stem)]
     stages: Annotated[tuple[Annotated[Stage, read_as(Stage)], ...], AsTuple, Field(min_length=1)]
     neck: Annotated[Neck, read_as(Neck)]
     head: Annotated[Head, read_as(Head)]
@@ -237,10 +231,7 @@ class Arch:
         """
         if is_litepose(data):
             data = from_litepose(data, source=source)
-        try:
-            return _reader().validate_python(data)
-        except ValidationError as error:
-            raise UserError(f"{source}: {first_fault(error)}") from None
+        return validated(_reader().validate_python, data, source)
 
     def save(self, path: str | Path, *, info: Mapping[str, Any] | None = None) -> None:
         """Write the arch as JSON; `info` (how it was found, its figures) stands beside it, no part of it."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from nas.space.parts import OptionValue
+from nas.space.specs import OptionValue
 
 Choice = OptionValue | tuple[int, int]
 

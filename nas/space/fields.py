@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, fields
-from typing import Annotated, Any, Self
+from functools import partial
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from nas.documents import shown
 from nas.errors import UserError
 from nas.files import name_fault
-from nas.space.parts import BlockSpec, NeckSpec, OptionValue, PartSpec, StemSpec, UpsamplerSpec, find, names
+from nas.space.parts import find, names
+from nas.space.specs import BlockSpec, NeckSpec, OptionValue, PartSpec, StemSpec, UpsamplerSpec
+
+_Value = TypeVar("_Value")
 
 ACTIVATIONS = ("relu", "relu6", "silu", "hardswish")
 CONVOLUTIONS = ("separable", "dense")
@@ -128,6 +132,19 @@ def keys_of(kind: type[Any]) -> dict[str, bool]:
     }
 
 
+def mapped(kind: type[Any]) -> BeforeValidator:
+    """A validator for plain data of a dataclass: a mapping of its fields."""
+    return BeforeValidator(partial(check_keys, known=keys_of(kind)))
+
+
+def validated(validate: Callable[[Any], _Value], data: Any, source: str) -> _Value:
+    """What plain data say. Raises UserError `source: field: what is wrong` for the first fault."""
+    try:
+        return validate(data)
+    except ValidationError as error:
+        raise UserError(f"{source}: {first_fault(error)}") from None
+
+
 class StrictModel(BaseModel):
     """A frozen, strict pydantic model that names unknown and missing keys together with the known ones."""
 
@@ -146,10 +163,7 @@ class StrictModel(BaseModel):
     @classmethod
     def read(cls, data: Any, source: str) -> Self:
         """Validate plain data. Raises UserError `source: field: what is wrong` for the first fault."""
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise UserError(f"{source}: {first_fault(error)}") from None
+        return validated(cls.model_validate, data, source)
 
 
 def first_fault(error: ValidationError) -> str:

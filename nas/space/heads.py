@@ -1,6 +1,6 @@
-"""What packages that bring a head import it from; `nas.space.parts` has it for all parts."""
+"""What packages that bring a head may import it from; `nas.space` has it for all parts."""
 
-from nas.space.parts import HeadSpec
 from nas.space.parts import register as register_head
+from nas.space.specs import HeadSpec
 
 __all__ = ["HeadSpec", "register_head"]

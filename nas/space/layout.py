@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
 from nas.space.choices import SpaceModel
 from nas.space.dimension import Choice, Dimension
-from nas.space.parts import BlockSpec, part
+from nas.space.parts import part
 from nas.space.spec import SpaceSpec
+from nas.space.specs import BlockSpec
 from nas.space.stages import StageChoices
 
 Pick = Callable[[Dimension], Any]

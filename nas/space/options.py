@@ -8,7 +8,8 @@ from pydantic import AfterValidator, GetPydanticSchema, WrapValidator
 
 from nas.errors import UserError
 from nas.space.fields import Option, check_keys, keys_of
-from nas.space.parts import OptionValue, VariedSpec, find, part
+from nas.space.parts import find, part
+from nas.space.specs import OptionValue, VariedSpec
 
 
 def freeze_options(options: Mapping[str, OptionValue]) -> tuple[tuple[str, OptionValue], ...]:

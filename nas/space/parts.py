@@ -11,39 +11,7 @@ from typing import TypeVar
 from nas.documents import shown
 from nas.errors import UserError
 from nas.space.catalogue import SHIPPED
-from nas.space.specs import (
-    BlockSpec,
-    HeadSpec,
-    NeckSpec,
-    OptionValue,
-    PartSpec,
-    StemSpec,
-    Task,
-    UpsamplerSpec,
-    VariedSpec,
-    above_the_last_stage,
-    last_stage,
-    one_per_width,
-)
-
-__all__ = [
-    "BlockSpec",
-    "HeadSpec",
-    "NeckSpec",
-    "OptionValue",
-    "PartSpec",
-    "StemSpec",
-    "Task",
-    "UpsamplerSpec",
-    "VariedSpec",
-    "above_the_last_stage",
-    "find",
-    "last_stage",
-    "names",
-    "one_per_width",
-    "part",
-    "register",
-]
+from nas.space.specs import PartSpec
 
 # Packages that brought a head before other parts could be brought name it in `nas.heads`.
 _GROUPS = {"nas.parts": "part", "nas.heads": "head"}

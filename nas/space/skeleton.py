@@ -4,18 +4,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from nas.documents import read_yaml, shown
 from nas.errors import UserError
-from nas.space.fields import AsTuple, StrictModel
+from nas.space.fields import AsTuple, mapped, validated
 
 _FOLDER = Path(__file__).resolve().parent / "skeletons"
 _ALIASES = _FOLDER / "aliases.yaml"
 
-Pair = tuple[str, str]
+
+def _sigma(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 < value < 1:
+        raise ValueError(f"expected a number between 0 and 1, got {shown(value)}")
+    return float(value)
+
+
+_Names = Annotated[tuple[str, ...], AsTuple, Field(min_length=1)]
+Pair = Annotated[tuple[str, str], AsTuple]
+_Pairs = Annotated[tuple[Pair, ...], AsTuple]
 
 
 @dataclass(frozen=True)
@@ -40,12 +49,12 @@ class Skeleton:
         sigmas_source: where the sigmas come from.
     """
 
-    name: str
-    keypoints: tuple[str, ...]
-    flip_pairs: tuple[Pair, ...]
-    sigmas: tuple[float, ...]
-    limbs: tuple[Pair, ...] = ()
-    pck: PckSegments = field(default_factory=PckSegments)
+    name: Annotated[str, Field(min_length=1)]
+    keypoints: _Names
+    flip_pairs: _Pairs
+    sigmas: Annotated[tuple[Annotated[float, BeforeValidator(_sigma)], ...], AsTuple]
+    limbs: _Pairs = ()
+    pck: Annotated[PckSegments, mapped(PckSegments)] = field(default_factory=PckSegments)
     sigmas_source: str = ""
 
     def __len__(self) -> int:
@@ -111,21 +120,12 @@ class Skeleton:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], *, source: str = "skeleton") -> Self:
+    def from_json(cls, data: Mapping[str, Any], *, source: str = "skeleton") -> "Skeleton":
         """The skeleton of plain data. Raises UserError `source: field: what is wrong`."""
-        read = _SkeletonFile.read(data, source)
-        return cls(
-            name=read.name,
-            keypoints=read.keypoints,
-            flip_pairs=read.flip_pairs,
-            sigmas=read.sigmas,
-            limbs=read.limbs,
-            pck=PckSegments(torso=read.pck.torso, head=read.pck.head),
-            sigmas_source=read.sigmas_source,
-        )
+        return validated(_reader().validate_python, data, source)
 
     @classmethod
-    def load(cls, name_or_path: str | Path) -> Self:
+    def load(cls, name_or_path: str | Path) -> "Skeleton":
         """A shipped skeleton by its name, or one of a YAML file.
 
         Raises:
@@ -160,44 +160,24 @@ def _canonical(name: str) -> str:
     return _aliases().get(name, name)
 
 
-def _sigma(value: Any) -> float:
-    if type(value) not in (int, float) or not 0 < value < 1:
-        raise ValueError(f"expected a number between 0 and 1, got {shown(value)}")
-    return float(value)
+@cache
+def _reader() -> TypeAdapter[Skeleton]:
+    """What reads the plain data of a skeleton."""
+    return TypeAdapter(Annotated[Skeleton, mapped(Skeleton), AfterValidator(_consistent)])
 
 
-_Names = Annotated[tuple[str, ...], AsTuple, Field(min_length=1)]
-_Pair = Annotated[tuple[str, str], AsTuple]
-_Pairs = Annotated[tuple[_Pair, ...], AsTuple]
-
-
-class _Pck(StrictModel):
-    torso: _Pair | None = None
-    head: _Pair | None = None
-
-
-class _SkeletonFile(StrictModel):
-    name: str = Field(min_length=1)
-    keypoints: _Names
-    flip_pairs: _Pairs
-    sigmas: Annotated[tuple[Annotated[float, BeforeValidator(_sigma)], ...], AsTuple]
-    sigmas_source: str = ""
-    limbs: _Pairs = ()
-    pck: _Pck = Field(default_factory=_Pck)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if len(set(self.keypoints)) != len(self.keypoints):
-            raise ValueError("keypoints: every name must occur once")
-        if len(self.sigmas) != len(self.keypoints):
-            raise ValueError(f"sigmas: {len(self.keypoints)} joints, but {len(self.sigmas)} sigmas")
-        segments = [pair for pair in (self.pck.torso, self.pck.head) if pair]
-        named = {"flip_pairs": self.flip_pairs, "limbs": self.limbs, "pck": segments}
-        for field_name, pairs in named.items():
-            for name in (name for pair in pairs for name in pair):
-                if name not in self.keypoints:
-                    raise ValueError(f"{field_name}: {name!r} is not among the keypoints")
-        mirrored = [name for pair in self.flip_pairs for name in pair]
-        if len(set(mirrored)) != len(mirrored):
-            raise ValueError("flip_pairs: every joint has one mirror image at most")
-        return self
+def _consistent(skeleton: Skeleton) -> Skeleton:
+    if len(set(skeleton.keypoints)) != len(skeleton.keypoints):
+        raise ValueError("keypoints: every name must occur once")
+    if len(skeleton.sigmas) != len(skeleton.keypoints):
+        raise ValueError(f"sigmas: {len(skeleton.keypoints)} joints, but {len(skeleton.sigmas)} sigmas")
+    segments = [pair for pair in (skeleton.pck.torso, skeleton.pck.head) if pair]
+    named = {"flip_pairs": skeleton.flip_pairs, "limbs": skeleton.limbs, "pck": segments}
+    for field_name, pairs in named.items():
+        for name in (name for pair in pairs for name in pair):
+            if name not in skeleton.keypoints:
+                raise ValueError(f"{field_name}: {name!r} is not among the keypoints")
+    mirrored = [name for pair in skeleton.flip_pairs for name in pair]
+    if len(set(mirrored)) != len(mirrored):
+        raise ValueError("flip_pairs: every joint has one mirror image at most")
+    return skeleton

@@ -10,8 +10,8 @@ from nas.shipped import locate
 from nas.space.arch import Arch
 from nas.space.dimension import Dimension
 from nas.space.layout import Layout, MismatchError
-from nas.space.parts import Task
 from nas.space.spec import SpaceSpec
+from nas.space.specs import Task
 
 FORMAT_VERSION = 1
 

@@ -24,7 +24,8 @@ from nas.space.fields import (
     Width,
     resolution_fault,
 )
-from nas.space.parts import HeadSpec, NeckSpec, StemSpec, Task, VariedSpec, find, part
+from nas.space.parts import find, part
+from nas.space.specs import HeadSpec, NeckSpec, StemSpec, Task, VariedSpec
 from nas.space.stages import StageChoices
 
 

@@ -30,6 +30,11 @@ class PartSpec:
     name: str
     module: str
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, dict):
+                object.__setattr__(self, name, MappingProxyType(dict(value)))
+
     def load_module(self) -> Any:
         """The torch class (imports torch)."""
         return load(self.module)
@@ -47,9 +52,6 @@ class VariedSpec(PartSpec):
 
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     later: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
 
     def complete(self, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
         """All options, those not given at their defaults.
@@ -103,10 +105,6 @@ class BlockSpec(VariedSpec):
 
     fixed: Mapping[str, int] = field(default_factory=dict)
     stage: str = "nas.models.blocks.sequence:BlockSequence"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "fixed", MappingProxyType(dict(self.fixed)))
 
     def load_stage(self) -> Any:
         """The torch class of a stage (imports torch)."""
@@ -182,10 +180,6 @@ class NeckSpec(VariedSpec):
     pyramid: bool = False
     takes_widths: bool = True
     like: str = ""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
 
     def shape_fault(self, *, widths: int, coarser: int, total_stride: int) -> str | None:
         """Why a neck of so many widths does not fit a total stride, led by the field; None where it does."""

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from nas.space.choices import Listed, SpaceModel
 from nas.space.fields import Activation, AsTuple, BlockType, Depth, Expansion, Kernel, Option, Stride, Width
-from nas.space.parts import BlockSpec, find, part
-from nas.space.specs import options_fault
+from nas.space.parts import find, part
+from nas.space.specs import BlockSpec, options_fault
 
 
 class BlockChoices(SpaceModel):

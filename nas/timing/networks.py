@@ -7,8 +7,9 @@ from nas.codecs.exported import ExportedNetwork
 from nas.errors import UserError
 from nas.files import require_file
 from nas.space.arch import Arch
-from nas.space.parts import HeadSpec, part
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton
+from nas.space.specs import HeadSpec
 from nas.timing.grouping import PEOPLE, Grouping
 from nas.timing.protocol import Network
 from nas.timing.session import open_session

@@ -14,7 +14,8 @@ from nas.evaluate import validate
 from nas.evaluate.torch_model import TorchModel
 from nas.models import PoseNet, calibrate, to_input, transfer
 from nas.space import Arch, Block, Head, Neck, Skeleton, Stage, Stem
-from nas.space.parts import HeadSpec, part
+from nas.space.parts import part
+from nas.space.specs import HeadSpec
 
 PHOTOGRAPHS = 8
 

@@ -9,7 +9,8 @@ from overfit import Overfit, body, run
 
 from nas.space import Arch, Block, Head, Neck, Stage, Stem
 from nas.space.options import freeze_options
-from nas.space.parts import HeadSpec, part
+from nas.space.parts import part
+from nas.space.specs import HeadSpec
 
 CROP = (192, 144)
 LEAST = 0.90

@@ -9,7 +9,8 @@ from nas.codecs.build import codec_of
 from nas.codecs.normalise import normalise
 from nas.evaluate.torch_model import TorchModel
 from nas.models import PoseNet, StatisticsMissingError, calibrate, transfer
-from nas.space.parts import HeadSpec, part
+from nas.space.parts import part
+from nas.space.specs import HeadSpec
 
 
 @pytest.fixture(scope="module", params=SHIPPED_HEADS)

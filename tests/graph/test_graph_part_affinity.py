@@ -18,8 +18,9 @@ from nas.models import to_input
 from nas.runtime import read_image
 from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
 from nas.space.options import freeze_options
-from nas.space.parts import HeadSpec, part
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton
+from nas.space.specs import HeadSpec
 
 RESOLUTION = (128, 160)
 

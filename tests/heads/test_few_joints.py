@@ -12,8 +12,9 @@ from nas.graph import export_onnx
 from nas.models import PoseNet, calibrate
 from nas.space.arch import Arch, Head
 from nas.space.options import freeze_options
-from nas.space.parts import HeadSpec, part
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton
+from nas.space.specs import HeadSpec
 
 ONE = Skeleton(name="one", keypoints=("stem",), flip_pairs=(), sigmas=(0.05,))
 TWO = Skeleton(name="two", keypoints=("stem", "tip"), flip_pairs=(), sigmas=(0.05, 0.05))

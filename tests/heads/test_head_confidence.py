@@ -19,8 +19,9 @@ from nas.heads import HeadPlace, Level, PoseHead
 from nas.space import ArchManager, SearchSpace
 from nas.space.arch import Head as HeadArch
 from nas.space.options import freeze_options
-from nas.space.parts import HeadSpec, OptionValue, part
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton
+from nas.space.specs import HeadSpec, OptionValue
 
 ROOT = Path(__file__).parents[2]
 SPACES = ROOT / "search_spaces"

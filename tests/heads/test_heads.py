@@ -14,8 +14,9 @@ from nas.heads.associative_embedding import AssociativeEmbeddingHead, tag_loss
 from nas.heads.base import quarter_shift
 from nas.space.arch import Head as HeadArch
 from nas.space.options import freeze_options
-from nas.space.parts import HeadSpec, OptionValue, part
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton
+from nas.space.specs import HeadSpec, OptionValue
 
 SKELETON = Skeleton.load("crowdpose14")
 RESOLUTION = (96, 64)

@@ -15,8 +15,9 @@ from nas.heads.dark import dark_shift
 from nas.heads.heatmap import HeatmapHead
 from nas.space.arch import Head as HeadArch
 from nas.space.options import freeze_options
-from nas.space.parts import HeadSpec, part
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton
+from nas.space.specs import HeadSpec
 
 SKELETON = Skeleton.load("mpii16")
 RESOLUTION = (96, 64)

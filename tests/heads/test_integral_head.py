@@ -18,8 +18,9 @@ from nas.heads.integral import above_background, expectation, flat_softmax, jens
 from nas.layers import Context
 from nas.space.arch import Head as HeadArch
 from nas.space.options import freeze_options
-from nas.space.parts import HeadSpec, part
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton
+from nas.space.specs import HeadSpec
 
 SKELETON = Skeleton.load("crowdpose14")
 RESOLUTION = (96, 64)

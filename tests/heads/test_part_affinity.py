@@ -17,8 +17,9 @@ from nas.heads.part_affinity import SCALE, PartAffinityHead
 from nas.models import PoseNet, calibrate, transfer
 from nas.space import ArchManager, SearchSpace
 from nas.space.arch import Head as HeadArch
-from nas.space.parts import HeadSpec, OptionValue, part
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton, skeleton_names
+from nas.space.specs import HeadSpec, OptionValue
 
 RESOLUTION = (128, 160)
 GRID = (16, 20)

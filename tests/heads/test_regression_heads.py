@@ -17,8 +17,9 @@ from nas.heads.rle import RLEHead, sigmas
 from nas.layers import Context
 from nas.space.arch import Head as HeadArch
 from nas.space.options import freeze_options
-from nas.space.parts import HeadSpec, OptionValue, part
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton
+from nas.space.specs import HeadSpec, OptionValue
 
 SKELETON = Skeleton.load("crowdpose14")
 JOINTS = len(SKELETON)

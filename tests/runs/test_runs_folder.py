@@ -11,6 +11,7 @@ import yaml
 from project import OTHER_DATA, Project, interrupted, move_a_joint, renumber
 
 from nas.cli.main import run as nas
+from nas.data.paths import paths_of
 from nas.errors import UserError
 from nas.models import load_weights
 from nas.runs import RunFolder, load_config
@@ -18,7 +19,6 @@ from nas.runs.config import SupernetConfig
 from nas.runs.data import open_data
 from nas.runs.folder import is_free
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton
-from nas.space.paths import paths_of
 
 Change = Callable[[dict[str, Any]], None]
 

@@ -12,7 +12,8 @@ from nas.codecs import Codec
 from nas.codecs.build import codec_of
 from nas.errors import UserError
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton, SpaceSpec
-from nas.space.parts import HeadSpec, NeckSpec, part
+from nas.space.parts import part
+from nas.space.specs import HeadSpec, NeckSpec
 
 
 @pytest.fixture

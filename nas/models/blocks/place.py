@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nas.space.parts import OptionValue
+from nas.space.specs import OptionValue
 from nas.space.stages import BlockChoices
 
 
