@@ -91,12 +91,12 @@ class _StageLayout:
     type: Dimension
     depth: Dimension
     parts: Mapping[str, _PartLayout]  # by type
-    specs: Mapping[str, BlockSpec]
+    fixed: Mapping[str, Mapping[str, int]]  # by type: what its blocks have no choice of
     blocks: Mapping[str, tuple[Mapping[str, Dimension], ...]]  # by type: fields of each block
 
     def build(self, pick: Pick) -> Stage:
         block_type = pick(self.type)
-        fixed = self.specs[block_type].fixed
+        fixed = self.fixed[block_type]
         blocks = [
             Block(**fixed, **{name: pick(dimension) for name, dimension in block.items()})
             for block in self.blocks[block_type][: pick(self.depth)]
@@ -106,8 +106,8 @@ class _StageLayout:
 
     def read(self, stage: Stage, place: str) -> Reading:
         yield self.type, stage.type
-        part, spec = self.parts[stage.type], self.specs[stage.type]
-        yield from part.read_fields(stage)
+        layout, spec = self.parts[stage.type], part(BlockSpec, stage.type)
+        yield from layout.read_fields(stage)
         yield self.depth, stage.depth
         for number, (choices, block) in enumerate(zip(self.blocks[stage.type], stage.blocks, strict=False)):
             values = vars(block)
@@ -115,10 +115,10 @@ class _StageLayout:
                 raise MismatchError(f"{place}.blocks.{number}.{fault}")
             for name, dimension in choices.items():
                 yield dimension, values[name]
-        yield from part.read_options(stage)
+        yield from layout.read_options(stage)
 
     def count(self) -> int:
-        return sum(part.count() * self._count_of_blocks(name) for name, part in self.parts.items())
+        return sum(layout.count() * self._count_of_blocks(name) for name, layout in self.parts.items())
 
     def _count_of_blocks(self, block_type: str) -> int:
         counts = [_count(block.values()) for block in self.blocks[block_type]]
@@ -255,7 +255,8 @@ class Layout:
             )
             for name, spec in specs.items()
         }
-        return _StageLayout(block_type, depth, parts, specs, free)
+        fixed = {name: dict(spec.fixed) for name, spec in specs.items()}
+        return _StageLayout(block_type, depth, parts, fixed, free)
 
 
 def _count(dimensions: Iterable[Dimension]) -> int:
