@@ -60,5 +60,5 @@ def _write(view: NDArray[np.uint8], text: str) -> None:
     """White on a black box, which can be read on any picture."""
     (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _LETTERING, 1)
     cv2.rectangle(view, (0, 0), (width + 5, height + below + 3), (0, 0, 0), cv2.FILLED)
-    place = (3, height + 2)
-    cv2.putText(view, text, place, cv2.FONT_HERSHEY_SIMPLEX, _LETTERING, (255, 255, 255), 1, cv2.LINE_AA)
+    corner = (3, height + 2)
+    cv2.putText(view, text, corner, cv2.FONT_HERSHEY_SIMPLEX, _LETTERING, (255, 255, 255), 1, cv2.LINE_AA)

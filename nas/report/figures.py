@@ -59,15 +59,13 @@ def new_figure(width: float = 7.0, height: float = 5.0, *, columns: int = 1) -> 
 
 
 def use_log_axis(axis: Any, low: float, high: float) -> None:
-    """Make an axis (`axes.xaxis`, `axes.yaxis`) logarithmic, with plain numbers at round places."""
+    """Make an axis (`axes.xaxis`, `axes.yaxis`) logarithmic, with plain, round numbers."""
     name = axis.axis_name
     getattr(axis.axes, f"set_{name}scale")("log")
     getattr(axis.axes, f"set_{name}lim")(low, high)
     if high / low < _NARROW:
-        places = [
-            place for place in MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if place > 0
-        ]
-        axis.set_major_locator(FixedLocator(places))
+        ticks = [tick for tick in MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if tick > 0]
+        axis.set_major_locator(FixedLocator(ticks))
     else:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low > _WIDE else (1, 1.5, 2, 3, 4, 5, 7)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -51,14 +51,14 @@ def read_predictors(run: RunFolder, results: Figures | None) -> dict[str, Latenc
     results = results or {}
     given = [Path(results["predictor"])] if results.get("predictor") else []
     refined = results.get("refined_predictor")
-    places = {
+    sources = {
         GIVEN: ([*given, run.predictor_file], results.get("predictor_digest")),
         REFITTED: (
             [run.search_folder / Path(refined).name] if refined else [],
             results.get("refined_predictor_digest"),
         ),
     }
-    for name, (paths, digest) in places.items():
+    for name, (paths, digest) in sources.items():
         for path in paths:
             try:
                 if digest is None or digest_files(path) == digest:

@@ -33,16 +33,16 @@ class Estimate:
         return self._total(arch)
 
     def network_interval(self, arch: Arch) -> Interval:
-        """Of one run of the network alone, with decode: predicted ms and its 90 % interval."""
+        """Of the network alone, once, with decode: predicted ms and its 90 % interval."""
         return self._network(arch)
 
     def interval(self, arch: Arch) -> Interval:
-        """Predicted ms end to end, and its 90 % interval: the network's own, as often as it runs."""
-        total, network, runs = self(arch), self._network(arch), self.end_to_end.runs(arch)
+        """Predicted ms end to end, and its 90 % interval: the network's own, as often as it is paid for."""
+        total, network, times = self(arch), self._network(arch), self.end_to_end.runs(arch)
         return Interval(
             predicted_ms=total,
-            low_ms=total + runs * (network.low_ms - network.predicted_ms),
-            high_ms=total + runs * (network.high_ms - network.predicted_ms),
+            low_ms=total + times * (network.low_ms - network.predicted_ms),
+            high_ms=total + times * (network.high_ms - network.predicted_ms),
         )
 
     def with_predictor(self, predictor: LatencyPredictor, source: str) -> "Estimate":

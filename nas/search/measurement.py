@@ -16,9 +16,9 @@ class Measurement:
 
     Args:
         ms: end to end (decode, grouping, people, person detector); what budgets are held against.
-        network_ms: of one run of the network with decode, by the timing protocol.
+        network_ms: of the network once, with decode, by the timing protocol.
         grouping_ms: of what is left to do after one run.
-        median_ms, p95_ms: wall time of whole runs of the network.
+        median_ms, p95_ms: wall time of the network.
         loaded: whether others used the processor meanwhile.
         people, detector_ms: what the end-to-end time was put together with.
         total_p95_ms: as `ms`, of the network's 95th percentile.

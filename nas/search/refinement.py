@@ -30,7 +30,7 @@ Refit = Callable[[], LatencyPredictor]
 
 @dataclass(frozen=True)
 class RefinementNetwork:
-    """A network that was measured to refine: what was predicted before, in ms of one run with decode.
+    """A network that was measured to refine: what was predicted before, in ms, of it once with decode.
 
     Args:
         arch: id.

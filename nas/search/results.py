@@ -26,7 +26,7 @@ class LatencyPrediction:
 
     Args:
         total: end to end.
-        network: of one run with decode.
+        network: of it alone, once, with decode.
         in_fit: whether the predictor was fitted with this network's own timing: its error is then no test.
     """
 
