@@ -25,7 +25,7 @@ def demo(
 
     scale = DemoScale.quick() if quick else DemoScale()
     search = Displays(search_display, VisitDisplay)
-    displays = DemoDisplays(lambda name: progress_lines(f"pictures of {name}"), search)
+    displays = DemoDisplays(lambda name: progress_lines(f"{name} pictures"), search)
     summary = run_demo(run, scale, console=err, displays=displays, threads=threads)
     if as_json:
         print_json(summary)

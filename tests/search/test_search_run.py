@@ -241,7 +241,7 @@ def test_people_multiply_the_time_of_a_network_on_crops(run: RunFolder, space: S
         (lambda s: replace(s, predictor=Path("nowhere.json")), "nowhere.json: no latency predictor"),
         (lambda s: replace(s, metric="nonsense", storage="sqlite://"), "metric 'nonsense' is not known"),
         (lambda s: replace(s, detector=Path("d.onnx"), detector_ms=3.0), "give one of them"),
-        (lambda s: replace(s, detector=Path("nowhere.onnx")), "cannot read nowhere.onnx"),
+        (lambda s: replace(s, detector=Path("nowhere.onnx")), "nowhere.onnx: no such model file"),
         (lambda s: replace(s, detector_ms=1e3), "cheapest network of demo takes 1000"),
     ],
 )
