@@ -1,20 +1,35 @@
-"""The house keeps its shape: small files, names that stand once, torch only where it belongs.
+"""The house keeps its shape: no circles, small files, names that stand once, torch only where it belongs.
 
 Which part may import which other is in `pyproject.toml`, checked by import-linter.
 """
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 import nas
 
 PACKAGE = Path(nas.__file__).parent
+DOCS = PACKAGE.parent / "docs"
 MOST_LINES = 350
+
+
+def test_no_import_leads_back_to_where_it_came_from() -> None:
+    """Imports in functions and for type checkers count too: they hide a circle, they do not undo it."""
+    graph = grimp.build_graph("nas", cache_dir=None)
+    imported = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    try:
+        TopologicalSorter(imported).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(reversed(error.args[1])))
 
 
 def test_files_are_short_enough_to_be_held_in_mind() -> None:
@@ -56,3 +71,16 @@ import nas.space
 nas.space.SearchSpace.load("demo")
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_page_of_the_house_names_what_there_is() -> None:
+    """Files that it sends readers to, and the layers that its picture was drawn from."""
+    page = (DOCS / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:nas|docs|tests|benchmarks)/[\w/.-]+)`", page))
+    assert len(named) > 40
+    assert {path for path in named if not (PACKAGE.parent / path).exists()} == set()
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (names,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    drawn = re.findall(r'font-weight="bold">(\w+)<', (DOCS / "layers.svg").read_text())
+    assert drawn == [part for layer in names for part in layer.split(" | ")]
