@@ -24,9 +24,7 @@ from nas.space.specs import (
     PartSpec,
     StemSpec,
     UpsamplerSpec,
-    above_the_last_stage,
     last_stage,
-    one_per_width,
 )
 
 __all__ = [
@@ -48,12 +46,10 @@ __all__ = [
     "Stem",
     "StemSpec",
     "UpsamplerSpec",
-    "above_the_last_stage",
     "arch_from_litepose",
     "arch_to_litepose",
     "last_stage",
     "names",
-    "one_per_width",
     "part",
     "register",
     "register_head",

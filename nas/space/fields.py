@@ -1,7 +1,7 @@
 """Field types that search spaces and arch files share, and their one-line error messages."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from functools import partial
 from typing import Annotated, Any, Self, TypeVar
 
@@ -127,9 +127,7 @@ def check_keys(data: Any, known: Mapping[str, bool], noun: str = "field") -> Map
 
 def keys_of(kind: type[Any]) -> dict[str, bool]:
     """The fields of a dataclass, and whether each is required."""
-    return {
-        field.name: field.default is MISSING and field.default_factory is MISSING for field in fields(kind)
-    }
+    return {field.name: field.default is field.default_factory for field in fields(kind)}  # both MISSING
 
 
 def mapped(kind: type[Any]) -> BeforeValidator:

@@ -27,23 +27,14 @@ class MismatchError(Exception):
 
 @dataclass(frozen=True)
 class _PartLayout:
-    """The dimensions of a part of one type.
-
-    Args:
-        kind: what it is built as.
-        place: what messages call it.
-        shared: the fields that all archs of the space have in common.
-        fields: the dimensions of other fields.
-        options: the dimensions of its options, sorted by name; None where it never has any.
-        widths: the dimensions of a list of widths; None where it has no such list.
-    """
+    """The dimensions of a part of one type."""
 
     kind: Callable[..., Any]
-    place: str
-    shared: Mapping[str, Any]
+    place: str  # what messages call it
+    shared: Mapping[str, Any]  # the fields that all archs of the space have in common
     fields: Mapping[str, Dimension] = field(default_factory=dict)
-    options: tuple[tuple[str, Dimension], ...] | None = None
-    widths: tuple[Dimension, ...] | None = None
+    options: tuple[tuple[str, Dimension], ...] | None = None  # sorted by name
+    widths: tuple[Dimension, ...] | None = None  # where it has a list of them
 
     def build(self, pick: Pick, **others: Any) -> Any:
         for name, dimension in self.fields.items():

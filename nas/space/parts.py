@@ -13,8 +13,7 @@ from nas.errors import UserError
 from nas.space.catalogue import SHIPPED
 from nas.space.specs import PartSpec
 
-# Packages that brought a head before other parts could be brought name it in `nas.heads`.
-_GROUPS = {"nas.parts": "part", "nas.heads": "head"}
+_GROUPS = {"nas.parts": "part", "nas.heads": "head"}  # the latter is older than other parts
 
 _Spec = TypeVar("_Spec", bound=PartSpec)
 _REGISTRY: dict[tuple[type[PartSpec], str], PartSpec] = {(type(spec), spec.name): spec for spec in SHIPPED}

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from nas.documents import read_yaml, shown
 from nas.errors import UserError
-from nas.space.arch import Arch, Neck, Stage
+from nas.space.arch import Arch
 from nas.space.choices import Listed, SpaceModel, choices_of
 from nas.space.fields import (
     LARGEST_SIDE,
@@ -164,26 +164,18 @@ class SpaceSpec(SpaceModel):
     @classmethod
     def of(cls, arch: Arch) -> Self:
         """The space that holds one arch only. Raises UserError where the arch itself is not valid."""
-        neck = _plain(arch.neck)
+        fields = {name: field for name, field in vars(arch.neck).items() if field is not None}
+        neck = {**fields, "options": dict(arch.neck.options)}
         data = {
             "name": f"arch-{arch.id}",
             "task": part(HeadSpec, arch.head.type).task,
             "resolution": [arch.resolution],
             "stem": arch.stem.to_json(),
-            "stages": [
-                {**_plain(stage), "depth": stage.depth, "blocks": [block.to_json() for block in stage.blocks]}
-                for stage in arch.stages
-            ],
+            "stages": [{**stage.to_json(), "depth": stage.depth} for stage in arch.stages],
             "necks": {neck.pop("type"): neck},
             "heads": {arch.head.type: {"neck": arch.neck.type, "options": dict(arch.head.options)}},
         }
         return cls.read(data, f"arch {arch.id}")
-
-
-def _plain(value: Stage | Neck) -> dict[str, Any]:
-    """The fields that a value has, its options by name."""
-    fields = {**vars(value), "options": dict(value.options)}
-    return {name: field for name, field in fields.items() if field is not None}
 
 
 def _complete_options(kind: type[VariedSpec], name: Any, given: Mapping[str, Any], place: str) -> Any:

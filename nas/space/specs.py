@@ -239,9 +239,8 @@ class HeadSpec(VariedSpec):
             return f"head {self.name!r} takes {' or '.join(self.necks)}, not {neck.name!r}"
         if self.strides and strides[-len(self.strides) :] != self.strides:
             needed, found = (", ".join(map(str, values)) for values in (self.strides, strides))
-            return (
-                f"head {self.name!r} needs maps of stride {needed} at the end, {neck.name!r} ends in {found}"
-            )
+            ends = f"{neck.name!r} ends in {found}"
+            return f"head {self.name!r} needs maps of stride {needed} at the end, {ends}"
         return None
 
     def load_codec(self) -> Any:
