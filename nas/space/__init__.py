@@ -1,4 +1,4 @@
-"""Space: architectures, search spaces, head specifications and skeletons. No torch."""
+"""Space: architectures, search spaces, descriptions of parts, and skeletons. No torch."""
 
 from nas.space.arch import (
     Arch,
