@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -77,12 +78,20 @@ def leave_to_parent() -> None:
 
     A terminal or a job's scheduler sends such signals to all processes at once; the parent may still need its
     workers to end well. Of SIGTERM, by which it ends them itself, only the parent's own is heeded where the
-    system tells whose it is.
+    system tells whose it is. A connection that the parent breaks off on its way is no error to tell of.
     """
+    sys.excepthook = _pass_over_broken_connections
     _install(dict.fromkeys((signal.SIGINT, *([] if _HANG_UP is None else [_HANG_UP])), signal.SIG_IGN))
     if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_heed, args=(os.getppid(),), daemon=True).start()
+
+
+def _pass_over_broken_connections(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if not issubclass(kind, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _heed(parent: int) -> None:

@@ -98,3 +98,26 @@ def test_a_worker_heeds_its_parent_alone() -> None:
     worker.terminate()
     worker.join(60)
     assert worker.exitcode == 0
+
+
+BROKEN_OFF = """
+import os
+from multiprocessing import resource_sharer
+from multiprocessing.connection import Client
+from nas.interrupt import leave_to_parent
+leave_to_parent()
+read, write = os.pipe()
+broken, whole = resource_sharer.DupFd(read), resource_sharer.DupFd(write)
+for _ in range(5):
+    Client(broken._id[0]).close()
+os.close(whole.detach())  # answered by the same thread, after the others
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file descriptors are not shared on this system")
+def test_connections_that_a_parent_breaks_off_are_not_told_by_workers() -> None:
+    """As a loader's are when another worker is lost while tensors are on their way."""
+    ended = subprocess.run([sys.executable, "-c", BROKEN_OFF], capture_output=True, text=True, check=True)
+    assert ended.stdout == "done\n"
+    assert ended.stderr == ""

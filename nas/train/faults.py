@@ -2,6 +2,7 @@
 
 import errno
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from traceback import walk_tb
@@ -41,13 +42,33 @@ def memory_for(recipe: Recipe, *, device: str = "cpu") -> Iterator[None]:
         device: where the network is: "cpu" or "cuda".
     """
     try:
-        yield
+        with _losses_in_finalizers():
+            yield
     except Exception as error:
         if is_out_of_memory(error):
             raise UserError(_too_large(recipe, device, error)) from None
         if gone := lost_process(error):
             raise UserError(gone) from None
         raise
+
+
+@contextmanager
+def _losses_in_finalizers() -> Iterator[None]:
+    """Within, a lost worker is not shown as an error of the finalizer that torch's alarm happened to hit.
+
+    The loader says it once more when it is asked for the next batch.
+    """
+    former = sys.unraisablehook
+
+    def tell(found: "sys.UnraisableHookArgs") -> None:
+        if found.exc_value is None or lost_process(found.exc_value) is None:
+            former(found)
+
+    sys.unraisablehook = tell
+    try:
+        yield
+    finally:
+        sys.unraisablehook = former
 
 
 def lost_process(error: BaseException) -> str | None:

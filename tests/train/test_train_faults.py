@@ -1,6 +1,7 @@
 """What the machine refuses: one line, and everything that was there before stays whole."""
 
 import errno
+import gc
 import json
 import logging
 import multiprocessing
@@ -235,6 +236,27 @@ def test_a_broken_connection_to_a_worker_is_one_line(fault: Callable[[Connection
 def test_connections_elsewhere_are_not_workers(error: Exception) -> None:
     with pytest.raises(type(error)), memory_for(Recipe(steps=1)):
         raise error
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [("DataLoader worker (pid 7) is killed by signal: Killed. ", False), ("something else", True)],
+)
+def test_what_a_finalizer_hears_of_a_lost_worker_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, message: str, shown: bool
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", seen.append)
+
+    class Finalized:
+        def __del__(self) -> None:
+            raise RuntimeError(message)
+
+    with memory_for(Recipe(steps=1)):
+        Finalized()
+        gc.collect()
+    assert bool(seen) == shown
+    assert sys.unraisablehook == seen.append
 
 
 def kill_a_worker() -> None:
