@@ -1,8 +1,7 @@
 """What every codec does."""
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -28,8 +27,10 @@ class Codec(ABC):
     Args:
         skeleton: the keypoints.
         resolution: the network's input (h, w), px.
-        options: the head's options.
+        options: the head's options; those left out have their defaults.
         stride: input px per cell of the neck's maps, coarsest first; one number stands for a single map.
+
+    Raises UserError for options that the head's description does not admit.
 
     `stride` is that of the finest map, `strides` has those of all.
 
@@ -56,8 +57,8 @@ class Codec(ABC):
             )
         self.skeleton = skeleton
         self.resolution = resolution
-        defaults = part(HeadSpec, self.head).options if self.head else {}
-        self.options = {**defaults, **(options or {})}
+        given = dict(options or {})
+        self.options = part(HeadSpec, self.head).complete(given) if self.head else given
         self.strides = (stride,) if isinstance(stride, int) else tuple(stride)
         self.stride = self.strides[-1]
 
@@ -134,25 +135,13 @@ class Codec(ABC):
         keypoints = np.column_stack([xy, raw])[None]
         return self.confident({"keypoints": keypoints, "scores": raw.mean(keepdims=True)})
 
-    def choice(self, option: str, known: Sequence[str]) -> str:
-        """The value of an option that takes names. Raises UserError for one that is not known."""
-        return checked_choice(option, self.options[option], known)
-
-    def number(self, option: str, *, below: float = math.inf) -> float:
-        """The value of an option that takes numbers. Raises UserError unless it is in [0, below)."""
-        value = float(self.options[option])
-        if not 0 <= value < below:
-            bound = "at least 0" if below == math.inf else f"at least 0 and below {below:g}"
-            raise UserError(f"head option {option!r}: expected a number of {bound}, got {value:g}")
-        return value
-
     def foreground(self) -> Targets:
         """The option `foreground` k as a target `foreground` [] float32: how much more peaks count.
 
         The squared error of a cell whose target is t weighs 1 + k t (MoveNet: k from 5 to 10), since nearly
         all cells are background. Without the option, or at 0, there is no such target.
         """
-        share = self.number("foreground")
+        share = float(self.options["foreground"])
         return {"foreground": np.array(share, np.float32)} if share else {}
 
     def grid(self, stride: int) -> tuple[int, int]:
@@ -173,20 +162,6 @@ def group_direct(candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
         np.asarray(candidates["keypoints"], np.float64)[found],
         np.asarray(candidates["scores"], np.float64)[found],
     )
-
-
-def checked_choice(option: str, value: object, known: Collection[str]) -> str:
-    """The value of a head's option that takes names. Raises UserError for an unknown one."""
-    if value not in known:
-        raise UserError(f"head option {option!r}: {value!r} is unknown; choose one of {', '.join(known)}")
-    return str(value)
-
-
-def checked_people(value: object, *, most: int) -> int:
-    """The value of a head's option `people`. Raises UserError where it is not between 1 and `most`."""
-    if not isinstance(value, int) or not 1 <= value <= most:
-        raise UserError(f"head option 'people': {value!r} is not between 1 and {most}")
-    return value
 
 
 def only_person(people: People) -> NDArray[np.float64]:

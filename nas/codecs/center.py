@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
-from nas.codecs.base import Candidates, Codec, Targets, checked_people, group_direct
+from nas.codecs.base import Candidates, Codec, Targets, group_direct
 from nas.codecs.confidence import PLAIN, Anchors
 from nas.codecs.maps import draw_heatmaps, nearest_cells, shrink_mask, to_cells, to_pixels
 from nas.codecs.types import People, Poses
@@ -37,10 +37,6 @@ NEARNESS = 1.8
 
 CENTER_THRESHOLD = 0.1
 KEYPOINT_THRESHOLD = 0.1
-
-
-ACTIVATIONS = ("sigmoid", "softsign")
-"""Of heatmaps; softsign, 0.5 x / (1 + |x|) + 0.5, needs no exponential."""
 
 
 def disc(radius: float) -> NDArray[np.int64]:
@@ -152,7 +148,7 @@ class CenterCodec(Codec):
             outputs: heatmaps [K, h, w] and center [1, h, w] between 0 and 1; regressions [2 K, h, w] from the
                 cell in units of `REACH` cells and offsets [2 K, h, w] within it in cells, all x before all y.
         """
-        people = checked_people(self.options["people"], most=MAX_PEOPLE)
+        people = int(self.options["people"])
         heatmaps, center = outputs["heatmaps"], outputs["center"][0]
         count, height, width = heatmaps.shape
         ranking = center

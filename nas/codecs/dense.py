@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from nas.codecs.base import Candidates, Codec, Targets, checked_people, group_direct
+from nas.codecs.base import Candidates, Codec, Targets, group_direct
 from nas.codecs.confidence import Anchors
 from nas.codecs.maps import to_pixels
 from nas.codecs.types import People, Poses
@@ -82,13 +82,13 @@ class DenseCodec(Codec):
 
     @property
     def decode(self) -> str:
-        """How poses are chosen among the cells. Raises UserError for an unknown value."""
-        return self.choice("decode", tuple(BRANCHES))
+        """How poses are chosen among the cells."""
+        return str(self.options["decode"])
 
     @property
     def people(self) -> int:
-        """How many poses are given. Raises UserError where there can be no so many."""
-        return checked_people(self.options["people"], most=CANDIDATES)
+        """How many poses are given."""
+        return int(self.options["people"])
 
     def encode(self, people: People) -> Targets:
         """Targets of one input.

@@ -60,7 +60,7 @@ class HeatmapCodec(Codec):
 
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
         """keypoints [1, K, 3] and scores [1] from heatmaps [K, h, w]."""
-        refine = REFINEMENTS[self.choice("refine", tuple(REFINEMENTS))]
+        refine = REFINEMENTS[str(self.options["refine"])]
         cells, values = peaks(outputs["heatmaps"], refine)
         return self.one_pose(to_pixels(cells, self.stride), values)
 

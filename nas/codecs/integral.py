@@ -12,38 +12,29 @@ from nas.codecs.confidence import Anchors
 from nas.codecs.maps import nearest_cells, to_cells, to_pixels
 from nas.codecs.types import People, Poses
 from nas.errors import UserError
-from nas.space.parts import part
-from nas.space.specs import HeadSpec, OptionValue
+from nas.space.specs import OptionValue
 
 if TYPE_CHECKING:  # devices group without pydantic
     from nas.space.skeleton import Skeleton
-
-DECONVOLUTIONS = (0, 1, 2)
-"""How often the neck's finest map may be doubled before the localisation map."""
 
 SIGMA, SIGMA_SIDE = 2.0, 64
 """Cells: what a distribution's spread should be on maps of that longer side; less on smaller ones."""
 
 
-def localisation_stride(stride: int, options: Mapping[str, OptionValue]) -> int:
+def localisation_stride(stride: int, deconvolutions: int) -> int:
     """Input px per cell of the localisation map over a neck of that stride.
 
+    Args:
+        deconvolutions: how often the neck's map is doubled.
+
     Raises:
-        UserError: an option's value that no network can have; names the option.
+        UserError: the neck's maps are too fine for so many.
     """
-    known = {**part(HeadSpec, "integral").options, **options}
-    steps, width, beta = (known[name] for name in ("deconvolutions", "width", "beta"))
-    if float(beta) <= 0:
-        raise UserError(f"head option 'beta': expected a factor above 0, got {beta}")
-    if int(width) < 1:
-        raise UserError(f"head option 'width': expected channels, 1 or more, got {width}")
-    if steps not in DECONVOLUTIONS:
-        raise UserError(f"head option 'deconvolutions': expected 0, 1 or 2, got {steps}")
-    if stride % 2 ** int(steps):
-        raise UserError(
-            f"head option 'deconvolutions': {steps} on maps of stride {stride} leave less than a pixel"
-        )
-    return int(stride // 2 ** int(steps))
+    factor = 1 << deconvolutions
+    if stride % factor:
+        given = f"{deconvolutions} on maps of stride {stride}"
+        raise UserError(f"head option 'deconvolutions': {given} leave less than a pixel")
+    return stride // factor
 
 
 def target_sigma(grid: tuple[int, int]) -> float:
@@ -83,7 +74,7 @@ class IntegralCodec(Codec):
         stride: int | Sequence[int] = 4,
     ) -> None:
         super().__init__(skeleton, resolution, options, stride=stride)
-        self.map_stride = localisation_stride(self.stride, self.options)
+        self.map_stride = localisation_stride(self.stride, int(self.options["deconvolutions"]))
 
     @cached_property
     def anchors(self) -> Anchors:

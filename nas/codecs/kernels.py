@@ -6,7 +6,6 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.codecs.base import checked_choice
 from nas.codecs.maps import EXPONENTIAL, GAUSSIAN, PeakKernel, draw_heatmaps
 from nas.space.specs import OptionValue
 
@@ -49,11 +48,8 @@ def keypoint_heatmaps(
     Options:
         kernel: "gaussian", exp(-d^2 / 2 sigma^2), or "exponential", exp(-d / sigma), of the distance d.
         radius: "fixed", sigma 2 cells, or "person", 0.08 of the root of the person's area, 1 to 4 cells.
-
-    Raises:
-        UserError: an unknown kernel or radius.
     """
-    kernel = KERNELS[checked_choice("kernel", options["kernel"], KERNELS)]
-    radius = RADII[checked_choice("radius", options["radius"], RADII)]
+    kernel = KERNELS[str(options["kernel"])]
+    radius = RADII[str(options["radius"])]
     sigmas = radius(np.asarray(areas, np.float64), stride)
     return draw_heatmaps(keypoints, stride=stride, grid=grid, sigma=sigmas, kernel=kernel)

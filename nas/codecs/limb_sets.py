@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.codecs.base import checked_choice
 from nas.errors import UserError
 
 if TYPE_CHECKING:  # devices group without pydantic
@@ -18,7 +17,7 @@ LIMB_SETS = ("skeleton", "mirrored", "bridged")
 """Each holds those before it; the first is the default."""
 
 
-def limb_set(skeleton: "Skeleton", name: object) -> Limbs:
+def limb_set(skeleton: "Skeleton", name: str) -> Limbs:
     """The limbs of a set: the skeleton's own first, then what each further set up to that of this name adds.
 
     "mirrored" adds every keypoint and its mirror image (ears, wrists, ankles, ...), "bridged" the pairs of
@@ -26,12 +25,12 @@ def limb_set(skeleton: "Skeleton", name: object) -> Limbs:
     (after the dense connections of OpenPifPaf, Kreiss et al. 2021).
 
     Raises:
-        UserError: unknown name, or the skeleton's limbs do not serve (`checked_limbs`).
+        UserError: the skeleton's limbs do not serve (`checked_limbs`).
     """
     own = checked_limbs(skeleton)
     mirrored = _without(((joint, twin) for joint, twin in enumerate(skeleton.flip_index)), own)
     bridging = _without(_second_neighbours(own, len(skeleton)), own + mirrored)
-    count = 1 + LIMB_SETS.index(checked_choice("limbs", name, LIMB_SETS))
+    count = 1 + LIMB_SETS.index(name)
     return sum((own, mirrored, bridging)[:count], ())
 
 

@@ -14,11 +14,10 @@ from scipy.ndimage import maximum_filter
 
 from nas.codecs.base import Candidates, Codec, Targets
 from nas.codecs.confidence import PLAIN, Anchors, found_confidence
-from nas.codecs.limb_sets import LIMB_SETS, limb_set
+from nas.codecs.limb_sets import limb_set
 from nas.codecs.limbs import join_limbs, join_pieces
 from nas.codecs.maps import draw_heatmaps, gaussian_shift, shrink_mask, to_cells, to_pixels
 from nas.codecs.types import People, Poses
-from nas.errors import UserError
 from nas.space.specs import OptionValue
 
 if TYPE_CHECKING:  # devices group without pydantic
@@ -45,13 +44,6 @@ SHORTEST = 1e-6
 """Cells: limbs are no shorter when their direction is taken."""
 
 """A pose of fewer is dropped, by default."""
-
-
-def checked_fewest(value: object) -> int:
-    """The value of the option `fewest`. Raises UserError where it is not a positive number."""
-    if not isinstance(value, int) or value < 1:
-        raise UserError(f"head option 'fewest': {value!r} is not a number of keypoints from 1 on")
-    return value
 
 
 class PartAffinityCodec(Codec):
@@ -87,9 +79,9 @@ class PartAffinityCodec(Codec):
         stride: int | Sequence[int] = 8,
     ) -> None:
         super().__init__(skeleton, resolution, options, stride=stride)
-        self.limbs = limb_set(skeleton, self.choice("limbs", LIMB_SETS))
+        self.limbs = limb_set(skeleton, str(self.options["limbs"]))
         # Of a skeleton of two joints a pose of three is never found.
-        self.fewest = min(checked_fewest(self.options["fewest"]), self.keypoints)
+        self.fewest = min(int(self.options["fewest"]), self.keypoints)
 
     @property
     def anchors(self) -> Anchors:

@@ -61,16 +61,12 @@ class RegressionCodec(Codec):
     @property
     def focus(self) -> float | None:
         """The score branch's exponent in quality focal loss; None where there is no branch."""
-        return FOCUS.get(self.choice("score", (self.unscored, *FOCUS)))
+        return FOCUS.get(str(self.options["score"]))
 
     @property
     def bone(self) -> float:
         """Weight of the bone term. Raises UserError for a skeleton without limbs."""
-        return checked_bone(self.number("bone"), self.skeleton)
-
-    def check_options(self) -> None:
-        """Look at the options that are none of the targets'. Raises UserError for a wrong one."""
-        self.number("dropout", below=1.0)
+        return checked_bone(float(self.options["bone"]), self.skeleton)
 
     def encode(self, people: People) -> Targets:
         """Targets, float32; unlabelled joints lie at the centre, with weight 0.
@@ -81,9 +77,8 @@ class RegressionCodec(Codec):
 
         Raises:
             ValueError: not exactly one person.
-            UserError: an option's value is unknown or out of range, or "bone" for a skeleton without limbs.
+            UserError: "bone" for a skeleton without limbs.
         """
-        self.check_options()
         keypoints = only_person(people)
         labelled = keypoints[:, 2] > 0
         height, width = self.resolution

@@ -17,8 +17,6 @@ MIN_SIGMA = 1e-3
 UNINFORMED_SIGMA = 0.25
 """Of a joint that may be anywhere in the input, of which it is some quarter of the side."""
 
-MAPS = ("shared", "separate")
-
 
 class RLECodec(RegressionCodec):
     """Normalised coordinates of every keypoint, with a deviation of each.
@@ -48,13 +46,9 @@ class RLECodec(RegressionCodec):
         """Always: sigmas are scores."""
         return True
 
-    def check_options(self) -> None:
-        super().check_options()
-        self.choice("maps", MAPS)
-
     def encode(self, people: People) -> Targets:
         """The targets of `RegressionCodec` and gamma [], float32."""
-        return {**super().encode(people), "gamma": np.asarray(self.number("gamma"), np.float32)}
+        return {**super().encode(people), "gamma": np.asarray(self.options["gamma"], np.float32)}
 
     def values_without_branch(self, outputs: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float64]:
         """1 - mean sigma [K], from sigma_logits [K, 2]."""

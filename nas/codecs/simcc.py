@@ -15,8 +15,6 @@ from nas.codecs.types import People, Poses
 SMOOTHING = 0.1
 """Probability that label "onehot" spreads over all bins."""
 
-LABELS = ("gaussian", "onehot")
-
 
 def bin_sigma(bins: int) -> float:
     """RTMPose's sigma of the Gaussian label, in bins: sqrt(bins) / 4 (384 bins: 4.9)."""
@@ -44,8 +42,8 @@ class SimCCCodec(Codec):
 
     @property
     def label(self) -> str:
-        """What labels look like. Raises UserError for an unknown value."""
-        return self.choice("label", LABELS)
+        """What labels look like."""
+        return str(self.options["label"])
 
     @property
     def bins(self) -> tuple[int, int]:

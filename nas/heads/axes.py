@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.errors import UserError
 from nas.heads.base import Outputs, PoseHead, cells_to_pixels, labelled_mean, one_pose
 from nas.layers import Axis, widened
 from nas.space.arch import Head as HeadArch
@@ -91,21 +90,10 @@ def grid_axes(resolutions: Sequence[tuple[int, int]], stride: int) -> tuple[Axis
 
 
 def bin_axes(resolutions: Sequence[tuple[int, int]], splits: Sequence[OptionValue]) -> tuple[Axis, Axis]:
-    """The bins along y and along x, with every number of bins per pixel at every resolution (h, w).
-
-    Raises UserError for less than one bin per pixel.
-    """
-    counts = positive("split", splits)
+    """The bins along y and along x, with every number of bins per pixel at every resolution (h, w)."""
+    counts = [int(split) for split in splits]
     heights, widths = zip(*resolutions, strict=True)
     return (
         Axis.samples(side * split for side in heights for split in counts),
         Axis.samples(side * split for side in widths for split in counts),
     )
-
-
-def positive(option: str, choices: Sequence[OptionValue]) -> tuple[int, ...]:
-    """The choices of an option that counts something. Raises UserError for one below 1."""
-    counts = tuple(int(choice) for choice in choices)
-    if min(counts) < 1:
-        raise UserError(f"head option {option!r}: expected a positive integer, got {min(counts)}")
-    return counts

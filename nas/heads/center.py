@@ -8,12 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.codecs.base import checked_choice, checked_people
 from nas.codecs.center import (
-    ACTIVATIONS,
     CENTER_THRESHOLD,
     KEYPOINT_THRESHOLD,
-    MAX_PEOPLE,
     NEARNESS,
     NMS_KERNEL,
     REACH,
@@ -46,7 +43,7 @@ def _softsign(x: Tensor) -> Tensor:
     return 0.5 * x / (1 + x.abs()) + 0.5
 
 
-_ACTIVATIONS: Mapping[str, tuple[Callable[[Tensor], Tensor], float]] = MappingProxyType(
+ACTIVATIONS: Mapping[str, tuple[Callable[[Tensor], Tensor], float]] = MappingProxyType(
     {"sigmoid": (torch.sigmoid, -3.0), "softsign": (_softsign, -9.5)}
 )
 """By option `activation`: the function, and what is added before it: a raw output of 0 means a twentieth."""
@@ -63,17 +60,13 @@ class CenterHead(PoseHead):
         super().__init__(place)
         if place.finest.stride != STRIDE:
             raise ValueError(f"the centre head needs a neck that ends at stride {STRIDE}")
-        for choice in place.options["people"]:
-            checked_people(choice, most=MAX_PEOPLE)
-        for choice in place.options["activation"]:
-            checked_choice("activation", choice, ACTIVATIONS)
         self.limbs = place.skeleton.limb_index
         self.maps = SeparableOutput(place.finest, self.keypoints + 1, std=HEATMAP_STD)
         self.regressions = SeparableOutput(place.finest, 2 * self.keypoints, std=HEATMAP_STD)
         self.offsets = SeparableOutput(place.finest, 2 * self.keypoints, std=HEATMAP_STD)
 
     def forward(self, levels: tuple[LevelFeatures, ...], head: HeadArch, context: Context) -> Outputs:
-        activation, shift = _ACTIVATIONS[str(head.option("activation"))]
+        activation, shift = ACTIVATIONS[str(head.option("activation"))]
         maps = activation(self.maps(levels[-1], context) + shift)
         return {
             "heatmaps": maps[:, : self.keypoints],
@@ -148,7 +141,7 @@ class CenterHead(PoseHead):
 
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
         """`keypoints` [B, people, K, 3] (input px, confidence) and `scores` [B, people]."""
-        people = checked_people(head.option("people"), most=MAX_PEOPLE)
+        people = int(head.option("people"))
         width = outputs["center"].shape[3]
         centers, column, row = _best_centers(outputs["center"], people)
         index = (row * width + column).unsqueeze(1).expand(-1, 2 * self.keypoints, -1)

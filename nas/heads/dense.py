@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.codecs.base import checked_choice, checked_people
 from nas.codecs.confidence import found_confidence
 from nas.codecs.dense import (
     BOX,
@@ -63,9 +62,6 @@ class DenseHead(PoseHead):
         }
         if STRIDES[-1] not in self.places:
             raise ValueError(f"the dense head needs a neck with a level of stride {STRIDES[-1]}")
-        decodes = {checked_choice("decode", choice, BRANCHES) for choice in place.options["decode"]}
-        for choice in place.options["people"]:
-            checked_people(choice, most=CANDIDATES)
         self.branches = nn.ModuleDict(
             {
                 branch: nn.ModuleDict(
@@ -74,7 +70,7 @@ class DenseHead(PoseHead):
                         for stride, number in self.places.items()
                     }
                 )
-                for branch in ([MANY, ONE] if "one_to_one" in decodes else [MANY])
+                for branch in ([MANY, ONE] if "one_to_one" in place.options["decode"] else [MANY])
             }
         )
         self.register_buffer("sigmas", torch.tensor(place.skeleton.sigmas), persistent=False)
@@ -195,7 +191,7 @@ class DenseHead(PoseHead):
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
         """`keypoints` [B, people, K, 3] (input px, confidence or 0) and `scores` [B, people], best first."""
         branch = BRANCHES[str(head.option("decode"))]
-        people = checked_people(head.option("people"), most=CANDIDATES)
+        people = int(head.option("people"))
         maps = [outputs[f"{branch}_{stride}"] for stride in self.places]
         surest = _surest(
             torch.cat([part.flatten(2) for part in maps], dim=2), _cells(list(self.places), maps)

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.codecs.base import checked_choice
 from nas.heads.base import (
     HEATMAP_STD,
     HeadPlace,
@@ -60,7 +59,7 @@ class HeatmapHead(PoseHead):
         width = heatmaps.shape[3]
         scores, indices = flatten_peaks(heatmaps)
         rows = torch.div(indices, width, rounding_mode="floor").unsqueeze(2)
-        refine = REFINEMENTS[checked_choice("refine", head.option("refine"), REFINEMENTS)]
+        refine = REFINEMENTS[str(head.option("refine"))]
         x, y = refine(heatmaps, indices.unsqueeze(2) - rows * width, rows)
         x, y = cells_to_pixels(x, self.stride), cells_to_pixels(y, self.stride)
         return one_pose([x, y], scores, self.anchors(head))

@@ -43,13 +43,10 @@ class IntegralHead(PoseHead):
         super().__init__(place)
         level = place.finest
         self.stride = level.stride
-        for name, choices in place.options.items():
-            for choice in choices:
-                localisation_stride(self.stride, {name: choice})
         width = max(int(choice) for choice in place.options["width"])
         depths = [int(choice) for choice in place.options["deconvolutions"]]
         finer = [
-            Level(width, None, localisation_stride(level.stride, {"deconvolutions": depth}))
+            Level(width, None, localisation_stride(level.stride, depth))
             for depth in range(1, max(depths) + 1)
         ]
         inputs = [level, *finer]
@@ -94,7 +91,7 @@ class IntegralHead(PoseHead):
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
         """The pose, as `one_pose` gives it; raw scores say how near the probability lies."""
         maps = outputs["probabilities"]
-        stride = localisation_stride(self.stride, dict(head.options))
+        stride = localisation_stride(self.stride, int(head.option("deconvolutions")))
         radius = score_radius((maps.shape[2], maps.shape[3]))
         x, near_x = _mean_and_nearness(maps.sum(dim=2), radius)
         y, near_y = _mean_and_nearness(maps.sum(dim=3), radius)

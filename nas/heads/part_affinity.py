@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.codecs.base import checked_choice
 from nas.codecs.limb_sets import LIMB_SETS, limb_set
 from nas.codecs.maps import FARTHEST, FLATTEST, LEAST_NEIGHBOUR
 from nas.codecs.part_affinity import (
@@ -18,16 +17,12 @@ from nas.codecs.part_affinity import (
     SHORTEST,
     SIGMA,
     VALID_SAMPLES,
-    checked_fewest,
 )
-from nas.errors import UserError
 from nas.heads.base import HeadPlace, Outputs, PoseHead, cells_to_pixels, mirror_maps
 from nas.heads.part_affinity_tower import InitialStage, TowerFeatures, TowerStage
 from nas.layers import Context, LevelFeatures, widened
 from nas.space.arch import Head as HeadArch
-from nas.space.fields import CHANNEL_MULTIPLE
 
-MOST_REFINEMENTS = 2
 SCALE = 10.0
 """Of the losses, means over cells and sums over maps: a few units at the start."""
 
@@ -48,20 +43,8 @@ class PartAffinityHead(PoseHead):
     def __init__(self, place: HeadPlace) -> None:
         super().__init__(place)
         widths, depths = ([int(choice) for choice in place.options[name]] for name in ("width", "refinement"))
-        for width in widths:
-            if width <= 0 or width % CHANNEL_MULTIPLE:
-                raise UserError(
-                    f"part_affinity head: width: expected a multiple of {CHANNEL_MULTIPLE}, got {width}"
-                )
-        for depth in depths:
-            if not 0 <= depth <= MOST_REFINEMENTS:
-                raise UserError(
-                    f"part_affinity head: refinement: expected 0 to {MOST_REFINEMENTS}, got {depth}"
-                )
         self.stride = place.finest.stride
-        for fewest in place.options["fewest"]:
-            checked_fewest(fewest)
-        known = [checked_choice("limbs", choice, LIMB_SETS) for choice in place.options["limbs"]]
+        known = [str(choice) for choice in place.options["limbs"]]
         self.counts = {choice: len(limb_set(place.skeleton, choice)) for choice in known}
         self.limbs = limb_set(place.skeleton, max(known, key=LIMB_SETS.index))
         self.first_joints, self.second_joints = (list(joints) for joints in zip(*self.limbs, strict=True))

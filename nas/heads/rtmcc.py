@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from nas.codecs.rtmcc import TEMPERATURE
-from nas.heads.axes import AxisHead, bin_axes, grid_axes, positive
+from nas.heads.axes import AxisHead, bin_axes, grid_axes
 from nas.heads.base import HeadPlace, Outputs
 from nas.layers import Axis, Context, ElasticConv2d, GatedAttention, LevelFeatures, ResampledLinear, ScaleNorm
 from nas.space.arch import Head as HeadArch
@@ -26,7 +26,7 @@ class RTMCCHead(AxisHead):
         super().__init__(place)
         level = place.finest
         self.stride = level.stride
-        hidden = Axis.channels(positive("hidden", place.options["hidden"]))
+        hidden = Axis.channels(int(hidden) for hidden in place.options["hidden"])
         bins_y, bins_x = bin_axes(place.resolutions, place.options["split"])
         self.maps = ElasticConv2d(level.channels, self.keypoints, KERNEL, padding=KERNEL // 2)
         self.norm = ScaleNorm()

@@ -5,6 +5,7 @@ from nas.space.specs import (
     HeadSpec,
     NeckSpec,
     PartSpec,
+    Range,
     StemSpec,
     UpsamplerSpec,
     above_the_last_stage,
@@ -77,6 +78,12 @@ NECKS = (
     ),
 )
 
+_KERNELS, _RADII = ("gaussian", "exponential"), ("fixed", "person")
+_BRANCHES = ("bce", "quality_focal")
+_COUNT = Range(least=1)
+_WEIGHT = Range(least=0)
+_LOCALISATION = {"beta": Range(above=0), "deconvolutions": Range(least=0, most=2), "width": _COUNT}
+
 HEADS = (
     HeadSpec(
         name="associative_embedding",
@@ -85,6 +92,7 @@ HEADS = (
         codec="nas.codecs.associative_embedding:AssociativeEmbeddingCodec",
         necks=("fusion_deconv",),
         options={"kernel": "gaussian", "radius": "fixed", "foreground": 0.0},
+        ranges={"kernel": _KERNELS, "radius": _RADII, "foreground": _WEIGHT},
         later=("kernel", "radius", "foreground"),
         strides=(4, 2),
     ),
@@ -95,6 +103,7 @@ HEADS = (
         codec="nas.codecs.center:CenterCodec",
         necks=("fusion_deconv", "fpn"),
         options={"people": 30, "activation": "sigmoid"},
+        ranges={"people": Range(least=1, most=30), "activation": ("sigmoid", "softsign")},
         strides=(4,),
     ),
     HeadSpec(
@@ -104,6 +113,7 @@ HEADS = (
         codec="nas.codecs.dense:DenseCodec",
         necks=("fpn", "pan", "fusion_deconv"),
         options={"decode": "nms", "people": 30},
+        ranges={"decode": ("nms", "one_to_one"), "people": Range(least=1, most=100)},
         strides=(8,),
     ),
     HeadSpec(
@@ -113,6 +123,7 @@ HEADS = (
         codec="nas.codecs.dsnt:DSNTCodec",
         necks=("fusion_deconv", "none", "fpn", "pan"),
         options={"beta": 1.0, "deconvolutions": 0, "width": 32},
+        ranges=_LOCALISATION,
     ),
     HeadSpec(
         name="heatmap",
@@ -121,6 +132,7 @@ HEADS = (
         codec="nas.codecs.heatmap:HeatmapCodec",
         necks=("fusion_deconv", "fpn", "pan"),
         options={"kernel": "gaussian", "radius": "fixed", "refine": "quarter", "foreground": 0.0},
+        ranges={"kernel": _KERNELS, "radius": _RADII, "refine": ("quarter", "dark"), "foreground": _WEIGHT},
         later=("kernel", "radius", "refine", "foreground"),
     ),
     HeadSpec(
@@ -130,6 +142,7 @@ HEADS = (
         codec="nas.codecs.integral:IntegralCodec",
         necks=("fusion_deconv", "none", "fpn", "pan"),
         options={"beta": 1.0, "debias": False, "deconvolutions": 0, "width": 32},
+        ranges=_LOCALISATION,
     ),
     HeadSpec(
         name="part_affinity",
@@ -138,6 +151,12 @@ HEADS = (
         codec="nas.codecs.part_affinity:PartAffinityCodec",
         necks=("none", "fusion_deconv", "fpn", "pan"),
         options={"width": 64, "refinement": 1, "limbs": "skeleton", "fewest": 3},
+        ranges={
+            "width": Range(least=8, multiple_of=8),
+            "refinement": Range(least=0, most=2),
+            "limbs": ("skeleton", "mirrored", "bridged"),
+            "fewest": _COUNT,
+        },
         later=("limbs", "fewest"),
         strides=(8,),
     ),
@@ -148,6 +167,7 @@ HEADS = (
         codec="nas.codecs.regression:RegressionCodec",
         necks=("fusion_deconv", "none", "fpn", "pan"),
         options={"dropout": 0.0, "bone": 0.0, "score": "none"},
+        ranges={"dropout": Range(least=0, below=1), "bone": _WEIGHT, "score": ("none", *_BRANCHES)},
     ),
     HeadSpec(
         name="rle",
@@ -156,6 +176,13 @@ HEADS = (
         codec="nas.codecs.rle:RLECodec",
         necks=("fusion_deconv", "none", "fpn", "pan"),
         options={"dropout": 0.0, "bone": 0.0, "gamma": 1.0, "maps": "shared", "score": "sigma"},
+        ranges={
+            "dropout": Range(least=0, below=1),
+            "bone": _WEIGHT,
+            "gamma": _WEIGHT,
+            "maps": ("shared", "separate"),
+            "score": ("sigma", *_BRANCHES),
+        },
     ),
     HeadSpec(
         name="rtmcc",
@@ -164,6 +191,7 @@ HEADS = (
         codec="nas.codecs.rtmcc:RTMCCCodec",
         necks=("none", "fusion_deconv"),
         options={"split": 2, "hidden": 256},
+        ranges={"split": _COUNT, "hidden": _COUNT},
     ),
     HeadSpec(
         name="simcc",
@@ -172,6 +200,7 @@ HEADS = (
         codec="nas.codecs.simcc:SimCCCodec",
         necks=("fusion_deconv", "none", "fpn", "pan"),
         options={"split": 2, "label": "gaussian"},
+        ranges={"split": _COUNT, "label": ("gaussian", "onehot")},
     ),
 )
 

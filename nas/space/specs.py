@@ -6,6 +6,7 @@ Standard library only: the codecs that are packed for other devices need no more
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from math import inf
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
@@ -41,23 +42,65 @@ class PartSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Range:
+    """The numbers that an option may be, bounds included except `above` and `below`."""
+
+    least: float = -inf
+    most: float = inf
+    above: float = -inf
+    below: float = inf
+    multiple_of: int = 0
+
+    def fault(self, value: float) -> str | None:
+        """Why a number is not within; None where it is."""
+        within = self.least <= value <= self.most and self.above < value < self.below
+        if within and not (self.multiple_of and value % self.multiple_of):
+            return None
+        return f"expected {self}, got {value:g}"
+
+    def __str__(self) -> str:
+        bounds = {"of at least": self.least, "at most": self.most, "above": self.above, "below": self.below}
+        told = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if abs(bound) < inf)
+        return f"a {f'multiple of {self.multiple_of}' if self.multiple_of else 'number'} {told}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class VariedSpec(PartSpec):
     """A type of part that has options.
 
     Args:
         options: every option with its default, whose type is the option's.
+        ranges: the names that an option may be, or the range of its numbers; without one, all of its type.
         later: options that came after networks had been published without them. At their defaults files leave
             them out, so that the ids of older archs stay.
     """
 
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[str, ...] | Range] = field(default_factory=dict)
     later: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for option, value in self.options.items():
+            if fault := self.range_fault(option, value):
+                raise ValueError(f"the default of {fault}")
+
+    def range_fault(self, option: str, value: Any) -> str | None:
+        """Why an option of the right type cannot have a value, led by its name; None where it can."""
+        allowed = self.ranges.get(option)
+        if isinstance(allowed, Range):
+            fault = allowed.fault(value)
+        elif allowed is not None and value not in allowed:
+            fault = f"{value!r} is unknown; choose one of {', '.join(allowed)}"
+        else:
+            return None
+        return fault and f"option {option!r} of {self.noun} {self.name!r}: {fault}"
 
     def complete(self, given: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
         """All options, those not given at their defaults.
 
         Raises:
-            UserError: unknown option, or a value of another type than the option's default.
+            UserError: unknown option, or a value of another type than the option's default or out of range.
         """
         for option, value in given.items():
             if option not in self.options:
@@ -69,6 +112,8 @@ class VariedSpec(PartSpec):
                     f"option {option!r} of {self.noun} {self.name!r}: "
                     f"expected {expected.__name__}, got {value!r}"
                 )
+            if fault := self.range_fault(option, value):
+                raise UserError(fault)
         return {**self.options, **given}
 
     def written(self, options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
@@ -132,6 +177,9 @@ def options_fault(blocks: Sequence[BlockSpec], options: Mapping[str, Sequence[An
         for choice in choices:
             if type(choice) is not known[name]:
                 return f"options.{name}: expected {known[name].__name__}, got {shown(choice)}"
+            faults = [block.range_fault(name, choice) for block in blocks if name in block.options]
+            if fault := next(filter(None, faults), None):
+                return f"options.{name}: {fault}"
     return None
 
 

@@ -73,7 +73,7 @@ def test_log_messages_are_printable() -> None:
 def test_only_the_console_prints() -> None:
     """Texts reach the terminal through one module; what runs on other devices has its own."""
     package = Path(nas.__file__).parent
-    allowed = {"cli/console.py", "latency/on_device.py", "latency/memory.py"}
+    allowed = {"cli/console.py", "timing/on_device.py", "timing/memory.py"}
     found = [
         f"{name}:{node.lineno} {ast.unparse(node)[:60]}"
         for path in package.rglob("*.py")

@@ -220,7 +220,7 @@ def test_masked_regions_count_only_around_labelled_people(skeleton):
 
 
 def test_numbers_of_people_out_of_range_are_named(skeleton):
-    maps = CenterCodec(skeleton, (64, 64)).ideal_maps(nobody())
     for people in (0, 31):
-        with pytest.raises(UserError, match=f"head option 'people': {people} is not between 1 and 30"):
-            CenterCodec(skeleton, (64, 64), {"people": people}).decode_maps(maps)
+        expected = f"'people' of head 'center': expected a number of at least 1 and at most 30, got {people}"
+        with pytest.raises(UserError, match=expected):
+            CenterCodec(skeleton, (64, 64), {"people": people})

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from codec_people import inside, make_people, random_people
+from codec_people import inside, random_people
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
@@ -127,7 +127,5 @@ def test_dark_leaves_flat_maps_alone(maps):
     [("kernel", "gaussian, exponential"), ("radius", "fixed, person"), ("refine", "quarter, dark")],
 )
 def test_unknown_names_are_a_users_error(skeleton, option, known):
-    codec = HeatmapCodec(skeleton, SIZE, {option: "square"})
-    people = make_people(np.ones((1, 17, 3)))
-    with pytest.raises(UserError, match=rf"'{option}': 'square' is unknown; choose one of {known}"):
-        codec.decode_maps(codec.encode(people))
+    with pytest.raises(UserError, match=rf"'{option}'.*: 'square' is unknown; choose one of {known}"):
+        HeatmapCodec(skeleton, SIZE, {option: "square"})

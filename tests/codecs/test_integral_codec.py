@@ -166,10 +166,10 @@ def test_scores_say_how_near_the_probability_lies(skeleton):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"deconvolutions": 3}, "'deconvolutions': expected 0, 1 or 2, got 3"),
+        ({"deconvolutions": 3}, "'deconvolutions'.* at most 2, got 3"),
         ({"deconvolutions": 2}, "'deconvolutions': 2 on maps of stride 2"),
-        ({"beta": 0.0}, "'beta': expected a factor above 0"),
-        ({"width": 0}, "'width': expected channels, 1 or more"),
+        ({"beta": 0.0}, "'beta'.*: expected a number above 0, got 0"),
+        ({"width": 0}, "'width'.*: expected a number of at least 1, got 0"),
     ],
 )
 def test_impossible_options_are_a_users_error(skeleton, options, message):

@@ -36,13 +36,6 @@ def test_each_set_begins_with_the_one_before_and_is_its_own_mirror_image(name):
         before = limbs
 
 
-def test_an_unknown_set_is_named():
-    with pytest.raises(
-        UserError, match="'limbs': 'all' is unknown; choose one of skeleton, mirrored, bridged"
-    ):
-        limb_set(FORK, "all")
-
-
 @pytest.mark.parametrize(
     ("limbs", "pairs", "message"),
     [

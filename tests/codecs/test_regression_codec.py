@@ -107,7 +107,7 @@ def test_scores(skeleton):
 )
 def test_a_wrong_option_is_a_users_error(skeleton, options, message):
     with pytest.raises(UserError, match=message):
-        RegressionCodec(skeleton, SIZE, options).encode(ANYBODY)
+        RegressionCodec(skeleton, SIZE, options)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_wrong_option_is_a_users_error(skeleton, options, message):
 )
 def test_a_wrong_option_of_rle_is_a_users_error(skeleton, options, message):
     with pytest.raises(UserError, match=message):
-        RLECodec(skeleton, SIZE, options).encode(ANYBODY)
+        RLECodec(skeleton, SIZE, options)
 
 
 def test_bones_need_limbs():

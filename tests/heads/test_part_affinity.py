@@ -11,7 +11,6 @@ from torch import Tensor
 from nas.codecs.limb_sets import LIMB_SETS
 from nas.codecs.part_affinity import PartAffinityCodec
 from nas.codecs.types import People
-from nas.errors import UserError
 from nas.heads import HeadPlace, Level
 from nas.heads.part_affinity import SCALE, PartAffinityHead
 from nas.models import PoseNet, calibrate, transfer
@@ -184,21 +183,6 @@ def test_flip_merge_of_the_mirrored_people_changes_nothing(skeleton: str, limbs:
     assert merged.keys() == plain.keys()
     for name, maps in plain.items():
         torch.testing.assert_close(merged[name], maps, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"width": (16, 20)}, "width: expected a multiple of 8, got 20"),
-        ({"width": (-8,)}, "width: expected a multiple of 8, got -8"),
-        ({"refinement": (1, 3)}, "refinement: expected 0 to 2, got 3"),
-        ({"limbs": ("skeleton", "dense")}, "'limbs': 'dense' is unknown; choose one of skeleton, mirrored, "),
-        ({"fewest": (3, 0)}, "'fewest': 0 is not a number of keypoints from 1 on"),
-    ],
-)
-def test_options_out_of_range_are_named(options: dict[str, tuple[OptionValue, ...]], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        build(**options)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from torch import Tensor
 from nas.codecs.rtmcc import RTMCCCodec
 from nas.codecs.types import People
 from nas.data import KeypointDataset, SampleRequest, load_annotations
-from nas.errors import UserError
 from nas.graph import Tracer, complexity, export_onnx, to_onnx
 from nas.heads import HeadPlace, Level
 from nas.heads.rtmcc import RTMCCHead
@@ -194,12 +193,6 @@ def test_fewer_hidden_channels_are_a_head_of_that_size() -> None:
     expected, found = (head(levels, arch_of(), Context()) for head in (small, large))
     for axis, value in expected.items():
         torch.testing.assert_close(found[axis], value, rtol=1e-5, atol=1e-7)
-
-
-@pytest.mark.parametrize("options", [{"hidden": (0,), "split": (2,)}, {"hidden": (64,), "split": (0, 2)}])
-def test_options_that_count_nothing_are_refused(options: dict[str, tuple[int, ...]]) -> None:
-    with pytest.raises(UserError, match="expected a positive integer, got 0"):
-        RTMCCHead(HeadPlace((Level(16, None, STRIDE),), SKELETON, RESOLUTIONS, options))
 
 
 def archs(space: SearchSpace) -> list[Arch]:
