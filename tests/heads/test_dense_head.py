@@ -9,7 +9,6 @@ from torch import Tensor
 from nas.codecs.dense import DenseCodec
 from nas.codecs.dense import suppress as reference
 from nas.codecs.types import People
-from nas.errors import UserError
 from nas.heads import HeadPlace, Level, Outputs
 from nas.heads.dense import DenseHead, suppress
 from nas.layers import Context, ElasticBatchNorm2d
