@@ -1,15 +1,6 @@
 """Space: architectures, search spaces, descriptions of parts, and skeletons. No torch."""
 
-from nas.space.arch import (
-    Arch,
-    Block,
-    Head,
-    Neck,
-    Stage,
-    Stem,
-    arch_from_litepose,
-    arch_to_litepose,
-)
+from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem, arch_to_litepose
 from nas.space.dimension import Dimension
 from nas.space.heads import register_head
 from nas.space.manager import ArchManager
@@ -48,7 +39,6 @@ __all__ = [
     "Stem",
     "StemSpec",
     "UpsamplerSpec",
-    "arch_from_litepose",
     "arch_to_litepose",
     "last_stage",
     "names",

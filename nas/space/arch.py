@@ -10,12 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    TypeAdapter,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from nas.documents import read_json, shown
 from nas.files import write_text
@@ -43,7 +38,7 @@ from nas.space.fields import (
 from nas.space.litepose import from_litepose, is_litepose, to_litepose
 from nas.space.options import HasOptions, Options, read_as
 from nas.space.parts import part
-from nas.space.specs import BlockSpec, HeadSpec, NeckSpec, StemSpec, VariedSpec, options_fault
+from nas.space.specs import BlockSpec, HeadSpec, NeckSpec, StemSpec, VariedSpec
 
 FORMAT_VERSION = 1
 
@@ -61,8 +56,21 @@ class Block:
     expansion: Expansion
 
     def to_json(self) -> dict[str, int]:
-        """Plain data."""
-        return dict(vars(self))
+        """Plain data. Fields with a default came later: at it they are left out, and older ids stay."""
+        required = keys_of(Block)
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if required[name] or value != getattr(Block, name)
+        }
+
+
+@cache
+def fixed_fields(block_type: str) -> Mapping[str, int]:
+    """What blocks of a type have no choice of, and what they have in its place."""
+    spec = part(BlockSpec, block_type)
+    later = [name for name, required in keys_of(Block).items() if not required and name not in spec.varied]
+    return {**{name: getattr(Block, name) for name in later}, **spec.fixed}
 
 
 @dataclass(frozen=True)
@@ -96,11 +104,12 @@ class Stage(HasOptions):
         return len(self.blocks)
 
     def fault(self) -> str | None:
-        spec = part(BlockSpec, self.type)
-        if fault := options_fault([spec], {name: (value,) for name, value in self.options}):
-            return fault
-        faults = ((number, spec.fixed_fault(vars(block))) for number, block in enumerate(self.blocks))
-        return next((f"blocks.{number}.{fault}" for number, fault in faults if fault), None)
+        for number, block in enumerate(self.blocks):
+            for name, value in fixed_fields(self.type).items():
+                if (own := getattr(block, name)) != value:
+                    types = f"blocks of type {self.type!r} have {value} and no other"
+                    return f"blocks.{number}.{name}: {types}, got {own}"
+        return None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -144,11 +153,7 @@ class Neck(HasOptions):
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        data: dict[str, Any] = {
-            "type": self.type,
-            "upsampler": self.upsampler,
-            "widths": list(self.widths),
-        }
+        data: dict[str, Any] = {"type": self.type, "upsampler": self.upsampler, "widths": list(self.widths)}
         # Other necks have never had these fields: what they are called by (their id) must not change.
         if part(NeckSpec, self.type).pyramid:
             data |= {"convolution": self.convolution, "coarser": self.coarser}
@@ -282,11 +287,6 @@ def _fits_together(arch: Arch) -> Arch:
     if fault := part(HeadSpec, arch.head.type).neck_fault(spec, arch.level_strides):
         raise ValueError(f"neck: {fault}")
     return arch
-
-
-def arch_from_litepose(data: Mapping[str, Any], *, source: str = "LitePose arch") -> Arch:
-    """The arch of LitePose's plain data. Raises UserError `source: field: what is wrong`."""
-    return Arch.from_json(from_litepose(data, source=source), source=source)
 
 
 def arch_to_litepose(arch: Arch) -> dict[str, Any]:

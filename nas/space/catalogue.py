@@ -1,5 +1,7 @@
 """The parts that ship with the package, each described once; an outside package registers its own."""
 
+from typing import Any
+
 from nas.space.specs import (
     BlockSpec,
     HeadSpec,
@@ -52,7 +54,11 @@ UPSAMPLERS = (
     UpsamplerSpec(name="deconv4x4", module="nas.models.upsamplers:Deconv4x4"),
 )
 
-_PYRAMID_FIELDS = {"upsampler": "nearest", "convolution": "separable"}
+_PYRAMID: Any = {
+    "strides": one_per_width,
+    "fields": {"upsampler": "nearest", "convolution": "separable"},
+    "pyramid": True,
+}
 
 NECKS = (
     NeckSpec(name="none", module="nas.models.necks.none:NoNeck", strides=last_stage, takes_widths=False),
@@ -62,20 +68,8 @@ NECKS = (
         strides=above_the_last_stage,
         fields={"upsampler": None},
     ),
-    NeckSpec(
-        name="fpn",
-        module="nas.models.necks.fpn:FPN",
-        strides=one_per_width,
-        fields=_PYRAMID_FIELDS,
-        pyramid=True,
-    ),
-    NeckSpec(
-        name="pan",
-        module="nas.models.necks.pan:PAN",
-        strides=one_per_width,
-        fields=_PYRAMID_FIELDS,
-        pyramid=True,
-    ),
+    NeckSpec(name="fpn", module="nas.models.necks.fpn:FPN", **_PYRAMID),
+    NeckSpec(name="pan", module="nas.models.necks.pan:PAN", **_PYRAMID),
 )
 
 _KERNELS, _RADII = ("gaussian", "exponential"), ("fixed", "person")

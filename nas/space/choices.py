@@ -1,12 +1,15 @@
 """Lists of choices, as search-space files have them."""
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from pydantic import BeforeValidator
 
 from nas.documents import shown
+from nas.errors import UserError
 from nas.space.fields import StrictModel
+from nas.space.specs import VariedSpec
 
 
 def choices_of(value: Any) -> tuple[Any, ...]:
@@ -23,6 +26,26 @@ def choices_of(value: Any) -> tuple[Any, ...]:
 
 
 Listed = BeforeValidator(choices_of)
+
+
+def complete_options(specs: Sequence[VariedSpec], given: Any) -> Any:
+    """The choices of the options that any of the types has, those not given at their defaults.
+
+    Raises:
+        ValueError: unknown option, or a value that it cannot have.
+    """
+    if not isinstance(given, Mapping):
+        return given
+    defaults = {option: (default,) for spec in specs for option, default in spec.options.items()}
+    listed = {option: choices_of(choices) for option, choices in given.items()}
+    for spec in specs:
+        for option in [name for name in listed if name in spec.options or name not in defaults]:
+            for choice in listed[option]:
+                try:
+                    spec.complete({option: choice})
+                except UserError as error:
+                    raise ValueError(str(error)) from None
+    return {**defaults, **listed}
 
 
 class SpaceModel(StrictModel):

@@ -28,9 +28,11 @@ class Dimension:
         return len(self.choices) > 1
 
     @cached_property
-    def _indices(self) -> dict[Choice, int]:
+    def indices(self) -> dict[Choice, int]:
+        """The index of every choice."""
         return {choice: index for index, choice in enumerate(self.choices)}
 
-    def index(self, value: Choice) -> int | None:
-        """The index of a choice; None where it is not one."""
-        return self._indices.get(value)
+    def fault(self, value: Choice) -> str | None:
+        """Why a value is no choice, led by the dimension's name; None where it is one."""
+        allowed = ", ".join(map(str, self.choices))
+        return None if value in self.indices else f"{self.name}: {value} is not among {allowed}"

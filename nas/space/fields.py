@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from functools import partial
+from sys import maxsize
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
@@ -19,19 +20,20 @@ ACTIVATIONS = ("relu", "relu6", "silu", "hardswish")
 CONVOLUTIONS = ("separable", "dense")
 """How a pyramid's 3x3 convolutions are made: 3x3 depthwise and 1x1, or dense."""
 CHANNEL_MULTIPLE = 8
+_WIDTHS = range(CHANNEL_MULTIPLE, 65_537, CHANNEL_MULTIPLE)
 LARGEST_SIDE = 16_384
 """Of an input, in pixels."""
 
 
-def integer(test: Callable[[int], bool], description: str, *, most: int | None = None) -> BeforeValidator:
-    """A validator for integers that pass a test, up to a largest one; never coerces."""
+def integer(description: str, within: range) -> BeforeValidator:
+    """A validator for integers; never coerces."""
 
     def check(value: Any) -> int:
-        if type(value) is not int or not test(value):
-            raise ValueError(f"expected {description}, got {shown(value)}")
-        if most is not None and value > most:
-            raise ValueError(f"expected at most {most:,}, got {value:,}")
-        return value
+        if type(value) is int and value in within:
+            return value
+        if type(value) is int and value > within[-1]:
+            raise ValueError(f"expected at most {within[-1]:,}, got {value:,}")
+        raise ValueError(f"expected {description}, got {shown(value)}")
 
     return BeforeValidator(check)
 
@@ -82,26 +84,14 @@ def _as_tuple(value: Any) -> Any:
     raise ValueError(f"expected a list, got {shown(value)}")
 
 
-def _positive(value: int) -> bool:
-    return value > 0
-
-
-def _widths(value: int) -> bool:
-    return value > 0 and value % CHANNEL_MULTIPLE == 0
-
-
-def _odd(value: int) -> bool:
-    return value > 0 and value % 2 == 1
-
-
-Count = Annotated[int, integer(_positive, "a positive integer")]
-Width = Annotated[int, integer(_widths, f"a positive multiple of {CHANNEL_MULTIPLE}", most=65_536)]
-Side = Annotated[int, integer(_positive, "a positive integer", most=LARGEST_SIDE)]
-Kernel = Annotated[int, integer(_odd, "a positive odd integer", most=63)]
-Expansion = Annotated[int, integer(_positive, "a positive integer", most=64)]
-Depth = Annotated[int, integer(_positive, "a positive integer", most=256)]
-Coarser = Annotated[int, integer(lambda value: value >= 0, "a number of levels", most=4)]
-Stride = Annotated[int, integer(lambda value: value in (1, 2), "a stride of 1 or 2")]
+Count = Annotated[int, integer("a positive integer", range(1, maxsize))]
+Width = Annotated[int, integer(f"a positive multiple of {CHANNEL_MULTIPLE}", _WIDTHS)]
+Side = Annotated[int, integer("a positive integer", range(1, LARGEST_SIDE + 1))]
+Kernel = Annotated[int, integer("a positive odd integer", range(1, 64, 2))]
+Expansion = Annotated[int, integer("a positive integer", range(1, 65))]
+Depth = Annotated[int, integer("a positive integer", range(1, 257))]
+Coarser = Annotated[int, integer("a number of levels", range(5))]
+Stride = Annotated[int, integer("a stride of 1 or 2", range(1, 3))]
 StemType = Annotated[str, name_of(StemSpec)]
 BlockType = Annotated[str, name_of(BlockSpec)]
 Activation = Annotated[str, one_of("activation", ACTIVATIONS)]

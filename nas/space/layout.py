@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem
-from nas.space.choices import SpaceModel
+from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem, fixed_fields
 from nas.space.dimension import Choice, Dimension
 from nas.space.parts import part
 from nas.space.spec import SpaceSpec
@@ -97,23 +96,22 @@ class _StageLayout:
 
     def read(self, stage: Stage, place: str) -> Reading:
         yield self.type, stage.type
-        layout, spec = self.parts[stage.type], part(BlockSpec, stage.type)
+        if fault := stage.fault():
+            raise MismatchError(f"{place}.{fault}")
+        layout = self.parts[stage.type]
         yield from layout.read_fields(stage)
         yield self.depth, stage.depth
-        for number, (choices, block) in enumerate(zip(self.blocks[stage.type], stage.blocks, strict=False)):
-            values = vars(block)
-            if fault := spec.fixed_fault(values):
-                raise MismatchError(f"{place}.blocks.{number}.{fault}")
+        for choices, block in zip(self.blocks[stage.type], stage.blocks, strict=False):
             for name, dimension in choices.items():
-                yield dimension, values[name]
+                yield dimension, getattr(block, name)
         yield from layout.read_options(stage)
 
     def count(self) -> int:
-        return sum(layout.count() * self._count_of_blocks(name) for name, layout in self.parts.items())
-
-    def _count_of_blocks(self, block_type: str) -> int:
-        counts = [_count(block.values()) for block in self.blocks[block_type]]
-        return sum(prod(counts[:depth]) for depth in self.depth.choices if isinstance(depth, int))
+        count, depths = 0, [depth for depth in self.depth.choices if isinstance(depth, int)]
+        for name, layout in self.parts.items():
+            counts = [_count(block.values()) for block in self.blocks[name]]
+            count += layout.count() * sum(prod(counts[:depth]) for depth in depths)
+        return count
 
 
 class Layout:
@@ -123,15 +121,15 @@ class Layout:
         self.dimensions: tuple[Dimension, ...] = ()
         self.resolution = self._add("resolution", spec.resolutions)
         stem = spec.stem
-        self._stem = _PartLayout(Stem, "stem", {"type": stem.type}, self._fields("stem", stem))
+        self._stem = _PartLayout(Stem, "stem", {"type": stem.type}, self._fields("stem", stem.choices()))
         self._stages = tuple(
             self._stage(f"stages.{number}", stage) for number, stage in enumerate(spec.stages)
         )
         self.head = self._add("head.type", tuple(spec.heads))
-        self._neck_of: dict[str, Dimension] = {}
+        self.neck_of: dict[str, Dimension] = {}  # the neck that a head stands on
         self._heads: dict[str, _PartLayout] = {}
         for name, head in spec.heads.items():
-            self._neck_of[name] = self._add(f"head.{name}.neck", head.necks)
+            self.neck_of[name] = self._add(f"head.{name}.neck", head.necks)
             options = self._options(f"head.{name}", head.options)
             self._heads[name] = _PartLayout(Head, "head", {"type": name}, options=options)
         self._necks = {
@@ -139,7 +137,7 @@ class Layout:
                 Neck,
                 "neck",
                 {"type": name, "coarser": neck.coarser},
-                self._fields(f"neck.{name}", neck),
+                self._fields(f"neck.{name}", neck.choices()),
                 self._options(f"neck.{name}", neck.options),
                 self._widths(f"neck.{name}", neck.widths),
             )
@@ -156,17 +154,13 @@ class Layout:
         """How many choices each dimension has."""
         return np.array([len(dimension.choices) for dimension in self.dimensions])
 
-    def neck_of(self, head: str) -> Dimension:
-        """The neck that a head stands on."""
-        return self._neck_of[head]
-
     def build(self, pick: Pick) -> Arch:
         """The arch whose active dimensions have the values that `pick` gives; others are never asked for."""
         resolution, stem = pick(self.resolution), self._stem.build(pick)
         stages = tuple([stage.build(pick) for stage in self._stages])
         name = pick(self.head)
         head = self._heads[name].build(pick)
-        neck = self._necks[pick(self._neck_of[name])].build(pick)
+        neck = self._necks[pick(self.neck_of[name])].build(pick)
         return Arch(resolution=resolution, stem=stem, stages=stages, neck=neck, head=head)
 
     def read(self, arch: Arch) -> Reading:
@@ -183,14 +177,14 @@ class Layout:
             yield from layout.read(stage, f"stages.{number}")
         yield self.head, arch.head.type
         yield from self._heads[arch.head.type].read(arch.head)
-        yield self._neck_of[arch.head.type], arch.neck.type
+        yield self.neck_of[arch.head.type], arch.neck.type
         yield from self._necks[arch.neck.type].read(arch.neck)
 
     def count(self) -> int:
         """The exact number of distinct archs."""
         necks = {name: neck.count() for name, neck in self._necks.items()}
         heads = sum(
-            head.count() * sum(necks[str(neck)] for neck in self._neck_of[name].choices)
+            head.count() * sum(necks[str(neck)] for neck in self.neck_of[name].choices)
             for name, head in self._heads.items()
         )
         stages = prod(stage.count() for stage in self._stages)
@@ -201,12 +195,10 @@ class Layout:
         self.dimensions = (*self.dimensions, dimension)
         return dimension
 
-    def _fields(self, place: str, described: SpaceModel) -> dict[str, Dimension]:
-        """The dimensions of what a part lists choices of."""
+    def _fields(self, place: str, choices_of: Mapping[str, tuple[Choice, ...]]) -> dict[str, Dimension]:
+        """The dimensions of what a part lists choices of, by field."""
         return {
-            name: self._add(f"{place}.{name}", choices)
-            for name, choices in described.choices().items()
-            if choices
+            name: self._add(f"{place}.{name}", choices) for name, choices in choices_of.items() if choices
         }
 
     def _options(
@@ -228,25 +220,24 @@ class Layout:
         blocks = [
             self._fields(f"{place}.blocks.{number}", block) for number, block in enumerate(stage.blocks)
         ]
-        specs = {name: part(BlockSpec, name) for name in stage.types}
+        fixed = {name: fixed_fields(name) for name in stage.types}
         parts = {
             name: _PartLayout(
                 Stage,
                 place,
                 {"type": name, "stride": stage.stride},
                 fields,
-                tuple(pair for pair in options if pair[0] in spec.options),
+                tuple(pair for pair in options if pair[0] in part(BlockSpec, name).options),
             )
-            for name, spec in specs.items()
+            for name in stage.types
         }
         free = {
             name: tuple(
-                {field: dimension for field, dimension in block.items() if field not in spec.fixed}
+                {field: dimension for field, dimension in block.items() if field not in fixed[name]}
                 for block in blocks
             )
-            for name, spec in specs.items()
+            for name in stage.types
         }
-        fixed = {name: dict(spec.fixed) for name, spec in specs.items()}
         return _StageLayout(block_type, depth, parts, fixed, free)
 
 

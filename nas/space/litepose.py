@@ -4,20 +4,13 @@ The keys are those of the files that LitePose released (Wang et al., "Lite Pose"
 `input_channel`, `deconv_setting`, `backbone_setting`. What they leave unsaid is fixed in LitePose's network.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from nas.errors import UserError
 from nas.space.fields import AsTuple, Count, Expansion, Kernel, Side, StrictModel, Stride, Width
-
-_ACTIVATION = "relu6"
-_STEM_TYPE = "separable"
-_BLOCK_TYPE = "mbconv"
-_NECK_TYPE = "fusion_deconv"
-_UPSAMPLER = "deconv4x4"
-_HEAD_TYPE = "associative_embedding"
 
 
 class _LitePoseStage(StrictModel):
@@ -53,21 +46,22 @@ def from_litepose(data: Mapping[str, Any], *, source: str) -> dict[str, Any]:
     return {
         "version": 1,
         "resolution": [read.img_size, read.img_size],
-        "stem": {"type": _STEM_TYPE, "width": read.input_channel, "activation": _ACTIVATION},
+        "stem": {"type": "separable", "width": read.input_channel, "activation": "relu6"},
         "stages": [
             {
-                "type": _BLOCK_TYPE,
-                "activation": _ACTIVATION,
+                "type": "mbconv",
+                "activation": "relu6",
                 "stride": stage.stride,
                 "width": stage.channel,
+                "options": {},
                 "blocks": [
                     {"kernel": kernel, "expansion": expansion} for expansion, kernel in stage.block_setting
                 ],
             }
             for stage in read.backbone_setting
         ],
-        "neck": {"type": _NECK_TYPE, "upsampler": _UPSAMPLER, "widths": read.deconv_setting},
-        "head": {"type": _HEAD_TYPE},
+        "neck": {"type": "fusion_deconv", "upsampler": "deconv4x4", "widths": list(read.deconv_setting)},
+        "head": {"type": "associative_embedding", "options": {}},
     }
 
 
@@ -77,10 +71,7 @@ def to_litepose(data: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: it has something that LitePose's format cannot say; names the field.
     """
-    for field, value, fixed in _fixed_fields(data):
-        if value != fixed:
-            raise UserError(f"{field}: LitePose's format knows only {fixed!r}, this arch has {value!r}")
-    return {
+    litepose = {
         "img_size": data["resolution"][0],
         "input_channel": data["stem"]["width"],
         "deconv_setting": data["neck"]["widths"],
@@ -94,25 +85,18 @@ def to_litepose(data: Mapping[str, Any]) -> dict[str, Any]:
             for stage in data["stages"]
         ],
     }
+    for field, value, known in _differences(data, from_litepose(litepose, source="arch")):
+        raise UserError(f"{field}: LitePose's format knows only {known!r}, this arch has {value!r}")
+    return litepose
 
 
-def _fixed_fields(data: Mapping[str, Any]) -> list[tuple[str, object, object]]:
-    """Field, the arch's value, and the one value that LitePose's format implies."""
-    height, width = data["resolution"]
-    fixed: list[tuple[str, object, object]] = [
-        ("resolution", (height, width), (height, height)),
-        ("stem.type", data["stem"]["type"], _STEM_TYPE),
-        ("stem.activation", data["stem"]["activation"], _ACTIVATION),
-        ("neck.type", data["neck"]["type"], _NECK_TYPE),
-        ("neck.upsampler", data["neck"]["upsampler"], _UPSAMPLER),
-        ("head.type", data["head"]["type"], _HEAD_TYPE),
-        # What is at its default is not written.
-        ("head.options", data["head"]["options"], {}),
-    ]
-    for number, stage in enumerate(data["stages"]):
-        fixed += [
-            (f"stages.{number}.type", stage["type"], _BLOCK_TYPE),
-            (f"stages.{number}.activation", stage["activation"], _ACTIVATION),
-            (f"stages.{number}.options", stage["options"], {}),
-        ]
-    return fixed
+def _differences(found: Any, known: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where plain data differ from others: the field and both values."""
+    if isinstance(found, dict) and known:
+        for name, value in found.items():
+            yield from _differences(value, known.get(name), f"{place}{name}.")
+    elif isinstance(found, list) and isinstance(found[0], dict):
+        for number, (value, other) in enumerate(zip(found, known, strict=True)):
+            yield from _differences(value, other, f"{place}{number}.")
+    elif found != known:
+        yield place[:-1], found, known

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 import numpy as np
 
@@ -11,42 +12,34 @@ from nas.space.dimension import Choice, Dimension
 from nas.space.space import Resolution, SearchSpace
 
 
+class Given(TypedDict, total=False):
+    """Choices that are not left open: a head, the neck that it stands on, the input size (h, w) in pixels."""
+
+    head: str | None
+    neck: str | None
+    resolution: Resolution | None
+
+
 @dataclass(frozen=True)
 class ArchManager:
     """Draws, varies and encodes the archs of one search space. Cheap to make: it keeps nothing of its own."""
 
     space: SearchSpace
 
-    def smallest(
-        self, *, head: str | None = None, neck: str | None = None, resolution: Resolution | None = None
-    ) -> Arch:
-        """The arch of every first choice; a head, its neck and the resolution as given."""
-        return self.space.layout.build(
-            self._fix(lambda dimension: dimension.choices[0], head, neck, resolution)
-        )
+    def smallest(self, **given: Unpack[Given]) -> Arch:
+        """The arch of every first choice, but some as given."""
+        return self.space.layout.build(self._fix(lambda dimension: dimension.choices[0], **given))
 
-    def largest(
-        self, *, head: str | None = None, neck: str | None = None, resolution: Resolution | None = None
-    ) -> Arch:
-        """The arch of every last choice; a head, its neck and the resolution as given."""
-        return self.space.layout.build(
-            self._fix(lambda dimension: dimension.choices[-1], head, neck, resolution)
-        )
+    def largest(self, **given: Unpack[Given]) -> Arch:
+        """The arch of every last choice, but some as given."""
+        return self.space.layout.build(self._fix(lambda dimension: dimension.choices[-1], **given))
 
-    def sample(
-        self,
-        rng: np.random.Generator,
-        *,
-        head: str | None = None,
-        neck: str | None = None,
-        resolution: Resolution | None = None,
-    ) -> Arch:
-        """An arch whose active dimensions are drawn uniformly; a head, its neck, the resolution as given."""
+    def sample(self, rng: np.random.Generator, **given: Unpack[Given]) -> Arch:
+        """An arch whose active dimensions are drawn uniformly, but some as given."""
         draws = rng.integers(self.space.layout.counts).tolist()
-        pick = self._fix(
-            lambda dimension: dimension.choices[draws[dimension.position]], head, neck, resolution
+        return self.space.layout.build(
+            self._fix(lambda dimension: dimension.choices[draws[dimension.position]], **given)
         )
-        return self.space.layout.build(pick)
 
     def sample_within(
         self,
@@ -55,18 +48,17 @@ class ArchManager:
         *,
         low: float = 0.0,
         high: float = float("inf"),
-        head: str | None = None,
-        resolution: Resolution | None = None,
         tries: int = 2000,
+        **given: Unpack[Given],
     ) -> Arch:
-        """An arch with low <= cost(arch) <= high, by rejection.
+        """An arch with low <= cost(arch) <= high, by rejection; some choices as given.
 
         Raises:
             UserError: none was found in `tries` draws; says what those drawn cost.
         """
         seen = []
         for _ in range(tries):
-            arch = self.sample(rng, head=head, resolution=resolution)
+            arch = self.sample(rng, **given)
             seen.append(cost(arch))
             if low <= seen[-1] <= high:
                 return arch
@@ -146,33 +138,27 @@ class ArchManager:
         """The active dimensions with the indices of their choices."""
         if reason := self.space.why_not(arch):
             raise UserError(f"arch {arch.id} is not in space {self.space.name!r}: {reason}")
-        return {dimension: dimension._indices[value] for dimension, value in self.space.layout.read(arch)}
+        return {dimension: dimension.indices[value] for dimension, value in self.space.layout.read(arch)}
 
     def _fix(
-        self,
-        pick: Callable[[Dimension], Choice],
-        head: str | None,
-        neck: str | None,
-        resolution: Resolution | None,
+        self, pick: Callable[[Dimension], Choice], **given: Unpack[Given]
     ) -> Callable[[Dimension], Choice]:
         """`pick`, but some as given. Raises UserError where the space has no such choice."""
-        given: list[tuple[Dimension, Choice | None]] = [
-            (self.space.layout.head, head),
-            (self.space.layout.resolution, resolution),
+        layout, head, neck = self.space.layout, given.get("head"), given.get("neck")
+        asked: list[tuple[Dimension, Choice | None]] = [
+            (layout.head, head),
+            (layout.resolution, given.get("resolution")),
         ]
         if head in self.space.heads:
-            given.append((self.space.layout.neck_of(head), neck))
+            asked.append((layout.neck_of[head], neck))
         elif neck is not None:
             raise ValueError(f"neck {neck!r}: choose the head that is to stand on it, too")
         fixed: dict[Dimension, Choice] = {}
-        for dimension, value in given:
+        for dimension, value in asked:
             if value is None:
                 continue
-            if dimension.index(value) is None:
-                allowed = ", ".join(str(choice) for choice in dimension.choices)
-                raise UserError(
-                    f"space {self.space.name!r}: {dimension.name}: {value} is not among {allowed}"
-                )
+            if fault := dimension.fault(value):
+                raise UserError(f"space {self.space.name!r}: {fault}")
             fixed[dimension] = value
         if not fixed:
             return pick

@@ -94,11 +94,9 @@ class Skeleton:
     def _joint_of(self, source: "Skeleton", name: str) -> int:
         if name in source._positions:
             return source._positions[name]
-        alike = [
-            other
-            for other in source.keypoints
-            if _canonical(other) == _canonical(name) and other not in self._positions
-        ]
+        alias = _aliases().get
+        others = [other for other in source.keypoints if other not in self._positions]
+        alike = [other for other in others if alias(other, other) == alias(name, name)]
         if len(alike) > 1:
             raise UserError(
                 f"skeleton {source.name!r} has several joints that may be {name!r} of {self.name!r}: "
@@ -108,16 +106,8 @@ class Skeleton:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives an equal skeleton back."""
-        pck = {name: list(pair) for name in ("torso", "head") if (pair := getattr(self.pck, name))}
-        return {
-            "name": self.name,
-            "keypoints": list(self.keypoints),
-            "flip_pairs": [list(pair) for pair in self.flip_pairs],
-            "sigmas": list(self.sigmas),
-            "sigmas_source": self.sigmas_source,
-            "limbs": [list(pair) for pair in self.limbs],
-            "pck": pck,
-        }
+        data: dict[str, Any] = _reader().dump_python(self, mode="json")
+        return {**data, "pck": {name: pair for name, pair in data["pck"].items() if pair}}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], *, source: str = "skeleton") -> "Skeleton":
@@ -151,13 +141,10 @@ def skeleton_names() -> tuple[str, ...]:
 
 
 @cache
-def _aliases() -> dict[str, str]:
+def _aliases() -> Mapping[str, str]:
+    """The name that stands for all that mean the same joint, by each of them."""
     groups = read_yaml(_ALIASES)
     return {name: group[0] for group in groups for name in group}
-
-
-def _canonical(name: str) -> str:
-    return _aliases().get(name, name)
 
 
 @cache

@@ -122,9 +122,8 @@ class SearchSpace:
         """By which field an arch falls out of the space, and what is allowed there; None where it is in."""
         try:
             for dimension, value in self.layout.read(arch):
-                if dimension.index(value) is None:
-                    allowed = ", ".join(str(choice) for choice in dimension.choices)
-                    return f"{dimension.name}: {value} is not among {allowed}"
+                if fault := dimension.fault(value):
+                    return fault
         except MismatchError as mismatch:
             return str(mismatch)
         return None

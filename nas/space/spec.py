@@ -1,16 +1,17 @@
 """The schema of search-space files: what may vary, as ordered lists of choices."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from nas.documents import read_yaml, shown
 from nas.errors import UserError
 from nas.space.arch import Arch
-from nas.space.choices import Listed, SpaceModel, choices_of
+from nas.space.choices import Listed, SpaceModel, complete_options
 from nas.space.fields import (
     LARGEST_SIDE,
     Activation,
@@ -27,6 +28,8 @@ from nas.space.fields import (
 from nas.space.parts import find, part
 from nas.space.specs import HeadSpec, NeckSpec, StemSpec, Task, VariedSpec
 from nas.space.stages import StageChoices
+
+_Spec = TypeVar("_Spec", bound=VariedSpec)
 
 
 def _resolutions(value: Any) -> tuple[tuple[Any, Any], ...]:
@@ -112,45 +115,40 @@ class SpaceSpec(SpaceModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        for fault in (*self._shape_faults(), *self._head_faults()):
+        for fault in chain(self._shape_faults(), self._head_faults()):
             raise ValueError(fault)
         return self
 
-    def _shape_faults(self) -> list[str]:
-        faults = []
+    def _shape_faults(self) -> Iterator[str]:
         stride = self.total_stride
         for name, neck in self.necks.items():
             shape = {"widths": len(neck.widths), "coarser": neck.coarser, "total_stride": stride}
             known = part(NeckSpec, name)
             for fault in (known.field_fault(neck.choices()), known.shape_fault(**shape)):
                 if fault is not None:
-                    faults.append(f"necks.{name}.{fault}")
+                    yield f"necks.{name}.{fault}"
         coarsest = stride * 2 ** max((neck.coarser for neck in self.necks.values()), default=0)
         for resolution in self.resolutions:
             if fault := resolution_fault(resolution, coarsest):
-                faults.append(f"resolution: {fault}")
-        return faults
+                yield f"resolution: {fault}"
 
     def strides(self, neck: str) -> tuple[int, ...]:
         """The strides (px) of the maps that one of the necks gives, coarsest first."""
         spec = self.necks[neck]
         return part(NeckSpec, neck).strides(self.total_stride, len(spec.widths), spec.coarser)
 
-    def _head_faults(self) -> list[str]:
-        faults = []
+    def _head_faults(self) -> Iterator[str]:
         for name, head in self.heads.items():
             known = part(HeadSpec, name)
             if known.task != self.task:
-                faults.append(f"heads.{name}: is a head for the task {known.task!r}, not {self.task!r}")
+                yield f"heads.{name}: is a head for the task {known.task!r}, not {self.task!r}"
             for neck in head.necks:
                 if neck not in self.necks:
-                    faults.append(f"heads.{name}.neck: {neck!r} is not described under necks")
-                    continue
-                if fault := known.neck_fault(part(NeckSpec, neck), self.strides(neck)):
-                    faults.append(f"heads.{name}.neck: {fault}")
+                    yield f"heads.{name}.neck: {neck!r} is not described under necks"
+                elif fault := known.neck_fault(part(NeckSpec, neck), self.strides(neck)):
+                    yield f"heads.{name}.neck: {fault}"
         used = {neck for head in self.heads.values() for neck in head.necks}
-        faults += [f"necks.{name}: no head stands on it" for name in self.necks if name not in used]
-        return faults
+        yield from (f"necks.{name}: no head stands on it" for name in self.necks if name not in used)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `read` accepts."""
@@ -178,39 +176,32 @@ class SpaceSpec(SpaceModel):
         return cls.read(data, f"arch {arch.id}")
 
 
-def _complete_options(kind: type[VariedSpec], name: Any, given: Mapping[str, Any], place: str) -> Any:
-    """With the options that a part leaves out, at their defaults. Raises ValueError led by the place."""
-    options = given.get("options", {})
-    try:
-        known = part(kind, name)
-        if not isinstance(options, Mapping):
-            return given
-        listed = {option: choices_of(choices) for option, choices in options.items()}
-        for option, choices in listed.items():
-            for choice in choices:
-                known.complete({option: choice})
-    except UserError as error:
-        raise ValueError(f"{place}: {error}") from None
-    completed = {**known.options, **listed}
-    return {**given, "options": completed} if completed else given
-
-
 def _complete_neck(name: Any, given: Any) -> Any:
     """What a neck leaves out: its fields and options."""
-    known = find(NeckSpec, name) if isinstance(name, str) else None
-    if known is None or not isinstance(given, Mapping):
+    if not isinstance(name, str) or find(NeckSpec, name) is None or not isinstance(given, Mapping):
         return given
+    known, options = _part_and_options(NeckSpec, name, given, "necks")
     fields = {field: value for field, value in known.fields.items() if value is not None}
-    return _complete_options(NeckSpec, name, {**fields, **given}, f"necks.{name}")
+    return {**fields, **given, "options": options}
 
 
 def _complete_head(name: Any, given: Any, necks: Mapping[str, Any]) -> Any:
     """What a head leaves out: its necks among those described, its options."""
     if not isinstance(given, Mapping):
         return given
-    given = _complete_options(HeadSpec, name, given, f"heads.{name}")
-    known = part(HeadSpec, name)
+    known, options = _part_and_options(HeadSpec, name, given, "heads")
     own = [neck for neck in necks if (spec := find(NeckSpec, neck)) and known.takes(spec)]
     if not own and "neck" not in given:
         raise ValueError(f"heads.{name}: takes {' or '.join(known.necks)}, and necks describes none of them")
-    return {"neck": own, **given}
+    return {"neck": own, **given, "options": options}
+
+
+def _part_and_options(
+    kind: type[_Spec], name: Any, given: Mapping[str, Any], place: str
+) -> tuple[_Spec, Any]:
+    """A part and the choices of all its options. Raises ValueError led by the place."""
+    try:
+        known = part(kind, name)
+        return known, complete_options([known], given.get("options", {}))
+    except (UserError, ValueError) as error:
+        raise ValueError(f"{place}.{name}: {error}") from None

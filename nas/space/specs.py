@@ -3,14 +3,13 @@
 Standard library only: the codecs that are packed for other devices need no more.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from math import inf
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
-from nas.documents import shown
 from nas.errors import UserError
 
 OptionValue = int | float | str | bool
@@ -137,11 +136,12 @@ class StemSpec(PartSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class BlockSpec(VariedSpec):
-    """A type of block: options are chosen by stage, kernel and expansion by block.
+    """A type of block: options are chosen by stage, the fields of `nas.space.Block` by block.
 
     Args:
         fixed: what its blocks have no choice of, and the one value that every arch has in its place, so that
             equal networks are equal archs.
+        varied: the fields of a block that have a default, which other types fix at it.
         stage: "package.module:Class" of what makes a stage of such blocks: `Class(block, in_width, choices)`,
             called as `module(x, stage, context)`.
     """
@@ -149,38 +149,12 @@ class BlockSpec(VariedSpec):
     noun = "block type"
 
     fixed: Mapping[str, int] = field(default_factory=dict)
+    varied: tuple[str, ...] = ()
     stage: str = "nas.models.blocks.sequence:BlockSequence"
 
     def load_stage(self) -> Any:
         """The torch class of a stage (imports torch)."""
         return load(self.stage)
-
-    def fixed_fault(self, block: Mapping[str, int]) -> str | None:
-        """Why a block's fields are not those of this type; None where they are."""
-        for name, value in self.fixed.items():
-            if block[name] != value:
-                return f"{name}: blocks of type {self.name!r} have {value} and no other, got {block[name]}"
-        return None
-
-
-def options_fault(blocks: Sequence[BlockSpec], options: Mapping[str, Sequence[Any]]) -> str | None:
-    """Why these choices of options are not those that stages of the types have; None where they are."""
-    known = {name: type(default) for block in blocks for name, default in block.options.items()}
-    later = {name for block in blocks for name in block.later}
-    if not set(known) - later <= set(options) <= set(known):
-        types = " or ".join(block.name for block in blocks)
-        return (
-            f"options: block type {types} has the options "
-            f"{', '.join(sorted(known)) or 'none'}, got {', '.join(sorted(options)) or 'none'}"
-        )
-    for name, choices in options.items():
-        for choice in choices:
-            if type(choice) is not known[name]:
-                return f"options.{name}: expected {known[name].__name__}, got {shown(choice)}"
-            faults = [block.range_fault(name, choice) for block in blocks if name in block.options]
-            if fault := next(filter(None, faults), None):
-                return f"options.{name}: {fault}"
-    return None
 
 
 @dataclass(frozen=True, kw_only=True)

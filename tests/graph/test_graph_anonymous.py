@@ -10,7 +10,6 @@ from nas.latency.mirror import KernelMirror
 from nas.models.blocks.mbconv import MBConv
 from nas.models.blocks.place import BlockPlace
 from nas.space import ArchManager, SearchSpace
-from nas.space.stages import BlockChoices
 
 SPACES = ("demo", "person-crop", "litepose", "openpose-lite", "yolopose", "any-head-crowd")
 
@@ -55,7 +54,7 @@ def test_an_anonymous_graph_does_not_tell_weights() -> None:
 
 def test_construction_tells_settings_shapes_and_classes_apart() -> None:
     def block(*, stride=1, residual=True, kernels=(3, 5), expansions=(4,)) -> MBConv:
-        choices = BlockChoices.model_construct(kernels=kernels, expansions=expansions)
+        choices = {"kernel": kernels, "expansion": expansions}
         return MBConv(BlockPlace(16, 16, stride, residual, choices, options={}))
 
     same = construction(block())

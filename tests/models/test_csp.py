@@ -14,7 +14,6 @@ from nas.models import PoseNet
 from nas.models.blocks.csp import SPP, ChannelAttention, CSPLayer, CSPNeXtBlock, DarknetBlock
 from nas.space import ArchManager, SearchSpace, SpaceSpec
 from nas.space.arch import Block
-from nas.space.stages import BlockChoices
 
 WIDTHS = (64, 128, 256, 512, 1024)
 CLASSES = 1000
@@ -100,7 +99,7 @@ def test_spp_holds_maxima_over_5_9_and_13() -> None:
 
 def csp_layer() -> CSPLayer:
     torch.manual_seed(0)
-    choices = BlockChoices.model_validate({"kernel": [3, 5], "expansion": [1, 2]})
+    choices = {"kernel": [3, 5], "expansion": [1, 2]}
     return CSPLayer(CSPNeXtBlock, 24, 32, (choices,) * 3, attention=True).train()
 
 
@@ -127,7 +126,7 @@ def normed(x: Tensor) -> Tensor:
 def test_a_block_is_a_dense_and_a_separable_convolution() -> None:
     torch.manual_seed(0)
     block, x, context = (
-        CSPNeXtBlock(8, kernels=[3, 5], expansions=[1, 2]).train(),
+        CSPNeXtBlock(8, {"kernel": [3, 5], "expansion": [1, 2]}).train(),
         noise(2, 4, 6, 5),
         Context(),
     )
@@ -139,7 +138,7 @@ def test_a_block_is_a_dense_and_a_separable_convolution() -> None:
 
 def test_a_darknet_block_is_a_pointwise_and_a_dense_convolution() -> None:
     torch.manual_seed(0)
-    block, x = DarknetBlock(8, kernels=[3], expansions=[1, 2]).train(), noise(2, 4, 6, 5)
+    block, x = DarknetBlock(8, {"kernel": [3], "expansion": [1, 2]}).train(), noise(2, 4, 6, 5)
     hidden = normed(F.conv2d(x, block.expand.conv.weight[:8, :4]))
     expected = normed(F.conv2d(hidden, block.project.conv.weight[:4, :8], padding=1))
     torch.testing.assert_close(block(x, Block(3, 2), "relu", Context()), expected, rtol=1e-4, atol=1e-5)

@@ -15,9 +15,8 @@ from nas.models.blocks.mbv3 import MobileNetV3Block, SqueezeExcite, squeezed
 from nas.models.blocks.place import BlockPlace
 from nas.space import SearchSpace, SpaceSpec
 from nas.space.arch import Block, Stage
-from nas.space.stages import BlockChoices
 
-CHOICES = BlockChoices.model_validate({"kernel": [3, 5], "expansion": [2, 3]})
+CHOICES = {"kernel": [3, 5], "expansion": [2, 3]}
 EXCITE = {"squeeze_excite": (False, True)}
 
 

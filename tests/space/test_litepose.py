@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from nas.errors import UserError
-from nas.space import Arch, Head, SearchSpace, arch_from_litepose, arch_to_litepose
+from nas.space import Arch, Head, SearchSpace, arch_to_litepose
 
 PUBLISHED = {
     "xs": (256, 16, [16, 24, 24], [16, 32, 48, 80]),
@@ -32,7 +32,7 @@ def litepose(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_shipped_subnets_are_the_published_ones(name: str) -> None:
     arch = Arch.load(f"litepose-auto-{name}")
-    assert arch == arch_from_litepose(litepose(name))
+    assert arch == Arch.from_json(litepose(name))
     assert arch_to_litepose(arch) == litepose(name)
     assert Arch.from_json(arch_to_litepose(arch)) == arch
 
@@ -40,13 +40,13 @@ def test_shipped_subnets_are_the_published_ones(name: str) -> None:
 @pytest.mark.parametrize("space", ["litepose", "litepose-published"])
 def test_spaces_contain_the_published_subnets(space: str) -> None:
     published = SearchSpace.load(space).published()
-    assert published == {f"litepose-auto-{name}": arch_from_litepose(litepose(name)) for name in PUBLISHED}
+    assert published == {f"litepose-auto-{name}": Arch.from_json(litepose(name)) for name in PUBLISHED}
 
 
 def test_expansion_comes_before_kernel() -> None:
     data = litepose("xs")
     data["backbone_setting"][1]["block_setting"] = [[3, 5]] * 8
-    block = arch_from_litepose(data).stages[1].blocks[0]
+    block = Arch.from_json(data).stages[1].blocks[0]
     assert (block.kernel, block.expansion) == (5, 3)
 
 
@@ -70,14 +70,14 @@ def test_wrong_block_count_is_named() -> None:
     data = litepose("xs")
     data["backbone_setting"][0]["num_blocks"] = 4
     with pytest.raises(UserError, match=r"backbone_setting.0: num_blocks is 4, but block_setting has 6"):
-        arch_from_litepose(data)
+        Arch.from_json(data)
 
 
 def test_what_the_format_cannot_say_is_refused() -> None:
     arch = Arch.load("litepose-auto-xs")
     stage = arch.stages[3]
     for changed, message in [
-        (arch.with_resolution((256, 320)), "resolution: .* this arch has \\(256, 320\\)"),
+        (arch.with_resolution((256, 320)), "resolution: .* this arch has \\[256, 320\\]"),
         (
             replace(arch, neck=replace(arch.neck, upsampler="bilinear")),
             "neck.upsampler: .*'deconv4x4'.*'bilinear'",

@@ -105,7 +105,7 @@ def test_smallest_and_largest_bound_the_space(space: SearchSpace) -> None:
         for low, high, stage in zip(small.stages, large.stages, space.spec.stages, strict=True):
             assert (low.width, high.width) == (min(stage.widths), max(stage.widths))
             assert (low.depth, high.depth) == (min(stage.depths), max(stage.depths))
-            assert {block.kernel for block in high.blocks} == {max(stage.blocks[0].kernels)}
+            assert {block.kernel for block in high.blocks} == {max(stage.blocks[0]["kernel"])}
 
 
 def test_samples_keep_the_head_and_resolution_asked_for(tiny: SearchSpace) -> None:

@@ -5,7 +5,7 @@ CSPNeXt is the body of RTMDet (Lyu et al. 2022) and RTMPose (Jiang et al. 2023),
 et al. 2021) and YOLO-Pose (Maji et al. 2022).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nas.layers import Context, ConvNorm, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, activate
 from nas.space.arch import Block, Stage
-from nas.space.stages import BlockChoices, StageChoices
+from nas.space.stages import StageChoices
 
 POOL = 5
 """Window (px) of SPP's poolings; two and three in a row are one of 9 and of 13."""
@@ -24,7 +24,7 @@ POOL = 5
 class InnerBlock(Protocol):
     """What builds a block of a CSP layer, of as many channels as come in; see `CSPNeXtBlock`."""
 
-    def __call__(self, width: int, *, kernels: Sequence[int], expansions: Sequence[int]) -> Any: ...
+    def __call__(self, width: int, choices: Mapping[str, Sequence[int]]) -> Any: ...
 
 
 class CSPNeXtBlock(nn.Module):
@@ -32,14 +32,14 @@ class CSPNeXtBlock(nn.Module):
 
     Args:
         width: the largest width.
-        kernels, expansions: the choices of this block; the kernel is the depthwise convolution's.
+        choices: of this block's fields, by name; the kernel is the depthwise convolution's.
     """
 
-    def __init__(self, width: int, *, kernels: Sequence[int], expansions: Sequence[int]) -> None:
+    def __init__(self, width: int, choices: Mapping[str, Sequence[int]]) -> None:
         super().__init__()
-        hidden = width * max(expansions)
+        hidden = width * max(choices["expansion"])
         self.expand = ConvNorm(width, hidden, 3)
-        self.depthwise = ElasticDepthwiseConv2d(hidden, kernels)
+        self.depthwise = ElasticDepthwiseConv2d(hidden, choices["kernel"])
         self.depthwise_norm = ElasticBatchNorm2d(hidden)
         self.project = ConvNorm(hidden, width, 1)
 
@@ -59,13 +59,12 @@ class DarknetBlock(nn.Module):
 
     Args:
         width: the largest width.
-        kernels: not used.
-        expansions: the choices of this block.
+        choices: of this block's fields, by name.
     """
 
-    def __init__(self, width: int, *, kernels: Sequence[int], expansions: Sequence[int]) -> None:
+    def __init__(self, width: int, choices: Mapping[str, Sequence[int]]) -> None:
         super().__init__()
-        hidden = width * max(expansions)
+        hidden = width * max(choices["expansion"])
         self.expand = ConvNorm(width, hidden, 1)
         self.project = ConvNorm(hidden, width, 3)
 
@@ -111,7 +110,7 @@ class CSPLayer(nn.Module):
         block: InnerBlock,
         in_width: int,
         width: int,
-        blocks: Sequence[BlockChoices],
+        blocks: Sequence[Mapping[str, Sequence[int]]],
         *,
         attention: bool,
     ) -> None:
@@ -119,10 +118,7 @@ class CSPLayer(nn.Module):
         self.half_width = width // 2
         self.main = ConvNorm(in_width, self.half_width, 1)
         self.short = ConvNorm(in_width, self.half_width, 1)
-        self.blocks = nn.ModuleList(
-            block(self.half_width, kernels=choices.kernels, expansions=choices.expansions)
-            for choices in blocks
-        )
+        self.blocks = nn.ModuleList(block(self.half_width, choices) for choices in blocks)
         self.attention = ChannelAttention(self.half_width) if attention else None
         self.join = ConvNorm(2 * self.half_width, width, 1)
 

@@ -16,9 +16,11 @@ class FusedMBConv(nn.Module):
 
     def __init__(self, place: BlockPlace) -> None:
         super().__init__()
-        hidden = place.in_width * max(place.choices.expansions)
+        hidden = place.in_width * max(place.choices["expansion"])
         self.residual = place.residual
-        self.expand = ElasticKernelConv2d(place.in_width, hidden, place.choices.kernels, stride=place.stride)
+        self.expand = ElasticKernelConv2d(
+            place.in_width, hidden, place.choices["kernel"], stride=place.stride
+        )
         self.expand_norm = ElasticBatchNorm2d(hidden)
         self.project = ElasticConv2d(hidden, place.out_width, 1, bias=False)
         self.project_norm = ElasticBatchNorm2d(place.out_width)

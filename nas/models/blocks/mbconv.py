@@ -16,11 +16,11 @@ class MBConv(nn.Module):
 
     def __init__(self, place: BlockPlace) -> None:
         super().__init__()
-        hidden = place.in_width * max(place.choices.expansions)
+        hidden = place.in_width * max(place.choices["expansion"])
         self.residual = place.residual
         self.expand = ElasticConv2d(place.in_width, hidden, 1, bias=False)
         self.expand_norm = ElasticBatchNorm2d(hidden)
-        self.depthwise = ElasticDepthwiseConv2d(hidden, place.choices.kernels, stride=place.stride)
+        self.depthwise = ElasticDepthwiseConv2d(hidden, place.choices["kernel"], stride=place.stride)
         self.depthwise_norm = ElasticBatchNorm2d(hidden)
         self.project = ElasticConv2d(hidden, place.out_width, 1, bias=False)
         self.project_norm = ElasticBatchNorm2d(place.out_width)

@@ -23,7 +23,7 @@ class MobileNetV3Block(MBConv):
 
     def __init__(self, place: BlockPlace) -> None:
         super().__init__(place)
-        hidden = place.in_width * max(place.choices.expansions)
+        hidden = place.in_width * max(place.choices["expansion"])
         self.excite = SqueezeExcite(hidden) if True in place.options["squeeze_excite"] else None
 
     def attend(self, hidden: Tensor, stage: Stage, context: Context) -> Tensor:

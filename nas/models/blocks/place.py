@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nas.space.specs import OptionValue
-from nas.space.stages import BlockChoices
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,7 @@ class BlockPlace:
         stride: in both directions.
         residual: whether the block is not the first of its stage: what comes in has the width and the size of
             what goes out, and is passed on beside the layers.
-        choices: of this block's kernel and expansion.
+        choices: of this block's fields, by name.
         options: the choices of the stage's options.
     """
 
@@ -24,5 +23,5 @@ class BlockPlace:
     out_width: int
     stride: int
     residual: bool
-    choices: BlockChoices
+    choices: Mapping[str, Sequence[int]]
     options: Mapping[str, Sequence[OptionValue]]

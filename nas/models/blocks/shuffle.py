@@ -26,7 +26,7 @@ class ShuffleUnit(nn.Module):
 
     def __init__(self, place: BlockPlace) -> None:
         super().__init__()
-        half, kernels = place.out_width // 2, place.choices.kernels
+        half, kernels = place.out_width // 2, place.choices["kernel"]
         self.shortcut = (
             None if place.residual else _ShuffleBranch(place.in_width, half, kernels, stride=place.stride)
         )
