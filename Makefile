@@ -58,5 +58,5 @@ short-run: $(STAMP)
 
 test-all: $(STAMP)
 	@mkdir -p results
-	{ date -u; uname -srm; $(MAKE) --no-print-directory lint types layers; $(PYTEST) -v --durations=40; } 2>&1 \
+	{ date -u; uname -srm; $(MAKE) --no-print-directory lint types layers; $(PYTEST) -vv --durations=40; } 2>&1 \
 		| tee results/test-all.log
