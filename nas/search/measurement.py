@@ -1,6 +1,7 @@
 """What a network takes on this machine."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from nas.latency import EndToEnd
@@ -57,6 +58,12 @@ class Measurement:
             file_bytes=size.file_bytes if size else None,
             peak_memory_bytes=size.peak_memory_bytes if size else None,
         )
+
+    @classmethod
+    def from_figures(cls, figures: Mapping[str, Any]) -> Self:
+        """The measurement of `figures`. Raises KeyError where one is missing."""
+        others = {field.name: figures[field.name] for field in fields(cls) if field.name != "ms"}
+        return cls(ms=figures["measured_ms"], **others)
 
     def figures(self) -> dict[str, Any]:
         """Plain data, as results name them; times in ms."""

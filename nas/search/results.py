@@ -60,6 +60,11 @@ _MEASURED = (
     "total_p95_ms", "load_allowance", "file_bytes", "peak_memory_bytes",
 )  # fmt: skip
 
+_MEASURED_UNDER = (
+    "measured_on", "protocol", "predictor_digest", "refined_predictor_digest",
+    "people", "detector", "detector_ms",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Subnet:
@@ -171,6 +176,17 @@ class SearchResult:
             subnet.arch.save(subnets / f"{subnet.name}.json", info=subnet.figures())
         _remove_former(file, subnets, kept={subnet.name for subnet in self.subnets})
         write_json(file, self.to_json())
+
+
+def former_measurements(file: Path, facts: Mapping[str, Any]) -> dict[str, Measurement]:
+    """By arch id, what `file` says was measured under the same facts; empty where it says nothing of them."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if any(found[name] != json.loads(json.dumps(facts[name])) for name in _MEASURED_UNDER):
+            return {}
+        return {entry["arch"]: Measurement.from_figures(entry) for entry in found["measured"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def finalist_remarks(entry: Mapping[str, Any]) -> str:

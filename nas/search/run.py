@@ -1,5 +1,6 @@
 """Searching in a run folder: from a trained supernet and a latency predictor to measured subnets."""
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +23,14 @@ from nas.search.preparation import Search, load_predictor, prepare
 from nas.search.proposal import Proposer
 from nas.search.record import EvaluationCache, SearchRecord, sqlite_url
 from nas.search.refinement import Refinement
-from nas.search.results import LatencyPrediction, SearchResult, Subnet
+from nas.search.results import LatencyPrediction, SearchResult, Subnet, former_measurements
 from nas.search.settings import Displays, SearchSettings
 from nas.search.values import Cost, Evaluation
 from nas.space import Arch
 from nas.timing import describe_device
 from nas.train.launch import launch
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["Displays", "SearchSettings", "load_predictor", "predicted_cost", "search_run"]
 
@@ -154,8 +157,13 @@ def _choose(
 
     fitted = fitted_networks(search.table, estimate.predictor)
 
+    former = former_measurements(search.run.results_file, facts)
+
     def measure(archs: Sequence[Arch]) -> dict[str, Measurement]:
-        return _measure(search, bench, archs)
+        if any(arch.id not in former for arch in archs):
+            return _measure(search, bench, archs)
+        _log.info("finalists measured before: %s (remove it to time them again)", search.run.results_file)
+        return {arch.id: former[arch.id] for arch in archs}
 
     finals = measure_finalists(
         history,

@@ -2,10 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -16,9 +17,10 @@ from nas.graph import Tracer, to_onnx
 from nas.latency import LatencyPredictor, measure_space
 from nas.runs import RunFolder, load_config
 from nas.search.limits import Limits
+from nas.search.measuring import Bench
 from nas.search.run import Displays, SearchSettings, load_predictor, predicted_cost, search_run
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton
-from nas.timing import LatencyTable, Protocol, VisitOutcome, VisitPlan, time_networks
+from nas.timing import LatencyTable, Protocol, Timing, VisitOutcome, VisitPlan, time_networks
 
 pytestmark = pytest.mark.slow
 
@@ -80,8 +82,28 @@ def test_what_is_written_is_within_the_budgets(run: RunFolder, budgets: tuple[fl
     calibration = json.loads(run.calibration_file.read_text())["samples"]
     assert not {sample[1] for sample in calibration} & set(search_images)
 
-    again = search_run(run, settings_for(budgets))
-    assert again.history == result.history
+
+def test_the_same_search_again_says_the_same(
+    run: RunFolder, budgets: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(budgets)
+    result = search_run(run, settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(Bench, "__call__", lambda *_, **__: pytest.fail("timed again"))
+        again = search_run(run, settings)
+    assert again.to_json() == result.to_json()
+
+    # For more people the same networks take another time: it is measured, not taken from before.
+    timed = []
+
+    def timing(bench: Bench, archs: Sequence[Arch], **options: Any) -> list[Timing]:
+        timed.extend(archs)
+        return time_archs(bench, archs, **options)
+
+    time_archs = Bench.__call__
+    monkeypatch.setattr(Bench, "__call__", timing)
+    search_run(run, replace(settings, people=2, budgets_ms=[2 * budget for budget in budgets]))
+    assert timed
 
 
 def test_a_search_of_one_head_looks_at_no_other(run: RunFolder, space: SearchSpace) -> None:
