@@ -13,7 +13,7 @@ import shutil
 import socket
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,25 @@ def flush(path: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name too long to be one is none (`Path.is_file` raises)."""
+    return _holds(path.is_file)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a name too long to be one is none (`Path.is_dir` raises)."""
+    return _holds(path.is_dir)
+
+
+def _holds(test: Callable[[], bool]) -> bool:
+    try:
+        return test()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
 
 
 def require_file(path: Path, noun: str) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from nas.errors import UserError
+from nas.files import is_file
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -14,7 +15,7 @@ def shipped(folder: str, name: str, suffix: str) -> Path:
         UserError: no such file ships; the message lists those that do.
     """
     path = _root() / folder / f"{name}{suffix}"
-    if not path.is_file():
+    if not is_file(path):
         known = ", ".join(shipped_names(folder, suffix)) or "none"
         raise UserError(f"{name!r} is neither a file nor one of the shipped {folder} ({known})")
     return path
@@ -32,7 +33,7 @@ def locate(folder: str, name_or_path: str | Path, suffix: str) -> Path:
         UserError: neither exists.
     """
     path = Path(name_or_path)
-    if path.is_file():
+    if is_file(path):
         return path
     if looks_like_path(str(name_or_path)):
         raise UserError(f"{path}: no such file")

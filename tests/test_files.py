@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from nas.errors import UserError
 from nas.files import (
     append_row,
+    is_file,
+    is_folder,
     name_fault,
     new_folder,
     one_component,
@@ -204,3 +206,13 @@ def test_a_name_that_is_no_single_component_is_refused(name: str) -> None:
 def test_other_names_are_taken_as_they_are(name: str) -> None:
     assert one_component(name, "--name") == name
     assert name_fault(name) is None
+
+
+def test_a_name_that_is_too_long_is_no_file(tmp_path: Path) -> None:
+    for name in ("x" * 300, "x/" * 3000):
+        assert not is_file(tmp_path / name)
+        assert not is_folder(tmp_path / name)
+    (tmp_path / "file").touch()
+    assert is_file(tmp_path / "file")
+    assert not is_folder(tmp_path / "file")
+    assert is_folder(tmp_path)

@@ -15,6 +15,7 @@ from nas.data.check_annotations import CheckedFile, Image
 from nas.data.check_report import Example, ExamplePicture, FindingCollector
 from nas.data.images import NotTurnedError, WrongSizeError, decode_annotated
 from nas.data.threads import Progress, on_all_cores
+from nas.files import is_file
 from nas.pictures import Orientation, UnreadablePictureError, picture_content, picture_header
 
 THUMB = 16
@@ -108,7 +109,7 @@ def _look(asked: tuple[Path, tuple[int, int]], *, orientation: Orientation) -> _
     except WrongSizeError as error:
         return _Look(None, "image_size", error.reason)
     except UnreadablePictureError as error:
-        return _Look(None, "image_corrupt" if file.is_file() else "image_missing", error.reason)
+        return _Look(None, "image_corrupt" if is_file(file) else "image_missing", error.reason)
     found = fingerprint(content, pixels)
     if header.flag == 1 or header.size != header.turned_size:
         return _Look(found)

@@ -7,6 +7,7 @@ from typing import Any
 
 from nas.coco import read_coco
 from nas.errors import UserError
+from nas.files import is_file, is_folder
 
 _ANNOTATION_FOLDERS = ("annotations", "annots", "json", ".")
 _TRIED_NAMES = 20
@@ -38,9 +39,9 @@ def find_splits(data: Path, images: Path | None) -> tuple[tuple[SplitFile, ...],
     Raises:
         UserError: nothing there, or no file of it is a COCO keypoint file.
     """
-    if images is not None and not images.is_dir():
+    if images is not None and not is_folder(images):
         raise UserError(f"{images}: the image folder does not exist")
-    if not data.is_dir():
+    if not is_folder(data):
         content = read_coco(data)
         return (SplitFile(data, images or _image_folder(data, content, data.parent), content),), ()
     listings = (sorted((data / name).glob("*.json")) for name in _ANNOTATION_FOLDERS)
@@ -81,9 +82,9 @@ def _image_folder(file: Path, content: Mapping[str, Any], base: Path) -> Path | 
         folder
         for place in bases
         for folder in (place / "images" / split, place / split, place / "images", place)
-        if folder.is_dir()
+        if is_folder(folder)
     ]
-    hits = {folder: sum((folder / name).is_file() for name in names) for folder in folders}
+    hits = {folder: sum(is_file(folder / name) for name in names) for folder in folders}
     best = max(folders, key=hits.__getitem__, default=None)
     if best is not None and hits[best]:
         return best

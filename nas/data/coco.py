@@ -5,6 +5,7 @@ from pathlib import Path
 from nas.coco import PeopleFile, read_people
 from nas.data.annotations import Annotations
 from nas.errors import UserError
+from nas.files import is_folder
 from nas.space.skeleton import Skeleton
 
 
@@ -34,7 +35,7 @@ def load_annotations(
             nobody who is meant, shares no joint with the skeleton, or holds no labelled person.
     """
     folder = None if images is None else Path(images)
-    if folder is not None and not folder.is_dir():
+    if folder is not None and not is_folder(folder):
         raise UserError(f"{folder}: the image folder does not exist")
     return annotations_of(read_people(Path(path), skeleton, category=category), folder, complete=complete)
 

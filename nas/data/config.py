@@ -12,6 +12,7 @@ from nas.data.coco import load_annotations
 from nas.data.dataset import KeypointDataset
 from nas.data.paths import FilePath
 from nas.errors import UserError
+from nas.files import is_folder
 from nas.pictures import Orientation
 from nas.space.fields import AsTuple, Count, StrictModel
 from nas.space.skeleton import Skeleton
@@ -121,7 +122,7 @@ class DataConfig(StrictModel):
 
     def _load(self, sources: tuple[SourceConfig, ...], skeleton: Skeleton) -> tuple[Annotations, ...]:
         root = Path(self.root).expanduser()
-        if not root.is_dir():
+        if not is_folder(root):
             raise UserError(
                 f"data.root: {root} is not a folder; name yours with `overrides` data.root=FOLDER"
             )

@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from nas.files import is_file
 from nas.shipped import looks_like_path
 
 FieldPath = tuple[str | int, ...]
@@ -27,7 +28,7 @@ class PathMark:
     def start_from(self, folder: Path, text: str) -> str:
         """The absolute path of what the text names, seen from a folder; a name as it is."""
         path = folder / _expanded(text)
-        if self.or_name and not looks_like_path(text) and not path.is_file():
+        if self.or_name and not looks_like_path(text) and not is_file(path):
             return text
         return str(path.absolute())
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import UserError
+from nas.files import is_file, is_folder
 from nas.pictures.header import Header, HeaderError, read_header
 
 # What is the matter with a file is said once, by the error.
@@ -59,8 +60,8 @@ def read_picture(file: PictureFile, *, orientation: Orientation = "turned") -> P
 
 def picture_content(file: PictureFile) -> bytes:
     """The bytes of a picture file. Raises UnreadablePictureError where there are none."""
-    if isinstance(file, Path) and not file.is_file():
-        raise UnreadablePictureError(file, "this is no file" if file.exists() else "the file is missing")
+    if isinstance(file, Path) and not is_file(file):
+        raise UnreadablePictureError(file, "this is no file" if is_folder(file) else "the file is missing")
     try:
         content = file.read_bytes()
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nas.data.paths import FieldPath, paths_of, put
-from nas.files import file_digest
+from nas.files import file_digest, is_file
 
 
 def named_digests(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, str]:
@@ -36,7 +36,7 @@ def moved_back(
         known = then.get(field, text)
         if known == text:
             continue
-        held = digests.get(_name(field)) or (file_digest(known) if Path(known).is_file() else None)
+        held = digests.get(_name(field)) or (file_digest(known) if is_file(Path(known)) else None)
         if held == file_digest(text):
             put(result, field, known)
     return result
@@ -47,7 +47,7 @@ def _files(model: type[BaseModel], values: Mapping[str, Any]) -> dict[FieldPath,
     return {
         field: text
         for field, mark, text in paths_of(model, values)
-        if not mark.or_name and Path(text).is_file()
+        if not mark.or_name and is_file(Path(text))
     }
 
 

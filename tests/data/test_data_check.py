@@ -147,6 +147,7 @@ CASES: dict[str, tuple[Change, dict[str, int]]] = {
     "odd image": (first_person(image_id={"a": 1}), {"refused": 1, "unknown_image": 1}),
     "size": (lambda c: c["images"][1].update(width=121), {"image_size": 1}),
     "missing": (lambda c: c["images"][1].update(file_name="gone.jpg"), {"image_missing": 1}),
+    "a long name": (lambda c: c["images"][1].update(file_name="g" * 300 + ".jpg"), {"image_missing": 1}),
 }
 
 

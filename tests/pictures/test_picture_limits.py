@@ -103,5 +103,7 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
         tmp_path / "none.png",
         "the file is missing",
     )
+    with pytest.raises(UnreadablePictureError, match="the file is missing"):
+        read_picture(tmp_path / ("long" * 100))
     with pytest.raises(UnreadablePictureError, match="this is no file"):
         read_picture(tmp_path)

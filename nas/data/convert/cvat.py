@@ -28,9 +28,9 @@ from nas.data.convert.coco_file import (
     shared_joints,
 )
 from nas.data.convert.cvat_xml import box_of, flag, frame_size, group_of, parse, places, text
-from nas.data.convert.image_sizes import is_file
 from nas.documents import shown
 from nas.errors import UserError
+from nas.files import is_file, is_folder
 from nas.space.skeleton import Skeleton
 
 PEOPLE = ("skeleton", "points")
@@ -79,7 +79,7 @@ def convert_cvat(
                 annotations.append(person_entry(len(annotations) + 1, id_, mapped, bbox=box))
     content = {"images": images, "annotations": annotations, "categories": [person_category(wanted)]}
     folder = source.parent / "images"
-    return Conversion(content, (*remarks, *left_out(reasons)), folder if folder.is_dir() else None)
+    return Conversion(content, (*remarks, *left_out(reasons)), folder if is_folder(folder) else None)
 
 
 def _files(frames: Sequence[Element], source: Path, reasons: list[str]) -> list[str]:
@@ -89,7 +89,9 @@ def _files(frames: Sequence[Element], source: Path, reasons: list[str]) -> list[
     in_subsets = [f"{subset}/{name}" if subset else name for subset, name in zip(subsets, names, strict=True)]
     folder = source.parent / "images"
     brought = (name for name, plain in zip(in_subsets, names, strict=True) if name != plain)
-    if len(set(names)) < len(names) or (folder.is_dir() and any(is_file(folder / name) for name in brought)):
+    if len(set(names)) < len(names) or (
+        is_folder(folder) and any(is_file(folder / name) for name in brought)
+    ):
         reasons += ["image whose file name begins with its subset"] * sum(map(bool, subsets))
         names = in_subsets
     tasks = [f" of task {task}" if (task := frame.get("task_id")) else "" for frame in frames]

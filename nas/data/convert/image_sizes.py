@@ -1,18 +1,10 @@
-"""Image files that sources name: whether they are there, and their sizes, which some formats do not state."""
+"""Sizes of image files, which some formats do not state."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from nas.data.threads import Progress, on_all_cores
 from nas.pictures import UnreadablePictureError, read_picture
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is a file; names that are too long to be one are none."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def image_sizes(paths: Sequence[Path], progress: Progress | None = None) -> list[tuple[int, int] | str]:

@@ -21,13 +21,14 @@ from nas.data.convert.coco_file import (
     person_entry,
     shared_joints,
 )
-from nas.data.convert.image_sizes import image_sizes, is_file
+from nas.data.convert.image_sizes import image_sizes
 from nas.data.convert.yolo_files import labels_of, read_facts, read_text, split_files
 from nas.data.convert.yolo_joints import yolo_joints
 from nas.data.convert.yolo_lines import YoloPerson, read_class, read_numbers, read_person
 from nas.data.threads import Progress
 from nas.documents import shown
 from nas.errors import UserError
+from nas.files import is_file
 from nas.space.skeleton import Skeleton
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from nas.coco.values import listed
-from nas.data.convert.image_sizes import is_file
 from nas.documents import read_yaml, shown
 from nas.errors import UserError
+from nas.files import is_file, is_folder
 from nas.pictures import PICTURE_SUFFIXES
 
 _NO_PICTURES = frozenset(("", ".txt", ".yaml", ".yml", ".json", ".xml", ".csv", ".md", ".cache", ".zip"))
@@ -34,7 +34,7 @@ class YoloFiles:
 def read_facts(source: Path) -> Mapping[Any, Any]:
     """What `data.yaml` says; nothing where a folder has none. Raises UserError: it cannot be read."""
     file = _facts_file(source)
-    if source.is_dir() and not file.is_file():
+    if is_folder(source) and not is_file(file):
         return {}
     # Classes are named by their numbers.
     facts = read_yaml(file, keys=(str, int))
@@ -59,7 +59,7 @@ def split_files(facts: Mapping[Any, Any], split: str, source: Path) -> YoloFiles
         if found is None:
             missing = bases[0] / place
             raise UserError(f"{source}: split {split!r} lies in {missing}, which does not exist")
-        if found.is_dir():
+        if is_folder(found):
             files += _in_folder(found, reasons)
         elif found.suffix == ".txt":
             files += _in_list(found, bases[0])
@@ -130,7 +130,7 @@ def read_text(path: Path) -> str:
 
 
 def _facts_file(source: Path) -> Path:
-    return source / "data.yaml" if source.is_dir() else source
+    return source / "data.yaml" if is_folder(source) else source
 
 
 def _bases(facts: Mapping[Any, Any], source: Path) -> tuple[Path, ...]:
@@ -141,14 +141,14 @@ def _bases(facts: Mapping[Any, Any], source: Path) -> tuple[Path, ...]:
         raise UserError(f"{file}: 'path' must be a folder, got {shown(place)}")
     # A path that was true on the machine that wrote it means nothing here.
     stated = (_straight(file.parent / place), file.parent)
-    return tuple(dict.fromkeys(base for base in stated if _is_there(base) and base.is_dir()))
+    return tuple(dict.fromkeys(base for base in stated if is_folder(base)))
 
 
 def _found(place: str, bases: Sequence[Path]) -> Path | None:
     """A stated place; `../` is taken off where there is nothing (Roboflow's is meant from another folder)."""
     while True:
         for base in bases:
-            if _is_there(base / place):
+            if is_file(base / place) or is_folder(base / place):
                 return _straight(base / place)
         if not place.startswith("../"):
             return None
@@ -160,7 +160,7 @@ def _in_folder(folder: Path, reasons: list[str]) -> Iterator[Path]:
         suffix = file.suffix.lower()
         if suffix in PICTURE_SUFFIXES:
             yield file
-        elif suffix not in _NO_PICTURES and file.is_file():
+        elif suffix not in _NO_PICTURES and is_file(file):
             reasons.append(f"{listed([suffix])} file, left out")
 
 
@@ -168,13 +168,6 @@ def _in_list(file: Path, root: Path) -> Iterator[Path]:
     for line in filter(None, map(str.strip, read_text(file).splitlines())):
         # A leading ./ means "beside the list".
         yield _straight((file.parent if line.startswith("./") else root) / line)
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that is too long to be one
-        return False
 
 
 def _straight(path: Path) -> Path:
@@ -187,4 +180,4 @@ def _straight(path: Path) -> Path:
 
 
 def _entries(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if _is_there(folder) and folder.is_dir() else []
+    return list(folder.iterdir()) if is_folder(folder) else []
