@@ -28,7 +28,7 @@ from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.train.ema import averaged
 from nas.train.feed import BatchPart
 from nas.train.optimizer import build_optimizer
-from nas.train.plan import StepPlan
+from nas.train.plan import Role, StepPlan, Trainee
 from nas.train.rules import PlainRule, Rule, SandwichRule
 from nas.train.schedule import Schedule
 from nas.train.state import TrainingState
@@ -64,13 +64,15 @@ class Steps:
         recipe = Recipe(steps=1000)
         fabric = Fabric(accelerator="cpu", devices=1)
         self._part = part
-        self._plan = StepPlan(step=1000, seed=0, indices=tuple(range(len(part.images))), archs=archs)
+        roles: list[Role] = ["largest", "smallest", *["random"] * (len(archs) - 2)]
+        trainees = tuple(Trainee(*pair) for pair in zip(roles, archs, strict=True))
+        self._plan = StepPlan(step=1000, seed=0, indices=tuple(range(len(part.images))), trainees=trainees)
         sandwich = SandwichRule(weight=0.5, ramp=1)
         self._supernet = updater(PoseNet(space, skeleton), sandwich, recipe, fabric)
         self._plain = [
             (
                 updater(PoseNet(arch, skeleton), PlainRule(), recipe, fabric),
-                replace(self._plan, archs=(arch,)),
+                replace(self._plan, trainees=(Trainee("alone", arch),)),
             )
             for arch in archs
         ]

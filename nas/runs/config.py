@@ -121,9 +121,20 @@ class Recipe(StrictModel):
 
 
 class SandwichConfig(StrictModel):
-    """Each step trains the largest, the smallest and `random` further networks (Yu & Huang 2019)."""
+    """Each step trains the largest, the smallest and `random` further networks (Yu & Huang 2019).
+
+    Args:
+        largest_first: the share of the steps, from the first one on, that train the largest alone.
+        smallest_every: of so many steps one trains the smallest.
+    """
 
     random: Natural = 2
+    largest_first: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    smallest_every: Count = 1
+
+    def steps_alone(self, steps: int) -> int:
+        """Of a training of so many steps, those that train the largest alone."""
+        return round(self.largest_first * steps)
 
 
 class DistillationConfig(StrictModel):

@@ -78,11 +78,12 @@ class SandwichRule:
         head = plan.setting.head.type
         teacher: Outputs | None = None
         losses: dict[str, list[Tensor]] = {}
-        for role, arch in zip(_roles(len(plan.archs)), plan.archs, strict=True):
+        for trainee in plan.trainees:
+            arch = trainee.arch
             outputs = lesson.outputs(arch)
             terms = net.head(arch).loss(outputs, lesson.targets)
             labels = self._weighting(head, terms)
-            losses.setdefault(f"{head}/{role}", []).append(fixed_sum(head, terms).detach())
+            losses.setdefault(f"{head}/{trainee.role}", []).append(fixed_sum(head, terms).detach())
             if teacher is None:
                 backward(labels)
                 teacher = {name: tensor.detach() for name, tensor in outputs.items()}
@@ -118,7 +119,8 @@ class PlainRule:
     def __call__(self, lesson: Lesson) -> dict[str, Tensor]:
         """Losses `HEAD/labels` and, with a teacher, `HEAD/teacher`."""
         net, backward = lesson.net, lesson.backward
-        (arch,) = lesson.plan.archs
+        (trainee,) = lesson.plan.trainees
+        arch = trainee.arch
         outputs = lesson.outputs(arch)
         head = arch.head.type
         terms = net.head(arch).loss(outputs, lesson.targets)
@@ -133,10 +135,6 @@ class PlainRule:
         taught = self._weighting(head, {TEACHER: distance})
         backward((1 - self._weight) * labels + self._weight * taught)
         return losses | {f"{head}/teacher": distance.detach()}
-
-
-def _roles(count: int) -> list[str]:
-    return ["largest", "smallest"][:count] + ["random"] * (count - 2)
 
 
 def _wide(outputs: Mapping[str, Tensor]) -> Outputs:

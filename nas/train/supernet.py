@@ -64,7 +64,14 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
     net = PoseNet(space, Skeleton.load(config.skeleton))
     prepare_network(net, config, run.path, fabric)
     pool = draw_pool(config, space)
-    teaching = config.distillation
+    sandwich, teaching = config.sandwich, config.distillation
+    draw = SandwichDraw(
+        space,
+        random=sandwich.random,
+        pool=pool,
+        largest_first=sandwich.steps_alone(config.total_steps(len(data.training.order))),
+        smallest_every=sandwich.smallest_every,
+    )
     job = build_job(
         net,
         data=data,
@@ -73,7 +80,7 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
         title=config.name,
         folder=run.path,
         fabric=fabric,
-        draw=SandwichDraw(space, random=config.sandwich.random, pool=pool),
+        draw=draw,
         rule=partial(SandwichRule, weight=teaching.weight, ramp=teaching.ramp),
         teacher=teaching.weight > 0,
         identity={"networks to sample (space or predictor)": pool.digest} if pool else {},

@@ -33,6 +33,8 @@ def recipe(tmp_path: Path) -> Path:
         ("batch=0", "batch: "),
         ("batch=2.5", "batch: "),
         ("distillation.weight=1.5", "distillation.weight: "),
+        ("sandwich.largest_first=1.0", "sandwich.largest_first: "),
+        ("sandwich.smallest_every=0", "sandwich.smallest_every: "),
         ("sampling.fair=macs_and_latency", "sampling.fair: "),
         ("precision=8-bit", "precision: "),
         ("finetune.batch=none", "finetune.batch: "),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from plans import plan_of
 from torch import Tensor
 
 from nas.data import KeypointDataset, load_annotations
@@ -17,7 +18,6 @@ from nas.runs.config import OptimizerConfig, SupernetConfig
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.train import train_supernet, transfer_subnet
 from nas.train.optimizer import build_optimizer
-from nas.train.plan import StepPlan
 from nas.train.rules import Lesson, SandwichRule
 
 SIDE = (256, 256)
@@ -64,7 +64,7 @@ def test_one_step_over_all_heads_moves_all_of_them_and_lowers_their_losses(
         """Gradients of all heads, added up."""
         found: dict[str, float] = {}
         for head in HEADS:
-            plan = StepPlan(step=0, seed=0, indices=(0, 1), archs=archs_of(space, head))
+            plan = plan_of(archs_of(space, head))
             batch = photographs.batch(plan.requests(0, 1))
             terms = rule(
                 Lesson(

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,12 @@ from nas.data import SampleOrder
 from nas.graph.tracer import Tracer
 from nas.runs.streams import POOL, generator
 from nas.space import ArchManager, SearchSpace
-from nas.train.plan import Planner, SandwichDraw, SingleDraw
+from nas.train.plan import Planner, SandwichDraw, SingleDraw, StepPlan, Trainee
 from nas.train.pool import ArchPool, setting_of
 
 
-def planner(space: SearchSpace, *, seed: int = 0, pool: ArchPool | None = None) -> Planner:
-    draw = SandwichDraw(space, random=2, pool=pool)
+def planner(space: SearchSpace, *, seed: int = 0, pool: ArchPool | None = None, **options: Any) -> Planner:
+    draw = SandwichDraw(space, **{"random": 2, "pool": pool, **options})
     return Planner(seed=seed, order=SampleOrder([10], [1.0]), batch=4, draw=draw)
 
 
@@ -34,6 +35,44 @@ def test_a_plan_follows_from_seed_and_step(tiny_space: SearchSpace) -> None:
     assert plans[0].digest != plans[1].digest
     assert planner(tiny_space, seed=1)(0).digest != plans[0].digest
     assert 0 <= plans[0].digest < 2**63
+
+
+def roles(plan: StepPlan) -> list[str]:
+    return [trainee.role for trainee in plan.trainees]
+
+
+def test_the_largest_is_trained_alone_at_first(tiny_space: SearchSpace) -> None:
+    """What comes after is what it would be without."""
+    plain, warmed = planner(tiny_space), planner(tiny_space, largest_first=3)
+    for step in range(3):
+        assert roles(warmed(step)) == ["largest"]
+        assert warmed(step).trainees[0] == plain(step).trainees[0]
+        assert warmed(step).digest != plain(step).digest
+    assert [warmed(step) for step in range(3, 8)] == [plain(step) for step in range(3, 8)]
+
+
+def test_the_smallest_is_trained_in_its_turn(tiny_space: SearchSpace) -> None:
+    plain, rarer = planner(tiny_space), planner(tiny_space, smallest_every=3)
+    turns = [step for step in range(12) if "smallest" in roles(rarer(step))]
+    assert turns == [0, 3, 6, 9]
+    for step in range(12):
+        others = [trainee for trainee in plain(step).trainees if trainee.role != "smallest"]
+        assert [trainee for trainee in rarer(step).trainees if trainee.role != "smallest"] == others
+        assert roles(rarer(step))[0] == "largest"
+
+
+@pytest.mark.parametrize("random", [0, 1, 3])
+def test_roles_say_what_is_trained(tiny_space: SearchSpace, random: int) -> None:
+    manager = ArchManager(tiny_space)
+    seen = 0
+    for step in range(8):
+        plan = planner(tiny_space, random=random)(step)
+        given = {"head": plan.setting.head.type, "resolution": plan.setting.resolution}
+        ends = [manager.largest(**given), manager.smallest(**given)]
+        assert [trainee.arch for trainee in plan.trainees[:2]] == ends
+        assert roles(plan) == ["largest", "smallest", *["random"] * (len(plan.trainees) - 2)]
+        seen = max(seen, len(plan.trainees) - 2)
+    assert seen == random
 
 
 def test_every_sample_comes_once_per_epoch(tiny_space: SearchSpace) -> None:
@@ -95,4 +134,4 @@ def test_parts_of_a_step_hold_all_of_it(tiny_space: SearchSpace) -> None:
 
 def test_a_single_network_is_always_drawn(tiny_space: SearchSpace) -> None:
     arch = ArchManager(tiny_space).smallest()
-    assert SingleDraw(arch)(np.random.default_rng(0)) == (arch,)
+    assert SingleDraw(arch)(np.random.default_rng(0), 7) == (Trainee("alone", arch),)

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from plans import plan_of
 from torch import Tensor
 
 from nas.models import PoseNet
 from nas.runs.config import OptimizerConfig
 from nas.space import Arch, ArchManager, SearchSpace
 from nas.train.optimizer import build_optimizer
-from nas.train.plan import StepPlan
 from nas.train.rules import Lesson, PlainRule, SandwichRule, ramped
 
 
@@ -41,10 +41,6 @@ def batch(archs: tuple[Arch, ...]) -> tuple[Tensor, dict[str, Tensor]]:
     return images, targets
 
 
-def plan(archs: tuple[Arch, ...], step: int) -> StepPlan:
-    return StepPlan(step=step, seed=0, indices=(0, 1), archs=archs)
-
-
 def gradients(net: PoseNet) -> dict[str, Tensor]:
     return {name: p.grad.clone() for name, p in net.named_parameters() if p.grad is not None}
 
@@ -55,7 +51,7 @@ def test_sandwich_gradient_is_the_sum_of_its_parts(
     images, targets = batch
     rule = SandwichRule(weight=0.5, ramp=10)
     losses = rule(
-        Lesson(net, plan(archs, 4), images, targets, autocast=nullcontext, backward=Tensor.backward)
+        Lesson(net, plan_of(archs, step=4), images, targets, autocast=nullcontext, backward=Tensor.backward)
     )
     together = gradients(net)
 
@@ -83,7 +79,7 @@ def test_what_was_not_drawn_has_no_gradient_and_does_not_move(
     optimizer = build_optimizer(net.named_parameters(), OptimizerConfig(lr=0.1, weight_decay=0.1))
     before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
     rule = SandwichRule(weight=0.5, ramp=0)
-    rule(Lesson(net, plan(archs, 0), images, targets, autocast=nullcontext, backward=Tensor.backward))
+    rule(Lesson(net, plan_of(archs), images, targets, autocast=nullcontext, backward=Tensor.backward))
     optimizer.step()
     unused = {name for name, parameter in net.named_parameters() if parameter.grad is None}
     assert any("simcc" in name for name in unused)
@@ -97,7 +93,7 @@ def test_labels_alone_where_the_teacher_has_no_weight(
     images, targets = batch
     rule = SandwichRule(weight=0.5, ramp=10)
     losses = rule(
-        Lesson(net, plan(archs, 0), images, targets, autocast=nullcontext, backward=Tensor.backward)
+        Lesson(net, plan_of(archs), images, targets, autocast=nullcontext, backward=Tensor.backward)
     )
     assert "heatmap/teacher" not in losses
 
@@ -116,12 +112,12 @@ def test_plain_rule_mixes_labels_and_teacher(
     total: list[Tensor] = []
     rule = PlainRule(teacher=lambda _: known, weight=0.25)
     losses = rule(
-        Lesson(net, plan((student,), 0), images, targets, autocast=nullcontext, backward=total.append)
+        Lesson(net, plan_of((student,)), images, targets, autocast=nullcontext, backward=total.append)
     )
     mixed = 0.75 * losses["heatmap/labels"] + 0.25 * losses["heatmap/teacher"]
     assert total[0].item() == pytest.approx(float(mixed))
     alone = PlainRule()(
-        Lesson(net, plan((student,), 0), images, targets, autocast=nullcontext, backward=total.append)
+        Lesson(net, plan_of((student,)), images, targets, autocast=nullcontext, backward=total.append)
     )
     assert set(alone) == {"heatmap/labels"}
 
@@ -135,7 +131,7 @@ def test_bf16_outputs_are_widened_for_losses(
     losses = rule(
         Lesson(
             net,
-            plan(archs, 0),
+            plan_of(archs),
             images,
             targets,
             autocast=lambda: torch.autocast("cpu", dtype=torch.bfloat16),
@@ -161,4 +157,4 @@ def test_weight_decay_spares_norms_biases_and_kernel_maps(tiny_space: SearchSpac
 def test_heads_with_other_options_are_other_settings(tiny_space: SearchSpace) -> None:
     arch = ArchManager(tiny_space).largest(head="simcc")
     other = replace(arch, head=replace(arch.head, options=(("label", "gaussian"), ("split", 3))))
-    assert plan((arch,), 0).setting != plan((other,), 0).setting
+    assert plan_of((arch,)).setting != plan_of((other,)).setting

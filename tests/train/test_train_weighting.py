@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from head_samples import SHIPPED_HEADS, small_arch
+from plans import plan_of
 from test_train_resume import Killed, before_step, die, same_run
 from tiny_training import RecipeMaker
 from torch import Tensor
@@ -19,7 +20,6 @@ from nas.space import Arch, ArchManager, SearchSpace
 from nas.train import finetune_subnet, train_supernet
 from nas.train.checkpoint import CheckpointStore
 from nas.train.optimizer import build_optimizer
-from nas.train.plan import StepPlan
 from nas.train.rules import Lesson, PlainRule, SandwichRule
 from nas.train.weighting import TEACHER, LearnedWeights, fixed_sum, learned_weights, loss_terms
 
@@ -173,7 +173,7 @@ def test_rules_weigh_labels_and_teacher_and_tell_unweighted_losses(
         rule: SandwichRule | PlainRule, *, of: tuple[Arch, ...]
     ) -> tuple[list[float], dict[str, float]]:
         backward: list[Tensor] = []
-        plan = StepPlan(step=9, seed=0, indices=(0, 1), archs=of)
+        plan = plan_of(of, step=9)
         losses = rule(Lesson(net, plan, images, targets, autocast=nullcontext, backward=backward.append))
         return [loss.item() for loss in backward], {name: loss.item() for name, loss in losses.items()}
 
