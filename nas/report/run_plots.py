@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nas.report.figures import COLOURS, GREY, new_figure, png, use_log_axis
+from nas.runs.metrics import PLACE_OF_RANDOM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SMOOTH = 0.02
-_NO_LOSSES = ("val/", "weight/", "gradient_norm/")
+_NO_LOSSES = ("val/", "weight/", "gradient_norm/", PLACE_OF_RANDOM)
 
 
 @dataclass(frozen=True)

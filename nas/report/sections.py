@@ -11,6 +11,7 @@ from nas.report.latency_plot import plot_predicted
 from nas.report.run_files import GIVEN, Figures
 from nas.report.run_plots import Point, plot_accuracy, plot_training
 from nas.runs.folder import RunFolder
+from nas.runs.metrics import PLACE_OF_RANDOM
 from nas.search.results import finalist_remarks
 from nas.space import Skeleton
 from nas.timing import DeviceDescription
@@ -153,12 +154,29 @@ def predictor_errors(predictors: Mapping[str, LatencyPredictor], results: Figure
 
 
 def training(rows: Sequence[Mapping[str, float | int | None]]) -> str:
-    """The supernet's training curve."""
+    """The supernet's training curve, and the last place of random networks for each head."""
     if not any("/" in name for row in rows for name in row):
         raise MissingPartError("the supernet's training curve (metrics.jsonl); nas train writes it.")
     steps = max(int(row["step"] or 0) for row in rows)
     plot = plot_training(rows)
-    return picture(plot, alt="Losses over steps", caption=f"{steps:,} steps; losses smoothed, raw ones pale.")
+    caption = f"{steps:,} steps; losses smoothed, raw ones pale."
+    return picture(plot, alt="Losses over steps", caption=caption) + _places_of_random(rows)
+
+
+def _places_of_random(rows: Sequence[Mapping[str, float | int | None]]) -> str:
+    last = {
+        name.removeprefix(PLACE_OF_RANDOM): value
+        for row in rows
+        for name, value in row.items()
+        if name.startswith(PLACE_OF_RANDOM) and value is not None
+    }
+    if not last:
+        return ""
+    return table(("head", "place of random networks"), list(last.items())) + paragraph(
+        "Where the label loss of random networks lay in the last steps: "
+        "0 as the smallest network's, 1 as the largest's.",
+        note=True,
+    )
 
 
 def compared(entry: Figures) -> tuple[object, ...]:

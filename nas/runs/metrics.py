@@ -7,6 +7,9 @@ from nas.files import read_rows, write_text
 
 METRICS = "metrics.jsonl"
 
+PLACE_OF_RANDOM = "place_of_random/"
+"""Before a head's name: where random networks' label loss lies, 0 as the smallest's, 1 as the largest's."""
+
 Value = float | int
 
 

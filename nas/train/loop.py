@@ -12,6 +12,7 @@ from nas.errors import UserError
 from nas.interrupt import Interruption, StopRequest
 from nas.models import PoseNet
 from nas.progress import ProgressDisplay, duration
+from nas.runs.metrics import PLACE_OF_RANDOM
 from nas.train.checkpoint import Checkpoint, CheckpointStore
 from nas.train.ema import averaged
 from nas.train.estimate import memory_so_far, require_disk
@@ -28,7 +29,7 @@ _TIMED_STEPS = 10
 """After so many steps a training says how long it will take."""
 
 _SHOWN = ("/largest", "/smallest", "/labels")
-"""Ends of the names of losses that a line shows; the metrics file has all."""
+"""Ends of the names of losses that a line shows, places of random networks beside them; the file has all."""
 
 _LINE_EVERY = 15.0
 """Where the output is no terminal, at most one line in so many seconds."""
@@ -160,7 +161,11 @@ class _Loop:
         line: dict[str, float] = {}
         if step % job.config.log_every == 0 or last:
             line |= self._metrics()
-        losses = "  ".join(f"{name} {value:.4g}" for name, value in line.items() if name.endswith(_SHOWN))
+        losses = "  ".join(
+            f"{name} {value:.4g}"
+            for name, value in line.items()
+            if name.endswith(_SHOWN) or name.startswith(PLACE_OF_RANDOM)
+        )
         display.update(
             step,
             detail=self.rate.told(batch=job.recipe.batch, left=job.steps - step),

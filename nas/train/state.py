@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from nas.errors import UserError
 from nas.models import PoseNet
 from nas.train.checkpoint import Checkpoint
+from nas.train.place import Recent, places, remember
 from nas.train.weighting import LearnedWeights
 
 LABELS = "labels of the training images"
@@ -39,6 +40,7 @@ class Counters:
             of them just now.
         rollbacks: roll-backs so far.
         sums, counts: losses since the last line of the metrics, by name.
+        recent: what `places` tells from.
     """
 
     step: int = 0
@@ -48,18 +50,20 @@ class Counters:
     rollbacks: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    recent: Recent = field(default_factory=dict)
 
     def add(self, losses: Mapping[str, float]) -> None:
         """Count one step's losses."""
         for name, value in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + 1
+        remember(self.recent, losses)
 
     def take_means(self) -> dict[str, float]:
-        """The mean of every loss since the last call."""
+        """The mean of every loss since the last call, and the places of random networks."""
         means = {name: self.sums[name] / self.counts[name] for name in sorted(self.sums)}
         self.sums, self.counts = {}, {}
-        return means
+        return means | places(self.recent)
 
 
 @dataclass

@@ -11,9 +11,12 @@ from nas.report.run_plots import plot_training
 RGB = {"blue": (0x21, 0x66, 0xAC)}
 
 
-def test_weights_of_losses_and_norms_of_gradients_are_no_losses() -> None:
+def test_weights_of_losses_norms_of_gradients_and_places_are_no_losses() -> None:
     losses = [{"step": step, "rle/largest": 1 / (step + 1)} for step in range(20)]
-    others = [{**row, "weight/rle/nll": 30.0, "gradient_norm/rle": 200.0} for row in losses]
+    others = [
+        {**row, "weight/rle/nll": 30.0, "gradient_norm/rle": 200.0, "place_of_random/rle": 0.3}
+        for row in losses
+    ]
     assert plot_training(others) == plot_training(losses)
 
 

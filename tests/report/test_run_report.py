@@ -243,6 +243,21 @@ def test_results_of_an_older_version_still_make_a_page(whole: RunFolder) -> None
     assert row(page, results["subnets"][0]["name"])[5] == "-20.0 %"
 
 
+def test_the_last_place_of_random_networks_is_told_by_head(whole: RunFolder) -> None:
+    assert "place of random networks" not in read(write_report(whole).path).words
+    places = [
+        {"place_of_random/heatmap": 0.25},
+        {"place_of_random/heatmap": 0.5, "place_of_random/simcc": 0.125},
+    ]
+    lines = [
+        {"step": step, "simcc/largest": 1.0, **found} for step, found in enumerate([*places, {}], start=30)
+    ]
+    with whole.metrics_file.open("a") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    page = read(write_report(whole).path)
+    assert row(page, "place of random networks")[1:5] == ["heatmap", "0.500", "simcc", "0.125"]
+
+
 def test_a_damaged_result_counts_as_missing(whole: RunFolder) -> None:
     (whole.search_folder / "results.json").write_text("{")
     report = write_report(whole)
