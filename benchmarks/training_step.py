@@ -65,14 +65,14 @@ class Steps:
         fabric = Fabric(accelerator="cpu", devices=1)
         self._part = part
         roles: list[Role] = ["largest", "smallest", *["random"] * (len(archs) - 2)]
-        trainees = tuple(Trainee(*pair) for pair in zip(roles, archs, strict=True))
+        trainees = tuple(Trainee(role, (arch,)) for role, arch in zip(roles, archs, strict=True))
         self._plan = StepPlan(step=1000, seed=0, indices=tuple(range(len(part.images))), trainees=trainees)
         sandwich = SandwichRule(weight=0.5, ramp=1)
         self._supernet = updater(PoseNet(space, skeleton), sandwich, recipe, fabric)
         self._plain = [
             (
                 updater(PoseNet(arch, skeleton), PlainRule(), recipe, fabric),
-                replace(self._plan, trainees=(Trainee("alone", arch),)),
+                replace(self._plan, trainees=(Trainee("alone", (arch,)),)),
             )
             for arch in archs
         ]
@@ -113,7 +113,7 @@ def first_batch(annotations: Path, images: Path, skeleton: Skeleton, arch: Arch,
         for index in range(batch)
     ]
     made = dataset.batch(requests)
-    return BatchPart(to_input(made.images), made.targets)
+    return BatchPart(to_input(made.images), [made.targets])
 
 
 def main() -> None:

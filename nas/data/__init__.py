@@ -3,7 +3,7 @@
 from nas.coco import ImageRecord, PersonTable
 from nas.data.annotations import Annotations
 from nas.data.augment import NO_AUGMENT, AugmentConfig
-from nas.data.batch import Batch, Sample, SampleId, SampleRequest
+from nas.data.batch import Batch, Sample, SampleId, SampleRequest, TargetHead
 from nas.data.coco import load_annotations
 from nas.data.config import DataConfig, SourceConfig
 from nas.data.dataset import KeypointDataset
@@ -27,6 +27,7 @@ __all__ = [
     "SampleRequest",
     "SearchSplit",
     "SourceConfig",
+    "TargetHead",
     "default_workers",
     "draw_search_split",
     "load_annotations",

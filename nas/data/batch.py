@@ -12,6 +12,13 @@ from nas.codecs.affine import Affine
 from nas.space.arch import Head
 
 
+class TargetHead(NamedTuple):
+    """A head whose targets are wanted, and input px per cell of the maps of its neck, coarsest first."""
+
+    head: Head
+    strides: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
     """One sample as a plan asks for it; the same request gives the same sample, whoever prepares it.
@@ -25,6 +32,7 @@ class SampleRequest:
         augment: whether the data set's augmentation applies.
         late: whether it is that of the last part of training, where the data set has one.
         replace: whether another sample takes the place of one that cannot be read (else a UserError).
+        beside: further heads whose targets of the same image are wanted.
     """
 
     index: int
@@ -35,6 +43,12 @@ class SampleRequest:
     augment: bool = True
     late: bool = False
     replace: bool = True
+    beside: tuple[TargetHead, ...] = ()
+
+    @property
+    def heads(self) -> tuple[TargetHead, ...]:
+        """All heads whose targets are wanted."""
+        return () if self.head is None else (TargetHead(self.head, self.strides), *self.beside)
 
 
 class SampleId(NamedTuple):
@@ -55,6 +69,7 @@ class Sample:
         id: where it comes from.
         inverse: [2, 3], from input px back to image px.
         failures: one line for each image that could not be read before this one could.
+        beside: the targets of each further head.
     """
 
     image: NDArray[np.uint8]
@@ -62,11 +77,12 @@ class Sample:
     id: SampleId
     inverse: Affine
     failures: tuple[str, ...] = ()
+    beside: tuple[Targets, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Prepared samples of one resolution and head.
+    """Prepared samples of one resolution, with targets of the same heads.
 
     Args:
         images: [B, H, W, 3] uint8 RGB.
@@ -74,6 +90,7 @@ class Batch:
         ids: B entries.
         inverse: [B, 2, 3] float64, from input px back to image px.
         failures: one line for each image that could not be read and was replaced.
+        beside: the targets of each further head.
     """
 
     images: torch.Tensor
@@ -81,6 +98,7 @@ class Batch:
     ids: tuple[SampleId, ...]
     inverse: torch.Tensor
     failures: tuple[str, ...] = ()
+    beside: tuple[dict[str, torch.Tensor], ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -98,5 +116,7 @@ class Batch:
         return self._moved(torch.Tensor.pin_memory)
 
     def _moved(self, move: Any) -> Self:
-        targets = {name: move(target) for name, target in self.targets.items()}
-        return replace(self, images=move(self.images), targets=targets)
+        targets, *beside = (
+            {name: move(target) for name, target in head.items()} for head in (self.targets, *self.beside)
+        )
+        return replace(self, images=move(self.images), targets=targets, beside=tuple(beside))

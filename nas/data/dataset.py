@@ -110,12 +110,14 @@ class KeypointDataset(Dataset[Sample]):
         """
         image = np.empty((*request.resolution, 3), np.uint8)
         shown = self._prepare(request, image)
+        targets, *beside = self._targets(request, shown.people)
         return Sample(
             image,
-            self._targets(request, shown.people),
+            targets,
             self._photographs.sample_id(shown.origin),
             invert(shown.affine),
             shown.failures,
+            tuple(beside),
         )
 
     def labelled(self, request: SampleRequest) -> tuple[NDArray[np.uint8], People]:
@@ -127,21 +129,23 @@ class KeypointDataset(Dataset[Sample]):
         return image, self._prepare(request, image).people
 
     def batch(self, requests: Sequence[SampleRequest]) -> Batch:
-        """Prepare samples of one resolution and head. Raises UserError as `__getitem__` does."""
+        """Prepare samples of one resolution and the same heads. Raises UserError as `__getitem__` does."""
         first = requests[0]
-        if any(request.resolution != first.resolution or request.head != first.head for request in requests):
-            raise ValueError("the requests of one batch must agree in resolution and head")
+        if any((r.resolution, r.heads) != (first.resolution, first.heads) for r in requests):
+            raise ValueError("the requests of one batch must agree in resolution and heads")
         images = np.empty((len(requests), *first.resolution, 3), np.uint8)
         shown = [self._prepare(request, image) for request, image in zip(requests, images, strict=True)]
-        targets = [
+        encoded = [
             self._targets(request, sample.people) for request, sample in zip(requests, shown, strict=True)
         ]
+        targets, *beside = map(_stacked, zip(*encoded, strict=True))
         return Batch(
             images=torch.from_numpy(images),
-            targets={name: torch.from_numpy(np.stack([t[name] for t in targets])) for name in targets[0]},
+            targets=targets,
             ids=tuple(self._photographs.sample_id(sample.origin) for sample in shown),
             inverse=torch.from_numpy(np.stack([invert(sample.affine) for sample in shown])),
             failures=tuple(line for sample in shown for line in sample.failures),
+            beside=tuple(beside),
         )
 
     def requests(self, resolution: tuple[int, int], head: Head | None = None) -> list[SampleRequest]:
@@ -247,8 +251,15 @@ class KeypointDataset(Dataset[Sample]):
             shares.append(people[rows] / people[rows].mean() if len(rows) else people[rows])
         return np.concatenate(shares)
 
-    def _targets(self, request: SampleRequest, people: People) -> Targets:
-        if request.head is None:
-            return {}
-        codec = _codec(request.head, self.skeleton, resolution=request.resolution, strides=request.strides)
-        return codec.encode(people)
+    def _targets(self, request: SampleRequest, people: People) -> list[Targets]:
+        """Those of every head that is asked for; none at all for no head."""
+        codecs = (
+            _codec(head, self.skeleton, resolution=request.resolution, strides=strides)
+            for head, strides in request.heads
+        )
+        return [codec.encode(people) for codec in codecs] or [{}]
+
+
+def _stacked(targets: Sequence[Targets]) -> dict[str, torch.Tensor]:
+    """One head's targets of several samples, each [B, ...]."""
+    return {name: torch.from_numpy(np.stack([of_one[name] for of_one in targets])) for name in targets[0]}

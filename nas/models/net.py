@@ -1,13 +1,14 @@
 """The one network definition: a supernet over a search space, a plain network over one architecture."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from nas.heads import HeadPlace, Outputs, PoseHead
-from nas.layers import Context, ElasticBatchNorm2d, ElasticLayer, Statistics
+from nas.layers import Context, ElasticBatchNorm2d, ElasticLayer, LevelFeatures, Statistics
 from nas.models.backbone import build_stages
-from nas.space.arch import Arch
+from nas.space.arch import Arch, Neck
 from nas.space.parts import part
 from nas.space.skeleton import Skeleton
 from nas.space.space import SearchSpace
@@ -82,15 +83,45 @@ class PoseNet(nn.Module):
 
     def in_context(self, images: Tensor, arch: Arch, context: Context) -> Outputs:
         """`forward` in an explicit context."""
-        if tuple(images.shape[2:]) != arch.resolution:
-            raise ValueError(f"images of {tuple(images.shape[2:])} for an architecture of {arch.resolution}")
-        x = self.stems[arch.stem.type](images, arch.stem, context)
-        features = [x]
-        for module, stage in zip(self.stages, arch.stages, strict=True):
-            features.append(module(features[-1], stage, context))
-        levels = self.necks[arch.neck.type](tuple(features), arch.neck, context)
+        levels = self._levels(self._features(images, arch, context), arch, context)
         outputs: Outputs = self.head(arch)(levels, arch.head, context)
         return outputs
+
+    def together(self, images: Tensor, archs: Sequence[Arch]) -> list[Outputs]:
+        """`forward` of architectures that are one but for neck and head, in training mode.
+
+        Stem and stages run once for all of them, a neck once for those that stand on it.
+
+        Raises:
+            ValueError: their bodies differ.
+        """
+        if len({(arch.resolution, arch.stem, arch.stages) for arch in archs}) != 1:
+            raise ValueError("only architectures of one body can be run together")
+        context = Context()
+        features = self._features(images, archs[0], context)
+        levels: dict[Neck, tuple[LevelFeatures, ...]] = {}
+        found: list[Outputs] = []
+        for arch in archs:
+            if arch.neck not in levels:
+                levels[arch.neck] = self._levels(features, arch, context)
+            found.append(self.head(arch)(levels[arch.neck], arch.head, context))
+        return found
+
+    def _features(self, images: Tensor, arch: Arch, context: Context) -> tuple[Tensor, ...]:
+        """What stem and stages give. Raises ValueError for images of another size."""
+        if tuple(images.shape[2:]) != arch.resolution:
+            raise ValueError(f"images of {tuple(images.shape[2:])} for an architecture of {arch.resolution}")
+        features = [self.stems[arch.stem.type](images, arch.stem, context)]
+        for module, stage in zip(self.stages, arch.stages, strict=True):
+            features.append(module(features[-1], stage, context))
+        return tuple(features)
+
+    def _levels(
+        self, features: tuple[Tensor, ...], arch: Arch, context: Context
+    ) -> tuple[LevelFeatures, ...]:
+        """What the neck hands to the head."""
+        levels: tuple[LevelFeatures, ...] = self.necks[arch.neck.type](features, arch.neck, context)
+        return levels
 
     def decode(self, outputs: Outputs, arch: Arch | None = None) -> Outputs:
         """Poses or candidates in input px: see the head's `decode`."""

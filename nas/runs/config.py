@@ -148,6 +148,7 @@ class SamplingConfig(StrictModel):
     """How random networks are drawn.
 
     Args:
+        heads: "one" head is trained in a step, or "all" of the space's, on one pass of each body.
         fair: in predicted "latency" (in MACs while no predictor is given), in "macs", or not at all
             ("uniform" over choices).
         bins: of cost, equally wide on a logarithmic scale.
@@ -155,6 +156,7 @@ class SamplingConfig(StrictModel):
         predictor: file of the latency predictor; one of another machine will do.
     """
 
+    heads: Literal["one", "all"] = "one"
     fair: Literal["latency", "macs", "uniform"] = "latency"
     bins: Count = 12
     pool: Count = 4000

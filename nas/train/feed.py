@@ -1,6 +1,6 @@
 """The parts of every step, as plans ask for them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,10 +14,10 @@ from nas.train.plan import Planner
 
 
 class BatchPart(NamedTuple):
-    """One part of a step, on the device: normalised images [B, 3, H, W] and the head's targets."""
+    """One part of a step, on the device: normalised images [B, 3, H, W] and the targets of each head."""
 
     images: Tensor
-    targets: Mapping[str, Tensor]
+    targets: Sequence[Mapping[str, Tensor]]
 
 
 class Feed:
@@ -69,7 +69,10 @@ class Feed:
                 yield plan.requests(part, self._parts)
 
     def _part(self, batch: Batch) -> BatchPart:
-        targets = {name: self._move(target) for name, target in batch.targets.items()}
+        targets = [
+            {name: self._move(target) for name, target in head.items()}
+            for head in (batch.targets, *batch.beside)
+        ]
         return BatchPart(to_input(batch.images, self._device, dtype=self._dtype), targets)
 
     def _move(self, target: Tensor) -> Tensor:

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.data import SampleRequest
+from nas.data import SampleRequest, TargetHead
 from nas.runs.streams import ARCHS, generator
 from nas.space import Arch, ArchManager, SearchSpace
 from nas.train.pool import ArchPool, Setting, setting_of
@@ -19,14 +19,15 @@ Role = Literal["largest", "smallest", "random", "alone"]
 
 @dataclass(frozen=True)
 class Trainee:
-    """A network that a step trains.
+    """A body that a step trains, with the heads that it feeds.
 
     Args:
-        role: the largest teaches the others; a network that is trained without any is alone.
+        role: the largest teaches the others; one that is trained without any is alone.
+        archs: a network for each head, which differ in neck and head only.
     """
 
     role: Role
-    arch: Arch
+    archs: tuple[Arch, ...]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class StepPlan:
         step: number of the step (0-based).
         seed: of the run.
         indices: samples of the training set, over all processes.
-        trainees: the networks to train, of one setting; the first is the teacher of the others.
+        trainees: what to train, of the same settings; the first is the teacher of the others.
         late: whether the samples are augmented as those of the last part of training.
     """
 
@@ -49,13 +50,13 @@ class StepPlan:
 
     @property
     def archs(self) -> tuple[Arch, ...]:
-        """The networks to train."""
-        return tuple(trainee.arch for trainee in self.trainees)
+        """All networks that are trained."""
+        return tuple(arch for trainee in self.trainees for arch in trainee.archs)
 
     @property
-    def setting(self) -> Setting:
-        """What all networks of the step share."""
-        return setting_of(self.trainees[0].arch)
+    def settings(self) -> tuple[Setting, ...]:
+        """For each head what its networks share; all are of one resolution."""
+        return tuple(map(setting_of, self.trainees[0].archs))
 
     @cached_property
     def digest(self) -> int:
@@ -65,7 +66,8 @@ class StepPlan:
 
     def requests(self, part: int, parts: int) -> list[SampleRequest]:
         """The samples of one of so many equal parts, augmented by (seed, step, position in the batch)."""
-        arch = self.trainees[0].arch
+        arch, *others = self.trainees[0].archs
+        beside = tuple(TargetHead(other.head, other.level_strides) for other in others)
         size = len(self.indices) // parts
         return [
             SampleRequest(
@@ -75,13 +77,14 @@ class StepPlan:
                 arch.head,
                 strides=arch.level_strides,
                 late=self.late,
+                beside=beside,
             )
             for position in range(part * size, (part + 1) * size)
         ]
 
 
 class Draw(Protocol):
-    """Draws the networks of a step: their setting, and the networks, teacher first."""
+    """Draws what a step trains: settings, and networks of these, the teacher first."""
 
     def __call__(self, rng: np.random.Generator, step: int) -> tuple[Trainee, ...]: ...
 
@@ -129,10 +132,15 @@ class SandwichDraw:
     The first random network is drawn over the whole space and fixes the setting; a repeated network is
     trained once. Without a pool, networks are drawn uniformly over choices.
 
+    With all heads, that network fixes the resolution and the setting of its own head. Neck and options of
+    every other head are drawn uniformly for the step, what is elastic in a neck for each random body; heads
+    on a neck of one type share it.
+
     Args:
         random: how many random networks.
         largest_first: so many steps train the largest alone.
         smallest_every: of so many steps one trains the smallest.
+        all_heads: whether every body feeds all heads of the space.
     """
 
     def __init__(
@@ -143,28 +151,55 @@ class SandwichDraw:
         pool: ArchPool | None,
         largest_first: int = 0,
         smallest_every: int = 1,
+        all_heads: bool = False,
     ) -> None:
         self._space = space
         self._random = random
         self._pool = pool
         self._largest_first = largest_first
         self._smallest_every = smallest_every
-        self._ends = lru_cache(maxsize=None)(self._both_ends)
+        self._all_heads = all_heads
+        self._ends_of = lru_cache(maxsize=None)(self._both_ends)
 
     def __call__(self, rng: np.random.Generator, step: int) -> tuple[Trainee, ...]:
         """Largest, smallest where its turn has come, then the random ones."""
         first = self._sample(rng)
-        setting = setting_of(first)
-        largest, smallest = self._ends(setting)
+        settings = self._settings(first, rng)
+        largest, smallest = zip(*map(self._ends_of, settings), strict=True)
         if step < self._largest_first:
-            return (largest,)
-        further = [self._sample(rng, setting) for _ in range(self._random - 1)]
-        trainees = [largest] if step % self._smallest_every else [largest, smallest]
-        trainees += [Trainee("random", arch) for arch in [first, *further][: self._random]]
-        unique: dict[Arch, Trainee] = {}
+            return (Trainee("largest", largest),)
+        further = [self._sample(rng, setting_of(first)) for _ in range(self._random - 1)]
+        trainees = [Trainee("largest", largest)]
+        if step % self._smallest_every == 0:
+            trainees.append(Trainee("smallest", smallest))
+        for arch in [first, *further][: self._random]:
+            trainees.append(Trainee("random", self._with_heads(arch, settings, rng)))
+        unique: dict[tuple[Arch, ...], Trainee] = {}
         for trainee in trainees:
-            unique.setdefault(trainee.arch, trainee)
+            unique.setdefault(trainee.archs, trainee)
         return tuple(unique.values())
+
+    def _settings(self, first: Arch, rng: np.random.Generator) -> tuple[Setting, ...]:
+        """One for each head to train."""
+        own, manager = setting_of(first), ArchManager(self._space)
+        if not self._all_heads:
+            return (own,)
+        return tuple(
+            own
+            if head == own.head.type
+            else setting_of(manager.sample(rng, head=head, resolution=own.resolution))
+            for head in self._space.heads
+        )
+
+    def _with_heads(
+        self, arch: Arch, settings: tuple[Setting, ...], rng: np.random.Generator
+    ) -> tuple[Arch, ...]:
+        """The body of a network under the heads of these settings."""
+        necks = {arch.neck.type: arch.neck}
+        for setting in settings:
+            if setting.neck not in necks:
+                necks[setting.neck] = setting.sample(self._space, rng).neck
+        return tuple(replace(arch, neck=necks[setting.neck], head=setting.head) for setting in settings)
 
     def _sample(self, rng: np.random.Generator, setting: Setting | None = None) -> Arch:
         if self._pool is not None:
@@ -173,16 +208,15 @@ class SandwichDraw:
             return ArchManager(self._space).sample(rng)
         return setting.sample(self._space, rng)
 
-    def _both_ends(self, setting: Setting) -> tuple[Trainee, Trainee]:
-        ends = setting.largest(self._space), setting.smallest(self._space)
-        return Trainee("largest", ends[0]), Trainee("smallest", ends[1])
+    def _both_ends(self, setting: Setting) -> tuple[Arch, Arch]:
+        return setting.largest(self._space), setting.smallest(self._space)
 
 
 class SingleDraw:
     """Always the same network."""
 
     def __init__(self, arch: Arch) -> None:
-        self._trainees = (Trainee("alone", arch),)
+        self._trainees = (Trainee("alone", (arch,)),)
 
     def __call__(self, rng: np.random.Generator, step: int) -> tuple[Trainee, ...]:
         """The network alone; the generator is left untouched."""

@@ -1,6 +1,6 @@
 """What one step learns from: the sandwich rule of a supernet, and the plain rule of one network."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Lesson:
         net: gets the gradients.
         plan: names the architectures.
         images: [B, 3, H, W] normalised RGB.
-        targets: of the plan's head.
+        targets: of each of the plan's heads.
         autocast: wraps forward passes.
         backward: is called with every loss.
     """
@@ -34,15 +34,18 @@ class Lesson:
     net: PoseNet
     plan: StepPlan
     images: Tensor
-    targets: Mapping[str, Tensor]
+    targets: Sequence[Mapping[str, Tensor]]
     autocast: Autocast
     backward: Backward
 
-    def outputs(self, arch: Arch) -> Outputs:
-        """What an architecture gives, in fp32."""
+    def outputs(self, archs: Sequence[Arch]) -> list[Outputs]:
+        """What the architectures of one trainee give, in fp32."""
         with self.autocast():
-            outputs = self.net(self.images, arch)
-        return _wide(outputs)
+            if len(archs) > 1:
+                outputs = self.net.together(self.images, archs)
+            else:  # a compiled network is compiled as it is called
+                outputs = [self.net(self.images, archs[0])]
+        return [_wide(of_one) for of_one in outputs]
 
 
 Rule = Callable[[Lesson], dict[str, Tensor]]
@@ -55,10 +58,11 @@ def ramped(weight: float, ramp: int, step: int) -> float:
 
 
 class SandwichRule:
-    """The first network learns from labels; the others from labels and from the first one's outputs.
+    """The first body learns from labels; the others from labels and from the first one's outputs.
 
     Sandwich rule and in-place distillation (Yu & Huang 2019), but with labels kept: the teacher alone costs
-    small networks accuracy. Networks run one after the other, so that memory holds one graph at a time.
+    small networks accuracy. Bodies run one after the other, so that memory holds one graph at a time. The
+    losses of all heads on a body are added up: each head has the gradient that it has alone.
 
     Args:
         weight: the teacher's share of the others' loss.
@@ -73,26 +77,26 @@ class SandwichRule:
 
     def __call__(self, lesson: Lesson) -> dict[str, Tensor]:
         """Losses `HEAD/largest`, `HEAD/smallest`, `HEAD/random` (labels only) and `HEAD/teacher`."""
-        net, plan, backward = lesson.net, lesson.plan, lesson.backward
+        plan = lesson.plan
         share = ramped(self._weight, self._ramp, plan.step)
-        head = plan.setting.head.type
-        teacher: Outputs | None = None
+        teachers: list[Outputs] = []
         losses: dict[str, list[Tensor]] = {}
         for trainee in plan.trainees:
-            arch = trainee.arch
-            outputs = lesson.outputs(arch)
-            terms = net.head(arch).loss(outputs, lesson.targets)
-            labels = self._weighting(head, terms)
-            losses.setdefault(f"{head}/{trainee.role}", []).append(fixed_sum(head, terms).detach())
-            if teacher is None:
-                backward(labels)
-                teacher = {name: tensor.detach() for name, tensor in outputs.items()}
-            elif share > 0:
-                distance = net.head(arch).distill(outputs, teacher)
-                losses.setdefault(f"{head}/teacher", []).append(distance.detach())
-                backward((1 - share) * labels + share * self._weighting(head, {TEACHER: distance}))
-            else:
-                backward(labels)
+            every = lesson.outputs(trainee.archs)
+            totals = []
+            for place, (arch, outputs) in enumerate(zip(trainee.archs, every, strict=True)):
+                head, name = lesson.net.head(arch), arch.head.type
+                terms = head.loss(outputs, lesson.targets[place])
+                total = self._weighting(name, terms)
+                losses.setdefault(f"{name}/{trainee.role}", []).append(fixed_sum(name, terms).detach())
+                if teachers and share > 0:
+                    distance = head.distill(outputs, teachers[place])
+                    losses.setdefault(f"{name}/teacher", []).append(distance.detach())
+                    total = (1 - share) * total + share * self._weighting(name, {TEACHER: distance})
+                totals.append(total)
+            lesson.backward(sum(totals[1:], start=totals[0]))
+            if not teachers:
+                teachers = [{name: tensor.detach() for name, tensor in o.items()} for o in every]
         return {name: torch.stack(values).mean() for name, values in losses.items()}
 
 
@@ -120,10 +124,10 @@ class PlainRule:
         """Losses `HEAD/labels` and, with a teacher, `HEAD/teacher`."""
         net, backward = lesson.net, lesson.backward
         (trainee,) = lesson.plan.trainees
-        arch = trainee.arch
-        outputs = lesson.outputs(arch)
+        (arch,), (targets,) = trainee.archs, lesson.targets
+        (outputs,) = lesson.outputs(trainee.archs)
         head = arch.head.type
-        terms = net.head(arch).loss(outputs, lesson.targets)
+        terms = net.head(arch).loss(outputs, targets)
         labels = self._weighting(head, terms)
         losses = {f"{head}/labels": fixed_sum(head, terms).detach()}
         if self._teacher is None:

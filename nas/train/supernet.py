@@ -71,6 +71,7 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
         pool=pool,
         largest_first=sandwich.steps_alone(config.total_steps(len(data.training.order))),
         smallest_every=sandwich.smallest_every,
+        all_heads=config.sampling.heads == "all",
     )
     job = build_job(
         net,

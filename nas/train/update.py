@@ -49,7 +49,8 @@ class Updater:
         parameters = state.parameters()
         means = average(self.fabric, parameters, self._backward(plan, parts))
         norm = clip(parameters, self.recipe.clip_norm)
-        names = [*means, f"gradient_norm/{plan.setting.head.type}"]
+        heads = [setting.head.type for setting in plan.settings]
+        names = [*means, f"gradient_norm/{heads[0] if len(heads) == 1 else 'all'}"]
         values = dict(zip(names, torch.stack([*means.values(), norm]).tolist(), strict=True))
         if all(map(math.isfinite, values.values())):
             for group in state.optimizer.param_groups:

@@ -17,6 +17,7 @@ from nas.data import (
     KeypointDataset,
     SampleId,
     SampleRequest,
+    TargetHead,
     load_annotations,
 )
 from nas.errors import UserError
@@ -114,6 +115,39 @@ def test_a_batch_is_its_samples(dotted: Annotations) -> None:
             np.testing.assert_array_equal(batch.targets[name][row], target)
     with pytest.raises(ValueError, match="must agree"):
         dataset.batch([requests[0], SampleRequest(0, (), (32, 48), HEATMAP)])
+
+
+def test_further_heads_get_their_targets_from_the_same_image(dotted: Annotations) -> None:
+    """What they get beside another is what each gets alone."""
+    dataset = KeypointDataset([dotted], task="crop", augment=AugmentConfig.read("strong", "test"))
+    heads = [
+        TargetHead(HEATMAP, (8,)),
+        TargetHead(SIMCC, (4,)),
+        TargetHead(Head("dsnt", (("deconvolutions", 0), ("width", 8))), (4,)),
+    ]
+    alone = [
+        dataset.batch(
+            [SampleRequest(index, (3, index), (64, 48), head, strides=strides) for index in (4, 1, 4)]
+        )
+        for head, strides in heads
+    ]
+    requests = [
+        SampleRequest(index, (3, index), (64, 48), HEATMAP, strides=(8,), beside=tuple(heads[1:]))
+        for index in (4, 1, 4)
+    ]
+    together = dataset.batch(requests)
+    assert len(together.beside) == 2
+    for found, batch in zip((together.targets, *together.beside), alone, strict=True):
+        assert torch.equal(together.images, batch.images)
+        assert found.keys() == batch.targets.keys()
+        for name, target in found.items():
+            assert torch.equal(target, batch.targets[name]), name
+    sample = dataset[requests[0]]
+    for found, targets in zip(together.beside, sample.beside, strict=True):
+        for name, target in targets.items():
+            np.testing.assert_array_equal(found[name][0], target)
+    with pytest.raises(ValueError, match="must agree"):
+        dataset.batch([requests[0], SampleRequest(4, (3, 4), (64, 48), HEATMAP, strides=(8,))])
 
 
 def test_sources_are_joined_on_one_skeleton(write_set: Any, dotted: Annotations) -> None:

@@ -13,19 +13,21 @@ from nas.data import (
     KeypointDataset,
     Loader,
     SampleRequest,
+    TargetHead,
     default_workers,
 )
 from nas.errors import UserError
 from nas.space.arch import Head
 
 RESOLUTIONS = ((32, 24), (64, 48))
+BESIDE = (TargetHead(Head("simcc", (("label", "gaussian"), ("split", 2))), (4,)),)
 
 
 def plan(dataset: KeypointDataset, batches: int) -> list[Sequence[SampleRequest]]:
     """Batches of 3 whose resolution alternates."""
     return [
         [
-            SampleRequest(int(index), (0, step, row), RESOLUTIONS[step % 2], Head("heatmap"))
+            SampleRequest(int(index), (0, step, row), RESOLUTIONS[step % 2], Head("heatmap"), beside=BESIDE)
             for row, index in enumerate(dataset.order.indices(3 * step, 3, seed=0))
         ]
         for step in range(batches)
@@ -44,8 +46,9 @@ def assert_same(left: Sequence[Batch], right: Sequence[Batch]) -> None:
         assert one.ids == other.ids
         assert torch.equal(one.images, other.images)
         assert torch.equal(one.inverse, other.inverse)
-        assert one.targets.keys() == other.targets.keys()
-        assert all(torch.equal(one.targets[name], other.targets[name]) for name in one.targets)
+        for ours, theirs in zip((one.targets, *one.beside), (other.targets, *other.beside), strict=True):
+            assert ours.keys() == theirs.keys()
+            assert all(torch.equal(target, theirs[name]) for name, target in ours.items())
 
 
 @pytest.mark.parametrize("cache_mib", [0, 8])
@@ -104,7 +107,8 @@ def test_a_batch_moves_as_a_whole(dotted: Annotations) -> None:
     batch = next(Loader(strong(dotted), workers=0).batches(plan(strong(dotted), 1)))
     moved = batch.to("meta")
     assert moved.images.is_meta
-    assert all(target.is_meta for target in moved.targets.values())
+    assert len(moved.beside) == 1
+    assert all(target.is_meta for head in (moved.targets, *moved.beside) for target in head.values())
     assert moved.ids == batch.ids
     assert moved.inverse is batch.inverse
 

@@ -1,12 +1,14 @@
 """The pose network: published sizes, calibration, transfer, weights files."""
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from net_samples import assert_transfer_is_exact, images, randomised
-from torch import nn
+from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.layers import ElasticDepthwiseConv2d, ResampledLinear
@@ -20,6 +22,7 @@ from nas.models import (
     transfer,
 )
 from nas.space import ArchManager, SearchSpace
+from nas.space.arch import Neck
 
 OWN_SPACES = Path(__file__).parents[1] / "spaces"
 PUBLISHED = {
@@ -110,6 +113,50 @@ def _slice(active: nn.Parameter, parameter: nn.Parameter) -> tuple[slice, ...]:
         start = (large - small) // 2
         slices.append(slice(start, start + small))
     return tuple(slices)
+
+
+def test_networks_of_one_body_run_together_as_each_does_alone() -> None:
+    """In outputs and gradients; stem and stages run once, and so does a neck that several stand on."""
+    space = SearchSpace.load("any-head-crop").narrow(resolutions=[(96, 64)])
+    manager = ArchManager(space)
+    body = manager.sample(np.random.default_rng(2))
+    necks = {"none": Neck(), "fusion_deconv": manager.largest(head="heatmap").neck}
+    archs = []
+    for head in space.heads:
+        neck = "fusion_deconv" if head in ("heatmap", "dsnt", "simcc") else "none"
+        given = manager.smallest(head=head, neck=neck)
+        archs.append(replace(given, stem=body.stem, stages=body.stages, neck=necks[neck]))
+        assert space.contains(archs[-1])
+    torch.manual_seed(0)
+    net = PoseNet(space, "coco17").double().train()
+    x = images(archs[0], batch=4).double()
+
+    def gradients(outputs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        net.zero_grad(set_to_none=True)
+        sums = [tensor.square().sum() for of_one in outputs for tensor in of_one.values()]
+        torch.stack(sums).sum().backward()
+        return {name: p.grad.clone() for name, p in net.named_parameters() if p.grad is not None}
+
+    calls: Counter[str] = Counter()
+    modules = [*net.stems.values(), *net.stages, *net.necks.values()]
+    names = {module: name for name, module in net.named_modules()}
+    hooks = [m.register_forward_hook(lambda module, *_: calls.update([names[module]])) for m in modules]
+    together = net.together(x, archs)
+    assert set(calls.values()) == {1}
+    assert len(calls) == 1 + len(net.stages) + 2
+    for hook in hooks:
+        hook.remove()
+    alone = [net(x, arch) for arch in archs]
+    for found, expected in zip(together, alone, strict=True):
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    expected_gradients = gradients(alone)
+    found_gradients = gradients(together)
+    assert found_gradients.keys() == expected_gradients.keys()
+    for name, gradient in expected_gradients.items():
+        torch.testing.assert_close(found_gradients[name], gradient, rtol=1e-8, atol=1e-9, msg=name)
+    with pytest.raises(ValueError, match="one body"):
+        net.together(x, [archs[0], manager.largest(head="heatmap")])
 
 
 def test_calibrating_other_archs_changes_nothing(net: PoseNet) -> None:

@@ -35,6 +35,7 @@ def recipe(tmp_path: Path) -> Path:
         ("distillation.weight=1.5", "distillation.weight: "),
         ("sandwich.largest_first=1.0", "sandwich.largest_first: "),
         ("sandwich.smallest_every=0", "sandwich.smallest_every: "),
+        ("sampling.heads=two", "sampling.heads: "),
         ("sampling.fair=macs_and_latency", "sampling.fair: "),
         ("precision=8-bit", "precision: "),
         ("finetune.batch=none", "finetune.batch: "),

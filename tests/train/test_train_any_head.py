@@ -71,7 +71,7 @@ def test_one_step_over_all_heads_moves_all_of_them_and_lowers_their_losses(
                     net,
                     plan,
                     to_input(batch.images),
-                    batch.targets,
+                    [batch.targets],
                     autocast=nullcontext,
                     backward=Tensor.backward,
                 )

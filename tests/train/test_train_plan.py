@@ -11,6 +11,7 @@ from nas.data import SampleOrder
 from nas.graph.tracer import Tracer
 from nas.runs.streams import POOL, generator
 from nas.space import ArchManager, SearchSpace
+from nas.space.arch import Neck
 from nas.train.plan import Planner, SandwichDraw, SingleDraw, StepPlan, Trainee
 from nas.train.pool import ArchPool, setting_of
 
@@ -67,9 +68,9 @@ def test_roles_say_what_is_trained(tiny_space: SearchSpace, random: int) -> None
     seen = 0
     for step in range(8):
         plan = planner(tiny_space, random=random)(step)
-        given = {"head": plan.setting.head.type, "resolution": plan.setting.resolution}
+        given = {"head": plan.settings[0].head.type, "resolution": plan.settings[0].resolution}
         ends = [manager.largest(**given), manager.smallest(**given)]
-        assert [trainee.arch for trainee in plan.trainees[:2]] == ends
+        assert list(plan.archs[:2]) == ends
         assert roles(plan) == ["largest", "smallest", *["random"] * (len(plan.trainees) - 2)]
         seen = max(seen, len(plan.trainees) - 2)
     assert seen == random
@@ -104,6 +105,51 @@ def test_networks_of_a_step_share_resolution_head_and_neck(pooled: bool) -> None
     assert len(settings) > 7
 
 
+@pytest.mark.parametrize("pooled", [True, False])
+def test_all_heads_stand_on_every_body_of_a_step(pooled: bool) -> None:
+    space = SearchSpace.load("any-head-crop")
+    manager = ArchManager(space)
+    pool = ArchPool.draw(space, generator(0, POOL), size=300, bins=2, costs=lambda archs: range(1, 301))
+    plan = planner(space, pool=pool if pooled else None, all_heads=True)
+    places, kinds, necks = set(), set(), set()
+    for step in range(40):
+        one = plan(step)
+        assert tuple(setting.head.type for setting in one.settings) == space.heads
+        assert len({setting.resolution for setting in one.settings}) == 1
+        for trainee in one.trainees:
+            assert all(space.contains(arch) for arch in trainee.archs)
+            assert len({(arch.resolution, arch.stem, arch.stages) for arch in trainee.archs}) == 1
+            by_type: dict[str, set[Neck]] = {}
+            for arch in trainee.archs:
+                by_type.setdefault(arch.neck.type, set()).add(arch.neck)
+            assert all(len(found) == 1 for found in by_type.values()), "heads on one type of neck share it"
+            assert tuple(map(setting_of, trainee.archs)) == one.settings, "students and teacher compare"
+            if trainee.role == "random":
+                necks |= by_type.get("fusion_deconv", set())
+        ends = [trainee.archs for trainee in one.trainees[:2]]
+        for setting, largest, smallest in zip(one.settings, *ends, strict=True):
+            given = {"head": setting.head.type, "neck": setting.neck, "resolution": setting.resolution}
+            assert largest == replace(manager.largest(**given), head=setting.head)
+            assert smallest == replace(manager.smallest(**given), head=setting.head)
+        assert roles(one)[:3] == ["largest", "smallest", "random"]
+        assert one == planner(space, pool=pool if pooled else None, all_heads=True)(step)
+        places.add(one.settings[0].resolution)
+        kinds |= {(setting.head.type, setting.neck) for setting in one.settings}
+    assert len(places) == len(space.resolutions)
+    assert len(kinds) == 11, "every head on every neck that it can stand on"
+    assert len(necks) > 4
+
+
+def test_requests_name_every_head_of_a_step() -> None:
+    space = SearchSpace.load("any-head-crop")
+    plan = planner(space, all_heads=True)(2)
+    for request in plan.requests(0, 2):
+        assert [head for head, _ in request.heads] == [setting.head for setting in plan.settings]
+        assert [strides for _, strides in request.heads] == [
+            arch.level_strides for arch in plan.trainees[-1].archs
+        ]
+
+
 def test_the_pool_is_drawn_from_evenly_over_cost(tiny_space: SearchSpace) -> None:
     pool = macs_pool(tiny_space)
     bin_of = dict(zip(pool.archs, pool.bins, strict=True))
@@ -129,9 +175,10 @@ def test_parts_of_a_step_hold_all_of_it(tiny_space: SearchSpace) -> None:
     requests = [request for part in range(2) for request in plan.requests(part, 2)]
     assert tuple(request.index for request in requests) == plan.indices
     assert [request.seed for request in requests] == [(0, 3, position) for position in range(4)]
-    assert {(r.resolution, r.head) for r in requests} == {(plan.setting.resolution, plan.setting.head)}
+    (setting,) = plan.settings
+    assert {(r.resolution, r.head) for r in requests} == {(setting.resolution, setting.head)}
 
 
 def test_a_single_network_is_always_drawn(tiny_space: SearchSpace) -> None:
     arch = ArchManager(tiny_space).smallest()
-    assert SingleDraw(arch)(np.random.default_rng(0), 7) == (Trainee("alone", arch),)
+    assert SingleDraw(arch)(np.random.default_rng(0), 7) == (Trainee("alone", (arch,)),)

@@ -9,11 +9,15 @@ import torch
 from plans import plan_of
 from torch import Tensor
 
+from nas.codecs import People
+from nas.codecs.build import codec_of
 from nas.models import PoseNet
 from nas.runs.config import OptimizerConfig
-from nas.space import Arch, ArchManager, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.train.optimizer import build_optimizer
+from nas.train.plan import SandwichDraw, StepPlan, Trainee
 from nas.train.rules import Lesson, PlainRule, SandwichRule, ramped
+from nas.train.weighting import somebody
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def test_sandwich_gradient_is_the_sum_of_its_parts(
     images, targets = batch
     rule = SandwichRule(weight=0.5, ramp=10)
     losses = rule(
-        Lesson(net, plan_of(archs, step=4), images, targets, autocast=nullcontext, backward=Tensor.backward)
+        Lesson(net, plan_of(archs, step=4), images, [targets], autocast=nullcontext, backward=Tensor.backward)
     )
     together = gradients(net)
 
@@ -72,6 +76,44 @@ def test_sandwich_gradient_is_the_sum_of_its_parts(
     assert set(losses) == {"heatmap/largest", "heatmap/smallest", "heatmap/random", "heatmap/teacher"}
 
 
+def test_the_gradient_of_all_heads_is_the_sum_of_each_alone(tiny_space: SearchSpace, net: PoseNet) -> None:
+    draw = SandwichDraw(tiny_space, random=1, pool=None, all_heads=True)
+    trainees = draw(np.random.default_rng(1), 5)
+    assert [len(trainee.archs) for trainee in trainees] == [2, 2, 2]
+    resolution = trainees[0].archs[0].resolution
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, 3, *resolution, dtype=torch.float64, generator=generator)
+    targets = [codec_targets(arch, [somebody(arch, 17), somebody(arch, 17)]) for arch in trainees[0].archs]
+    rule = SandwichRule(weight=0.5, ramp=10)
+
+    def learn(trainees: tuple[Trainee, ...], targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        plan = StepPlan(step=4, seed=0, indices=(0, 1), trainees=trainees)
+        return rule(Lesson(net, plan, images, targets, autocast=nullcontext, backward=Tensor.backward))
+
+    told = learn(trainees, targets)
+    together = gradients(net)
+    expected: dict[str, Tensor] = {}
+    alone: dict[str, Tensor] = {}
+    for place, target in enumerate(targets):
+        net.zero_grad(set_to_none=True)
+        alone |= learn(tuple(Trainee(t.role, (t.archs[place],)) for t in trainees), [target])
+        for name, gradient in gradients(net).items():
+            expected[name] = expected.get(name, torch.zeros_like(gradient)) + gradient
+    assert together.keys() == expected.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(together[name], gradient, rtol=1e-8, atol=1e-10, msg=name)
+    assert told.keys() == alone.keys()
+    assert len(told) == 8
+    for name, loss in alone.items():
+        torch.testing.assert_close(told[name], loss)
+
+
+def codec_targets(arch: Arch, people: list[People]) -> dict[str, Tensor]:
+    """Targets of some images in float64."""
+    encoded = [codec_of(arch, Skeleton.load("coco17")).encode(of_one) for of_one in people]
+    return {name: torch.from_numpy(np.stack([e[name] for e in encoded])).double() for name in encoded[0]}
+
+
 def test_what_was_not_drawn_has_no_gradient_and_does_not_move(
     net: PoseNet, archs: tuple[Arch, ...], batch: tuple[Tensor, dict[str, Tensor]]
 ) -> None:
@@ -79,7 +121,7 @@ def test_what_was_not_drawn_has_no_gradient_and_does_not_move(
     optimizer = build_optimizer(net.named_parameters(), OptimizerConfig(lr=0.1, weight_decay=0.1))
     before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
     rule = SandwichRule(weight=0.5, ramp=0)
-    rule(Lesson(net, plan_of(archs), images, targets, autocast=nullcontext, backward=Tensor.backward))
+    rule(Lesson(net, plan_of(archs), images, [targets], autocast=nullcontext, backward=Tensor.backward))
     optimizer.step()
     unused = {name for name, parameter in net.named_parameters() if parameter.grad is None}
     assert any("simcc" in name for name in unused)
@@ -93,7 +135,7 @@ def test_labels_alone_where_the_teacher_has_no_weight(
     images, targets = batch
     rule = SandwichRule(weight=0.5, ramp=10)
     losses = rule(
-        Lesson(net, plan_of(archs), images, targets, autocast=nullcontext, backward=Tensor.backward)
+        Lesson(net, plan_of(archs), images, [targets], autocast=nullcontext, backward=Tensor.backward)
     )
     assert "heatmap/teacher" not in losses
 
@@ -112,12 +154,12 @@ def test_plain_rule_mixes_labels_and_teacher(
     total: list[Tensor] = []
     rule = PlainRule(teacher=lambda _: known, weight=0.25)
     losses = rule(
-        Lesson(net, plan_of((student,)), images, targets, autocast=nullcontext, backward=total.append)
+        Lesson(net, plan_of((student,)), images, [targets], autocast=nullcontext, backward=total.append)
     )
     mixed = 0.75 * losses["heatmap/labels"] + 0.25 * losses["heatmap/teacher"]
     assert total[0].item() == pytest.approx(float(mixed))
     alone = PlainRule()(
-        Lesson(net, plan_of((student,)), images, targets, autocast=nullcontext, backward=total.append)
+        Lesson(net, plan_of((student,)), images, [targets], autocast=nullcontext, backward=total.append)
     )
     assert set(alone) == {"heatmap/labels"}
 
@@ -133,7 +175,7 @@ def test_bf16_outputs_are_widened_for_losses(
             net,
             plan_of(archs),
             images,
-            targets,
+            [targets],
             autocast=lambda: torch.autocast("cpu", dtype=torch.bfloat16),
             backward=Tensor.backward,
         )
@@ -157,4 +199,4 @@ def test_weight_decay_spares_norms_biases_and_kernel_maps(tiny_space: SearchSpac
 def test_heads_with_other_options_are_other_settings(tiny_space: SearchSpace) -> None:
     arch = ArchManager(tiny_space).largest(head="simcc")
     other = replace(arch, head=replace(arch.head, options=(("label", "gaussian"), ("split", 3))))
-    assert plan_of((arch,)).setting != plan_of((other,)).setting
+    assert plan_of((arch,)).settings != plan_of((other,)).settings

@@ -174,7 +174,7 @@ def test_rules_weigh_labels_and_teacher_and_tell_unweighted_losses(
     ) -> tuple[list[float], dict[str, float]]:
         backward: list[Tensor] = []
         plan = plan_of(of, step=9)
-        losses = rule(Lesson(net, plan, images, targets, autocast=nullcontext, backward=backward.append))
+        losses = rule(Lesson(net, plan, images, [targets], autocast=nullcontext, backward=backward.append))
         return [loss.item() for loss in backward], {name: loss.item() for name, loss in losses.items()}
 
     (first, second), told = steps(SandwichRule(weight=0.25, ramp=0, weighting=weights), of=archs)
