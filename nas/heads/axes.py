@@ -20,6 +20,7 @@ class AxisHead(PoseHead):
     one size at every resolution.
     """
 
+    distributions: ClassVar[frozenset[str]] = frozenset({"x", "y"})
     sharpness: ClassVar[float] = 1.0
 
     def label(self, target: Tensor) -> Tensor:

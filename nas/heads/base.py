@@ -61,6 +61,9 @@ class PoseHead(nn.Module):
     """Terms of the loss that are negative log-likelihoods: they learn a scale of their own, and may well be
     negative, so that no learned weight applies to them. All others are 0 or more."""
 
+    distributions: ClassVar[frozenset[str]] = frozenset()
+    """Outputs that are logits of distributions, which `distill` compares: a temperature may divide them."""
+
     def __init__(self, place: HeadPlace) -> None:
         super().__init__()
         self.keypoints = len(place.skeleton.keypoints)

@@ -61,20 +61,22 @@ class GuardConfig(StrictModel):
 
 
 class InitConfig(StrictModel):
-    """What to start from: a weights file of ours or a released LitePose checkpoint (`.pth.tar`).
+    """What to start from: a weights file of ours or a released LitePose checkpoint (`.pth.tar`), or neither.
 
     Args:
         weights: for everything that fits.
         backbone: for the backbone, and what fits of the necks; its heads may be others.
+        zero_residual: random weights, but residual blocks pass on what comes in: scale 0 of their last norm.
     """
 
     weights: FilePath | None = None
     backbone: FilePath | None = None
+    zero_residual: bool = False
 
     @model_validator(mode="after")
-    def _one_file(self) -> "InitConfig":
-        if (self.weights is None) == (self.backbone is None):
-            raise ValueError("give one of weights, backbone")
+    def _one_start(self) -> "InitConfig":
+        if [self.weights is not None, self.backbone is not None, self.zero_residual].count(True) != 1:
+            raise ValueError("give one of weights, backbone, zero_residual")
         return self
 
 
@@ -138,10 +140,17 @@ class SandwichConfig(StrictModel):
 
 
 class DistillationConfig(StrictModel):
-    """How much of the loss the teacher gives, once `ramp` steps have passed; labels give the rest."""
+    """How much of the loss the teacher gives, once `ramp` steps have passed; labels give the rest.
+
+    Args:
+        temperature: of the distributions that some heads compare; above 1 they are softer.
+        normalise: whether the distance to the teacher is scaled to the size of the labels' loss.
+    """
 
     weight: Share = 0.5
     ramp: Natural = 1000
+    temperature: Positive = 1.0
+    normalise: bool = False
 
 
 class SamplingConfig(StrictModel):
@@ -235,6 +244,14 @@ class SupernetConfig(Recipe):
     checkpoint: CheckpointConfig = CheckpointConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     finetune: FinetuneConfig = FinetuneConfig(epochs=5)
+
+    @model_validator(mode="after")
+    def _teacher_is_weighed_once(self) -> "SupernetConfig":
+        if self.distillation.normalise and self.loss_weighting == "auto":
+            raise ValueError(
+                "distillation.normalise: `loss_weighting: auto` weighs the teacher already; leave one out"
+            )
+        return self
 
     def load_space(self) -> SearchSpace:
         """The search space, narrowed to `resolutions`. Raises UserError where it cannot be."""

@@ -89,6 +89,10 @@ def finetune_subnet(
     config = run.config()
     recipe = absolute(recipe or config.finetune)
     _require_member(config.load_space(), arch)
+    if not scratch and recipe.init is not None and recipe.init.zero_residual:
+        raise UserError(
+            "init.zero_residual: what is inherited has no such start; leave it out, or train from `scratch`"
+        )
     if not scratch or (recipe.distillation > 0 and recipe.teacher is None):
         run.require_weights()
     fabric = launch(accelerator=config.accelerator, precision=recipe.precision, threads=config.threads)

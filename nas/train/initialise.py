@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nas.errors import UserError
+from nas.layers import ElasticBatchNorm2d
 from nas.models import PoseNet, load_into
 from nas.runs.config import InitConfig
 from nas.train.backbone import initialise_backbone
@@ -18,10 +19,33 @@ _log = logging.getLogger(__name__)
 
 def start_from(net: PoseNet, init: InitConfig | None) -> None:
     """Put the weights that a recipe starts from into a network. Raises UserError where they do not fit."""
-    if init is not None and init.backbone is not None:
+    if init is None:
+        return
+    if init.backbone is not None:
         initialise_backbone(net, init.backbone)
-    elif init is not None and init.weights is not None:
+    if init.weights is not None:
         initialise(net, init.weights)
+    if init.zero_residual:
+        zero_residual(net)
+
+
+@torch.no_grad()
+def zero_residual(net: PoseNet) -> None:
+    """Let residual blocks pass on what comes in at first, by scale 0 of their last norm (Goyal et al. 2017).
+
+    Raises:
+        UserError: no block adds what comes in to the output of a norm.
+    """
+    norms = [getattr(module, "residual_norm", None) for module in net.modules()]
+    found = [norm for norm in norms if isinstance(norm, ElasticBatchNorm2d)]
+    if not found:
+        raise UserError(
+            f"init.zero_residual: no block of space {net.space.name!r} adds its input to what a norm gives; "
+            "leave it out"
+        )
+    for norm in found:
+        norm.weight.zero_()
+    _log.info("%d residual blocks start by passing on what comes in", len(found))
 
 
 def initialise(net: PoseNet, source: Path | str) -> int:

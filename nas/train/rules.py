@@ -11,6 +11,7 @@ from nas.heads import Outputs
 from nas.layers import widened
 from nas.models import PoseNet
 from nas.space import Arch
+from nas.train.distillation import as_large_as_labels, ramped, tempered_distance
 from nas.train.plan import StepPlan
 from nas.train.weighting import TEACHER, Weighting, fixed_sum
 
@@ -52,11 +53,6 @@ Rule = Callable[[Lesson], dict[str, Tensor]]
 """Runs a lesson's `backward` on each loss; gives the losses by name, detached."""
 
 
-def ramped(weight: float, ramp: int, step: int) -> float:
-    """The teacher's share at a step: linear from 0, full after `ramp` steps."""
-    return weight * min(1.0, step / ramp) if ramp else weight
-
-
 class SandwichRule:
     """The first body learns from labels; the others from labels and from the first one's outputs.
 
@@ -67,12 +63,24 @@ class SandwichRule:
     Args:
         weight: the teacher's share of the others' loss.
         ramp: steps until it is reached.
+        temperature: of distributions that heads compare.
+        normalise: whether the distance to the teacher is scaled to the size of the labels' loss.
         weighting: of the loss's terms.
     """
 
-    def __init__(self, *, weight: float, ramp: int, weighting: Weighting = fixed_sum) -> None:
+    def __init__(
+        self,
+        *,
+        weight: float,
+        ramp: int,
+        temperature: float = 1.0,
+        normalise: bool = False,
+        weighting: Weighting = fixed_sum,
+    ) -> None:
         self._weight = weight
         self._ramp = ramp
+        self._temperature = temperature
+        self._normalise = normalise
         self._weighting = weighting
 
     def __call__(self, lesson: Lesson) -> dict[str, Tensor]:
@@ -90,8 +98,10 @@ class SandwichRule:
                 total = self._weighting(name, terms)
                 losses.setdefault(f"{name}/{trainee.role}", []).append(fixed_sum(name, terms).detach())
                 if teachers and share > 0:
-                    distance = head.distill(outputs, teachers[place])
+                    distance = tempered_distance(head, outputs, teachers[place], self._temperature)
                     losses.setdefault(f"{name}/teacher", []).append(distance.detach())
+                    if self._normalise:
+                        distance = as_large_as_labels(head, distance, terms)
                     total = (1 - share) * total + share * self._weighting(name, {TEACHER: distance})
                 totals.append(total)
             lesson.backward(sum(totals[1:], start=totals[0]))

@@ -17,6 +17,7 @@ from nas.runs.folder import RunFolder
 from nas.runs.streams import POOL, generator
 from nas.runs.supernet import open_calibration
 from nas.space import SearchSpace, Skeleton
+from nas.train.distillation import require_distributions
 from nas.train.faults import memory_for
 from nas.train.job import build_job, prepare_network
 from nas.train.launch import launch
@@ -63,6 +64,7 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
     torch.manual_seed(config.seed)
     net = PoseNet(space, Skeleton.load(config.skeleton))
     prepare_network(net, config, run.path, fabric)
+    require_distributions(net, config.distillation.temperature)
     pool = draw_pool(config, space)
     sandwich, teaching = config.sandwich, config.distillation
     draw = SandwichDraw(
@@ -82,7 +84,13 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
         folder=run.path,
         fabric=fabric,
         draw=draw,
-        rule=partial(SandwichRule, weight=teaching.weight, ramp=teaching.ramp),
+        rule=partial(
+            SandwichRule,
+            weight=teaching.weight,
+            ramp=teaching.ramp,
+            temperature=teaching.temperature,
+            normalise=teaching.normalise,
+        ),
         teacher=teaching.weight > 0,
         identity={"networks to sample (space or predictor)": pool.digest} if pool else {},
         calibration=partial(open_calibration, run, data),

@@ -35,6 +35,7 @@ def recipe(tmp_path: Path) -> Path:
         ("distillation.weight=1.5", "distillation.weight: "),
         ("sandwich.largest_first=1.0", "sandwich.largest_first: "),
         ("sandwich.smallest_every=0", "sandwich.smallest_every: "),
+        ("distillation.temperature=0", "distillation.temperature: "),
         ("sampling.heads=two", "sampling.heads: "),
         ("sampling.fair=macs_and_latency", "sampling.fair: "),
         ("precision=8-bit", "precision: "),
@@ -62,6 +63,15 @@ def test_a_wrong_field_is_named(recipe: Path, assignment: str, message: str) -> 
 def test_a_wrong_assignment_is_told(recipe: Path, assignment: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load_config(recipe, [assignment])
+
+
+def test_a_teacher_is_weighed_in_one_way(recipe: Path) -> None:
+    assert load_config(recipe, ["distillation.normalise=true"]).distillation.normalise
+    with pytest.raises(
+        UserError, match=r"distillation\.normalise: .*auto. weighs the teacher already"
+    ) as caught:
+        load_config(recipe, ["distillation.normalise=true", "loss_weighting=auto"])
+    assert "\n" not in str(caught.value)
 
 
 def test_overrides_are_read_as_yaml(recipe: Path) -> None:

@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_training import RecipeMaker
 from torch import Tensor
 
 from nas.errors import UserError
-from nas.models import PoseNet, save_weights
-from nas.space import Arch, SearchSpace
-from nas.train.initialise import initialise
+from nas.layers import Context
+from nas.models import PoseNet, load_weights, save_weights
+from nas.runs import load_finetune_config
+from nas.runs.config import InitConfig
+from nas.space import Arch, ArchManager, SearchSpace
+from nas.train import finetune_subnet, train_supernet
+from nas.train.initialise import initialise, start_from
 from nas.train.litepose_checkpoint import litepose_name
 
 XS = "litepose-auto-xs"
@@ -156,3 +161,50 @@ def test_what_is_no_checkpoint_is_refused_without_running_it(
 def test_a_missing_file_is_named(tiny_space: SearchSpace, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"gone\.pth\.tar: no such checkpoint"):
         initialise(PoseNet(tiny_space, "coco17"), tmp_path / "gone.pth.tar")
+
+
+def test_residual_blocks_pass_on_what_comes_in_at_first(tiny_space: SearchSpace) -> None:
+    arch = ArchManager(tiny_space).largest(head="heatmap", resolution=(32, 32))
+    nets = []
+    for init in (None, InitConfig(zero_residual=True)):
+        torch.manual_seed(0)
+        nets.append(PoseNet(tiny_space, "coco17"))
+        start_from(nets[-1], init)
+    plain, started = nets
+    changed = {
+        name for name, p in started.named_parameters() if not torch.equal(p, plain.get_parameter(name))
+    }
+    stages = range(len(tiny_space.spec.stages))
+    depths = [max(stage.depths) for stage in tiny_space.spec.stages]
+    assert changed == {
+        f"stages.{stage}.types.mbconv.{block}.project_norm.weight"
+        for stage in stages
+        for block in range(1, depths[stage])
+    }
+    block = started.stages[0].types["mbconv"][1]
+    x = torch.randn(2, 16, 8, 8)
+    stage = arch.stages[0]
+    assert torch.equal(block(x, stage, stage.blocks[1], Context()), x)
+    assert not torch.equal(plain.stages[0].types["mbconv"][1](x, stage, stage.blocks[1], Context()), x)
+
+
+def test_they_learn_all_the_same(make_config: RecipeMaker, tmp_path: Path) -> None:
+    run = train_supernet(make_config(init={"zero_residual": True}), tmp_path / "run")
+    norm = load_weights(run.weights_file).get_parameter("stages.0.types.mbconv.1.project_norm.weight")
+    assert (norm != 0).all()
+
+
+def test_only_random_weights_start_so(make_config: RecipeMaker, tmp_path: Path) -> None:
+    run = train_supernet(make_config(steps=1), tmp_path / "run")
+    arch = ArchManager(run.config().load_space()).largest(head="heatmap")
+    recipe = load_finetune_config(run.path, ["steps=1", "init.zero_residual=true"])
+    with pytest.raises(
+        UserError, match=r"init\.zero_residual: what is inherited has no such start; .*`scratch`"
+    ):
+        finetune_subnet(run.path, arch, recipe=recipe)
+    finetune_subnet(run.path, arch, recipe=recipe, scratch=True)
+
+
+def test_blocks_that_add_nothing_are_told() -> None:
+    with pytest.raises(UserError, match=r"init\.zero_residual: no block of space 'rtmpose' adds its input"):
+        start_from(PoseNet(SearchSpace.load("rtmpose"), "coco17"), InitConfig(zero_residual=True))

@@ -16,7 +16,7 @@ from nas.runs.config import OptimizerConfig
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.train.optimizer import build_optimizer
 from nas.train.plan import SandwichDraw, StepPlan, Trainee
-from nas.train.rules import Lesson, PlainRule, SandwichRule, ramped
+from nas.train.rules import Lesson, PlainRule, SandwichRule
 from nas.train.weighting import somebody
 
 
@@ -138,11 +138,6 @@ def test_labels_alone_where_the_teacher_has_no_weight(
         Lesson(net, plan_of(archs), images, [targets], autocast=nullcontext, backward=Tensor.backward)
     )
     assert "heatmap/teacher" not in losses
-
-
-def test_teacher_weight_is_ramped_in() -> None:
-    assert [ramped(0.5, 10, step) for step in (0, 5, 10, 100)] == [0.0, 0.25, 0.5, 0.5]
-    assert ramped(0.5, 0, 0) == 0.5
 
 
 def test_plain_rule_mixes_labels_and_teacher(

@@ -31,3 +31,8 @@ class FusedMBConv(nn.Module):
         hidden = activate(self.expand_norm(hidden, context), stage.activation)
         out: Tensor = self.project_norm(self.project(hidden, stage.width, context), context)
         return x + out if self.residual else out
+
+    @property
+    def residual_norm(self) -> ElasticBatchNorm2d | None:
+        """The norm whose output is added to what came in."""
+        return self.project_norm if self.residual else None

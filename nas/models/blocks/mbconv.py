@@ -35,6 +35,11 @@ class MBConv(nn.Module):
         out: Tensor = self.project_norm(self.project(hidden, stage.width, context), context)
         return x + out if self.residual else out
 
+    @property
+    def residual_norm(self) -> ElasticBatchNorm2d | None:
+        """The norm whose output is added to what came in."""
+        return self.project_norm if self.residual else None
+
     def attend(self, hidden: Tensor, stage: Stage, context: Context) -> Tensor:
         """What kin of this block do with the hidden channels before these are projected."""
         return hidden
