@@ -1,6 +1,6 @@
 """`nas predict`: poses in photographs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +12,8 @@ from nas.cli.options import finite
 from nas.errors import UserError
 
 if TYPE_CHECKING:
-    from nas.runtime.boxes import Boxes
     from nas.runtime.prediction import Prediction
-    from nas.runtime.sources import Failure, Picture
+    from nas.runtime.sources import Failure
 
 SOME_FAILED = 1
 _MOST_NAMED = 20
@@ -58,6 +57,7 @@ def predict(
     """
     from nas.files import DiskFullError
     from nas.runtime import OnnxModel, PosePipeline
+    from nas.runtime.boxes import listed_boxes
     from nas.runtime.drawing import MIN_KEYPOINT, MIN_POSE
     from nas.runtime.prediction import Prediction, predict_pictures
     from nas.runtime.sources import drawing_files, find_pictures, make_folder
@@ -71,7 +71,7 @@ def predict(
         raise UserError(f"--boxes: {model} finds people by itself in whole images, it takes no boxes")
     pictures, failures = find_pictures(images, drawings=output)
     drawings = drawing_files(pictures, output)
-    known = None if boxes is None else _known_boxes(boxes, pictures, category)
+    known = None if boxes is None else listed_boxes(boxes, pictures, category=category, say=remark)
     make_folder(output)
     if not network.scored:
         remark(f"{model}: its head does not measure how sure it is; every confidence is 1")
@@ -98,30 +98,6 @@ def predict(
     else:
         _print_drawings(done, failures, output)
     _end(done, failures, full)
-
-
-def _known_boxes(
-    path: Path, pictures: Sequence["Picture"], category: str | None
-) -> "Mapping[Picture, Boxes]":
-    """The boxes of each picture that the annotations list; says which they do not."""
-    from nas.coco import people_boxes
-    from nas.runtime.boxes import known_boxes
-
-    listed = people_boxes(path, category=category)
-    known = known_boxes(pictures, listed)
-    for name, several in known.ambiguous.items():
-        fitting = ", ".join(str(picture.path) for picture in several[:3])
-        remark(f"{path}: {name} could be any of {len(several)} images ({fitting}); its boxes are left out")
-    if not known.boxes and not known.ambiguous:
-        names = ", ".join(list(listed)[:2]) or "no images at all"
-        raise UserError(
-            f"{path}: lists none of the {len(pictures)} images, such as {pictures[0].path}; it lists {names}"
-        )
-    if known.unlisted:
-        remark(
-            f"{path}: has nothing for {known.unlisted} of {len(pictures)} images: nobody is looked for there"
-        )
-    return known.boxes
 
 
 def _document(

@@ -93,6 +93,15 @@ def box_affine(
     return np.array([across, [sine, cosine, target_y - sine * x - cosine * y]])
 
 
+def turned_scale(size: tuple[int, int], resolution: tuple[int, int], rotation: float) -> float:
+    """By how much an image of that size (h, w) has to shrink to be seen whole when turned; at most 1."""
+    angle = radians(rotation)
+    cosine, sine = abs(cos(angle)), abs(sin(angle))
+    (height, width), (rows, columns) = size, resolution
+    across, down = width * cosine + height * sine, width * sine + height * cosine
+    return min(1.0, max(width / columns, height / rows) / max(across / columns, down / rows))
+
+
 def image_box(size: tuple[int, int]) -> NDArray[np.float64]:
     """The box [4] (x0, y0, x1, y1, px) that an image of that size (h, w) covers."""
     return np.array([-0.5, -0.5, size[1] - 0.5, size[0] - 0.5])

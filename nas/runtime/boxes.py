@@ -2,13 +2,15 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.coco import people_boxes
+from nas.errors import UserError
 from nas.runtime.sources import Picture
 
 Boxes = NDArray[np.floating]
@@ -53,6 +55,35 @@ def known_boxes(pictures: Sequence[Picture], boxes: Mapping[str, Boxes]) -> Know
         else:
             ambiguous[name] = claiming
     return KnownBoxes(found, len(pictures) - len(found), ambiguous)
+
+
+def listed_boxes(
+    path: Path, pictures: Sequence[Picture], *, category: str | None = None, say: Callable[[str], None]
+) -> Mapping[Picture, Boxes]:
+    """The boxes of people [N, 4] in each picture that a COCO file lists.
+
+    Args:
+        path: the file.
+        pictures: to look at.
+        category: as in `nas.coco.choose_category`.
+        say: takes a line about names that fit several pictures, and about pictures that are not listed.
+
+    Raises:
+        UserError: the file cannot be read, or lists none of the pictures.
+    """
+    listed = people_boxes(path, category=category)
+    known = known_boxes(pictures, listed)
+    for name, several in known.ambiguous.items():
+        fitting = ", ".join(str(picture.path) for picture in several[:3])
+        say(f"{path}: {name} could be any of {len(several)} images ({fitting}); its boxes are left out")
+    if not known.boxes and not known.ambiguous:
+        names = ", ".join(list(listed)[:2]) or "no images at all"
+        raise UserError(
+            f"{path}: lists none of the {len(pictures)} images, such as {pictures[0].path}; it lists {names}"
+        )
+    if known.unlisted:
+        say(f"{path}: has nothing for {known.unlisted} of {len(pictures)} images: nobody is looked for there")
+    return known.boxes
 
 
 def _ends(

@@ -15,6 +15,7 @@ from nas.codecs.affine import (
     image_affine,
     image_box,
     invert,
+    turned_scale,
     warp_image,
 )
 from nas.errors import UserError
@@ -54,31 +55,63 @@ class PosePipeline:
                 images.
         """
         pixels = image if isinstance(image, np.ndarray) else read_picture(Path(image))
-        affines = self._affines(pixels.shape[:2], boxes)
-        if not affines:
+        found = self.by_box(pixels, boxes)
+        if not found:
             return Poses(np.zeros((0, len(self.model.skeleton.keypoints), 3)), np.zeros(0))
+        return Poses(
+            np.concatenate([poses.keypoints for poses in found]),
+            np.concatenate([poses.scores for poses in found]),
+        )
+
+    def by_box(
+        self,
+        pixels: NDArray[np.uint8],
+        boxes: ArrayLike | None = None,
+        *,
+        rotation: float = 0.0,
+        flip: bool = False,
+    ) -> list[Poses]:
+        """The poses of every box, or of the whole image alone, in the image's pixels.
+
+        Args:
+            pixels: RGB [H, W, 3].
+            boxes: as above.
+            rotation: degrees by which the network sees its input turned, clockwise; a whole image is made
+                smaller, so that its corners stay in sight.
+            flip: whether the network sees it mirrored. A joint has the name that it has in the image.
+
+        Raises:
+            UserError: as above.
+        """
+        affines = self._affines(pixels.shape[:2], boxes, rotation=rotation, flip=flip)
+        mirrored = list(self.model.skeleton.flip_index)
         found: list[Poses] = []
         for start in range(0, len(affines), _BATCH):
-            found += self._find(pixels, affines[start : start + _BATCH])
-        keypoints = [
-            apply_affine(poses.keypoints, invert(affine))
-            for poses, affine in zip(found, affines, strict=True)
-        ]
-        return Poses(np.concatenate(keypoints), np.concatenate([poses.scores for poses in found]))
+            part = affines[start : start + _BATCH]
+            for poses, affine in zip(self._find(pixels, part), part, strict=True):
+                keypoints = poses.keypoints[:, mirrored] if flip else poses.keypoints
+                found.append(Poses(apply_affine(keypoints, invert(affine)), poses.scores))
+        return found
 
     def _find(self, pixels: NDArray[np.uint8], affines: Sequence[Affine]) -> list[Poses]:
         inputs = np.stack([warp_image(pixels, affine, self.model.resolution) for affine in affines])
         return [self._codec.group(candidates) for candidates in self.model.candidates(inputs)]
 
-    def _affines(self, size: tuple[int, int], boxes: ArrayLike | None) -> list[NDArray[np.float64]]:
+    def _affines(
+        self, size: tuple[int, int], boxes: ArrayLike | None, *, rotation: float, flip: bool
+    ) -> list[Affine]:
         resolution = self.model.resolution
         if self.model.task == "image":
             if boxes is not None:
                 raise UserError("this network finds people by itself in whole images: give it no boxes")
-            return [image_affine(size, resolution)]
+            scale = turned_scale(size, resolution, rotation)
+            return [image_affine(size, resolution, scale=scale, rotation=rotation, flip=flip)]
         if boxes is None:
-            return [box_affine(image_box(size), resolution)]
-        return [crop_affine(box, resolution, self.padding) for box in _checked(boxes)]
+            return [box_affine(image_box(size), resolution, rotation=rotation, flip=flip)]
+        return [
+            crop_affine(box, resolution, self.padding, rotation=rotation, flip=flip)
+            for box in _checked(boxes)
+        ]
 
 
 def _checked(boxes: ArrayLike) -> NDArray[np.float64]:

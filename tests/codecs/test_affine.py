@@ -11,6 +11,7 @@ from nas.codecs.affine import (
     crop_affine,
     image_affine,
     invert,
+    turned_scale,
     warp_image,
     warp_mask,
 )
@@ -36,6 +37,18 @@ def test_letterbox_keeps_aspect_and_touches_the_input_along_one_axis(size, resol
     assert np.isclose(extent, [resolution[1], resolution[0]]).any()
     assert (extent <= np.array([resolution[1], resolution[0]]) + 1e-6).all()
     np.testing.assert_allclose(corners.mean(0), [(resolution[1] - 1) / 2, (resolution[0] - 1) / 2], atol=1e-6)
+
+
+@given(size=sizes, resolution=sizes, rotation=st.floats(-360, 360))
+def test_a_turned_image_stays_in_sight(size, resolution, rotation):
+    scale = turned_scale(size, resolution, rotation)
+    assert 0 < scale <= 1
+    assert turned_scale(size, resolution, 0.0) == 1
+    height, width = np.array(size) - 0.5
+    corners = np.array([[-0.5, -0.5], [width, -0.5], [-0.5, height], [width, height]])
+    seen = apply_affine(corners, image_affine(size, resolution, scale=scale, rotation=rotation))
+    assert (seen >= -0.5 - 1e-6).all()
+    assert (seen <= np.array(resolution[::-1]) - 0.5 + 1e-6).all()
 
 
 def test_resize_is_in_pixel_centres():
