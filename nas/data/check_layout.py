@@ -43,7 +43,7 @@ def find_splits(data: Path, images: Path | None) -> tuple[tuple[SplitFile, ...],
         raise UserError(f"{images}: the image folder does not exist")
     if not is_folder(data):
         content = read_coco(data)
-        return (SplitFile(data, images or _image_folder(data, content, data.parent), content),), ()
+        return (SplitFile(data, images or image_folder(data, content, data.parent), content),), ()
     listings = (sorted((data / name).glob("*.json")) for name in _ANNOTATION_FOLDERS)
     files = next((listing for listing in listings if listing), [])
     splits: list[SplitFile] = []
@@ -57,7 +57,7 @@ def find_splits(data: Path, images: Path | None) -> tuple[tuple[SplitFile, ...],
             reason = str(error)
             continue
         if _has_keypoints(content):
-            splits.append(SplitFile(file, images or _image_folder(file, content, data), content))
+            splits.append(SplitFile(file, images or image_folder(file, content, data), content))
         else:
             skipped.append(file)
     if not splits:
@@ -72,7 +72,7 @@ def _has_keypoints(content: Mapping[str, Any]) -> bool:
     return any(isinstance(item, dict) and item.get("keypoints") for item in entries)
 
 
-def _image_folder(file: Path, content: Mapping[str, Any], base: Path) -> Path | None:
+def image_folder(file: Path, content: Mapping[str, Any], base: Path) -> Path | None:
     """The folder that holds most of a file's first images; an empty-handed `images/` rather than none."""
     records = (item for item in content["images"][:_TRIED_NAMES] if isinstance(item, dict))
     names = [name for item in records if isinstance(name := item.get("file_name"), str) and name]

@@ -131,8 +131,8 @@ def left_out(reasons: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{reason} ({count:,})" for reason, count in sorted(Counter(reasons).items()))
 
 
-def write_coco(converted: Conversion, output: Path) -> Annotations:
-    """Write the file once the project's loader has accepted it.
+def write_coco(converted: Conversion, output: Path, *, category: str | None = None) -> Annotations:
+    """Write the file once the project's loader has accepted it, of that category where it has several.
 
     Raises:
         UserError: the loader refuses the result (it says why), or the file cannot be written.
@@ -140,7 +140,7 @@ def write_coco(converted: Conversion, output: Path) -> Annotations:
     with replacing(output) as draft:
         draft.write_text(json.dumps(converted.content), encoding="utf-8")
         try:
-            read = read_people(draft, None, shown_as=output)
+            read = read_people(draft, None, category=category, shown_as=output)
         except UserError as error:
             reason = str(error).removeprefix(f"{output}: ").removesuffix(f" of skeleton {output}")
             said = "; ".join((reason, *converted.remarks))
