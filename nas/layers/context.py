@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nas.errors import UserError
 
-Observer = Callable[[str, Tensor], None]
+Observer = Callable[[str, Tensor, Tensor], None]
 Capture = Callable[[str, Mapping[str, Tensor | None]], None]
 
 
@@ -47,7 +47,8 @@ class Context:
 
     Args:
         values: statistics of each batch norm, used in eval mode.
-        observe: called with the name and the input of each batch norm, which then uses batch statistics.
+        observe: called with the name of each batch norm and with mean and biased variance [C] of its input,
+            which it then uses.
         capture: called with the name and the active parameters of each elastic layer.
     """
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.layers.context import Context, StatisticsMissingError
+from nas.layers.context import Context, Observer, StatisticsMissingError
 from nas.layers.elastic import ElasticLayer, first
 from nas.layers.functional import widened
 
@@ -28,11 +28,19 @@ class ElasticBatchNorm2d(ElasticLayer, nn.BatchNorm2d):
         if context.capture is not None:
             context.capture(self.key, {"weight": weight, "bias": bias})
         if context.observe is not None:
-            context.observe(self.key, x)
+            return self._observed(x, weight, bias, context.observe)
         if self.training or context.uses_batch_statistics:
             return F.batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)
         mean, variance = context.statistics(self.key) or self._own_statistics()
         return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, self.eps)
+
+    def _observed(self, x: Tensor, weight: Tensor, bias: Tensor, observe: Observer) -> Tensor:
+        # The kernel computes the statistics anyway: a moving average that forgets at once holds them.
+        mean, variance = torch.zeros_like(weight), torch.zeros_like(weight)
+        normalised = F.batch_norm(x, mean, variance, weight, bias, True, 1.0, self.eps)
+        count = x.numel() // x.shape[1]
+        observe(self.key, mean, variance * ((count - 1) / count))
+        return normalised
 
     def embed(self, mean: Tensor, variance: Tensor) -> None:
         """Keep these statistics [C] in the layer."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nas.layers import Context, Statistics, widened
+from nas.layers import Context, Statistics
 from nas.models.net import PoseNet
 from nas.space.arch import Arch
 
@@ -55,8 +55,7 @@ def moments(net: PoseNet, arch: Arch | None, images: Tensor) -> Moments:
     """What one batch [B, 3, H, W] says of every batch norm of `arch`."""
     values: dict[str, tuple[Tensor, Tensor]] = {}
 
-    def observe(key: str, x: Tensor) -> None:
-        variance, mean = torch.var_mean(widened(x), dim=(0, 2, 3), correction=0)
+    def observe(key: str, mean: Tensor, variance: Tensor) -> None:
         values[key] = (mean.double(), variance.double())
 
     net.in_context(images, net.resolve(arch), Context(observe=observe))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGES = (
-    "pose-nas", "torch", "lightning-fabric", "numpy", "opencv-python", "onnxruntime", "optuna",
+    "pose-nas", "torch", "lightning-fabric", "numpy", "opencv-python", "onnxruntime", "optuna", "numba",
 )  # fmt: skip
 
 

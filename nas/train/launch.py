@@ -1,8 +1,10 @@
 """Devices, processes and threads."""
 
 import atexit
+import ctypes
 import logging
 import os
+import platform
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -15,6 +17,9 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from nas.interrupt import ending_at_once
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's mallopt."""
 
 LONGEST_WAIT = timedelta(minutes=10)
 """For another process; the first one reads data and draws networks while the others wait."""
@@ -29,6 +34,7 @@ def launch(*, accelerator: str, precision: str, threads: int | None = None) -> F
         threads: of this process; None for its share of the cores.
     """
     torch.set_num_threads(threads or _default_threads())
+    keep_memory()
     by_torchrun = TorchElasticEnvironment.detect()
     if by_torchrun or SLURMEnvironment.detect():
         local, nodes = _torchrun_workers(os.environ) if by_torchrun else slurm_tasks(os.environ)
@@ -44,6 +50,18 @@ def launch(*, accelerator: str, precision: str, threads: int | None = None) -> F
     if not fabric.is_global_zero:
         logging.getLogger("nas").setLevel(logging.WARNING)
     return fabric
+
+
+def keep_memory() -> bool:
+    """Let glibc keep freed memory for what comes next; True where it agreed.
+
+    It gives every large block back to the system at once, which then clears its pages anew: a tenth or more
+    of a training step (`benchmarks/training_speed.py`).
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return all([mallopt(_MMAP_THRESHOLD, 2**31 - 1) == 1, mallopt(_TRIM_THRESHOLD, -1) == 1])
 
 
 def _join_attempt(device: torch.device) -> None:

@@ -12,8 +12,10 @@ from nas.errors import UserError
 from nas.interrupt import Interruption, StopRequest
 from nas.models import PoseNet
 from nas.progress import ProgressDisplay, duration
+from nas.runs.config import FinetuneConfig
 from nas.runs.metrics import PLACE_OF_RANDOM
 from nas.train.checkpoint import Checkpoint, CheckpointStore
+from nas.train.depthwise import TORCH, learn_depthwise
 from nas.train.ema import averaged
 from nas.train.estimate import memory_so_far, require_disk
 from nas.train.gradients import agree
@@ -96,6 +98,10 @@ class _Loop:
         if self.fabric.is_global_zero:
             require_disk(self.job.title, self.state, self.store)
         checkpoint = self._latest()
+        former = None if checkpoint is None else checkpoint.state.get("depthwise", TORCH)
+        if isinstance(self.job.recipe, FinetuneConfig) and self.job.recipe.compile:
+            former = TORCH  # torch.compile knows its own gradients only
+        self.state.depthwise = learn_depthwise(self.job.net, self.fabric, former=former)
         if checkpoint is None:
             self._require_finite("training starts from weights that are not finite; give other init.weights")
             self._save()

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from nas.errors import UserError
 from nas.models import PoseNet
 from nas.train.checkpoint import Checkpoint
+from nas.train.depthwise import TORCH
 from nas.train.place import Recent, places, remember
 from nas.train.weighting import LearnedWeights
 
@@ -74,6 +75,7 @@ class TrainingState:
         weighting: learned weights of the loss's terms; None where they are fixed.
         identity: digests of what plans are drawn from (training samples, pool of networks); a training can
             only go on with the same.
+        depthwise: the way to weight gradients: see `nas.train.depthwise`.
     """
 
     net: PoseNet
@@ -82,6 +84,7 @@ class TrainingState:
     identity: Mapping[str, str]
     weighting: LearnedWeights | None = None
     counters: Counters = field(default_factory=Counters)
+    depthwise: str = TORCH
 
     def checkpoint(self) -> Checkpoint:
         """Everything, as of now."""
@@ -92,6 +95,7 @@ class TrainingState:
                 "optimizer": self.optimizer.state_dict(),
                 "counters": asdict(self.counters),
                 "identity": dict(self.identity),
+                "depthwise": self.depthwise,
             },
         )
 

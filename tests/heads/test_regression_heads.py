@@ -247,7 +247,7 @@ def test_distillation_is_least_at_the_teacher(name: str, options: dict[str, Opti
 def test_decode_is_the_codecs_reference(name: str, options: dict[str, OptionValue]) -> None:
     head, codec, arch = build(name, options)
     with torch.no_grad():
-        outputs = head(features(), arch, Context(observe=lambda key, x: None))
+        outputs = head(features(), arch, Context(observe=lambda *_: None))
         decoded = head.decode(outputs, arch)
     assert decoded["keypoints"].shape == (1, 1, JOINTS, 3)
     reference = codec.decode_maps({key: value[0].numpy() for key, value in outputs.items() if key != "size"})
@@ -297,7 +297,7 @@ def test_coordinates_keep_their_precision_under_autocast() -> None:
 def test_separate_maps_are_separate() -> None:
     """What changes the maps of sigma changes sigma and score, and no coordinate."""
     head, _, arch = build("rle", {"maps": "separate", "score": "bce"})
-    maps, context = features(2), Context(observe=lambda key, x: None)
+    maps, context = features(2), Context(observe=lambda *_: None)
     before = head(maps, arch, context)
     with torch.no_grad():
         head.maps["sigma"].parts[1].conv.weight.mul_(-1)

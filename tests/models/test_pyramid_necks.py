@@ -54,7 +54,7 @@ def test_levels_halve_the_stride_and_have_their_own_widths(net: PoseNet, neck: s
             (arch.stem.width, *(stage.width for stage in arch.stages)), (2, 4, 8, 16, 16), strict=True
         )
     ]
-    levels = net.necks[neck](tuple(features), arch.neck, Context(observe=lambda key, x: None))
+    levels = net.necks[neck](tuple(features), arch.neck, Context(observe=lambda *_: None))
     for (refined, raw), width, stride in zip(levels, arch.neck.widths, STRIDES[neck], strict=True):
         assert raw is None
         assert refined.shape == (1, width, arch.resolution[0] // stride, arch.resolution[1] // stride)

@@ -1,0 +1,164 @@
+"""Training steps and calibration with what makes them fast, against the same without.
+
+    python benchmarks/training_speed.py ANNOTATIONS.json IMAGES [--rounds 15] [--threads 1] [--task sandwich]
+
+Without: torch's weight gradients of depthwise convolutions, glibc's allocator as it starts, batch-norm
+statistics computed beside the batch norm. With: the compiled gradient, memory that is kept, statistics taken
+from the batch norm. Each way runs in a process of its own; the two take turns, in random order within a
+round. The figure is the median of the ratios with a bootstrap interval (95 %), and the shortest time of each.
+
+Tasks: `sandwich`, the step of a supernet (largest, smallest, one random network, update of weights and
+average), `network`, that of the largest network alone, `calibration`, the statistics of the largest network.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from datetime import date
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from training_step import updater
+
+from nas.data import KeypointDataset, SampleRequest, load_annotations
+from nas.layers import ElasticBatchNorm2d
+from nas.models import PoseNet, to_input
+from nas.models.calibrate import moments
+from nas.runs.config import Recipe
+from nas.space import Arch, ArchManager, SearchSpace
+from nas.train.depthwise import COMPILED, TORCH, learn_depthwise
+from nas.train.feed import BatchPart
+from nas.train.launch import keep_memory
+from nas.train.plan import StepPlan
+from nas.train.rules import PlainRule, SandwichRule
+
+WAYS = ("without", "with")
+
+
+def serve(pipe: Connection, settings: dict[str, Any], way: str) -> None:
+    """Answer every request by the seconds of one step."""
+    torch.set_num_threads(settings["threads"])
+    if way == "with":
+        keep_memory()
+    step = prepare(settings, fast=way == "with")
+    while pipe.recv():
+        start = time.perf_counter()
+        step()
+        pipe.send(time.perf_counter() - start)
+
+
+def prepare(settings: dict[str, Any], *, fast: bool) -> Callable[[], object]:
+    space = SearchSpace.load(settings["space"])
+    manager = ArchManager(space)
+    where = {"head": settings["head"], "resolution": tuple(settings["resolution"])}
+    random = manager.sample(np.random.default_rng(0), **where)
+    archs = (manager.largest(**where), manager.smallest(**where), random)
+    part = batch_of(settings, space, archs[0])
+    if settings["task"] == "calibration":
+        net = PoseNet(space, "coco17").to(memory_format=torch.channels_last).train()
+        if not fast:
+            for module in net.modules():
+                if isinstance(module, ElasticBatchNorm2d):
+                    module.register_forward_pre_hook(
+                        lambda _, args: torch.var_mean(args[0], dim=(0, 2, 3)) and None
+                    )
+        return lambda: moments(net, archs[0], part.images)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    if settings["task"] == "network":
+        archs = archs[:1]
+        steps = updater(PoseNet(archs[0], "coco17"), PlainRule(), Recipe(steps=1000), fabric)
+    else:
+        rule = SandwichRule(weight=0.5, ramp=1)
+        steps = updater(PoseNet(space, "coco17"), rule, Recipe(steps=1000), fabric)
+    learn_depthwise(steps.state.net, fabric, former=COMPILED if fast else TORCH)
+    plan = StepPlan(step=1000, seed=0, indices=tuple(range(len(part.images))), archs=archs)
+    return lambda: steps.step(plan, [part])
+
+
+def batch_of(settings: dict[str, Any], space: SearchSpace, arch: Arch) -> BatchPart:
+    """Augmentation does not change what a step costs: the first samples as they are."""
+    source = load_annotations(Path(settings["annotations"]), Path(settings["images"]), "coco17")
+    dataset = KeypointDataset([source], task=space.task)
+    requests = [
+        SampleRequest(index, (), arch.resolution, arch.head, strides=arch.level_strides, augment=False)
+        for index in range(settings["batch"])
+    ]
+    made = dataset.batch(requests)
+    images = to_input(made.images).contiguous(memory_format=torch.channels_last)
+    return BatchPart(images, made.targets)
+
+
+def compare(settings: dict[str, Any], *, rounds: int) -> dict[str, Any]:
+    """Seconds of both ways, and the median of without / with."""
+    context, rng = get_context("spawn"), np.random.default_rng(0)
+    pipes, processes = {}, []
+    for way in WAYS:
+        pipes[way], theirs = context.Pipe()
+        processes.append(context.Process(target=serve, args=(theirs, settings, way), daemon=True))
+        processes[-1].start()
+    times: dict[str, list[float]] = {way: [] for way in WAYS}
+    for _ in range(rounds + 2):
+        for way in rng.permutation(WAYS):
+            pipes[way].send(True)
+            times[way].append(pipes[way].recv())
+    for pipe in pipes.values():
+        pipe.send(False)
+    for process in processes:
+        process.join()
+    ratios = np.divide(times["without"], times["with"])[2:]
+    low, high = np.quantile(np.median(rng.choice(ratios, (2000, rounds)), axis=1), [0.025, 0.975])
+    shortest = {way: round(1000 * min(seconds[2:]), 1) for way, seconds in times.items()}
+    return {
+        "times as fast": {
+            "median": round(float(np.median(ratios)), 3),
+            "low": round(low, 3),
+            "high": round(high, 3),
+        },
+        "shortest ms": shortest,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("annotations", type=Path)
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--space", default="person-crop")
+    parser.add_argument("--head", default="heatmap")
+    parser.add_argument("--resolution", type=int, nargs=2, default=(128, 96), metavar=("H", "W"))
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--task", nargs="+", default=["sandwich", "network", "calibration"])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=15)
+    args = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    given = {name: value for name, value in vars(args).items() if name not in ("rounds", "task", "threads")}
+    result = {
+        "date": str(date.today()),
+        "machine": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+        **{name: value for name, value in given.items() if name not in ("annotations", "images")},
+        "results": [
+            {
+                "task": task,
+                "threads": threads,
+                **compare({**given, "task": task, "threads": threads}, rounds=args.rounds),
+            }
+            for task in args.task
+            for threads in args.threads
+        ],
+    }
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

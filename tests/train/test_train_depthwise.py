@@ -1,0 +1,107 @@
+"""Which weight gradient a training learns by: measured once, kept in its checkpoints."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from test_train_resume import before_step, die
+from tiny_training import RecipeMaker
+
+from nas.layers import ElasticDepthwiseConv2d
+from nas.models import PoseNet, read_weights
+from nas.runs.folder import RunFolder
+from nas.space import SearchSpace
+from nas.train import depthwise, loop, train_supernet
+from nas.train.checkpoint import CheckpointStore
+from nas.train.depthwise import COMPILED, TORCH, learn_depthwise
+
+
+def ways(net: PoseNet) -> set[bool]:
+    return {layer.compiled_gradient for layer in net.modules() if isinstance(layer, ElasticDepthwiseConv2d)}
+
+
+@pytest.fixture(scope="module")
+def fabric() -> Fabric:
+    return Fabric(accelerator="cpu", devices=1)
+
+
+def test_a_new_training_takes_what_is_faster(fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = PoseNet(SearchSpace.load("demo"), "coco17")
+    for shortest, way in (([1.0, 2.0], COMPILED), ([2.0, 1.0], TORCH)):
+        seconds = iter(shortest)
+        monkeypatch.setattr(depthwise, "_seconds", lambda *_, seconds=seconds: next(seconds))
+        assert learn_depthwise(net, fabric) == way
+        assert ways(net) == {way == COMPILED}
+
+
+def test_a_resumed_training_measures_nothing(fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = PoseNet(SearchSpace.load("demo"), "coco17")
+    monkeypatch.setattr(depthwise, "_seconds", lambda *_: pytest.fail("measured"))
+    for way in (TORCH, COMPILED):
+        assert learn_depthwise(net, fabric, former=way) == way
+        assert ways(net) == {way == COMPILED}
+
+
+def test_without_a_compiler_torch_goes_on_and_says_so(
+    fabric: Fabric, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    net = PoseNet(SearchSpace.load("demo"), "coco17")
+    monkeypatch.setattr(depthwise, "available", lambda: False)
+    assert learn_depthwise(net, fabric) == TORCH
+    assert not caplog.records
+    assert learn_depthwise(net, fabric, former=COMPILED) == TORCH
+    assert ways(net) == {False}
+    assert "no longer equal to the bit" in caplog.text
+
+
+@pytest.fixture
+def taking(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str | None]]:
+    """Makes new trainings take a way; gives the ways that their checkpoints name."""
+
+    def take(way: str) -> list[str | None]:
+        asked: list[str | None] = []
+
+        def learn(net: PoseNet, fabric: Fabric, *, former: str | None = None) -> str:
+            asked.append(former)
+            return learn_depthwise(net, fabric, former=former or way)
+
+        monkeypatch.setattr(loop, "learn_depthwise", learn)
+        return asked
+
+    return take
+
+
+def test_both_ways_learn_the_same(
+    make_config: RecipeMaker, tmp_path: Path, taking: Callable[[str], list[str | None]]
+) -> None:
+    weights = []
+    for way in (COMPILED, TORCH):
+        assert taking(way) == []
+        run = train_supernet(make_config(), tmp_path / way)
+        weights.append(read_weights(run.weights_file)[1])
+    different = [name for name in weights[0] if not torch.equal(weights[0][name], weights[1][name])]
+    assert different  # the compiled gradient was taken
+    for name in weights[0]:
+        torch.testing.assert_close(weights[0][name], weights[1][name], rtol=1e-4, atol=1e-5)
+
+
+def test_checkpoints_keep_the_way(
+    make_config: RecipeMaker, tmp_path: Path, taking: Callable[[str], list[str | None]], caplog: Any
+) -> None:
+    caplog.set_level(logging.INFO)
+    asked = taking(COMPILED)
+    with before_step(8, die), pytest.raises(BaseException, match=""):
+        train_supernet(make_config(), tmp_path / "run")
+    store = CheckpointStore(RunFolder(tmp_path / "run").path / "checkpoints", keep=2)
+    newest = store.latest()
+    assert newest is not None
+    assert newest.state["depthwise"] == COMPILED
+    # A checkpoint of a time that knew torch's way only.
+    state = {name: value for name, value in newest.state.items() if name != "depthwise"}
+    store.save(type(newest)(newest.step, newest.weights, state))
+    train_supernet(make_config(), tmp_path / "run")
+    assert asked == [None, TORCH]
