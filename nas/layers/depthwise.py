@@ -14,7 +14,7 @@ LEAST_KERNEL = 5
 
 
 def learns(x: Tensor, weight: Tensor) -> bool:
-    """Whether this weight's gradient will be asked for, and `learning_convolution` is the faster way to it."""
+    """Whether this weight's gradient will be asked for, and `learning_convolution` is faster at it."""
     return (
         weight.shape[2] >= LEAST_KERNEL
         and weight.requires_grad

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lightning_fabric import Fabric
-from test_train_resume import before_step, die
+from test_train_resume import Killed, before_step, die
 from tiny_training import RecipeMaker
 
 from nas.layers import ElasticDepthwiseConv2d
@@ -94,7 +94,7 @@ def test_checkpoints_keep_the_way(
 ) -> None:
     caplog.set_level(logging.INFO)
     asked = taking(COMPILED)
-    with before_step(8, die), pytest.raises(BaseException, match=""):
+    with before_step(8, die), pytest.raises(Killed):
         train_supernet(make_config(), tmp_path / "run")
     store = CheckpointStore(RunFolder(tmp_path / "run").path / "checkpoints", keep=2)
     newest = store.latest()
