@@ -33,7 +33,7 @@ from nas.layers import ElasticBatchNorm2d
 from nas.models import PoseNet, to_input
 from nas.models.calibrate import moments
 from nas.runs.config import Recipe
-from nas.space import Arch, ArchManager, SearchSpace
+from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.train.depthwise import COMPILED, TORCH, learn_depthwise
 from nas.train.feed import BatchPart
 from nas.train.launch import keep_memory
@@ -63,7 +63,7 @@ def prepare(settings: dict[str, Any], *, fast: bool) -> Callable[[], object]:
     archs = (manager.largest(**where), manager.smallest(**where), random)
     part = batch_of(settings, space, archs[0])
     if settings["task"] == "calibration":
-        net = PoseNet(space, "coco17").to(memory_format=torch.channels_last).train()
+        net = PoseNet(space, settings["skeleton"]).to(memory_format=torch.channels_last).train()
         if not fast:
             for module in net.modules():
                 if isinstance(module, ElasticBatchNorm2d):
@@ -74,10 +74,10 @@ def prepare(settings: dict[str, Any], *, fast: bool) -> Callable[[], object]:
     fabric = Fabric(accelerator="cpu", devices=1)
     if settings["task"] == "network":
         archs = archs[:1]
-        steps = updater(PoseNet(archs[0], "coco17"), PlainRule(), Recipe(steps=1000), fabric)
+        steps = updater(PoseNet(archs[0], settings["skeleton"]), PlainRule(), Recipe(steps=1000), fabric)
     else:
         rule = SandwichRule(weight=0.5, ramp=1)
-        steps = updater(PoseNet(space, "coco17"), rule, Recipe(steps=1000), fabric)
+        steps = updater(PoseNet(space, settings["skeleton"]), rule, Recipe(steps=1000), fabric)
     learn_depthwise(steps.state.net, fabric, former=COMPILED if fast else TORCH)
     plan = StepPlan(step=1000, seed=0, indices=tuple(range(len(part.images))), archs=archs)
     return lambda: steps.step(plan, [part])
@@ -85,7 +85,9 @@ def prepare(settings: dict[str, Any], *, fast: bool) -> Callable[[], object]:
 
 def batch_of(settings: dict[str, Any], space: SearchSpace, arch: Arch) -> BatchPart:
     """Augmentation does not change what a step costs: the first samples as they are."""
-    source = load_annotations(Path(settings["annotations"]), Path(settings["images"]), "coco17")
+    source = load_annotations(
+        Path(settings["annotations"]), Path(settings["images"]), Skeleton.load(settings["skeleton"])
+    )
     dataset = KeypointDataset([source], task=space.task)
     requests = [
         SampleRequest(index, (), arch.resolution, arch.head, strides=arch.level_strides, augment=False)
@@ -133,6 +135,7 @@ def main() -> None:
     parser.add_argument("annotations", type=Path)
     parser.add_argument("images", type=Path)
     parser.add_argument("--space", default="person-crop")
+    parser.add_argument("--skeleton", default="crowdpose14")
     parser.add_argument("--head", default="heatmap")
     parser.add_argument("--resolution", type=int, nargs=2, default=(128, 96), metavar=("H", "W"))
     parser.add_argument("--batch", type=int, default=32)
