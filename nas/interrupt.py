@@ -1,4 +1,4 @@
-"""Signals that end a program: Ctrl-C, SIGTERM, and SIGHUP where it is not ignored, as `nohup` has it."""
+"""What ends a program early: Ctrl-C, SIGTERM, SIGHUP where it is not ignored, as `nohup` has it; time."""
 
 import os
 import signal
@@ -22,6 +22,13 @@ class Interruption(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+class Paused(BaseException):
+    """The time that work was given is up. What is done is kept, and the same call goes on from there.
+
+    As little an error as Ctrl-C, and so no Exception: what handles those lets it pass.
+    """
 
 
 def exit_code(stop: BaseException) -> int:

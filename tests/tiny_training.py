@@ -15,7 +15,7 @@ from nas.space import SearchSpace
 
 RecipeMaker = Callable[..., SupernetConfig]
 
-TIMINGS = frozenset({"images_per_second", "data_wait"})
+TIMINGS = frozenset({"images_per_second", "data_wait", "hours", "validation_share"})
 """Metrics that differ from run to run."""
 
 STAGE = {

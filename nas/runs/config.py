@@ -173,10 +173,16 @@ class SamplingConfig(StrictModel):
 
 
 class ValidationConfig(StrictModel):
-    """Every so many steps, and at the end, largest and smallest network are scored on `images` images."""
+    """Every so many steps, and at the end, largest and smallest network are scored on `images` images.
+
+    Args:
+        share: of the time that this may take, calibration included: where it would take more, it comes less
+            often; null for as often as said.
+    """
 
     every: Count | None = None
     images: Count = 256
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class CheckpointConfig(StrictModel):

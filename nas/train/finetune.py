@@ -18,6 +18,7 @@ from nas.runs.folder import RunFolder
 from nas.runs.subnet_training import record_training
 from nas.runs.supernet import load_supernet, open_calibration
 from nas.space import Arch, SearchSpace
+from nas.train.clock import Deadline
 from nas.train.compilation import compile_network
 from nas.train.faults import memory_for
 from nas.train.job import build_job, prepare_network
@@ -66,6 +67,7 @@ def finetune_subnet(
     recipe: FinetuneConfig | None = None,
     name: str | None = None,
     scratch: bool = False,
+    hours: float | None = None,
     console: Console | None = None,
 ) -> Path:
     """Train one architecture on from what it inherits, or alone from scratch; goes on where it was stopped.
@@ -76,15 +78,18 @@ def finetune_subnet(
         recipe: how; the run's own `finetune` section by default.
         name: of the file in `subnets/`; the architecture's id by default (with `-scratch` after it).
         scratch: start from random weights instead of the supernet's (a baseline).
+        hours: stop after so long, at the end of a step; None to go on to the end.
         console: where to show progress.
 
     Returns:
         The weights file, statistics embedded.
 
     Raises:
+        Paused: after `hours`, with a checkpoint written; the same call goes on, to the same weights.
         UserError: no trained supernet, an architecture that is not in its space, a mistake in recipe or data.
         KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
     """
+    deadline = Deadline(hours)
     run = RunFolder.open(folder)
     config = run.config()
     recipe = absolute(recipe or config.finetune)
@@ -98,7 +103,9 @@ def finetune_subnet(
     fabric = launch(accelerator=config.accelerator, precision=recipe.precision, threads=config.threads)
     title = one_component(name or (f"{arch.id}-scratch" if scratch else arch.id), "`name`")
     with alone_in(run.work_folder(title), fabric), memory_for(recipe, device=fabric.device.type):
-        return _finetune(run, arch, recipe, fabric, title=title, scratch=scratch, console=console)
+        return _finetune(
+            run, arch, recipe, fabric, title=title, scratch=scratch, deadline=deadline, console=console
+        )
 
 
 def _finetune(
@@ -109,6 +116,7 @@ def _finetune(
     *,
     title: str,
     scratch: bool,
+    deadline: Deadline,
     console: Console | None,
 ) -> Path:
     config = run.config()
@@ -138,7 +146,7 @@ def _finetune(
     )
     if recipe.compile:
         compile_network(net, batch=recipe.batch // (fabric.world_size * recipe.accumulate), fabric=fabric)
-    averaged = fit(job, fabric, console=console)
+    averaged = fit(job, fabric, console=console, deadline=deadline)
     averaged.float().embed(calibration.statistics(averaged, share=partial(spread, fabric)))
     _require_finite(averaged, title)
     if fabric.is_global_zero:

@@ -9,12 +9,13 @@ from lightning_fabric import Fabric
 from rich.console import Console
 
 from nas.errors import UserError
-from nas.interrupt import Interruption, StopRequest
+from nas.interrupt import Interruption, Paused, StopRequest
 from nas.models import PoseNet
 from nas.progress import ProgressDisplay, duration
 from nas.runs.config import FinetuneConfig
 from nas.runs.metrics import PLACE_OF_RANDOM
 from nas.train.checkpoint import Checkpoint, CheckpointStore
+from nas.train.clock import TIME_UP, Deadline, Laps
 from nas.train.depthwise import TORCH, learn_depthwise
 from nas.train.ema import averaged
 from nas.train.estimate import memory_so_far, require_disk
@@ -42,16 +43,20 @@ _MOST_SKIPPED = 0.1
 _log = logging.getLogger(__name__)
 
 
-def fit(job: Job, fabric: Fabric, *, console: Console | None = None) -> PoseNet:
+def fit(
+    job: Job, fabric: Fabric, *, console: Console | None = None, deadline: Deadline | None = None
+) -> PoseNet:
     """Train to the end, from the last checkpoint where there is one; returns the averaged network.
 
     One that was killed and started again gives the same weights as one that was not (CPU, same threads).
 
     Raises:
+        Paused: after the deadline, but one step at least; a checkpoint has been written.
         Interruption: after SIGINT, SIGTERM or SIGHUP; a checkpoint has been written.
         UserError: the training diverges, its folder belongs to another one, or the disk is full.
     """
-    return _Loop(job, fabric, console if fabric.is_global_zero else None).train()
+    console = console if fabric.is_global_zero else None
+    return _Loop(job, fabric, console, deadline or Deadline(None)).train()
 
 
 class _DivergingError(Exception):
@@ -59,10 +64,11 @@ class _DivergingError(Exception):
 
 
 class _Loop:
-    def __init__(self, job: Job, fabric: Fabric, console: Console | None) -> None:
+    def __init__(self, job: Job, fabric: Fabric, console: Console | None, deadline: Deadline) -> None:
         self.job = job
         self.fabric = fabric
         self.console = console
+        self.deadline = deadline
         self.store = CheckpointStore(job.folder / "checkpoints", keep=job.config.checkpoint.keep)
         self.state = TrainingState(
             net=job.net,
@@ -81,6 +87,8 @@ class _Loop:
             seed=job.config.seed,
         )
         self.rate = Rate()
+        self.laps = Laps()
+        self.puts_off = False
 
     def train(self) -> PoseNet:
         self._resume()
@@ -92,6 +100,7 @@ class _Loop:
                 self._roll_back(str(reason))
         self._require_finite("training ended in weights that are not finite")
         self._tell_skipped()
+        _log.info("%s: %s", self.job.title, self.state.spent.told())
         return self._averaged()
 
     def _resume(self) -> None:
@@ -123,12 +132,13 @@ class _Loop:
         )
         metrics = MetricsWriter(job.folder, step=first, enabled=self.fabric.is_global_zero)
         with StopRequest() as stop, display, metrics:
-            self.rate = Rate()
+            self.rate, self.laps = Rate(), Laps()
             display.begin(first)
             for step, parts in enumerate(self.rate.waiting(job.feed(first, job.steps)), start=first):
                 plan = job.planner(step)
-                if signal := agree(self.fabric, plan.digest, stop=stop.number):
-                    self._stop(signal)
+                asked = stop.number or (TIME_UP if step > first and self._is_time_up() else 0)
+                if asked := agree(self.fabric, plan.digest, stop=asked):
+                    self._stop(asked)
                 self._count(self.updater.step(plan, parts))
                 self.rate.step()
                 if step == first + _TIMED_STEPS:
@@ -162,8 +172,9 @@ class _Loop:
 
         There is none while steps are being skipped: going back to it would not help.
         """
-        job, step, every = self.job, self.state.counters.step, self.job.config.validation.every
+        job, step, spent = self.job, self.state.counters.step, self.state.spent
         last = step == job.steps
+        spent.steps += self.laps()
         line: dict[str, float] = {}
         if step % job.config.log_every == 0 or last:
             line |= self._metrics()
@@ -174,18 +185,20 @@ class _Loop:
         )
         display.update(
             step,
-            detail=self.rate.told(batch=job.recipe.batch, left=job.steps - step),
+            detail=self._pace(),
             line=losses if line else None,
         )
-        if job.validate is not None and (last or (every and step % every == 0)):
+        if self._validates(last=last):
             line |= self._validate()
+            spent.add_validation(self.laps())
         if line:
-            metrics.write(step, line)
+            metrics.write(step, line | spent.figures())
         if step % job.config.checkpoint.every == 0 or last:
             if broken := self.state.broken():
                 raise _DivergingError(f"{broken} is not finite after step {step}")
             if not self.state.counters.in_a_row:
                 self._save()
+                spent.checkpoints += self.laps()
         self.rate.restart()
 
     def _metrics(self) -> dict[str, float]:
@@ -199,6 +212,37 @@ class _Loop:
             "images_per_second": round(self.rate.per_second * batch, 1),
             "data_wait": round(self.rate.data_wait, 3),
         }
+
+    def _pace(self) -> str:
+        """For a line; the time left holds as much validation as so far."""
+        if not self.rate.per_second:
+            return ""
+        left = self.job.steps - self.state.counters.step
+        seconds = left / self.rate.per_second * self.state.spent.overhead
+        return self.rate.told(batch=self.job.recipe.batch, left=seconds) + self.deadline.told(seconds)
+
+    def _validates(self, *, last: bool) -> bool:
+        """Whether to validate now: at the end always, in between where the first process can afford it."""
+        settings = self.job.config.validation
+        if self.job.validate is None or last:
+            return self.job.validate is not None
+        if not settings.every or self.state.counters.step % settings.every:
+            return False
+        if settings.share is None:
+            return True
+        spent = self.state.spent
+        affords: bool = self.fabric.broadcast(spent.affords_validation(settings.share))
+        if not affords and not self.puts_off:
+            self.puts_off = True
+            _log.info(
+                "%s: validation, %s each time, comes less often, to take at most %.3g%% of the time",
+                self.job.title, duration(spent.last_validation), 100 * settings.share,
+            )  # fmt: skip
+        return affords
+
+    def _is_time_up(self) -> bool:
+        """As the first process has it, for the others never; what is being skipped could not be kept."""
+        return self.fabric.is_global_zero and self.deadline.left <= 0 and not self.state.counters.in_a_row
 
     def _validate(self) -> dict[str, float]:
         assert self.job.validate is not None
@@ -229,7 +273,8 @@ class _Loop:
         _log.warning("%s: back to step %d at %g of the learning rate", reason, counters.step, counters.rate)
         self._save()
 
-    def _stop(self, signal: int) -> None:
+    def _stop(self, asked: int) -> None:
+        """Save and end. What asked for it is a signal, or time."""
         counters, steps = self.state.counters, self.job.steps
         broken = self.state.broken()
         if broken or counters.in_a_row:
@@ -242,9 +287,12 @@ class _Loop:
         else:
             self._save()
             _log.info(
-                "stopped after step %d of %d; the same command goes on from there", counters.step, steps
-            )
-        raise Interruption(signal)
+                "%sstopped after step %d of %d; the same command goes on from there",
+                "time is up: " if asked == TIME_UP else "", counters.step, steps,
+            )  # fmt: skip
+        if asked == TIME_UP:
+            raise Paused(f"{self.job.title}: after step {counters.step} of {steps}")
+        raise Interruption(asked)
 
     def _save(self) -> None:
         if self.fabric.is_global_zero:
@@ -253,10 +301,11 @@ class _Loop:
 
     def _tell_length(self) -> None:
         left = self.job.steps - self.state.counters.step
+        seconds = left / self.rate.per_second
         _log.info(
-            "%s: about %s for %d steps more at %.0f images/s (validation comes on top); peak so far: %s",
-            self.job.title, duration(left / self.rate.per_second), left,
-            self.rate.per_second * self.job.recipe.batch, memory_so_far(self.fabric.device),
+            "%s: about %s for %d steps more at %.0f images/s (validation comes on top)%s; peak so far: %s",
+            self.job.title, duration(seconds), left, self.rate.per_second * self.job.recipe.batch,
+            self.deadline.told(seconds), memory_so_far(self.fabric.device),
         )  # fmt: skip
 
     def _averaged(self) -> PoseNet:

@@ -64,9 +64,9 @@ class Rate:
         seconds = sum(self._seconds)
         return sum(self._waited) / seconds if seconds > 0 else 0.0
 
-    def told(self, *, batch: int, left: int) -> str:
-        """For a line: images per second, how long the `left` steps take, and much waiting for data."""
+    def told(self, *, batch: int, left: float) -> str:
+        """For a line: images per second, the `left` seconds to the end, and much waiting for data."""
         if not self.per_second:
             return ""
         waits = f", {self.data_wait:.0%} waiting for data" if self.data_wait > _MUCH_WAITING else ""
-        return f"{batch * self.per_second:.0f} images/s, {duration(left / self.per_second)} left{waits}"
+        return f"{batch * self.per_second:.0f} images/s, {duration(left)} left{waits}"

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from nas.errors import UserError
 from nas.models import PoseNet
 from nas.train.checkpoint import Checkpoint
+from nas.train.clock import Spent
 from nas.train.depthwise import TORCH
 from nas.train.place import Recent, places, remember
 from nas.train.weighting import LearnedWeights
@@ -76,6 +77,7 @@ class TrainingState:
         identity: digests of what plans are drawn from (training samples, pool of networks); a training can
             only go on with the same.
         depthwise: the way to weight gradients: see `nas.train.depthwise`.
+        spent: the time that it took so far; changes nothing in what is learned.
     """
 
     net: PoseNet
@@ -85,6 +87,7 @@ class TrainingState:
     weighting: LearnedWeights | None = None
     counters: Counters = field(default_factory=Counters)
     depthwise: str = TORCH
+    spent: Spent = field(default_factory=Spent)
 
     def checkpoint(self) -> Checkpoint:
         """Everything, as of now."""
@@ -96,6 +99,7 @@ class TrainingState:
                 "counters": asdict(self.counters),
                 "identity": dict(self.identity),
                 "depthwise": self.depthwise,
+                "spent": asdict(self.spent),
             },
         )
 
@@ -118,6 +122,9 @@ class TrainingState:
             module.load_state_dict(checkpoint.weights[name])
         self.optimizer.load_state_dict(checkpoint.state["optimizer"])
         self.counters = Counters(**checkpoint.state["counters"])
+        # Earlier versions kept no time; and a roll-back gives none back.
+        spent = Spent(**checkpoint.state.get("spent", {}))
+        self.spent = max(spent, self.spent, key=lambda one: one.total)
 
     def parameters(self) -> list[nn.Parameter]:
         """All that is learned, of the network and beside it."""

@@ -17,6 +17,7 @@ from nas.runs.folder import RunFolder
 from nas.runs.streams import POOL, generator
 from nas.runs.supernet import open_calibration
 from nas.space import SearchSpace, Skeleton
+from nas.train.clock import Deadline
 from nas.train.distillation import require_distributions
 from nas.train.faults import memory_for
 from nas.train.job import build_job, prepare_network
@@ -32,26 +33,31 @@ _log = logging.getLogger(__name__)
 
 
 def train_supernet(
-    config: SupernetConfig, folder: Path | str, *, console: Console | None = None
+    config: SupernetConfig, folder: Path | str, *, hours: float | None = None, console: Console | None = None
 ) -> RunFolder:
     """Train a supernet, going on where a former call was stopped; does nothing where it is finished.
 
     Args:
         config: the recipe.
         folder: the run's folder.
+        hours: stop after so long, at the end of a step; None to go on to the end.
         console: where to show progress.
 
     Raises:
+        Paused: after `hours`, with a checkpoint written; the same call goes on, to the same weights.
         UserError: a mistake in recipe or data; a folder with a run of another recipe, or that another process
             writes; a training that diverges; a full disk; too little memory.
         KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
     """
+    deadline = Deadline(hours)
     fabric = launch(accelerator=config.accelerator, precision=config.precision, threads=config.threads)
     with alone_in(Path(folder), fabric), memory_for(config, device=fabric.device.type):
-        return _train(config, folder, fabric, console)
+        return _train(config, folder, fabric, deadline, console)
 
 
-def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: Console | None) -> RunFolder:
+def _train(
+    config: SupernetConfig, folder: Path | str, fabric: Fabric, deadline: Deadline, console: Console | None
+) -> RunFolder:
     run = on_first_process(fabric, partial(RunFolder.start, folder, config))
     given, config = config, run.keeping(config)
     space = config.load_space()
@@ -96,7 +102,7 @@ def _train(config: SupernetConfig, folder: Path | str, fabric: Fabric, console: 
         calibration=partial(open_calibration, run, data),
         scored=ends(space),
     )
-    averaged = fit(job, fabric, console=console)
+    averaged = fit(job, fabric, console=console, deadline=deadline)
     if fabric.is_global_zero:
         if not run.inputs.kept:  # an earlier version began; what changed since would have been noticed
             run.inputs.keep(given)
