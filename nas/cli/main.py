@@ -13,7 +13,7 @@ from nas import __version__
 from nas.cli.console import end_stream, log_to_console, remark, say
 from nas.cli.flags import with_flags
 from nas.errors import UserError
-from nas.interrupt import Interruption, exit_code, interruptible
+from nas.interrupt import Interruption, Paused, exit_code, interruptible
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 # What the extra `train` adds to the base install.
@@ -39,6 +39,8 @@ class _Commands(TyperGroup):
             raise UserError(with_flags(str(error), self.commands[ctx.invoked_subcommand])) from error
         except Interruption as stop:
             raise typer.Exit(exit_code(stop)) from None
+        except Paused:  # as was asked for, and told
+            raise typer.Exit from None
 
 
 app = typer.Typer(

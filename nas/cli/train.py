@@ -26,6 +26,10 @@ InitBackboneOption = Annotated[
         "--init-backbone", help="Start the backbone, and a neck that agrees, from weights with other heads."
     ),
 ]
+HoursOption = Annotated[
+    float | None,
+    typer.Option("--hours", help="Stop after so many, with a checkpoint; the same command goes on."),
+]
 NameOption = Annotated[str | None, typer.Option("--name", help="Name of the result; default: the arch's id.")]
 
 
@@ -38,6 +42,7 @@ def train(
     runs: Annotated[Path, typer.Option("--runs", help="Where runs lie.")] = Path("runs"),
     seed: Annotated[int | None, typer.Option("--seed", help="Changes all random choices.")] = None,
     init_backbone: InitBackboneOption = None,
+    hours: HoursOption = None,
 ) -> None:
     """Train a supernet. The same command goes on where it was stopped."""
     from nas.files import one_component
@@ -47,7 +52,8 @@ def train(
     changes = [*(overrides or []), *_assigned("init.backbone", init_backbone)]
     changes += [f"seed={seed}"] if seed is not None else []
     config = load_config(supernet, changes)
-    run = train_supernet(config, runs / one_component(name or config.name, "--name"), console=err)
+    folder = runs / one_component(name or config.name, "--name")
+    run = train_supernet(config, folder, hours=hours, console=err)
     say(f"Supernet: {run.weights_file}")
     say(f"Metrics:  {run.metrics_file}")
 
@@ -75,6 +81,7 @@ def finetune(
     teacher: Annotated[
         Path | None, typer.Option("--teacher", help="Weights of a network with the same head to learn from.")
     ] = None,
+    hours: HoursOption = None,
 ) -> None:
     """Train a subnet on from what it inherits. The same command goes on where it was stopped."""
     from nas.runs import RunFolder, load_finetune_config
@@ -85,7 +92,9 @@ def finetune(
     changes = [*(overrides or []), *_assigned("init.backbone", init_backbone), *_assigned("teacher", teacher)]
     opened = RunFolder.open(run, filter(is_free, changes))
     recipe = load_finetune_config(opened, itertools.filterfalse(is_free, changes))
-    path = finetune_subnet(opened, Arch.load(arch), recipe=recipe, name=name, scratch=scratch, console=err)
+    path = finetune_subnet(
+        opened, Arch.load(arch), recipe=recipe, name=name, scratch=scratch, hours=hours, console=err
+    )
     say(str(path))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from ranks import last_weights, rank_weights, train_on_ranks
 from test_train_resume import before_step, press_ctrl_c, same_run
 from tiny_training import RecipeMaker
@@ -16,6 +17,7 @@ from tiny_training import RecipeMaker
 import nas.train.finetune
 import nas.train.loop
 import nas.train.supernet
+from nas.cli.main import run as run_command
 from nas.errors import UserError
 from nas.interrupt import Interruption, Paused
 from nas.models import read_weights
@@ -328,3 +330,41 @@ def test_laps_are_counted_once() -> None:
     clock = iter([10.0, 12.0, 15.5])
     laps = Laps(clock=lambda: next(clock))
     assert [laps(), laps()] == [2.0, 3.5]
+
+
+def test_the_command_pauses_with_code_0_and_one_line(
+    make_config: RecipeMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Clock(monkeypatch)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(make_config(steps=4).model_dump(mode="json")))
+    command = ["train", str(recipe), "--runs", str(tmp_path), "--name", "run", "--hours", "0.04"]
+    with caplog.at_level(logging.INFO):
+        assert run_command(command) == 0
+    assert caplog.text.count("time is up: stopped after step 3 of 4; the same command goes on") == 1
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "Interrupted" not in printed.err
+    assert run_command(command) == 0
+    assert "Supernet:" in capfd.readouterr().out
+
+    arch = tmp_path / "arch.json"
+    ArchManager(make_config().load_space()).smallest(head="heatmap").save(arch)
+    command = ["finetune", str(tmp_path / "run"), str(arch), "--name", "a", "--hours", "0.04"]
+    assert run_command(command) == 0
+    assert capfd.readouterr().out == ""
+    assert run_command(command) == 0
+    assert capfd.readouterr().out.split() == [str(tmp_path / "run" / "subnets" / "a.safetensors")]
+
+
+def test_hours_that_are_none_are_told_by_the_flag(
+    make_config: RecipeMaker, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(make_config().model_dump(mode="json")))
+    assert run_command(["train", str(recipe), "--runs", str(tmp_path), "--hours", "0"]) == 2
+    assert "Error: --hours: 0 is no time to train; give more than 0" in capfd.readouterr().err
