@@ -1,4 +1,4 @@
-"""`nas data`: is a data set sound, what does it hold, how is it augmented; other formats as COCO files."""
+"""`nas data`: is a data set sound, what does it hold, how is it augmented; COCO files of other labels."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nas.cli.console import print_json, print_table, remark, say
+from nas.cli.data_label import label
 from nas.cli.displays import progress_lines
+from nas.cli.options import CategoryOption
 from nas.cli.train import SetOption
 from nas.errors import UserError
 from nas.files import write_bytes, write_text
@@ -17,17 +19,12 @@ if TYPE_CHECKING:
     from nas.space import Skeleton
 
 app = typer.Typer()
+app.command()(label)
 
 _SHOWN_EXAMPLES = 3
 
 DataArgument = Annotated[
     Path, typer.Argument(metavar="D", help="A COCO keypoint file, or a folder with annotations/ and images/.")
-]
-CategoryOption = Annotated[
-    str | None,
-    typer.Option(
-        "--category", help="Which category is people, by its name; all: every one with the same joints."
-    ),
 ]
 _JSON_HELP = "Print one JSON document."
 

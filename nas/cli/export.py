@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from nas.cli.console import print_json, say
-from nas.cli.data import CategoryOption
+from nas.cli.options import CategoryOption
 from nas.errors import UserError
 
 

@@ -76,7 +76,7 @@ def _register() -> None:
         ("space", "Search spaces."),
         ("arch", "Single architectures."),
         ("latency", "Milliseconds on this machine: measure, fit, predict."),
-        ("data", "Data sets: check, statistics, augmented samples, other formats."),
+        ("data", "Data sets: check, statistics, samples, other formats, labels of a network."),
     ):
         app.add_typer(import_module(f"nas.cli.{name}").app, name=name, cls=_Commands, help=help_text)
     for module, names in (

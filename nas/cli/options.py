@@ -1,9 +1,16 @@
 """What options of several commands share."""
 
 import math
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import typer
+
+CategoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--category", help="Which category is people, by its name; all: every one with the same joints."
+    ),
+]
 
 Numbers = TypeVar("Numbers", float, list[float], None)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from nas.cli.console import print_json, print_table, remark, say
-from nas.cli.data import CategoryOption
 from nas.cli.displays import progress_lines
+from nas.cli.options import CategoryOption
 from nas.errors import UserError
 
 if TYPE_CHECKING:

@@ -78,6 +78,7 @@ def test_commands_leave_the_home_folder_empty(home: Path, tmp_path: Path) -> Non
     (subnet,) = (work / "runs" / "run" / "subnets").glob("*.json")
     weights = f"runs/run/subnets/{subnet.stem}.safetensors"
     model = f"runs/run/subnets/{subnet.stem}.onnx"
+    everything = ["--min-score", "0", "--min-keypoint", "0"]
     run_at(
         home,
         work,
@@ -88,6 +89,7 @@ def test_commands_leave_the_home_folder_empty(home: Path, tmp_path: Path) -> Non
             ["validate", weights, *people],
             ["validate", model, *people],
             ["predict", model, "people/val/images"],
+            ["data", "label", people[1], "--model", model, "--out", "labels.json", *everything],
             ["latency", "time", model, "--visits", "1"],
             ["latency", "pack", "--space", "runs/run", "--samples", "2", "--out", "pack", "--visits", "1"],
         ],
