@@ -37,7 +37,7 @@ from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.train.depthwise import COMPILED, TORCH, learn_depthwise
 from nas.train.feed import BatchPart
 from nas.train.launch import keep_memory
-from nas.train.plan import StepPlan
+from nas.train.plan import Role, StepPlan, Trainee
 from nas.train.rules import PlainRule, SandwichRule
 
 WAYS = ("without", "with")
@@ -79,7 +79,9 @@ def prepare(settings: dict[str, Any], *, fast: bool) -> Callable[[], object]:
         rule = SandwichRule(weight=0.5, ramp=1)
         steps = updater(PoseNet(space, settings["skeleton"]), rule, Recipe(steps=1000), fabric)
     learn_depthwise(steps.state.net, fabric, former=COMPILED if fast else TORCH)
-    plan = StepPlan(step=1000, seed=0, indices=tuple(range(len(part.images))), archs=archs)
+    roles: list[Role] = ["alone"] if len(archs) == 1 else ["largest", "smallest", "random"]
+    trainees = tuple(Trainee(role, (arch,)) for role, arch in zip(roles, archs, strict=True))
+    plan = StepPlan(step=1000, seed=0, indices=tuple(range(len(part.images))), trainees=trainees)
     return lambda: steps.step(plan, [part])
 
 
@@ -95,7 +97,7 @@ def batch_of(settings: dict[str, Any], space: SearchSpace, arch: Arch) -> BatchP
     ]
     made = dataset.batch(requests)
     images = to_input(made.images).contiguous(memory_format=torch.channels_last)
-    return BatchPart(images, made.targets)
+    return BatchPart(images, [made.targets])
 
 
 def compare(settings: dict[str, Any], *, rounds: int) -> dict[str, Any]:

@@ -21,9 +21,16 @@ def pinned(name: str) -> dict[str, Any]:
     return content
 
 
-@pytest.mark.parametrize("name", sorted(facts.FACTS.keys() - {"latency", "spaces"}))
+@pytest.mark.parametrize("name", sorted(facts.FACTS.keys() - {"commands", "latency", "spaces"}))
 def test_facts_are_those_pinned(name: str) -> None:
     assert json.loads(json.dumps(facts.FACTS[name]())) == pinned(name)
+
+
+def test_commands_and_their_flags_are_still_there() -> None:
+    """New ones may come beside them."""
+    found = api.commands()
+    for command, flags in pinned("commands").items():
+        assert set(flags) <= set(found[command]), command
 
 
 @pytest.mark.parametrize("name", api.space_names())
