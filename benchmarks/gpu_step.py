@@ -91,7 +91,7 @@ class Bench:
             name: torch.as_tensor(np.stack([target[name] for target in encoded])).to(device)
             for name in encoded[0]
         }
-        return BatchPart(to_input(torch.from_numpy(noise), device), targets)
+        return BatchPart(to_input(torch.from_numpy(noise), device), [targets])
 
 
 def _people(arch: Arch, skeleton: Skeleton, rng: np.random.Generator, *, task: str) -> People:

@@ -38,20 +38,20 @@ def learning_convolution(x: Tensor, weight: Tensor, stride: int) -> Tensor:
         dtype = torch.get_autocast_dtype("cpu")
         x, weight = x.to(dtype), weight.to(dtype)
     with torch.autocast("cpu", enabled=False):
-        output: Tensor = _LearningConvolution.apply(x, weight, stride)
+        output: Tensor = _LearningConvolution.apply(x, weight, stride)  # type: ignore[no-untyped-call]
         return output
 
 
 class _LearningConvolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
         return F.conv2d(x, weight, None, stride, weight.shape[2] // 2, groups=len(weight))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         channels, _, kernel, _ = weight.shape
         of_input = of_weight = None

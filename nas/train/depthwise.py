@@ -43,7 +43,7 @@ def learn_depthwise(net: PoseNet, fabric: Fabric, *, former: str | None = None) 
             "computes them from now on, and the training is no longer equal to the bit"
         )
         way = TORCH
-    way = fabric.broadcast(way)
+    way = str(fabric.broadcast(way))
     for layer in layers:
         layer.compiled_gradient = way == COMPILED
     return way
