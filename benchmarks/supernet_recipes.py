@@ -33,6 +33,7 @@ from nas.runs import load_config, read_metrics
 from nas.runs.config import SupernetConfig
 from nas.runs.data import open_data
 from nas.runs.folder import RunFolder
+from nas.runs.metrics import PLACE_OF_RANDOM
 from nas.runs.supernet import load_supernet, open_calibration
 from nas.search.evaluator import SubnetEvaluator
 from nas.space import Arch, ArchManager, SearchSpace
@@ -51,7 +52,7 @@ class _Enough(Exception):  # noqa: N818
 def recipe(given: Mapping[str, Any], name: str, seed: int, root: Path, *steps: str) -> SupernetConfig:
     """One of the file's recipes, on one thread; `steps` as an override where its length is known."""
     changes = [
-        f"data.root={root}", "threads=1", "data.workers=0", f"seed={seed}", "validation.every=0",
+        f"data.root={root}", "threads=1", "data.workers=0", f"seed={seed}", "validation.every=null",
         *given["common"], *given["recipes"][name], *steps,
     ]  # fmt: skip
     return load_config(given["base"], changes)
@@ -109,17 +110,13 @@ def score(run: RunFolder, archs: Mapping[str, Arch], images: int) -> dict[str, f
 
 
 def places(run: RunFolder) -> dict[str, float]:
-    """By head, where random networks' losses lie between the smallest (0) and the largest (1) at the end."""
-    lines = read_metrics(run.metrics_file)
-    late = lines[int(0.7 * len(lines)) :]
-
-    def mean(name: str) -> float:
-        values = [line[name] for line in late if line.get(name) is not None]
-        return float(np.mean(values)) if values else float("nan")
-
-    heads = sorted({name.partition("/")[0] for line in late for name in line if name.endswith("/random")})
-    ends = {head: [mean(f"{head}/{role}") for role in ("smallest", "random", "largest")] for head in heads}
-    return {head: (small - random) / (small - large) for head, (small, random, large) in ends.items()}
+    """`place_of_random` of every head, as the run's last lines tell it."""
+    told = {name: value for line in read_metrics(run.metrics_file) for name, value in line.items()}
+    return {
+        name.removeprefix(PLACE_OF_RANDOM): value
+        for name, value in told.items()
+        if name.startswith(PLACE_OF_RANDOM) and value is not None
+    }
 
 
 def work(args: argparse.Namespace, given: Mapping[str, Any], name: str) -> None:

@@ -26,16 +26,14 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from training_step import updater
+from training_step import first_batch, updater
 
-from nas.data import KeypointDataset, SampleRequest, load_annotations
 from nas.layers import ElasticBatchNorm2d
-from nas.models import PoseNet, to_input
+from nas.models import PoseNet
 from nas.models.calibrate import moments
 from nas.runs.config import Recipe
-from nas.space import Arch, ArchManager, SearchSpace, Skeleton
+from nas.space import ArchManager, SearchSpace, Skeleton
 from nas.train.depthwise import COMPILED, TORCH, learn_depthwise
-from nas.train.feed import BatchPart
 from nas.train.launch import keep_memory
 from nas.train.plan import Role, StepPlan, Trainee
 from nas.train.rules import PlainRule, SandwichRule
@@ -61,7 +59,14 @@ def prepare(settings: dict[str, Any], *, fast: bool) -> Callable[[], object]:
     where = {"head": settings["head"], "resolution": tuple(settings["resolution"])}
     random = manager.sample(np.random.default_rng(0), **where)
     archs = (manager.largest(**where), manager.smallest(**where), random)
-    part = batch_of(settings, space, archs[0])
+    part = first_batch(
+        settings["annotations"],
+        settings["images"],
+        Skeleton.load(settings["skeleton"]),
+        archs[0],
+        task=space.task,
+        batch=settings["batch"],
+    )
     if settings["task"] == "calibration":
         net = PoseNet(space, settings["skeleton"]).to(memory_format=torch.channels_last).train()
         if not fast:
@@ -83,21 +88,6 @@ def prepare(settings: dict[str, Any], *, fast: bool) -> Callable[[], object]:
     trainees = tuple(Trainee(role, (arch,)) for role, arch in zip(roles, archs, strict=True))
     plan = StepPlan(step=1000, seed=0, indices=tuple(range(len(part.images))), trainees=trainees)
     return lambda: steps.step(plan, [part])
-
-
-def batch_of(settings: dict[str, Any], space: SearchSpace, arch: Arch) -> BatchPart:
-    """Augmentation does not change what a step costs: the first samples as they are."""
-    source = load_annotations(
-        Path(settings["annotations"]), Path(settings["images"]), Skeleton.load(settings["skeleton"])
-    )
-    dataset = KeypointDataset([source], task=space.task)
-    requests = [
-        SampleRequest(index, (), arch.resolution, arch.head, strides=arch.level_strides, augment=False)
-        for index in range(settings["batch"])
-    ]
-    made = dataset.batch(requests)
-    images = to_input(made.images).contiguous(memory_format=torch.channels_last)
-    return BatchPart(images, [made.targets])
 
 
 def compare(settings: dict[str, Any], *, rounds: int) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from nas.data import KeypointDataset, SampleRequest, load_annotations
 from nas.models import PoseNet, to_input
 from nas.runs.config import Recipe
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton
+from nas.space.specs import Task
 from nas.train.ema import averaged
 from nas.train.feed import BatchPart
 from nas.train.optimizer import build_optimizer
@@ -104,9 +105,11 @@ def _seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def first_batch(annotations: Path, images: Path, skeleton: Skeleton, arch: Arch, *, batch: int) -> BatchPart:
+def first_batch(
+    annotations: Path, images: Path, skeleton: Skeleton, arch: Arch, *, task: Task, batch: int
+) -> BatchPart:
     """Augmentation does not change what a step costs: the first samples as they are."""
-    dataset = KeypointDataset([load_annotations(annotations, images, skeleton)], task="crop")
+    dataset = KeypointDataset([load_annotations(annotations, images, skeleton)], task=task)
     strides = arch.level_strides
     requests = [
         SampleRequest(index, (), arch.resolution, arch.head, strides=strides, augment=False)
@@ -141,7 +144,7 @@ def main() -> None:
         manager.smallest(**where),
         *(manager.sample(rng, **where) for _ in range(args.random)),
     )
-    part = first_batch(args.annotations, args.images, skeleton, archs[0], batch=args.batch)
+    part = first_batch(args.annotations, args.images, skeleton, archs[0], task=space.task, batch=args.batch)
     ratios = Steps(space, skeleton, archs, part).ratios(args.pairs, rng)
     low, high = np.quantile(np.median(rng.choice(ratios, (2000, len(ratios))), axis=1), [0.025, 0.975])
     result = {

@@ -180,12 +180,12 @@ class SearchResult:
 
 def former_measurements(file: Path, facts: Mapping[str, Any]) -> dict[str, Measurement]:
     """By arch id, what `file` says was measured under the same facts; empty where it says nothing of them."""
+    found = _former(file)
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
         if any(found[name] != json.loads(json.dumps(facts[name])) for name in _MEASURED_UNDER):
             return {}
         return {entry["arch"]: Measurement.from_figures(entry) for entry in found["measured"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return {}
 
 
@@ -203,18 +203,26 @@ def _point(item: Evaluation) -> dict[str, Any]:
 
 def _remove_former(file: Path, subnets: Path, *, kept: Collection[str]) -> None:
     """Remove what an earlier search wrote; a file that holds another network by now is somebody else's."""
-    for name, arch in _former(file):
+    for name, arch in _former_subnets(file):
         path = subnets / f"{name}.json"
         if name not in kept and path.parent == subnets and path.is_file() and _arch_id(path) == arch:
             path.unlink()
 
 
-def _former(file: Path) -> list[tuple[str, str]]:
-    """Name and arch id of the subnets that a former result names; none where it cannot be read."""
+def _former(file: Path) -> dict[str, Any]:
+    """A former result; empty where there is none that can be read."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))["subnets"]
-        return [(str(subnet["name"]), str(subnet["arch"])) for subnet in found]
-    except (OSError, ValueError, KeyError, TypeError):
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _former_subnets(file: Path) -> list[tuple[str, str]]:
+    """Name and arch id of the subnets that a former result names."""
+    try:
+        return [(str(subnet["name"]), str(subnet["arch"])) for subnet in _former(file)["subnets"]]
+    except (KeyError, TypeError):
         return []
 
 

@@ -52,16 +52,15 @@ def launch(*, accelerator: str, precision: str, threads: int | None = None) -> F
     return fabric
 
 
-def keep_memory() -> bool:
-    """Let glibc keep freed memory for what comes next; True where it agreed.
+def keep_memory() -> None:
+    """Let glibc keep freed memory for what comes next; other C libraries do as they do.
 
-    It gives every large block back to the system at once, which then clears its pages anew: a tenth or more
-    of a training step (`benchmarks/training_speed.py`).
+    It gives every large block back to the system at once, which then has to clear the next step's pages anew.
     """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    return all([mallopt(_MMAP_THRESHOLD, 2**31 - 1) == 1, mallopt(_TRIM_THRESHOLD, -1) == 1])
+    if platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_MMAP_THRESHOLD, 2**31 - 1)
+        mallopt(_TRIM_THRESHOLD, -1)
 
 
 def _join_attempt(device: torch.device) -> None:

@@ -52,6 +52,16 @@ def last_weights(folder: Path) -> dict[str, Tensor]:
     return {f"{kind}.{name}": t for kind, part in checkpoint.weights.items() for name, t in part.items()}
 
 
+def assert_two_are_one_that_accumulates(config: SupernetConfig, folder: Path) -> None:
+    """Two processes learn what one learns in two parts."""
+    nas.train.train_supernet(config.model_copy(update={"accumulate": 2}), folder / "one")
+    train_on_ranks(config, folder / "two")
+    expected, found = last_weights(folder / "one"), last_weights(folder / "two")
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-10)
+
+
 def rank_weights(folder: Path, rank: int) -> dict[str, Tensor]:
     """The weights that one process ended with."""
     found: dict[str, Tensor] = torch.load(folder.with_suffix(f".rank{rank}.pt"), weights_only=True)

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
-from ranks import last_weights, train_on_ranks
+from ranks import assert_two_are_one_that_accumulates
 from test_train_resume import Killed, before_step, die, same_run
 from tiny_training import RecipeMaker
 
@@ -49,11 +48,7 @@ def test_killed_and_resumed_equals_undisturbed(
 @pytest.mark.slow
 def test_two_processes_equal_one_that_accumulates(make_config: RecipeMaker, tmp_path: Path) -> None:
     config = make_config(precision="64-true", sampling=ALL)
-    train_supernet(config.model_copy(update={"accumulate": 2}), tmp_path / "one")
-    train_on_ranks(config, tmp_path / "two")
-    expected, found = last_weights(tmp_path / "one"), last_weights(tmp_path / "two")
-    for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-10)
+    assert_two_are_one_that_accumulates(config, tmp_path)
 
 
 def test_one_head_makes_no_difference(make_config: RecipeMaker, tmp_path: Path) -> None:

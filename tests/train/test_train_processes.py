@@ -1,5 +1,9 @@
 """Averages over processes, and how many there are."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -70,3 +74,27 @@ def test_parts_are_disjoint_and_make_up_the_whole(count: int) -> None:
 )
 def test_slurm_says_how_many_processes(environment: dict[str, str], expected: tuple[int, int]) -> None:
     assert slurm_tasks(environment) == expected
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs Linux and glibc")
+def test_freed_memory_is_kept() -> None:
+    """In a process of its own: glibc alone gives a large block back as soon as it is freed."""
+    code = """
+import sys
+from pathlib import Path
+from nas.train.launch import keep_memory
+if sys.argv[1] == "keep":
+    keep_memory()
+def resident():
+    return 4096 * int(Path("/proc/self/statm").read_text().split()[1])
+block = bytearray(200 << 20)
+block[::4096] = b"1" * len(block[::4096])
+full = resident()
+del block
+print(full - resident())
+"""
+    given_back = {
+        way: int(subprocess.run([sys.executable, "-c", code, way], capture_output=True, check=True).stdout)
+        for way in ("keep", "leave")
+    }
+    assert given_back["leave"] > 150 << 20 > 50 << 20 > given_back["keep"]

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from ranks import last_weights, train_on_ranks
+from ranks import assert_two_are_one_that_accumulates
 from test_train_resume import Killed, before_step, die, same_run
 from tiny_training import RecipeMaker
 
@@ -40,7 +39,9 @@ def test_killed_and_resumed_equals_undisturbed(make_config: RecipeMaker, tmp_pat
     same_run(straight, train_supernet(config, tmp_path / "killed"))
 
 
-def test_without_them_a_run_is_what_it_was(make_config: RecipeMaker, tmp_path: Path) -> None:
+def test_by_default_the_smallest_comes_every_step_and_nothing_is_warmed_up(
+    make_config: RecipeMaker, tmp_path: Path
+) -> None:
     plain = train_supernet(make_config(steps=4), tmp_path / "plain")
     stated = {"random": 2, "largest_first": 0.0, "smallest_every": 1}
     same_run(plain, train_supernet(make_config(steps=4, sandwich=stated), tmp_path / "stated"))
@@ -49,11 +50,7 @@ def test_without_them_a_run_is_what_it_was(make_config: RecipeMaker, tmp_path: P
 @pytest.mark.slow
 def test_two_processes_equal_one_that_accumulates(make_config: RecipeMaker, tmp_path: Path) -> None:
     config = make_config(precision="64-true", sandwich=WARMED)
-    train_supernet(config.model_copy(update={"accumulate": 2}), tmp_path / "one")
-    train_on_ranks(config, tmp_path / "two")
-    expected, found = last_weights(tmp_path / "one"), last_weights(tmp_path / "two")
-    for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-10)
+    assert_two_are_one_that_accumulates(config, tmp_path)
 
 
 def test_fine_tuning_goes_on_from_it(make_config: RecipeMaker, tmp_path: Path) -> None:
