@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from nas.runtime import OnnxModel, PosePipeline
-from nas.runtime.drawing import MIN_POSE
+from nas.runtime.poses import MIN_POSE
 
 Boxes = NDArray[np.float64]
 """[N, 4] x0, y0, x1, y1 (px)."""

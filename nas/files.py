@@ -78,7 +78,7 @@ def replacing(path: Path | str, *, kept: str = "") -> Iterator[Path]:
         UserError: the disk is full, or refuses.
     """
     path = Path(os.path.realpath(path))
-    draft = _draft(path)
+    draft = draft_of(path)
     with writing(path, kept=kept):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
@@ -101,7 +101,7 @@ def new_folder(path: Path, *, kept: str = "") -> Iterator[Path]:
     Raises:
         UserError: the disk is full, or refuses.
     """
-    draft = _draft(path)
+    draft = draft_of(path)
     with writing(path, kept=kept):
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
@@ -163,6 +163,14 @@ def _holds(test: Callable[[], bool]) -> bool:
         if error.errno != errno.ENAMETOOLONG:
             raise
         return False
+
+
+def require_writable(folder: Path) -> None:
+    """Make a folder, with those above. Raises UserError where it cannot be written into."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def require_file(path: Path, noun: str) -> None:
@@ -297,7 +305,7 @@ def one_component(name: str, what: str) -> str:
 def sweep(folder: Path) -> None:
     """Remove what killed processes of this machine were writing in a folder, so that nothing of it stays."""
     for draft in folder.glob(f".*{DRAFT}{_MACHINE}-*"):
-        process = draft.name.rpartition("-")[2]
+        process = draft.name.rpartition("-")[2].partition(".")[0]
         if process.isdecimal() and not _lives(int(process)):
             with suppress(OSError):
                 shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
@@ -315,8 +323,9 @@ def _lives(process: int) -> bool:
     return True
 
 
-def _draft(path: Path) -> Path:
-    return path.with_name(f".{path.name[:_LONGEST_NAME]}{DRAFT}{_MACHINE}-{os.getpid()}")
+def draft_of(path: Path, suffix: str = "") -> Path:
+    """Where something is written before it takes its place; with a suffix for writers that go by it."""
+    return path.with_name(f".{path.name[:_LONGEST_NAME]}{DRAFT}{_MACHINE}-{os.getpid()}{suffix}")
 
 
 def file_digest(path: Path | str) -> str:

@@ -79,7 +79,8 @@ class ProgressDisplay:
             self._bar.update(done, self._total, shown)
         elif line is not None and self._is_due(done):
             self._said = time.monotonic()
-            self._say(f"{self._title} {done:,}/{self._total or 0:,}  {shown}  {line}".rstrip())
+            count = f"{done:,}" if self._total is None else f"{done:,}/{self._total:,}"
+            self._say(f"{self._title} {count}  {shown}  {line}".rstrip())
 
     def _is_due(self, done: int) -> bool:
         if self._total is not None and done >= self._total:
@@ -87,13 +88,13 @@ class ProgressDisplay:
         return time.monotonic() - self._said >= self._every
 
     def _pace(self, done: int) -> str:
-        """Rate and remaining time; nothing while there is nothing to tell them from."""
+        """Rate and, of a known end, remaining time; nothing while there is nothing to tell them from."""
         seconds, count = time.monotonic() - self._started, done - self._first
-        if count <= 0 or seconds <= 0 or self._total is None:
+        if count <= 0 or seconds <= 0:
             return ""
-        rate, left = count / seconds, (self._total - done) * seconds / count
+        rate = count / seconds
         each = f"{rate:.{rate < 10:d}f}/s" if rate > 1 else f"{1 / rate:.1f} s each"
-        return f"{each}, {duration(left)} left"
+        return each if self._total is None else f"{each}, {duration((self._total - done) / rate)} left"
 
     def __enter__(self) -> Self:
         if self._bar is not None:

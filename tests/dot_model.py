@@ -39,15 +39,20 @@ def write_dot_model(
     *,
     metadata: dict[str, Any] | str | None = None,
     spoilt: bool = False,
+    batch: int | str = 1,
 ) -> Path:
-    """Write the network, with `metadata` ("" for none) instead of its own; `spoilt`, one x is NaN."""
+    """Write the network, with `metadata` ("" for none) instead of its own.
+
+    `spoilt`, one x is NaN; a name for the `batch` leaves that axis open.
+    """
     height, width = resolution
     constants = {
-        "flat": np.array([1, 3, height * width]),
+        "flat": np.array([-1, 3, height * width]),
         "width": np.array(width),
-        "pose": np.array([1, 1, 3, 3]),
+        "pose": np.array([-1, 1, 3, 3]),
         "last": np.array([2]),
-        "row": np.array([1, 1]),
+        "keypoints_axis": np.array([1]),
+        "row": np.array([-1, 1]),
     }
     factors = np.ones((1, 3, 3), np.float32)
     if spoilt:
@@ -64,16 +69,16 @@ def write_dot_model(
         helper.make_node("Concat", ["x", "y", "score"], ["found"], axis=2),
         helper.make_node("Mul", ["found", "factors"], ["kept"]),
         helper.make_node("Reshape", ["kept", "pose"], ["keypoints"]),
-        helper.make_node("ReduceMean", ["score"], ["mean"], keepdims=1),
+        helper.make_node("ReduceMean", ["score", "keypoints_axis"], ["mean"], keepdims=1),
         helper.make_node("Reshape", ["mean", "row"], ["scores"]),
     ]
     graph = helper.make_graph(
         nodes,
         "dots",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, height, width])],
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, height, width])],
         [
-            helper.make_tensor_value_info("keypoints", TensorProto.FLOAT, [1, 1, 3, 3]),
-            helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 1]),
+            helper.make_tensor_value_info("keypoints", TensorProto.FLOAT, [batch, 1, 3, 3]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, 1]),
         ],
         [
             *(

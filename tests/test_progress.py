@@ -66,6 +66,14 @@ def test_a_caller_says_its_own_pace_and_when_no_line_is_due(clock: Clock) -> Non
     assert lines == ["work 3/9  5 images/s  loss 0.5"]
 
 
+def test_work_without_a_known_end_has_a_pace(clock: Clock) -> None:
+    lines: list[str] = []
+    display = ProgressDisplay("frames", say=lines.append)
+    clock.now += 10
+    display.update(1250, None)
+    assert lines == ["frames 1,250  125/s"]
+
+
 def test_a_bar_on_a_terminal_shows_names_as_they_are() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, color_system=None, width=80)

@@ -17,7 +17,7 @@ from nas.files import write_bytes
 from nas.report import contact_sheet
 from nas.runs.environment import environment
 from nas.runtime import draw_poses
-from nas.runtime.drawing import MIN_KEYPOINT, MIN_POSE
+from nas.runtime.poses import MIN_KEYPOINT, MIN_POSE
 from nas.search.results import SearchResult, Subnet
 
 _CELLS = 24

@@ -3,13 +3,13 @@
 from nas.evaluate.baseline import mean_pose, mean_pose_baseline, mean_pose_detections
 from nas.evaluate.by_size import SIZES, ap_by_size
 from nas.evaluate.crowdpose import crowdpose_ap
-from nas.evaluate.detections import coco_results, read_results, write_results
 from nas.evaluate.metrics import metric_names, require_metric
-from nas.evaluate.oks import Backend, Detection, oks_ap
+from nas.evaluate.oks import Backend, oks_ap
 from nas.evaluate.pck import match_people, pck
 from nas.evaluate.similarity import oks
 from nas.evaluate.validate import Result, score, validate
 from nas.runtime.model import PoseModel
+from nas.runtime.results import Detection, coco_results, read_results, write_results
 
 __all__ = [
     "SIZES",

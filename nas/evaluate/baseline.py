@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from nas.data.annotations import Annotations
 from nas.errors import UserError
-from nas.evaluate.oks import Detection
 from nas.evaluate.validate import Result, score
+from nas.runtime.results import Detection
 
 
 def mean_pose(train: Annotations) -> NDArray[np.float64]:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.evaluate.oks import EVERY_AREA, AreaRanges, Backend, Detection, oks_curves
+from nas.evaluate.oks import EVERY_AREA, AreaRanges, Backend, oks_curves
+from nas.runtime.results import Detection
 from nas.space.skeleton import Skeleton
 
 SIZES: AreaRanges = {

@@ -5,7 +5,8 @@ from typing import Any
 
 from nas.coco import AREA_OF_BOX
 from nas.errors import UserError
-from nas.evaluate.oks import EVERY_AREA, Backend, Detection, oks_curves
+from nas.evaluate.oks import EVERY_AREA, Backend, oks_curves
+from nas.runtime.results import Detection
 from nas.space.skeleton import Skeleton
 
 EASY_BELOW, HARD_FROM = 0.2, 0.8

@@ -13,11 +13,10 @@ import pycocotools.cocoeval
 from numpy.typing import NDArray
 
 from nas.errors import UserError
+from nas.runtime.results import Detection
 from nas.space.skeleton import Skeleton
 
 Backend = Literal["faster", "pycocotools"]
-Detection = dict[str, Any]
-"""A COCO keypoint result: image_id, category_id, keypoints [3 K], score."""
 
 AreaRanges = Mapping[str, tuple[float, float]]
 """Area (px^2) from .. to, both included."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.codecs.similarity import keypoint_similarity
 from nas.codecs.types import FloatArray
 
 
@@ -22,9 +23,6 @@ def oks(
     Returns:
         [D, G] in 0..1; 0 for people without an annotated keypoint.
     """
-    distance = ((found[:, None, :, :2] - truth[None, :, :, :2]) ** 2).sum(-1)
-    variance = (2 * np.asarray(sigmas)) ** 2
-    scale = np.asarray(areas, np.float64)[:, None] + np.spacing(1)
     seen = truth[..., 2] > 0
-    similarity = np.exp(-distance / variance / scale / 2) * seen
+    similarity = keypoint_similarity(found, truth, areas=areas, sigmas=sigmas) * seen
     return np.asarray(similarity.sum(-1) / np.maximum(seen.sum(-1), 1), np.float64)

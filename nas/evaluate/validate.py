@@ -12,11 +12,11 @@ from nas.data.images import ImageStore
 from nas.errors import UserError
 from nas.evaluate.by_size import ap_by_size
 from nas.evaluate.crowdpose import crowdpose_ap
-from nas.evaluate.detections import coco_results
 from nas.evaluate.inputs import InputSource
-from nas.evaluate.oks import Backend, Detection, oks_ap
+from nas.evaluate.oks import Backend, oks_ap
 from nas.evaluate.pck import match_people, pck
 from nas.runtime.model import PoseModel
+from nas.runtime.results import Detection, coco_results
 
 NOBODY = -1.0
 """The figure of a metric where the set has nobody to measure it on."""

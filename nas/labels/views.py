@@ -12,7 +12,7 @@ from nas.codecs.types import FloatArray
 from nas.evaluate.similarity import oks
 from nas.labels.settings import Views
 from nas.runtime import PosePipeline
-from nas.runtime.drawing import MIN_KEYPOINT
+from nas.runtime.poses import MIN_KEYPOINT
 
 SIMILAR = 0.3
 """The least similarity of two poses of one person."""

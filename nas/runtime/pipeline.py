@@ -1,4 +1,4 @@
-"""From an image to poses in its pixels."""
+"""From images to poses in their pixels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,89 +16,199 @@ from nas.codecs.affine import (
     image_box,
     invert,
     turned_scale,
-    warp_image,
 )
 from nas.errors import UserError
 from nas.pictures import read_picture
+from nas.runtime.detector import Detector
+from nas.runtime.frames import Channels, ColourFrame, FramePoses
 from nas.runtime.model import PoseModel
+from nas.runtime.poses import distinct, pose_boxes
+from nas.runtime.stages import StageTimes
+
+Image = NDArray[np.uint8] | ColourFrame | Path | str
+"""An array, or a file."""
 
 FARTHEST_BOX = 1e6
 """Pixels from the image, beyond any that can be read."""
 
 _BATCH = 32
-"""Crops that are made at once, which bounds the memory that an image of many people takes."""
+"""Inputs that are made at once, which bounds the memory that an image of many people takes."""
 
 
 class PosePipeline:
-    """Warp, run, group, map back.
+    """Find boxes, warp, run, group, map back. Nothing is remembered from one image to the next.
 
     Args:
         model: an exported network, or any other `PoseModel`.
-        padding: how much given boxes are grown before a crop network sees them.
+        detector: finds people for a network that sees crops, where no boxes are given; without one the whole
+            image is taken for one person's crop.
+        padding: how much boxes are grown before a crop network sees them.
+
+    Raises:
+        UserError: a detector for a network that finds people by itself.
     """
 
-    def __init__(self, model: PoseModel, *, padding: float = 1.25) -> None:
+    def __init__(self, model: PoseModel, detector: Detector | None = None, *, padding: float = 1.25) -> None:
+        if detector is not None and model.task == "image":
+            raise UserError("this network finds people by itself in whole images: it takes no `detector`")
         self.model = model
+        self.detector = detector
         self.padding = padding
         self._codec = model.codec
 
-    def __call__(self, image: NDArray[np.uint8] | Path | str, boxes: ArrayLike | None = None) -> Poses:
+    def __call__(self, image: Image, boxes: ArrayLike | None = None, *, colour: Channels = "rgb") -> Poses:
         """The poses in an image, in its pixels.
 
         Args:
-            image: RGB [H, W, 3], or a file.
+            image: [H, W, channels] (grey ones [H, W] too), or a file.
             boxes: [N, 4] x0, y0, x1, y1 (px) of people, for a crop network; it answers each with one pose at
-                most. Left out, the whole image is taken for one person's crop.
+                most. Left out, a detector finds them; without one the whole image is taken for one person's
+                crop.
+            colour: what an array's channels are; OpenCV's are "bgr".
 
         Raises:
-            UserError: the file cannot be read, a box has no extent, or boxes are given to a network for whole
-                images.
+            UserError: the file cannot be read, the array is of other channels, a box has no extent, or boxes
+                are given to a network for whole images.
         """
-        pixels = image if isinstance(image, np.ndarray) else read_picture(Path(image))
-        found = self.by_box(pixels, boxes)
-        if not found:
-            return Poses(np.zeros((0, len(self.model.skeleton.keypoints), 3)), np.zeros(0))
-        return Poses(
-            np.concatenate([poses.keypoints for poses in found]),
-            np.concatenate([poses.scores for poses in found]),
-        )
+        return self.look(image, boxes, colour=colour).poses
+
+    def batch(
+        self,
+        images: Sequence[Image] | NDArray[np.uint8],
+        boxes: Sequence[ArrayLike | None] | None = None,
+        *,
+        colour: Channels = "rgb",
+    ) -> list[Poses]:
+        """The poses in each of several images, run at once where the model allows; else as for one image.
+
+        Args:
+            images: a list, or an array [B, H, W, channels].
+            boxes: of each image.
+            colour: as for one image.
+
+        Raises:
+            UserError: as for one image, or there are boxes of another number of images.
+        """
+        frames = [as_frame(image, colour) for image in images]
+        if boxes is not None and len(boxes) != len(frames):
+            raise UserError(f"`boxes` of {len(boxes)} images for {len(frames)} images")
+        places = self.places(frames) if boxes is None else list(boxes)
+        affines = [self._affines(frame.size, box) for frame, box in zip(frames, places, strict=True)]
+        views = [(frame, own) for frame, each in zip(frames, affines, strict=True) for own in each]
+        found = iter(self._run(views))
+        answers = [
+            self.people([next(found) for _ in each], box) for each, box in zip(affines, places, strict=True)
+        ]
+        return [(people if boxes is not None else self._once(people)).poses for people in answers]
+
+    def look(
+        self,
+        image: Image,
+        boxes: ArrayLike | None = None,
+        *,
+        colour: Channels = "rgb",
+        times: StageTimes | None = None,
+    ) -> FramePoses:
+        """The people in an image with their boxes; for arguments and errors see above.
+
+        `times` takes what each stage needs.
+        """
+        times = times or StageTimes()
+        frame = as_frame(image, colour)
+        (place,) = self.places([frame], times=times) if boxes is None else (boxes,)
+        people = self.people(self.by_box(frame, place, times=times), place)
+        return people if boxes is not None else self._once(people)
+
+    def places(
+        self, frames: Sequence[ColourFrame], *, times: StageTimes | None = None
+    ) -> list[ArrayLike | None]:
+        """Where to look for people in each frame: what a detector says, or None for all of it."""
+        if self.detector is None:
+            return [None] * len(frames)
+        with (times or StageTimes())("detect"):
+            return [found.boxes for found in self.detector(frames)]
 
     def by_box(
         self,
-        pixels: NDArray[np.uint8],
+        image: Image,
         boxes: ArrayLike | None = None,
         *,
+        colour: Channels = "rgb",
         rotation: float = 0.0,
         flip: bool = False,
+        quick: bool = False,
+        times: StageTimes | None = None,
     ) -> list[Poses]:
         """The poses of every box, or of the whole image alone, in the image's pixels.
 
         Args:
-            pixels: RGB [H, W, 3].
-            boxes: as above.
+            image: as above.
+            boxes: as above; left out, nobody asks a detector.
+            colour: as above.
             rotation: degrees by which the network sees its input turned, clockwise; a whole image is made
                 smaller, so that its corners stay in sight.
             flip: whether the network sees it mirrored. A joint has the name that it has in the image.
+            quick: whether crops of large images are made in less time, to a grey level or two the same.
+            times: takes what each stage needs.
 
         Raises:
             UserError: as above.
         """
-        affines = self._affines(pixels.shape[:2], boxes, rotation=rotation, flip=flip)
+        frame = as_frame(image, colour)
+        affines = self._affines(frame.size, boxes, rotation=rotation, flip=flip)
+        return self._run([(frame, affine) for affine in affines], flip=flip, quick=quick, times=times)
+
+    def _run(
+        self,
+        views: Sequence[tuple[ColourFrame, Affine]],
+        *,
+        flip: bool = False,
+        quick: bool = False,
+        times: StageTimes | None = None,
+    ) -> list[Poses]:
+        """The poses of every view of a frame, in the frame's pixels."""
+        times = times or StageTimes()
         mirrored = list(self.model.skeleton.flip_index)
         found: list[Poses] = []
-        for start in range(0, len(affines), _BATCH):
-            part = affines[start : start + _BATCH]
-            for poses, affine in zip(self._find(pixels, part), part, strict=True):
-                keypoints = poses.keypoints[:, mirrored] if flip else poses.keypoints
-                found.append(Poses(apply_affine(keypoints, invert(affine)), poses.scores))
+        for start in range(0, len(views), _BATCH):
+            part = views[start : start + _BATCH]
+            with times("prepare"):
+                resolution = self.model.resolution
+                inputs = np.stack([frame.through(affine, resolution, quick=quick) for frame, affine in part])
+            with times("network"):
+                outputs = self.model.candidates(inputs)
+            with times("decode"):
+                for candidates, (_, affine) in zip(outputs, part, strict=True):
+                    poses = self._codec.group(candidates)
+                    keypoints = poses.keypoints[:, mirrored] if flip else poses.keypoints
+                    found.append(Poses(apply_affine(keypoints, invert(affine)), poses.scores))
         return found
 
-    def _find(self, pixels: NDArray[np.uint8], affines: Sequence[Affine]) -> list[Poses]:
-        inputs = np.stack([warp_image(pixels, affine, self.model.resolution) for affine in affines])
-        return [self._codec.group(candidates) for candidates in self.model.candidates(inputs)]
+    def people(self, found: Sequence[Poses], boxes: ArrayLike | None) -> FramePoses:
+        """The people of what `by_box` found, each with its box."""
+        keypoints = np.zeros((0, len(self.model.skeleton.keypoints), 3))
+        keypoints = np.concatenate([keypoints, *(poses.keypoints for poses in found)])
+        poses = Poses(keypoints, np.concatenate([np.zeros(0), *(poses.scores for poses in found)]))
+        if boxes is None:
+            around = pose_boxes(keypoints)
+        else:
+            rows = np.repeat(np.arange(len(found)), np.array([len(poses) for poses in found], np.intp))
+            around = np.asarray(boxes, np.float64).reshape(-1, 4)[rows]
+        return FramePoses(poses, around, np.zeros(len(poses), np.int64))
+
+    def _once(self, people: FramePoses) -> FramePoses:
+        """Of several poses of one person the best: a detector may find somebody twice."""
+        if self.detector is None:
+            return people
+        return people.at(distinct(people.poses, sigmas=self.model.skeleton.sigmas))
 
     def _affines(
-        self, size: tuple[int, int], boxes: ArrayLike | None, *, rotation: float, flip: bool
+        self,
+        size: tuple[int, int],
+        boxes: ArrayLike | None,
+        *,
+        rotation: float = 0.0,
+        flip: bool = False,
     ) -> list[Affine]:
         resolution = self.model.resolution
         if self.model.task == "image":
@@ -112,6 +222,20 @@ class PosePipeline:
             crop_affine(box, resolution, self.padding, rotation=rotation, flip=flip)
             for box in _checked(boxes)
         ]
+
+
+def as_frame(image: Image, colour: Channels = "rgb") -> ColourFrame:
+    """The frame of an array of these channels, or of a file.
+
+    Raises UserError as `ColourFrame.of` does, and for anything else, such as the None of `cv2.imread`.
+    """
+    if isinstance(image, ColourFrame):
+        return image
+    if isinstance(image, np.ndarray):
+        return ColourFrame.of(image, colour)
+    if isinstance(image, Path | str):
+        return ColourFrame(read_picture(Path(image)))
+    raise UserError(f"an image is a numpy array or the path of a file, not {type(image).__name__}")
 
 
 def _checked(boxes: ArrayLike) -> NDArray[np.float64]:

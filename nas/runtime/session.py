@@ -1,5 +1,6 @@
 """An exported network in onnxruntime."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class OnnxModel(PoseModel):
 
     def __init__(self, path: Path | str, *, threads: int = 1) -> None:
         self.path = Path(path)
-        self._session = _open(self.path, threads)
+        self._session = open_network(self.path, threads)
         network = ExportedNetwork.of(self._session, str(self.path))
         if network is None:
             raise UserError(
@@ -46,6 +47,7 @@ class OnnxModel(PoseModel):
         self._raw_scores = not network.score_scale
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
+        self._any_batch = takes_any_batch(self._session)
 
     @property
     def threads(self) -> int:
@@ -54,29 +56,39 @@ class OnnxModel(PoseModel):
 
     @threads.setter
     def threads(self, threads: int) -> None:
-        self._session = _open(self.path, threads)
+        self._session = open_network(self.path, threads)
 
     def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:
         """For each RGB image [B, H, W, 3] of the network's resolution, what its codec groups.
+
+        All run at once where the file's batch axis is open, else one after the other.
 
         Raises ValueError for images of another size, UserError where onnxruntime cannot run the graph.
         """
         if images.shape[1:] != (*self.resolution, 3):
             raise ValueError(f"images of {images.shape[1:]} for a network of {(*self.resolution, 3)}")
         inputs = normalise(images, mean=self._mean, std=self._std).transpose(0, 3, 1, 2)
-        return [self._run(image) for image in inputs]
+        size = len(images) if self._any_batch else 1
+        parts = [inputs[start : start + size] for start in range(0, len(images), max(size, 1))]
+        return [found for part in parts for found in self._run(part)]
 
-    def _run(self, image: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        feed = {self._input: np.ascontiguousarray(image[None])}
-        try:
-            outputs = self._session.run(self._outputs, feed)
-        except Exception as error:  # onnxruntime's exceptions have no common base but this
-            raise UserError(f"{self.path}: onnxruntime cannot run it: {_reason(error)}") from None
-        found = self._finite({name: output[0] for name, output in zip(self._outputs, outputs, strict=True)})
+    def _run(self, images: NDArray[np.float32]) -> list[dict[str, NDArray[Any]]]:
+        outputs = run_network(self._session, {self._input: np.ascontiguousarray(images)}, self.path)
+        return [
+            self._found({name: output[row] for name, output in zip(self._outputs, outputs, strict=True)})
+            for row in range(len(images))
+        ]
+
+    def _found(self, outputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        found = self._finite(outputs)
         return self.codec.confident(found) if self._raw_scores else found
 
 
-def _open(path: Path, threads: int) -> Any:
+def open_network(path: Path, threads: int) -> Any:
+    """An onnxruntime session on the CPU.
+
+    Raises UserError where there is no such file, or onnxruntime cannot load it.
+    """
     if threads < 1:
         raise UserError(f"a model needs at least one thread, got {threads}")
     require_file(path, "model")
@@ -88,8 +100,22 @@ def _open(path: Path, threads: int) -> Any:
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(_named(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # as above
+    except Exception as error:  # onnxruntime's exceptions have no common base but this
         raise UserError(f"{path}: onnxruntime cannot load it: {_reason(error)}") from None
+
+
+def run_network(session: Any, feed: Mapping[str, NDArray[Any]], path: Path) -> list[NDArray[Any]]:
+    """All outputs of a session. Raises UserError where onnxruntime cannot run the graph."""
+    try:
+        outputs: list[NDArray[Any]] = session.run(None, dict(feed))
+    except Exception as error:  # as above
+        raise UserError(f"{path}: onnxruntime cannot run it: {_reason(error)}") from None
+    return outputs
+
+
+def takes_any_batch(session: Any) -> bool:
+    """Whether the first axis of a session's input is open."""
+    return not isinstance(session.get_inputs()[0].shape[0], int)
 
 
 def _named(path: Path) -> Path | bytes:

@@ -1,6 +1,5 @@
 """Which pictures are meant, and where their drawings go."""
 
-import errno
 import logging
 import os
 import stat
@@ -12,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from nas.errors import UserError
-from nas.files import sweep, writing
+from nas.files import require_writable, sweep, writing
 from nas.pictures import PICTURE_SUFFIXES
 
 _log = logging.getLogger(__name__)
@@ -36,9 +35,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Failure:
-    """A picture, or a folder of pictures, that nothing became of, and why."""
+    """A picture, a folder of pictures, or a video that nothing became of, and why."""
 
-    path: Path
+    path: Path | str
     reason: str
 
 
@@ -70,10 +69,18 @@ def find_pictures(
     return list(found.values()), failures
 
 
-def drawing_files(pictures: Sequence[Picture], folder: Path) -> dict[Picture, Path]:
+def drawing_files(
+    pictures: Sequence[Picture], folder: Path, *, suffix: str = ".png", noun: str = "picture"
+) -> dict[Picture, Path]:
     """Where each picture's drawing goes: `folder/NAME.png`, whole names with folders and suffix kept.
 
     Pictures of several given folders may have the same name there: these get a mark of their whole path.
+
+    Args:
+        pictures: or other files that are drawn.
+        folder: of the drawings.
+        suffix: of the drawings.
+        noun: what messages call those files.
 
     Raises:
         UserError: a drawing would take the place of one of the pictures, of what a link leads to, or of
@@ -81,21 +88,21 @@ def drawing_files(pictures: Sequence[Picture], folder: Path) -> dict[Picture, Pa
     """
     counts = Counter(picture.name for picture in pictures)
     files = [
-        folder / f"{picture.name}{_mark(picture.path) if counts[picture.name] > 1 else ''}.png"
+        folder / f"{picture.name}{_mark(picture.path) if counts[picture.name] > 1 else ''}{suffix}"
         for picture in pictures
     ]
     originals = {identity_of(picture.path): picture.path for picture in pictures} | {None: None}
     for picture, file in zip(pictures, files, strict=True):
         if original := originals.get(identity_of(file)):
             raise UserError(
-                f"{file}: the drawing of {picture.path} would take the place of the picture {original}; "
+                f"{file}: the drawing of {picture.path} would take the place of the {noun} {original}; "
                 "choose another folder for the drawings"
             )
         if file.is_symlink():
             raise UserError(f"{file}: is a link, which a drawing would write behind; remove the link")
     for file, count in Counter(files).items():
         if count > 1:
-            raise UserError(f"{file}: {count} pictures would be drawn there; give them one after the other")
+            raise UserError(f"{file}: {count} {noun}s would be drawn there; give them one after the other")
     return dict(zip(pictures, files, strict=True))
 
 
@@ -103,11 +110,9 @@ def make_folder(folder: Path) -> None:
     """Make the folder of the drawings. Raises UserError where it is a file, or cannot be written into."""
     if folder.is_file():
         raise UserError(f"{folder}: is a file; the drawings need a folder")
+    require_writable(folder)
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def identity_of(path: Path) -> Identity | None:

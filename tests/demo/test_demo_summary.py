@@ -7,7 +7,7 @@ import numpy as np
 from nas.data import load_annotations
 from nas.demo.people import generate
 from nas.demo.summary import DrawnCount, count_drawn
-from nas.runtime.drawing import MIN_KEYPOINT, MIN_POSE
+from nas.runtime.poses import MIN_KEYPOINT, MIN_POSE
 from nas.space import Skeleton
 
 

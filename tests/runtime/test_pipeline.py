@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -5,7 +7,17 @@ from dot_model import DOTS, dotted_image, write_dot_model
 
 from nas.codecs import Poses
 from nas.errors import UserError
-from nas.runtime import OnnxModel, PosePipeline, draw_poses, read_image
+from nas.runtime import (
+    ColourFrame,
+    FoundBoxes,
+    FramePoses,
+    OnnxModel,
+    PosePipeline,
+    StageTimes,
+    draw_people,
+    draw_poses,
+    read_image,
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +89,101 @@ def test_many_boxes_are_answered_in_order(pipeline):
         np.testing.assert_array_equal(
             poses.keypoints[number], pipeline(image, boxes=[boxes[number]]).keypoints[0]
         )
+
+
+@pytest.fixture(scope="module")
+def detected(pipeline):
+    """The pipeline with a detector that sees two boxes, one of them twice, in every image but black ones."""
+
+    def detector(frames):
+        boxes = np.array([(15, 20, 105, 130), (215, 50, 305, 160), (215, 51, 305, 161)], float)
+        return [
+            FoundBoxes(boxes, np.ones(3)) if frame.pixels.any() else FoundBoxes(np.zeros((0, 4)), np.zeros(0))
+            for frame in frames
+        ]
+
+    return PosePipeline(pipeline.model, detector)
+
+
+FIRST, SECOND = np.array([[30, 40], [60, 90], [90, 110]]), np.array([[230, 60], [260, 90], [290, 150]])
+
+
+def two_people():
+    return np.maximum(dotted_image((240, 320), FIRST), dotted_image((240, 320), SECOND))
+
+
+def test_a_detector_finds_the_boxes_and_nobody_twice(detected):
+    people = detected.look(two_people())
+    np.testing.assert_allclose(people.poses.keypoints[..., :2], [FIRST, SECOND], atol=1.0)
+    np.testing.assert_allclose(people.boxes[0], (15, 20, 105, 130))
+    assert len(detected(np.zeros((240, 320, 3), np.uint8))) == 0
+    given = detected(two_people(), boxes=[(15, 20, 105, 130)] * 2)
+    assert len(given) == 2, "given boxes are answered one by one"
+
+
+def test_a_batch_gives_what_single_images_do(pipeline, detected):
+    images = [two_people(), np.zeros((100, 320, 3), np.uint8), two_people()[:200]]
+    for one in (pipeline, detected):
+        found = one.batch(images)
+        for poses, image in zip(found, images, strict=True):
+            np.testing.assert_array_equal(poses.keypoints, one(image).keypoints)
+    boxes = [[(15, 20, 105, 130)], np.zeros((0, 4)), None]
+    assert [len(poses) for poses in pipeline.batch(images, boxes)] == [1, 0, 1]
+    assert [len(poses) for poses in pipeline.batch(np.stack([images[0]] * 2))] == [1, 1]
+    with pytest.raises(UserError, match="`boxes` of 1 images for 3 images"):
+        pipeline.batch(images, [None])
+
+
+def test_channels_are_said(pipeline):
+    image = two_people()
+    expected = pipeline(image).keypoints
+    np.testing.assert_array_equal(pipeline(image[..., ::-1], colour="bgr").keypoints, expected)
+    with pytest.raises(UserError, match="`colour`"):
+        pipeline(image[..., 0])
+    assert pipeline(image[..., 0], colour="grey").keypoints.shape == expected.shape
+
+
+def test_what_is_no_image_is_told(pipeline):
+    for image, said in ((None, "not NoneType"), ([[1, 2]], "not list")):
+        with pytest.raises(UserError, match=said):
+            pipeline(image)
+    with pytest.raises(UserError, match="several images: use `batch`"):
+        pipeline(np.zeros((2, 4, 5, 3), np.uint8))
+
+
+def test_a_network_for_whole_images_takes_no_detector(detected):
+    model = SimpleNamespace(task="image", codec=None)
+    with pytest.raises(UserError, match="takes no `detector`"):
+        PosePipeline(model, detected.detector)
+
+
+def test_stages_are_timed(detected):
+    times = StageTimes()
+    detected.look(two_people(), times=times)
+    assert list(times.ms) == ["detect", "prepare", "network", "decode"]
+    assert all(taken > 0 for taken in times.ms.values())
+
+
+def test_people_are_drawn_by_how_sure_they_are_with_ids_and_boxes():
+    keypoints = np.array([[[20.0, 20, 0.9], [60, 20, 0.9], [80, 80, 0.9]]])
+    frame = ColourFrame(np.zeros((120, 100, 3), np.uint8))
+
+    def drawn(score: float, *, number: int = 0, **options: bool) -> np.ndarray:
+        box = np.array([[5.0, 5, 95, 110]])
+        people = FramePoses(Poses(keypoints, np.array([score])), box, np.array([number]))
+        return draw_people(frame, people, DOTS, **options)
+
+    brightest = [int(drawn(score).max()) for score in (1.0, 0.5, 0.0)]
+    assert brightest[0] == 245
+    assert brightest == sorted(brightest, reverse=True)
+    assert brightest[-1] > 80
+    assert drawn(1.0)[110, 50].max() == 0
+    assert drawn(1.0, boxes=True)[110, 50].max() > 0
+    assert (drawn(1.0, number=7) != drawn(1.0)).any()
+    swapped = draw_people(
+        ColourFrame(frame.pixels, bgr=True),
+        FramePoses(Poses(keypoints, np.array([1.0])), np.zeros((1, 4)), np.array([0])),
+        DOTS,
+    )
+    np.testing.assert_array_equal(swapped[..., ::-1], drawn(1.0))
+    assert frame.pixels.max() == 0

@@ -13,6 +13,7 @@ from head_samples import small_arch
 
 from nas.errors import UserError
 from nas.runtime import OnnxModel
+from nas.runtime.session import run_network
 from nas.timing.networks import file_network
 
 SIZE = (64, 48)
@@ -40,6 +41,28 @@ def test_candidates_come_image_by_image(tmp_path):
     for candidates, expected in zip(found, dots, strict=True):
         np.testing.assert_array_equal(candidates["keypoints"][0, :, :2], expected)
         assert 0 < candidates["scores"][0] < 1
+
+
+def test_an_open_batch_axis_takes_all_inputs_at_once(tmp_path, monkeypatch):
+    single = OnnxModel(write_dot_model(tmp_path / "dots.onnx", SIZE))
+    many = OnnxModel(write_dot_model(tmp_path / "many.onnx", SIZE, batch="n"))
+    images = np.random.default_rng(0).integers(0, 255, (5, *SIZE, 3), np.uint8)
+    sizes = []
+
+    def watched(session, feed, path):
+        sizes.append([len(array) for array in feed.values()])
+        return run_network(session, feed, path)
+
+    monkeypatch.setattr("nas.runtime.session.run_network", watched)
+    expected = single.candidates(images)
+    assert sizes == [[1]] * 5
+    sizes.clear()
+    found = many.candidates(images)
+    assert sizes == [[5]]
+    for own, other in zip(found, expected, strict=True):
+        for name, array in other.items():
+            np.testing.assert_array_equal(own[name], array)
+    assert many.candidates(images[:0]) == []
 
 
 def test_older_files_hold_raw_scores_which_are_scaled(tmp_path):

@@ -8,8 +8,10 @@ from typing import Any
 from nas.codecs.affine import Affine, apply_affine
 from nas.codecs.types import Poses
 from nas.errors import UserError
-from nas.evaluate.oks import Detection
 from nas.files import write_json
+
+Detection = dict[str, Any]
+"""A COCO keypoint result: image_id, category_id, keypoints [3 K], score."""
 
 
 def coco_results(poses: Poses, inverse: Affine, *, image_id: int, category_id: int = 1) -> list[Detection]:

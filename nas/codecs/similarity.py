@@ -1,0 +1,28 @@
+"""How near keypoints lie to others, by the measure of object keypoint similarity."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.codecs.types import FloatArray
+
+
+def keypoint_similarity(
+    found: FloatArray, truth: FloatArray, *, areas: FloatArray, sigmas: Sequence[float]
+) -> NDArray[np.float64]:
+    """The similarity of every keypoint of every pose to its like (cocodataset.org/#keypoints-eval).
+
+    Args:
+        found: [D, K, >= 2] x, y (px).
+        truth: [G, K, >= 2] x, y (px).
+        areas: [G] px^2.
+        sigmas: [K] the skeleton's.
+
+    Returns:
+        [D, G, K] in 0..1.
+    """
+    distance = ((found[:, None, :, :2] - truth[None, :, :, :2]) ** 2).sum(-1)
+    variance = (2 * np.asarray(sigmas)) ** 2
+    scale = np.asarray(areas, np.float64)[:, None] + np.spacing(1)
+    return np.asarray(np.exp(-distance / variance / scale / 2), np.float64)

@@ -1,0 +1,137 @@
+"""Images as they come, of a camera above all: channels in any order that is said, colours changed late."""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.codecs import Poses
+from nas.codecs.affine import (
+    BORDER_COLOUR,
+    WORTH_AVERAGING,
+    Affine,
+    affine_scale,
+    apply_affine,
+    invert,
+    warp_image,
+)
+from nas.errors import UserError
+
+Channels = Literal["rgb", "bgr", "grey", "rgba", "bgra"]
+"""What an array's channels are, in order; OpenCV's are BGR."""
+
+_COUNTS = {"rgb": 3, "bgr": 3, "grey": 1, "rgba": 4, "bgra": 4}
+_TO_THREE = {"grey": cv2.COLOR_GRAY2RGB, "rgba": cv2.COLOR_RGBA2RGB, "bgra": cv2.COLOR_BGRA2BGR}
+
+_BEYOND = 2.0
+"""Averaged pixels around what a crop shows that interpolation may look at."""
+
+_WORTH_CUTTING = 0.5
+"""Share of an image from which on a crop of it is made from the whole."""
+
+
+@dataclass(frozen=True)
+class ColourFrame:
+    """An image of three channels.
+
+    Args:
+        pixels: [H, W, 3].
+        bgr: whether they lie the other way round.
+    """
+
+    pixels: NDArray[np.uint8]
+    bgr: bool = False
+
+    @classmethod
+    def of(cls, image: NDArray[np.uint8], colour: Channels = "rgb") -> Self:
+        """The frame of an array [H, W, channels], of grey ones [H, W] as well; transparency is left out.
+
+        Raises UserError where the array is not of these channels, or not of bytes.
+        """
+        if image.ndim == 4:
+            raise UserError(f"an array of the shape {list(image.shape)} is several images: use `batch`")
+        channels = image.shape[2] if image.ndim == 3 else 1 if image.ndim == 2 else 0
+        if colour not in _COUNTS or channels != _COUNTS[colour] or not image.size:
+            raise UserError(
+                f"an array of the shape {list(image.shape)} is no {colour} image: say by `colour` what its "
+                f"channels are ({', '.join(_COUNTS)})"
+            )
+        if image.dtype != np.uint8:
+            raise UserError(f"an image of {image.dtype}: bytes from 0 to 255 (uint8) are needed")
+        if colour in _TO_THREE:
+            image = np.asarray(cv2.cvtColor(image, _TO_THREE[colour]), np.uint8)
+        return cls(image, bgr=colour.startswith("bgr"))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w) in px."""
+        height, width = self.pixels.shape[:2]
+        return height, width
+
+    def through(
+        self,
+        affine: Affine,
+        resolution: tuple[int, int],
+        *,
+        border: tuple[float, ...] = BORDER_COLOUR,
+        quick: bool = False,
+    ) -> NDArray[np.uint8]:
+        """What an input (h, w) shows of the frame: RGB, with `border` (RGB) outside; see `warp_image`.
+
+        `quick`, only the part of a large image that is shown is averaged: to a grey level or two the same.
+        """
+        pixels, affine = _part(self.pixels, affine, resolution) if quick else (self.pixels, affine)
+        if not self.bgr:
+            return warp_image(pixels, affine, resolution, border=border)
+        return warp_image(pixels, affine, resolution, border=border[::-1])[..., ::-1]
+
+
+@dataclass(frozen=True)
+class FramePoses:
+    """The people of a frame.
+
+    Args:
+        poses: in its pixels.
+        boxes: [N, 4] x0, y0, x1, y1 (px): where each was looked for, or else drawn around its keypoints.
+        ids: [N] whose pose it is, the same over frames, from 1; 0 where nobody is tracked.
+        detected: whether a detector was asked, or the whole frame was looked at.
+    """
+
+    poses: Poses
+    boxes: NDArray[np.float64]
+    ids: NDArray[np.int64]
+    detected: bool = True
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+    def at(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "FramePoses":
+        """Some of the people, in the order of these rows."""
+        poses = Poses(self.poses.keypoints[rows], self.poses.scores[rows])
+        return FramePoses(poses, self.boxes[rows], self.ids[rows], self.detected)
+
+
+def _part(
+    pixels: NDArray[np.uint8], affine: Affine, resolution: tuple[int, int]
+) -> tuple[NDArray[np.uint8], Affine]:
+    """The part of an image that is seen through an affine, and the affine from there on.
+
+    The whole image where nothing needs averaging, or it shows a large part anyway.
+    """
+    scale = affine_scale(affine)
+    if scale >= WORTH_AVERAGING:
+        return pixels, affine
+    height, width = resolution
+    ends = np.array([[-0.5, -0.5], [width - 0.5, -0.5], [-0.5, height - 0.5], [width - 0.5, height - 0.5]])
+    corners = apply_affine(ends, invert(affine))
+    beyond, size = _BEYOND / scale, np.array(pixels.shape[1::-1])
+    x0, y0 = np.clip(np.floor(corners.min(0) - beyond), 0, size).astype(int).tolist()
+    x1, y1 = np.clip(np.ceil(corners.max(0) + beyond) + 1, 0, size).astype(int).tolist()
+    shown = (x1 - x0) * (y1 - y0)
+    if not 0 < shown < _WORTH_CUTTING * size.prod():
+        return pixels, affine
+    moved = affine.copy()
+    moved[:, 2] += affine[:, :2] @ (x0, y0)
+    return pixels[y0:y1, x0:x1], moved

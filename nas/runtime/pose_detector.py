@@ -1,0 +1,46 @@
+"""A network for whole images as the detector of one for crops."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nas.codecs import Poses
+from nas.errors import UserError
+from nas.runtime.detector import FoundBoxes
+from nas.runtime.frames import ColourFrame
+from nas.runtime.model import PoseModel
+from nas.runtime.pipeline import PosePipeline
+from nas.runtime.poses import MIN_POSE, distinct, pose_boxes
+
+
+class PoseDetector:
+    """The boxes around the poses that a network finds in whole images.
+
+    Args:
+        model: the network.
+        min_pose: poses of a lower score are left out.
+
+    Raises:
+        UserError: the network sees crops.
+    """
+
+    def __init__(self, model: PoseModel, *, min_pose: float = MIN_POSE) -> None:
+        if model.task != "image":
+            raise UserError(
+                "a detector finds people in whole images; this network sees crops of one person each"
+            )
+        self._pipeline = PosePipeline(model)
+        self._min_pose = min_pose
+
+    def __call__(self, frames: Sequence[ColourFrame]) -> list[FoundBoxes]:
+        """The people of each frame, all frames at once where the model allows."""
+        return [self._boxes(poses) for poses in self._pipeline.batch(frames)]
+
+    def _boxes(self, poses: Poses) -> FoundBoxes:
+        sure = poses.scores >= self._min_pose
+        poses = Poses(poses.keypoints[sure], poses.scores[sure])
+        rows = distinct(poses, sigmas=self._pipeline.model.skeleton.sigmas)
+        boxes = pose_boxes(poses.keypoints[rows])
+        # One keypoint alone tells a place, but no size.
+        sized = np.isfinite(boxes).all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+        return FoundBoxes(boxes[sized], np.asarray(poses.scores[rows][sized], np.float64))

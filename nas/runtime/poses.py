@@ -1,0 +1,87 @@
+"""What poses tell of people: where they are, how alike two poses are, and which show one person twice."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.codecs import Poses
+from nas.codecs.similarity import keypoint_similarity
+from nas.codecs.types import FloatArray
+
+MIN_POSE = 0.1
+"""Poses of a lower score are left out, unless told otherwise."""
+
+MIN_KEYPOINT = 0.2
+"""Keypoints of a lower score are not drawn and tell nothing of a person, unless told otherwise."""
+
+SAME_PERSON = 0.8
+"""Similarity from which on two poses of a frame are one person's."""
+
+BODY_MARGIN = 1.25
+"""How much larger than the extent of their keypoints people are (RTMPose's own way from poses to boxes)."""
+
+THINNEST = 0.2
+"""Narrower than this share of their length people's boxes never are: keypoints in a line have an area too."""
+
+_FEWEST = 2
+"""Of a pose with fewer sure keypoints all count."""
+
+
+def sure_keypoints(keypoints: FloatArray, least: float = MIN_KEYPOINT) -> NDArray[np.bool_]:
+    """Which keypoints [N, K, 3] tell where a person is: [N, K]."""
+    finite = np.isfinite(keypoints).all(-1)
+    sure = finite & (keypoints[..., 2] >= least)
+    few = sure.sum(-1, keepdims=True) < _FEWEST
+    return np.asarray(np.where(few, finite, sure), np.bool_)
+
+
+def pose_boxes(keypoints: FloatArray, *, min_keypoint: float = MIN_KEYPOINT) -> NDArray[np.float64]:
+    """Boxes [N, 4] (x0, y0, x1, y1, px) of the people of poses [N, K, 3].
+
+    The extent of the sure keypoints, grown about its middle; NaN of a pose without numbers.
+    """
+    sure = sure_keypoints(keypoints, min_keypoint)[..., None]
+    xy = np.asarray(keypoints[..., :2], np.float64)
+    low, high = np.where(sure, xy, np.inf).min(1), np.where(sure, xy, -np.inf).max(1)
+    with np.errstate(invalid="ignore"):
+        middle, half = (low + high) / 2, (high - low) / 2 * BODY_MARGIN
+    half = np.maximum(half, half.max(1, keepdims=True) * THINNEST)
+    boxes = np.concatenate([middle - half, middle + half], 1)
+    return np.where(sure.any(1), boxes, np.nan)
+
+
+def box_areas(boxes: FloatArray) -> NDArray[np.float64]:
+    """Areas [N] (px^2) of boxes [N, 4]."""
+    sides = np.asarray(boxes[:, 2:] - boxes[:, :2], np.float64)
+    return np.asarray(sides.clip(0).prod(1), np.float64)
+
+
+def pose_similarity(
+    found: FloatArray,
+    known: FloatArray,
+    *,
+    sigmas: Sequence[float],
+    min_keypoint: float = MIN_KEYPOINT,
+) -> NDArray[np.float64]:
+    """How alike poses [N, K, 3] are to others [M, K, 3]: [N, M] in 0..1.
+
+    The mean similarity (as in OKS) of the keypoints that both are sure of, at the size of the known one's
+    box; 0 where there is no such keypoint.
+    """
+    shared = sure_keypoints(found, min_keypoint)[:, None] & sure_keypoints(known, min_keypoint)[None]
+    areas = np.nan_to_num(box_areas(pose_boxes(known, min_keypoint=min_keypoint)))
+    each = keypoint_similarity(np.nan_to_num(found), np.nan_to_num(known), areas=areas, sigmas=sigmas)
+    return np.asarray((each * shared).sum(-1) / np.maximum(shared.sum(-1), 1), np.float64)
+
+
+def distinct(
+    poses: Poses, *, sigmas: Sequence[float], same: float = SAME_PERSON, min_keypoint: float = MIN_KEYPOINT
+) -> NDArray[np.intp]:
+    """The rows of poses that are no double of a better one, in order (non-maximum suppression by OKS)."""
+    similar = pose_similarity(poses.keypoints, poses.keypoints, sigmas=sigmas, min_keypoint=min_keypoint)
+    kept: list[int] = []
+    for row in np.argsort(-poses.scores, kind="stable"):
+        if not (similar[row, kept] > same).any():
+            kept.append(int(row))
+    return np.array(sorted(kept), np.intp)

@@ -1,0 +1,112 @@
+"""Who is who from frame to frame: poses are matched by their similarity to where people should be by now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.codecs.types import FloatArray
+from nas.runtime.poses import MIN_KEYPOINT, pose_similarity, sure_keypoints
+
+MIN_SIMILARITY = 0.3
+"""A pose that is less like a person is not theirs."""
+
+MEMORY = 1.0
+"""Seconds for which somebody who is not seen is remembered."""
+
+_NEW_VELOCITY = 0.5
+"""Share of the last frame's in what is known of a person's velocity."""
+
+
+@dataclass
+class Track:
+    """A person over frames.
+
+    Args:
+        id: from 1, never given twice.
+        keypoints: [K, 3] where they were seen last.
+        seconds: when.
+        gap: seconds between that and the time before; 0 of somebody new.
+        velocity: [2] px per second.
+    """
+
+    id: int
+    keypoints: NDArray[np.float64]
+    seconds: float
+    gap: float
+    velocity: NDArray[np.float64]
+
+    def at(self, seconds: float) -> NDArray[np.float64]:
+        """Keypoints [K, 3] where they should be at that time."""
+        moved = self.keypoints.copy()
+        moved[:, :2] += self.velocity * (seconds - self.seconds)
+        return moved
+
+
+class PoseTracker:
+    """Gives poses the ids of people.
+
+    Each pose goes to the person whom it is most like (OKS), the most alike first; what is left begins a new
+    track. Who is not seen moves on as before, and is forgotten after a while.
+
+    Args:
+        sigmas: [K] the skeleton's.
+        min_similarity: a pose that is less like a person is not theirs.
+        memory: seconds for which somebody who is not seen is remembered.
+        min_keypoint: keypoints of a lower score tell nothing.
+    """
+
+    def __init__(
+        self,
+        sigmas: Sequence[float],
+        *,
+        min_similarity: float = MIN_SIMILARITY,
+        memory: float = MEMORY,
+        min_keypoint: float = MIN_KEYPOINT,
+    ) -> None:
+        self._sigmas = sigmas
+        self._min_similarity = min_similarity
+        self._memory = memory
+        self._min_keypoint = min_keypoint
+        self._last_id = 0
+        self.tracks: list[Track] = []
+        """Those who are remembered."""
+
+    def update(self, keypoints: FloatArray, seconds: float) -> list[Track]:
+        """The person of each pose [N, K, 3] of a frame; times go up."""
+        self.tracks = [track for track in self.tracks if seconds - track.seconds <= self._memory]
+        owners = self._owners(keypoints, seconds)
+        people = []
+        for pose, owner in zip(np.asarray(keypoints, np.float64), owners, strict=True):
+            if owner is None:
+                self._last_id += 1
+                owner = Track(self._last_id, pose, seconds, 0.0, np.zeros(2))
+                self.tracks.append(owner)
+            else:
+                self._move(owner, pose, seconds)
+            people.append(owner)
+        return people
+
+    def _owners(self, keypoints: FloatArray, seconds: float) -> list[Track | None]:
+        """The known person of each pose; None of those of nobody."""
+        owners: list[Track | None] = [None] * len(keypoints)
+        if not self.tracks:
+            return owners
+        expected = np.stack([track.at(seconds) for track in self.tracks])
+        similar = pose_similarity(keypoints, expected, sigmas=self._sigmas, min_keypoint=self._min_keypoint)
+        while similar.size and similar.max() >= self._min_similarity:
+            row, column = np.unravel_index(similar.argmax(), similar.shape)
+            owners[int(row)] = self.tracks[int(column)]
+            similar[row], similar[:, column] = -1, -1
+        return owners
+
+    def _move(self, track: Track, pose: NDArray[np.float64], seconds: float) -> None:
+        """A person was seen again."""
+        gap = seconds - track.seconds
+        sure = sure_keypoints(np.stack([pose, track.keypoints]), self._min_keypoint).all(0)
+        if gap > 0 and sure.any():
+            # The median: an arm that swings moves nobody.
+            step = np.median(pose[sure, :2] - track.keypoints[sure, :2], axis=0) / gap
+            track.velocity = track.velocity + _NEW_VELOCITY * (step - track.velocity)
+        track.keypoints, track.seconds, track.gap = pose, seconds, gap

@@ -1,0 +1,78 @@
+"""Tracks against values computed by hand."""
+
+import numpy as np
+
+from nas.runtime.tracking import MEMORY, PoseTracker
+
+SIGMAS = (0.1, 0.1)
+PERSON = np.array([[0.0, 0, 0.9], [40, 80, 0.9]])
+
+
+def at(*xs: float) -> np.ndarray:
+    """People at these places."""
+    return np.stack([PERSON + np.array((x, 0, 0)) for x in xs]) if xs else np.zeros((0, 2, 3))
+
+
+def ids(tracker: PoseTracker, seconds: float, *xs: float) -> list[int]:
+    return [track.id for track in tracker.update(at(*xs), seconds)]
+
+
+def test_ids_stay_with_people_whatever_the_order():
+    tracker = PoseTracker(SIGMAS)
+    assert ids(tracker, 0.0, 0, 300) == [1, 2]
+    assert ids(tracker, 0.1, 305, 5) == [2, 1]
+    assert ids(tracker, 0.2, 600, 10, 310) == [3, 1, 2]
+
+
+def test_the_most_alike_are_matched_first():
+    """Of two poses near one person the nearer is theirs, though the other comes first."""
+    tracker = PoseTracker(SIGMAS)
+    ids(tracker, 0.0, 0)
+    assert ids(tracker, 0.1, 8, 2) == [2, 1]
+
+
+def test_velocity_is_half_of_what_was_known_and_half_of_the_last_step():
+    tracker = PoseTracker(SIGMAS)
+    tracker.update(at(0), 0.0)
+    (track,) = tracker.update(at(4), 1.0)
+    np.testing.assert_allclose(track.velocity, [2, 0])
+    np.testing.assert_allclose(track.at(1.5)[:, 0], [5, 45])
+    (track,) = tracker.update(at(12), 2.0)
+    np.testing.assert_allclose(track.velocity, [5, 0])
+    assert track.gap == 1.0
+
+
+def test_an_unsure_keypoint_does_not_move_a_person():
+    tracker = PoseTracker((0.1, 0.1, 0.1))
+    pose = np.array([[0.0, 0, 0.9], [40, 80, 0.9], [20, 40, 0.9]])
+    tracker.update(pose[None], 0.0)
+    (track,) = tracker.update((pose + np.array(((0, 0, 0), (0, 0, 0), (500, 0, -0.85))))[None], 1.0)
+    np.testing.assert_allclose(track.velocity, 0)
+
+
+def test_who_is_not_seen_is_remembered_for_a_while():
+    for gap, expected in ((MEMORY, 1), (MEMORY + 0.1, 2)):
+        tracker = PoseTracker(SIGMAS)
+        assert ids(tracker, 0.0, 0) == [1]
+        assert ids(tracker, gap / 2) == []
+        assert ids(tracker, gap, 0) == [expected]
+
+
+def test_who_is_hidden_moves_on():
+    """Two people cross; while one is hidden each goes on as before, and gets their own id back."""
+    tracker = PoseTracker(SIGMAS)
+    for frame in range(17):
+        assert ids(tracker, frame / 30, 3 * frame, 121 - 3 * frame) == [1, 2]
+    for frame in range(17, 26):
+        assert ids(tracker, frame / 30, 3 * frame) == [1]
+    assert ids(tracker, 26 / 30, 121 - 3 * 26, 3 * 26) == [2, 1]
+
+
+def test_a_pose_that_is_like_nobody_is_somebody_new():
+    """d^2 / (2 sigma)^2 / area / 2: an area of 50 x 100 px^2, so 30 px are exp(-2.25) = .11."""
+    tracker = PoseTracker(SIGMAS)
+    ids(tracker, 0.0, 0)
+    assert ids(tracker, 0.1, 30) == [2]
+    tracker = PoseTracker(SIGMAS, min_similarity=0.1)
+    ids(tracker, 0.0, 0)
+    assert ids(tracker, 0.1, 30) == [1]
