@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from nas.search.loop import SearchProgress, ShowProgress
 
 
-def progress_lines(title: str) -> Callable[[int, int], None]:
-    """Takes how many of how many are done; says it now and then."""
+def progress_lines(title: str) -> Callable[[int, int | None], None]:
+    """Takes how many of how many are done, None where nobody knows; says it now and then."""
     return ProgressDisplay(title, say=remark, every=5.0, last=False).update
 
 
