@@ -64,6 +64,10 @@ def search(
         int,
         typer.Option(min=0, help="Most networks to measure during the search, to refit the predictor with."),
     ] = 0,
+    sampler: Annotated[
+        str,
+        typer.Option(help="What draws networks: surrogate, evolution, nsga2, tpe, gp or random."),
+    ] = "surrogate",
     predictor: Annotated[
         Path | None, typer.Option(help="A latency predictor; by default the run's latency/predictor.json.")
     ] = None,
@@ -95,6 +99,7 @@ def search(
         detector=detector,
         finalists=finalists,
         refine=refine,
+        sampler=sampler,
         seed=seed,
         predictor=predictor,
         allow_other_device=allow_other_device,

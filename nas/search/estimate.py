@@ -1,11 +1,17 @@
 """Predicted milliseconds of architectures, end to end, by one predictor."""
 
+from collections.abc import Sequence
 from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
 from nas.search.values import Interval
 from nas.space import Arch
+
+_REMEMBERED = 10_000
 
 
 class Estimate:
@@ -25,12 +31,29 @@ class Estimate:
         self.end_to_end = end_to_end
         self.source = source
         self._tracer = tracer
-        self._total = cache(self._predict_total)
+        self._totals: dict[Arch, float] = {}
         self._network = cache(self._predict_network)
 
     def __call__(self, arch: Arch) -> float:
         """Predicted ms, decode, grouping, people and detector included."""
-        return self._total(arch)
+        return float(self.many([arch])[0])
+
+    def many(self, archs: Sequence[Arch]) -> NDArray[np.float64]:
+        """The same [N] of several, asked at once for those that are new; a `BatchCost`."""
+        new = [arch for arch in dict.fromkeys(archs) if arch not in self._totals]
+        if new:
+            pays = self.end_to_end
+            totals = self.predictor.total_ms(
+                new, people=pays.people, detector_ms=pays.detector_ms, tracer=self._tracer
+            )
+            self._totals.update(zip(new, totals.tolist(), strict=True))
+        # What was asked about last stands last; only so much is remembered, since candidates are many.
+        for arch in archs:
+            self._totals[arch] = self._totals.pop(arch)
+        found = np.array([self._totals[arch] for arch in archs], float)
+        while len(self._totals) > _REMEMBERED:
+            del self._totals[next(iter(self._totals))]
+        return found
 
     def network_interval(self, arch: Arch) -> Interval:
         """Of the network alone, once, with decode: predicted ms and its 90 % interval."""
@@ -48,13 +71,6 @@ class Estimate:
     def with_predictor(self, predictor: LatencyPredictor, source: str) -> "Estimate":
         """The same of another predictor."""
         return Estimate(predictor, self._tracer, end_to_end=self.end_to_end, source=source)
-
-    def _predict_total(self, arch: Arch) -> float:
-        pays = self.end_to_end
-        totals = self.predictor.total_ms(
-            [arch], people=pays.people, detector_ms=pays.detector_ms, tracer=self._tracer
-        )
-        return float(totals[0])
 
     def _predict_network(self, arch: Arch) -> Interval:
         predicted = self.predictor.predict_ms(arch, tracer=self._tracer)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nas.search.pareto import best_accuracies
-from nas.search.proposal import NothingLeftError, Proposal, Proposer
 from nas.search.record import EvaluationCache, SearchRecord
+from nas.search.samplers import ArchSampler, NothingLeftError
 from nas.search.values import Evaluation, Scores
 from nas.space import Arch
 
@@ -43,7 +43,7 @@ ShowProgress = Callable[[SearchProgress], None]
 
 
 def score_networks(
-    proposer: Proposer,
+    sampler: ArchSampler,
     evaluate: Evaluator,
     *,
     record: SearchRecord,
@@ -63,24 +63,18 @@ def score_networks(
     history = record.history()
     done = record.count(budgets_ms)
     stop = trials if until is None else min(until, trials)
-    waiting = _unseen(proposer.anchors(), history)
     report(SearchProgress(done, trials, best_accuracies(history, budgets_ms)))
     while done < stop:
         try:
-            proposal = waiting.pop(0) if waiting else proposer(len(history), history)
+            arch = record.ask(sampler)
         except NothingLeftError:
             break
-        scores = cache.get(evaluate.key, proposal.arch)
+        scores = cache.get(evaluate.key, arch)
         # Scores of before the metric existed (a skeleton's `pck:` may have been added since) are taken anew.
         if scores is None or record.metric not in scores:
-            scores = evaluate(proposal.arch)
-            cache.add(evaluate.key, proposal.arch, scores)
-        history.append(record.add(proposal, scores, budgets_ms=budgets_ms))
+            scores = evaluate(arch)
+            cache.add(evaluate.key, arch, scores)
+        history.append(record.add(arch, scores, budgets_ms=budgets_ms, sampler=sampler.name))
         done += 1
         report(SearchProgress(done, trials, best_accuracies(history, budgets_ms), history[-1]))
     return history
-
-
-def _unseen(proposals: Sequence[Proposal], history: Sequence[Evaluation]) -> list[Proposal]:
-    seen = {item.arch.id for item in history}
-    return [proposal for proposal in proposals if proposal.arch.id not in seen]

@@ -18,6 +18,7 @@ from nas.search.estimate import Estimate
 from nas.search.limits import Overrun, Requirements
 from nas.search.measuring import Bench, time_detector
 from nas.search.refinement import Refinement
+from nas.search.samplers import sampler_named
 from nas.search.settings import Displays, SearchSettings
 from nas.space import SearchSpace, Skeleton
 from nas.timing import LatencyTable, Network
@@ -80,6 +81,7 @@ def prepare(run: RunFolder, settings: SearchSettings, displays: Displays) -> Sea
     run.require_weights()
     skeleton, space = Skeleton.load(config.skeleton), config.load_space()
     require_metric(settings.metric, skeleton)
+    sampler_named(settings.sampler)
     if settings.heads:
         space = space.narrow(heads=settings.heads)
     path = settings.predictor or run.predictor_file

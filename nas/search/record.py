@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from nas.errors import UserError
 from nas.files import append_row, read_rows
 from nas.search.limits import Overrun, no_overrun
-from nas.search.proposal import Proposal, index_distributions
+from nas.search.samplers import ArchSampler, index_distributions
 from nas.search.values import Cost, Evaluation, Scores
 from nas.space import Arch, ArchManager, SearchSpace
 
@@ -123,12 +123,19 @@ class SearchRecord:
             for trial in self._trials()
         )
 
-    def add(self, proposal: Proposal, scores: Scores, *, budgets_ms: Sequence[float]) -> Evaluation:
-        """Keep one scored network; over the largest budget it counts as infeasible."""
-        item = Evaluation(proposal.arch, proposal.predicted_ms, scores[self.metric], scores)
+    def ask(self, sampler: ArchSampler) -> Arch:
+        """The network that a sampler wants scored next. Raises NothingLeftError where there is none."""
+        trial = optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
+        trial.number = len(self._study.get_trials(deepcopy=False))
+        asked = sampler.infer_relative_search_space(self._study, trial)
+        return sampler.arch(sampler.sample_relative(self._study, trial, asked))
+
+    def add(self, arch: Arch, scores: Scores, *, budgets_ms: Sequence[float], sampler: str) -> Evaluation:
+        """Keep one scored network and what drew it; over the largest budget it counts as infeasible."""
+        item = Evaluation(arch, self._cost(arch), scores[self.metric], scores)
         params = {
             name: index
-            for name, index in ArchManager(self._space).encode(item.arch).items()
+            for name, index in ArchManager(self._space).encode(arch).items()
             if name in self._distributions
         }
         self._study.add_trial(
@@ -137,11 +144,10 @@ class SearchRecord:
                 params=params,
                 distributions={name: self._distributions[name] for name in params},
                 user_attrs={
-                    "arch": json.dumps(item.arch.to_json()),
+                    "arch": json.dumps(arch.to_json()),
                     "scores": dict(scores),
-                    "origin": proposal.origin,
+                    "sampler": sampler,
                     "predictor": self._predictor,
-                    "aimed_at_ms": proposal.budget_ms,
                     "budgets_ms": list(budgets_ms),
                     "limits": self._limits,
                 },

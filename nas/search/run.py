@@ -20,10 +20,10 @@ from nas.search.measurement import Measurement
 from nas.search.measuring import Bench, fitted_networks, paid_ms
 from nas.search.pareto import within
 from nas.search.preparation import Search, load_predictor, prepare
-from nas.search.proposal import Proposer
 from nas.search.record import EvaluationCache, SearchRecord, sqlite_url
 from nas.search.refinement import Refinement
 from nas.search.results import LatencyPrediction, SearchResult, Subnet, former_measurements
+from nas.search.samplers import sampler_named
 from nas.search.settings import Displays, SearchSettings
 from nas.search.values import Cost, Evaluation
 from nas.space import Arch
@@ -115,6 +115,7 @@ def _score(
 ) -> Estimate:
     """Score networks, refining the predictor in between; the record uses the estimate that is returned."""
     settings = search.settings
+    sampler = sampler_named(settings.sampler)
     cache = EvaluationCache(search.run.search_folder / "evaluations.jsonl")
     estimate = refinement.estimate() if refinement else search.base
     for milestone in refinement.milestones(settings.trials) if refinement else (settings.trials,):
@@ -122,9 +123,9 @@ def _score(
         record.use(estimate, predictor=estimate.source, overrun=overrun)
         with displays.scoring() as report:
             history = score_networks(
-                Proposer(
+                sampler(
                     search.space,
-                    estimate,
+                    estimate.many,
                     budgets_ms=search.budgets,
                     seed=settings.seed,
                     overrun=overrun,

@@ -25,6 +25,7 @@ class SearchSettings:
         detector: its ONNX file, to be timed here; instead of `detector_ms`.
         finalists: networks per budget that are measured.
         refine: most networks that are measured during the search to refit the predictor.
+        sampler: what draws networks, one of `nas.search.samplers.SAMPLERS`.
         seed: of all random choices.
         predictor: None for the run folder's own.
         allow_other_device: search with a predictor of another device; nothing is measured then.
@@ -41,6 +42,7 @@ class SearchSettings:
     detector: Path | None = None
     finalists: int = 3
     refine: int = 0
+    sampler: str = "surrogate"
     seed: int = 0
     predictor: Path | None = None
     allow_other_device: bool = False

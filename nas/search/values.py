@@ -1,12 +1,18 @@
 """Values that the parts of a search hand to each other."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nas.space import Arch
 
 Cost = Callable[[Arch], float]
 """Predicted milliseconds of an architecture."""
+
+BatchCost = Callable[[Sequence[Arch]], NDArray[np.float64]]
+"""Predicted milliseconds [N] of several architectures at once, which takes less time than one by one."""
 
 Scores = Mapping[str, float]
 """Figures of one evaluation by name, such as AP and PCK@0.2."""

@@ -1,13 +1,15 @@
 """A cost, an accuracy and an evaluator that need no network."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import optuna
 from numpy.typing import NDArray
 
+from nas.search.samplers import ArchSampler
 from nas.search.values import Scores
 from nas.space import Arch
 from nas.timing import Timing, Visit
@@ -25,12 +27,37 @@ def fake_cost(arch: Arch) -> float:
     return area * (arch.stem.width / 20 + blocks / 300 + sum(arch.neck.widths) / 100)
 
 
+def fake_costs(archs: Sequence[Arch]) -> NDArray[np.float64]:
+    """The same of several."""
+    return np.array([fake_cost(arch) for arch in archs])
+
+
 def fake_accuracy(arch: Arch) -> float:
     """Pretended AP that grows with size, unlike cost in what it likes."""
     depth = sum(np.log1p(stage.depth) * (index + 1) for index, stage in enumerate(arch.stages))
     width = sum(np.log(stage.width) for stage in arch.stages)
     kernel = np.mean([block.kernel for stage in arch.stages for block in stage.blocks])
     return float(np.log(arch.resolution[0]) + depth / 4 + width / 4 + kernel / 10) / 10
+
+
+def search_in_memory(
+    sampler: ArchSampler,
+    trials: int,
+    *,
+    accuracy: Callable[[Arch], float] = fake_accuracy,
+    study: optuna.Study | None = None,
+) -> list[Arch]:
+    """The networks that a sampler draws in an ordinary study of Optuna's, which is asked and told."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = study or optuna.create_study(directions=["maximize", "minimize"])
+    study.sampler = sampler
+    drawn = []
+    for _ in range(trials):
+        trial = study.ask(dict(sampler.distributions))
+        arch = sampler.arch(trial.params)
+        study.tell(trial, [accuracy(arch), fake_cost(arch)])
+        drawn.append(arch)
+    return drawn
 
 
 @dataclass

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from search_fakes import FakeEvaluator, fake_accuracy, fake_cost
+from search_fakes import FakeEvaluator, fake_cost, fake_costs, search_in_memory
 
 from nas.errors import UserError
 from nas.graph import Tracer
@@ -15,8 +15,8 @@ from nas.search.limits import Limits, Requirements, no_overrun
 from nas.search.loop import score_networks
 from nas.search.measurement import Measurement
 from nas.search.pareto import pareto_front, within
-from nas.search.proposal import Proposer
 from nas.search.record import EvaluationCache, SearchRecord
+from nas.search.samplers import SAMPLERS
 from nas.search.values import Evaluation
 from nas.space import Arch, ArchManager, SearchSpace
 
@@ -70,33 +70,29 @@ def test_int8_networks_have_smaller_files(space: SearchSpace, tracer: Tracer) ->
     assert overruns[1] == 0
 
 
-def test_no_proposal_exceeds_a_limit(space: SearchSpace, tracer: Tracer) -> None:
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "gp"])
+def test_no_network_exceeds_a_limit(space: SearchSpace, tracer: Tracer, sampler: str) -> None:
     manager = ArchManager(space)
     budget = fake_cost(manager.largest())
     rng = np.random.default_rng(1)
     sizes = sorted(footprint(tracer(manager.sample(rng))).file_bytes for _ in range(40))
-    # A third of the space: the budget's band alone would be far beyond it.
+    # A third of the space: a budget alone would be far beyond it.
     limit = sizes[13] / 1e6
     overrun = requirements(tracer, file_mb=limit).overrun(fake_cost, p95_ratio=RATIO)
-    proposer = Proposer(space, fake_cost, budgets_ms=[budget], seed=0, startup=4, overrun=overrun)
-    history: list[Evaluation] = []
-    for proposal in proposer.anchors():
-        assert footprint(tracer(proposal.arch)).file_bytes <= 1e6 * limit
-    for number in range(16):
-        proposal = proposer(number, history)
-        assert footprint(tracer(proposal.arch)).file_bytes <= 1e6 * limit
-        arch = proposal.arch
-        history.append(Evaluation(arch, proposal.predicted_ms, fake_accuracy(arch)))
-    assert len({item.arch.id for item in history}) == 16
+    drawn = search_in_memory(
+        SAMPLERS[sampler](space, fake_costs, budgets_ms=[budget], seed=0, overrun=overrun), 24
+    )
+    assert len(set(drawn)) == 24
+    assert all(footprint(tracer(arch)).file_bytes <= 1e6 * limit for arch in drawn)
 
 
-def test_limits_and_the_band_below_a_budget_hold_together(space: SearchSpace, tracer: Tracer) -> None:
+def test_limits_and_a_budget_hold_together(space: SearchSpace, tracer: Tracer) -> None:
     budget = fake_cost(ArchManager(space).largest())
     overrun = requirements(tracer, p95_ms=RATIO * 0.9 * budget).overrun(fake_cost, p95_ratio=RATIO)
-    proposer = Proposer(space, fake_cost, budgets_ms=[budget], seed=0, overrun=overrun)
-    costs = [proposer(number, []).predicted_ms for number in range(12)]
+    sampler = SAMPLERS["surrogate"](space, fake_costs, budgets_ms=[budget], seed=0, overrun=overrun)
+    costs = [fake_cost(arch) for arch in search_in_memory(sampler, 30)]
     assert max(costs) <= 0.9 * budget
-    assert np.mean([cost >= 0.8 * budget for cost in costs]) > 0.7
+    assert max(costs) > 0.8 * budget
 
 
 def test_networks_over_a_limit_are_neither_best_nor_on_the_front(space: SearchSpace) -> None:
@@ -185,7 +181,7 @@ def test_searches_with_other_limits_count_their_own_trials(
             limits=limits.by_name,
         )
         return score_networks(
-            Proposer(space, fake_cost, budgets_ms=[budget], seed=0, overrun=overrun),
+            SAMPLERS["surrogate"](space, fake_costs, budgets_ms=[budget], seed=0, overrun=overrun),
             evaluator,
             record=record,
             cache=EvaluationCache(tmp_path / "evaluations.jsonl"),

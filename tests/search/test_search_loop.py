@@ -1,12 +1,14 @@
+import json
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
-from search_fakes import FakeEvaluator, fake_cost
+from search_fakes import FakeEvaluator, fake_cost, fake_costs
 
 from nas.search.loop import SearchProgress, score_networks
-from nas.search.proposal import Proposer
 from nas.search.record import EvaluationCache, SearchRecord
+from nas.search.samplers import SAMPLERS, index_distributions
 from nas.search.values import Evaluation
 from nas.space import ArchManager, SearchSpace
 
@@ -25,10 +27,11 @@ def search(
     evaluate: FakeEvaluator,
     *,
     trials: int = 14,
+    sampler: str = "surrogate",
     reports: list[SearchProgress] | None = None,
 ) -> list[Evaluation]:
     return score_networks(
-        Proposer(space, fake_cost, budgets_ms=budgets, seed=0),
+        SAMPLERS[sampler](space, fake_costs, budgets_ms=budgets, seed=0),
         evaluate,
         record=SearchRecord(
             space, storage=f"sqlite:///{folder / 'study.db'}", key=evaluate.key, metric="AP", cost=fake_cost
@@ -53,17 +56,19 @@ def test_nothing_over_the_largest_budget_and_nothing_twice_is_scored(
     assert reports[-1].total == 14
 
 
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "gp"])
 def test_a_killed_search_goes_on_as_if_it_had_not_been(
-    space: SearchSpace, tmp_path: Path, budgets: tuple[float, float]
+    space: SearchSpace, tmp_path: Path, budgets: tuple[float, float], sampler: str
 ) -> None:
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    whole = search(space, tmp_path / "whole", budgets, FakeEvaluator())
-    with pytest.raises(KeyboardInterrupt):
-        search(space, tmp_path / "killed", budgets, FakeEvaluator(fail_after=9))
+    whole = search(space, tmp_path / "whole", budgets, FakeEvaluator(), sampler=sampler)
+    for stop in (9, 3):
+        with pytest.raises(KeyboardInterrupt):
+            search(space, tmp_path / "killed", budgets, FakeEvaluator(fail_after=stop), sampler=sampler)
     rest = FakeEvaluator()
-    resumed = search(space, tmp_path / "killed", budgets, rest)
-    assert len(rest.asked) == 5
+    resumed = search(space, tmp_path / "killed", budgets, rest, sampler=sampler)
+    assert len(rest.asked) == 2
     assert [item.arch for item in resumed] == [item.arch for item in whole]
 
 
@@ -120,7 +125,7 @@ def test_a_search_in_parts_is_the_whole_one(
     reports: list[SearchProgress] = []
     for until in (5, 14):
         history = score_networks(
-            Proposer(space, fake_cost, budgets_ms=budgets, seed=0),
+            SAMPLERS["surrogate"](space, fake_costs, budgets_ms=budgets, seed=0),
             evaluate,
             record=record,
             cache=EvaluationCache(tmp_path / "evaluations.jsonl"),
@@ -134,3 +139,39 @@ def test_a_search_in_parts_is_the_whole_one(
     (tmp_path / "whole").mkdir()
     whole = search(space, tmp_path / "whole", budgets, FakeEvaluator())
     assert [item.arch for item in history] == [item.arch for item in whole]
+
+
+def test_a_study_of_an_earlier_version_is_gone_on_with(
+    space: SearchSpace, tmp_path: Path, budgets: tuple[float, float]
+) -> None:
+    """Its trials name what drew them otherwise, and have no `sampler`."""
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    manager, arch = ArchManager(space), ArchManager(space).smallest()
+    distributions = index_distributions(space)
+    params = {name: index for name, index in manager.encode(arch).items() if name in distributions}
+    study = optuna.create_study(
+        storage=url, study_name=f"{space.name} AP k", directions=["maximize", "minimize"]
+    )
+    study.add_trial(
+        optuna.create_trial(
+            values=[0.2, fake_cost(arch)],
+            params=params,
+            distributions={name: distributions[name] for name in params},
+            user_attrs={
+                "arch": json.dumps(arch.to_json()),
+                "scores": {"AP": 0.2},
+                "origin": "smallest",
+                "predictor": "",
+                "aimed_at_ms": budgets[0],
+                "budgets_ms": list(budgets),
+                "limits": {},
+            },
+            constraints={"ms over the largest budget": fake_cost(arch) - budgets[1]},
+        )
+    )
+    evaluate = FakeEvaluator()
+    history = search(space, tmp_path, budgets, evaluate, trials=6)
+    assert len(history) == 6
+    assert len(evaluate.asked) == 5
+    assert history[0].arch == arch
+    assert arch not in evaluate.asked

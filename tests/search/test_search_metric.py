@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from search_fakes import FakeEvaluator, fake_cost
+from search_fakes import FakeEvaluator, fake_cost, fake_costs
 
 from nas.cli.search import print_subnets
 from nas.data import Annotations, load_annotations
@@ -18,10 +18,10 @@ from nas.search.evaluator import _mean, average_pose, require_measured
 from nas.search.finalists import Finalist
 from nas.search.loop import score_networks
 from nas.search.measurement import Measurement
-from nas.search.proposal import Proposer
 from nas.search.record import EvaluationCache, SearchRecord
 from nas.search.results import NOTHING_LEARNED, LatencyPrediction, SearchResult, Subnet
 from nas.search.run import SearchSettings, search_run
+from nas.search.samplers import SAMPLERS
 from nas.search.values import Evaluation, Interval
 from nas.space import ArchManager, SearchSpace, Skeleton
 
@@ -173,7 +173,7 @@ def test_scores_that_lack_the_metric_are_taken_anew(space: SearchSpace, tmp_path
         space, storage=f"sqlite:///{tmp_path / 'study.db'}", key="k", metric="AP50", cost=fake_cost
     )
     history = score_networks(
-        Proposer(space, fake_cost, budgets_ms=[1e9], seed=0),
+        SAMPLERS["surrogate"](space, fake_costs, budgets_ms=[1e9], seed=0),
         evaluate,
         record=record,
         cache=cache,

@@ -264,6 +264,7 @@ def test_people_multiply_the_time_of_a_network_on_crops(run: RunFolder, space: S
         (lambda s: replace(s, metric="nonsense", storage="sqlite://"), "metric 'nonsense' is not known"),
         (lambda s: replace(s, detector=Path("d.onnx"), detector_ms=3.0), "give one of them"),
         (lambda s: replace(s, detector=Path("nowhere.onnx")), "nowhere.onnx: no such model file"),
+        (lambda s: replace(s, sampler="magic"), "`sampler` magic: there is no such sampler"),
         (lambda s: replace(s, detector_ms=1e3), "cheapest network of demo takes 1000"),
     ],
 )
