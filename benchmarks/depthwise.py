@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.layers.weight_gradient import weight_gradient
+from nas.layers.compiled.convolution import weight_gradient
 
 SHAPES = (
     (64, 64, 48, 7, 1), (96, 64, 48, 7, 2), (128, 32, 24, 7, 1), (128, 32, 24, 5, 1),

@@ -2,9 +2,9 @@
 
     python benchmarks/training_speed.py ANNOTATIONS.json IMAGES [--rounds 15] [--threads 1] [--task sandwich]
 
-Without: torch's weight gradients of depthwise convolutions, glibc's allocator as it starts, batch-norm
-statistics computed beside the batch norm. With: the compiled gradient, memory that is kept, statistics taken
-from the batch norm. Each way runs in a process of its own; the two take turns, in random order within a
+Without: torch's weight gradients of depthwise convolutions and batch norms, glibc's allocator as it starts,
+statistics computed beside the batch norm. With: compiled loops, memory that is kept, statistics taken from the
+batch norm. Each way runs in a process of its own; the two take turns, in random order within a
 round. The figure is the median of the ratios with a bootstrap interval (95 %), and the shortest time of each.
 
 Tasks: `sandwich`, the step of a supernet (largest, smallest, one random network, update of weights and
@@ -33,7 +33,7 @@ from nas.models import PoseNet
 from nas.models.calibrate import moments
 from nas.runs.config import Recipe
 from nas.space import ArchManager, SearchSpace, Skeleton
-from nas.train.depthwise import COMPILED, TORCH, learn_depthwise
+from nas.train.compiled import COMPILED, TORCH, choose_loops
 from nas.train.launch import keep_memory
 from nas.train.plan import Role, StepPlan, Trainee
 from nas.train.rules import PlainRule, SandwichRule
@@ -83,7 +83,7 @@ def prepare(settings: dict[str, Any], *, fast: bool) -> Callable[[], object]:
     else:
         rule = SandwichRule(weight=0.5, ramp=1)
         steps = updater(PoseNet(space, settings["skeleton"]), rule, Recipe(steps=1000), fabric)
-    learn_depthwise(steps.state.net, fabric, former=COMPILED if fast else TORCH)
+    choose_loops(steps.state.net, fabric, former=COMPILED if fast else TORCH)
     roles: list[Role] = ["alone"] if len(archs) == 1 else ["largest", "smallest", "random"]
     trainees = tuple(Trainee(role, (arch,)) for role, arch in zip(roles, archs, strict=True))
     plan = StepPlan(step=1000, seed=0, indices=tuple(range(len(part.images))), trainees=trainees)

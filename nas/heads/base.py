@@ -16,7 +16,6 @@ from nas.layers import (
     ElasticDepthwiseConv2d,
     Level,
     LevelFeatures,
-    activate,
     widened,
 )
 from nas.space.arch import Head as HeadArch
@@ -146,7 +145,7 @@ class _SeparableConv(nn.Module):
         nn.init.normal_(self.pointwise.weight, std=std)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        x = activate(self.norm(self.depthwise(x, 5, context), context), "relu6")
+        x = self.norm(self.depthwise(x, 5, context), context, "relu6")
         out: Tensor = self.pointwise(x, self.outputs, context)
         return out
 

@@ -16,7 +16,6 @@ from nas.layers import (
     Level,
     LevelFeatures,
     Segments,
-    activate,
 )
 
 ACTIVATION = "relu"
@@ -152,7 +151,7 @@ class _Conv(nn.Module):
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out")
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        return activate(self.norm(self.conv(x, x.shape[1] * self.expansion, context), context), ACTIVATION)
+        return self.norm(self.conv(x, x.shape[1] * self.expansion, context), context, ACTIVATION)
 
 
 class _SeparableTowerConv(nn.Module):
@@ -166,7 +165,7 @@ class _SeparableTowerConv(nn.Module):
         nn.init.kaiming_normal_(self.depthwise.weight, mode="fan_out")
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        x = activate(self.norm(self.depthwise(x, 3, context), context), ACTIVATION)
+        x = self.norm(self.depthwise(x, 3, context), context, ACTIVATION)
         out: Tensor = self.pointwise(x, context)
         return out
 
@@ -197,4 +196,4 @@ class _Sum(nn.Module):
         )
         for other in others:
             x = x + other
-        return activate(self.norm(x, context), ACTIVATION)
+        return self.norm(x, context, ACTIVATION)

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.layers.compiled import convolution_learns, learning_convolution
 from nas.layers.context import Context
-from nas.layers.depthwise import learning_convolution, learns
 from nas.layers.elastic import ElasticLayer, Segments, first, joined
 
 
@@ -94,12 +94,7 @@ class ElasticDepthwiseConv2d(_ElasticKernel):
         channels: the largest number of channels.
         kernels: the kernel sizes to choose from (px, odd).
         stride: stride in both directions.
-
-    Attributes:
-        compiled_gradient: whether training takes the weight's gradient from `nas.layers.weight_gradient`.
     """
-
-    compiled_gradient = False
 
     def __init__(self, channels: int, kernels: Sequence[int], *, stride: int = 1) -> None:
         super().__init__(channels, channels, kernels, stride=stride, groups=channels)
@@ -110,7 +105,7 @@ class ElasticDepthwiseConv2d(_ElasticKernel):
         weight = self.active_weight(channels, kernel)
         if context.capture is not None:
             context.capture(self.key, {"weight": weight})
-        if self.compiled_gradient and learns(x, weight):
+        if self.compiled and convolution_learns(x, weight):
             return learning_convolution(x, weight, self.stride[0])
         return F.conv2d(x, weight, None, self.stride, kernel // 2, groups=channels)
 

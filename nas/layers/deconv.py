@@ -4,7 +4,6 @@ from torch import Tensor, nn
 
 from nas.layers.context import Context
 from nas.layers.conv import ElasticConvTranspose2d
-from nas.layers.functional import activate
 from nas.layers.norm import ElasticBatchNorm2d
 
 
@@ -28,7 +27,7 @@ class MergingDeconv(nn.Module):
         x: Tensor = self.refined(refined, width, context)
         if self.raw is not None:
             x = x + self.raw(raw, width, context)
-        return activate(self.norm(x, context), "relu")
+        return self.norm(x, context, "relu")
 
 
 def _doubling(in_width: int, width: int, kernel: int) -> ElasticConvTranspose2d:

@@ -13,6 +13,9 @@ class ElasticLayer:
     key: str = ""
     """Full name of the layer in its network; set once by the network."""
 
+    compiled: bool = False
+    """Whether it learns by the loops of `nas.layers.compiled`, where they know it."""
+
 
 def first(tensor: Tensor, count: int, dim: int = 0) -> Tensor:
     """The first `count` entries along `dim`; the tensor itself where that is all of it."""

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.layers.compiled import BOUNDS, learning_norm, norm_learns
 from nas.layers.context import Context, Observer, StatisticsMissingError
 from nas.layers.elastic import ElasticLayer, first
-from nas.layers.functional import widened
+from nas.layers.functional import activate, widened
 
 
 class ElasticBatchNorm2d(ElasticLayer, nn.BatchNorm2d):
@@ -21,10 +22,19 @@ class ElasticBatchNorm2d(ElasticLayer, nn.BatchNorm2d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, track_running_stats=False)
 
-    def forward(self, x: Tensor, context: Context) -> Tensor:  # type: ignore[override]
-        """[B, C, H, W] -> the same shape."""
-        channels = x.shape[1]
-        weight, bias = first(self.weight, channels), first(self.bias, channels)
+    def forward(self, x: Tensor, context: Context, activation: str | None = None) -> Tensor:  # type: ignore[override]
+        """[B, C, H, W] -> the same shape, with the named activation behind where one is given."""
+        weight, bias = first(self.weight, x.shape[1]), first(self.bias, x.shape[1])
+        learns = self.training and self.compiled and not context.uses_batch_statistics
+        if learns and norm_learns(x, weight):
+            cuts = activation in BOUNDS
+            normalised = learning_norm(x, weight, bias, activation=activation if cuts else None, eps=self.eps)
+            activation = None if cuts else activation
+        else:
+            normalised = self._normalised(x, weight, bias, context)
+        return normalised if activation is None else activate(normalised, activation)
+
+    def _normalised(self, x: Tensor, weight: Tensor, bias: Tensor, context: Context) -> Tensor:
         if context.capture is not None:
             context.capture(self.key, {"weight": weight, "bias": bias})
         if context.observe is not None:

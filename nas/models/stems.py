@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from nas.layers import Context, ConvNorm, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, activate
+from nas.layers import Context, ConvNorm, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d
 from nas.space.arch import Stem
 
 STEM_CHANNELS = 32
@@ -22,8 +22,8 @@ class SeparableStem(nn.Module):
 
     def forward(self, x: Tensor, stem: Stem, context: Context) -> Tensor:
         """[B, 3, H, W] -> [B, stem.width, H / 2, W / 2]."""
-        x = activate(self.conv_norm(self.conv(x, STEM_CHANNELS, context), context), stem.activation)
-        x = activate(self.depthwise_norm(self.depthwise(x, 3, context), context), stem.activation)
+        x = self.conv_norm(self.conv(x, STEM_CHANNELS, context), context, stem.activation)
+        x = self.depthwise_norm(self.depthwise(x, 3, context), context, stem.activation)
         out: Tensor = self.project_norm(self.project(x, stem.width, context), context)
         return out
 

@@ -11,7 +11,6 @@ from nas.layers import (
     ElasticConv2d,
     ElasticDepthwiseConv2d,
     MergingDeconv,
-    activate,
 )
 from nas.space.parts import part
 from nas.space.specs import UpsamplerSpec
@@ -49,7 +48,7 @@ class _Resize(_Projection):
 
     def forward(self, refined: Tensor, raw: Tensor | None, width: int, context: Context) -> Tensor:
         x = self.enlarge(self.join(refined, raw, width, context), width, context)
-        return activate(self.norm(x, context), NECK_ACTIVATION)
+        return self.norm(x, context, NECK_ACTIVATION)
 
     def enlarge(self, x: Tensor, width: int, context: Context) -> Tensor:
         raise NotImplementedError
@@ -60,7 +59,7 @@ class Nearest(_Projection):
 
     def forward(self, refined: Tensor, raw: Tensor | None, width: int, context: Context) -> Tensor:
         # Norm and activation are the same before enlarging, and cost a quarter.
-        x = activate(self.norm(self.join(refined, raw, width, context), context), NECK_ACTIVATION)
+        x = self.norm(self.join(refined, raw, width, context), context, NECK_ACTIVATION)
         return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 

@@ -16,7 +16,7 @@ from nas.runs.config import FinetuneConfig
 from nas.runs.metrics import PLACE_OF_RANDOM
 from nas.train.checkpoint import Checkpoint, CheckpointStore
 from nas.train.clock import TIME_UP, Deadline, Laps
-from nas.train.depthwise import TORCH, learn_depthwise
+from nas.train.compiled import TORCH, choose_loops
 from nas.train.ema import averaged
 from nas.train.estimate import memory_so_far, require_disk
 from nas.train.gradients import agree
@@ -107,10 +107,10 @@ class _Loop:
         if self.fabric.is_global_zero:
             require_disk(self.job.title, self.state, self.store)
         checkpoint = self._latest()
-        former = None if checkpoint is None else checkpoint.state.get("depthwise", TORCH)
+        former = None if checkpoint is None else checkpoint.state.get("loops", TORCH)
         if isinstance(self.job.recipe, FinetuneConfig) and self.job.recipe.compile:
-            former = TORCH  # torch.compile knows its own gradients only
-        self.state.depthwise = learn_depthwise(self.job.net, self.fabric, former=former)
+            former = TORCH  # torch.compile knows its own loops only
+        self.state.loops = choose_loops(self.job.net, self.fabric, former=former)
         if checkpoint is None:
             self._require_finite("training starts from weights that are not finite; give other init.weights")
             self._save()

@@ -13,7 +13,7 @@ from nas.errors import UserError
 from nas.models import PoseNet
 from nas.train.checkpoint import Checkpoint
 from nas.train.clock import Spent
-from nas.train.depthwise import TORCH
+from nas.train.compiled import TORCH
 from nas.train.place import Recent, places, remember
 from nas.train.weighting import LearnedWeights
 
@@ -76,7 +76,7 @@ class TrainingState:
         weighting: learned weights of the loss's terms; None where they are fixed.
         identity: digests of what plans are drawn from (training samples, pool of networks); a training can
             only go on with the same.
-        depthwise: the way to weight gradients: see `nas.train.depthwise`.
+        loops: by what it learns: see `nas.train.compiled`.
         spent: the time that it took so far; changes nothing in what is learned.
     """
 
@@ -86,7 +86,7 @@ class TrainingState:
     identity: Mapping[str, str]
     weighting: LearnedWeights | None = None
     counters: Counters = field(default_factory=Counters)
-    depthwise: str = TORCH
+    loops: str = TORCH
     spent: Spent = field(default_factory=Spent)
 
     def checkpoint(self) -> Checkpoint:
@@ -98,7 +98,7 @@ class TrainingState:
                 "optimizer": self.optimizer.state_dict(),
                 "counters": asdict(self.counters),
                 "identity": dict(self.identity),
-                "depthwise": self.depthwise,
+                "loops": self.loops,
                 "spent": asdict(self.spent),
             },
         )

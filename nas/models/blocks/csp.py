@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.layers import Context, ConvNorm, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, activate
+from nas.layers import Context, ConvNorm, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d
 from nas.space.arch import Block, Stage
 from nas.space.stages import StageChoices
 
@@ -47,9 +47,7 @@ class CSPNeXtBlock(nn.Module):
         """[B, C, H, W] -> the same shape."""
         width = x.shape[1]
         hidden = self.expand(x, width * block.expansion, activation, context)
-        hidden = activate(
-            self.depthwise_norm(self.depthwise(hidden, block.kernel, context), context), activation
-        )
+        hidden = self.depthwise_norm(self.depthwise(hidden, block.kernel, context), context, activation)
         out: Tensor = self.project(hidden, width, activation, context)
         return out
 

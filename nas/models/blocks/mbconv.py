@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from nas.layers import Context, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, activate
+from nas.layers import Context, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d
 from nas.models.blocks.place import BlockPlace
 from nas.space.arch import Block, Stage
 
@@ -28,9 +28,9 @@ class MBConv(nn.Module):
     def forward(self, x: Tensor, stage: Stage, block: Block, context: Context) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
         hidden = self.expand(x, x.shape[1] * block.expansion, context)
-        hidden = activate(self.expand_norm(hidden, context), stage.activation)
+        hidden = self.expand_norm(hidden, context, stage.activation)
         hidden = self.depthwise(hidden, block.kernel, context)
-        hidden = activate(self.depthwise_norm(hidden, context), stage.activation)
+        hidden = self.depthwise_norm(hidden, context, stage.activation)
         hidden = self.attend(hidden, stage, context)
         out: Tensor = self.project_norm(self.project(hidden, stage.width, context), context)
         return x + out if self.residual else out

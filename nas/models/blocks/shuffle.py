@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nas.layers import Context, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d, activate
+from nas.layers import Context, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d
 from nas.models.blocks.place import BlockPlace
 from nas.space.arch import Block, Stage
 from nas.space.fields import CHANNEL_MULTIPLE
@@ -41,7 +41,7 @@ class ShuffleUnit(nn.Module):
             passed, x = split_channels(x)
         else:
             passed = self.shortcut(x, half, block.kernel, stage.activation, context)
-        hidden = activate(self.reduce_norm(self.reduce(x, half, context), context), stage.activation)
+        hidden = self.reduce_norm(self.reduce(x, half, context), context, stage.activation)
         return shuffle_channels(self.branch(hidden, half, block.kernel, stage.activation, context), passed)
 
 
@@ -57,7 +57,7 @@ class _ShuffleBranch(nn.Module):
 
     def forward(self, x: Tensor, width: int, kernel: int, activation: str, context: Context) -> Tensor:
         x = self.depthwise_norm(self.depthwise(x, kernel, context), context)
-        return activate(self.project_norm(self.project(x, width, context), context), activation)
+        return self.project_norm(self.project(x, width, context), context, activation)
 
 
 def split_channels(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,6 @@ from nas.layers import (
     ElasticConv2d,
     ElasticDepthwiseConv2d,
     Level,
-    activate,
 )
 from nas.models.upsamplers import NECK_ACTIVATION, upsamplers
 from nas.space.arch import Neck
@@ -51,7 +50,7 @@ class _SeparablePyramidConv(nn.Module):
 
     def forward(self, x: Tensor, width: int, activation: str, context: Context) -> Tensor:
         x = self.depthwise_norm(self.depthwise(x, 3, context), context)
-        return activate(self.project_norm(self.project(x, width, context), context), activation)
+        return self.project_norm(self.project(x, width, context), context, activation)
 
 
 CONVOLUTIONS: dict[str, type[_DensePyramidConv] | type[_SeparablePyramidConv]] = {

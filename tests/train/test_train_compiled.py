@@ -12,18 +12,18 @@ from lightning_fabric import Fabric
 from test_train_resume import Killed, before_step, die
 from tiny_training import RecipeMaker
 
-from nas.layers import ElasticDepthwiseConv2d
-from nas.layers.weight_gradient import weight_gradient
+from nas.layers import ElasticLayer
+from nas.layers.compiled.convolution import weight_gradient
 from nas.models import PoseNet, read_weights
 from nas.runs.folder import RunFolder
 from nas.space import SearchSpace
-from nas.train import depthwise, loop, train_supernet
+from nas.train import compiled, loop, train_supernet
 from nas.train.checkpoint import CheckpointStore
-from nas.train.depthwise import COMPILED, TORCH, learn_depthwise
+from nas.train.compiled import COMPILED, TORCH, choose_loops
 
 
 def ways(net: PoseNet) -> set[bool]:
-    return {layer.compiled_gradient for layer in net.modules() if isinstance(layer, ElasticDepthwiseConv2d)}
+    return {layer.compiled for layer in net.modules() if isinstance(layer, ElasticLayer)}
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +35,16 @@ def test_a_new_training_takes_what_is_faster(fabric: Fabric, monkeypatch: pytest
     net = PoseNet(SearchSpace.load("demo"), "coco17")
     for shortest, way in (([1.0, 2.0], COMPILED), ([2.0, 1.0], TORCH)):
         seconds = iter(shortest)
-        monkeypatch.setattr(depthwise, "_seconds", lambda *_, seconds=seconds: next(seconds))
-        assert learn_depthwise(net, fabric) == way
+        monkeypatch.setattr(compiled, "_seconds", lambda *_, seconds=seconds: next(seconds))
+        assert choose_loops(net, fabric) == way
         assert ways(net) == {way == COMPILED}
 
 
 def test_a_resumed_training_measures_nothing(fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
     net = PoseNet(SearchSpace.load("demo"), "coco17")
-    monkeypatch.setattr(depthwise, "_seconds", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(compiled, "_seconds", lambda *_: pytest.fail("measured"))
     for way in (TORCH, COMPILED):
-        assert learn_depthwise(net, fabric, former=way) == way
+        assert choose_loops(net, fabric, former=way) == way
         assert ways(net) == {way == COMPILED}
 
 
@@ -52,10 +52,10 @@ def test_without_a_compiler_torch_goes_on_and_says_so(
     fabric: Fabric, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     net = PoseNet(SearchSpace.load("demo"), "coco17")
-    monkeypatch.setattr(depthwise, "available", lambda: False)
-    assert learn_depthwise(net, fabric) == TORCH
+    monkeypatch.setattr(compiled, "available", lambda: False)
+    assert choose_loops(net, fabric) == TORCH
     assert not caplog.records
-    assert learn_depthwise(net, fabric, former=COMPILED) == TORCH
+    assert choose_loops(net, fabric, former=COMPILED) == TORCH
     assert ways(net) == {False}
     assert "no longer equal to the bit" in caplog.text
 
@@ -69,9 +69,9 @@ def taking(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str | None]]
 
         def learn(net: PoseNet, fabric: Fabric, *, former: str | None = None) -> str:
             asked.append(former)
-            return learn_depthwise(net, fabric, former=former or way)
+            return choose_loops(net, fabric, former=former or way)
 
-        monkeypatch.setattr(loop, "learn_depthwise", learn)
+        monkeypatch.setattr(loop, "choose_loops", learn)
         return asked
 
     return take
@@ -84,7 +84,7 @@ def test_both_ways_learn_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     weights, calls = [], Mock(wraps=weight_gradient)
-    monkeypatch.setattr("nas.layers.depthwise.weight_gradient", calls)
+    monkeypatch.setattr("nas.layers.compiled.convolution.weight_gradient", calls)
     for way in (COMPILED, TORCH):
         assert taking(way) == []
         # In double precision, since Adam blows up what rounding leaves of gradients that are zero.
@@ -106,9 +106,9 @@ def test_checkpoints_keep_the_way(
     store = CheckpointStore(RunFolder(tmp_path / "run").path / "checkpoints", keep=2)
     newest = store.latest()
     assert newest is not None
-    assert newest.state["depthwise"] == COMPILED
+    assert newest.state["loops"] == COMPILED
     # A checkpoint of a time that knew torch's way only.
-    state = {name: value for name, value in newest.state.items() if name != "depthwise"}
+    state = {name: value for name, value in newest.state.items() if name != "loops"}
     store.save(type(newest)(newest.step, newest.weights, state))
     train_supernet(make_config(), tmp_path / "run")
     assert asked == [None, TORCH]

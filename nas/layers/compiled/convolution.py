@@ -1,19 +1,24 @@
-"""Depthwise convolutions that learn by the compiled weight gradient."""
+"""Depthwise convolutions that learn by a weight gradient of our own.
+
+Where the kernel is larger than 3, oneDNN takes four to seven times as long for it as for the forward pass
+(`benchmarks/depthwise.py`).
+"""
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nas.layers.weight_gradient import weight_gradient
+from nas.layers.compiled.parts import PARTS, channels_last, in_parts
 
 LEAST_KERNEL = 5
 """Below, torch's own gradient is as fast."""
 
 
-def learns(x: Tensor, weight: Tensor) -> bool:
+def convolution_learns(x: Tensor, weight: Tensor) -> bool:
     """Whether this weight's gradient will be asked for, and `learning_convolution` is faster at it."""
     return (
         weight.shape[2] >= LEAST_KERNEL
@@ -40,6 +45,29 @@ def learning_convolution(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     with torch.autocast("cpu", enabled=False):
         output: Tensor = _LearningConvolution.apply(x, weight, stride)  # type: ignore[no-untyped-call]
         return output
+
+
+def weight_gradient(images: Tensor, gradient: Tensor, *, kernel: int, stride: int) -> Tensor:
+    """The gradient of a depthwise convolution's weight.
+
+    Args:
+        images: [B, C, H, W], what was convolved with padding `kernel // 2`.
+        gradient: [B, C, H', W'], of the convolution's output; same type, float32 or float64.
+        kernel: its side (px), odd.
+        stride: in both directions.
+
+    Returns:
+        [C, 1, kernel, kernel].
+    """
+    from nas.layers.compiled.taps import taps
+
+    inputs, outputs = channels_last(images), channels_last(gradient)
+    channels, loop = inputs.shape[-1], taps(kernel, stride, inputs.dtype.name)
+    sums = np.zeros((PARTS, channels, kernel * kernel), inputs.dtype)
+    arrays = inputs.reshape(-1), outputs.reshape(-1), sums.reshape(-1)
+    shapes = inputs.shape, outputs.shape
+    in_parts(lambda begin, end: loop(*arrays, *shapes, begin, end), values=inputs.size)
+    return torch.from_numpy(sums.sum(axis=0)).view(channels, 1, kernel, kernel)
 
 
 class _LearningConvolution(torch.autograd.Function):

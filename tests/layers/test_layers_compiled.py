@@ -1,4 +1,4 @@
-"""The compiled weight gradient of depthwise convolutions, against torch's own."""
+"""Compiled loops against torch's own: weight gradients of depthwise convolutions, batch norms."""
 
 import threading
 
@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.layers import Context, ElasticDepthwiseConv2d
-from nas.layers.depthwise import learning_convolution
-from nas.layers.weight_gradient import weight_gradient
+from nas.layers import Context, ElasticBatchNorm2d, ElasticDepthwiseConv2d, activate
+from nas.layers.compiled import learning_convolution, learning_norm
+from nas.layers.compiled.convolution import weight_gradient
 
 
 def example(batch: int, channels: int, size: tuple[int, int], kernel: int, stride: int) -> tuple[Tensor, ...]:
@@ -109,10 +109,110 @@ def test_the_layer_asks_for_it_in_training_only() -> None:
     x, context = example(2, 12, (9, 8), 7, 1)[0], Context()
     node = "_LearningConvolutionBackward"
     assert type(layer(x, 7, context).grad_fn).__name__ != node
-    layer.compiled_gradient = True
+    layer.compiled = True
     assert type(layer(x, 7, context).grad_fn).__name__ == node
     assert type(layer(x, 3, context).grad_fn).__name__ != node  # torch's own is as fast
     with torch.no_grad():
         assert torch.equal(layer(x, 7, context), F.conv2d(x, layer.weight, None, 1, 3, groups=12))
     layer.weight.requires_grad_(False)
     assert layer(x, 7, context).grad_fn is None
+
+
+def normed(x: Tensor, weight: Tensor, bias: Tensor, activation: str | None) -> Tensor:
+    """By torch."""
+    x = F.batch_norm(x, None, None, weight, bias, training=True)
+    return x if activation is None else activate(x, activation)
+
+
+def maps(batch: int, channels: int, size: tuple[int, int], *, mean: float = 0.5) -> Tensor:
+    generator = torch.Generator().manual_seed(channels)
+    x = mean + 2 * torch.randn(batch, channels, *size, generator=generator)
+    return x.to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "relu6"])
+@pytest.mark.parametrize(
+    ("batch", "channels", "size"), [(1, 3, (2, 3)), (2, 65, (13, 9)), (9, 8, (8, 24)), (30, 130, (1, 1))]
+)
+def test_a_norm_is_torchs_in_both_directions(
+    batch: int, channels: int, size: tuple[int, int], activation: str | None
+) -> None:
+    x = maps(batch, channels, size)
+    generator = torch.Generator().manual_seed(1)
+    weight, bias = 3 * torch.rand(2, channels, generator=generator)
+    gradient = torch.randn(x.shape, generator=generator)
+    results = []
+    for number in (torch.float32, torch.float64):
+        inputs = [tensor.to(number).clone().requires_grad_() for tensor in (x, weight, bias)]
+        if number == torch.float32:
+            output = learning_norm(*inputs, activation=activation, eps=1e-5)
+        else:
+            output = normed(*inputs, activation)
+        results.append((output, *torch.autograd.grad(output, inputs, gradient.to(number))))
+    for ours, exact_ in zip(*results, strict=True):
+        torch.testing.assert_close(ours.double(), exact_, rtol=1e-4, atol=2e-4)
+    assert results[0][0].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("activation", [None, "relu6"])
+def test_gradcheck_of_a_norm(activation: str | None) -> None:
+    x, weight, bias = maps(3, 4, (3, 5)).double(), torch.rand(4).double() + 1, torch.rand(4).double()
+    inputs = [tensor.requires_grad_() for tensor in (x, weight, bias)]
+    assert torch.autograd.gradcheck(lambda *of: learning_norm(*of, activation=activation, eps=1e-5), inputs)
+
+
+def test_a_large_mean_costs_no_digits() -> None:
+    x, ones = maps(4, 8, (16, 16), mean=3000.0), torch.ones(8)
+    ours = learning_norm(x, ones.clone().requires_grad_(), ones, activation=None, eps=1e-5)
+    expected = normed(x.double(), ones.double(), ones.double(), None)
+    torch.testing.assert_close(ours.double(), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_number_of_threads_changes_no_bit_of_a_norm() -> None:
+    x = maps(11, 70, (20, 16)).requires_grad_()
+    weight, bias = torch.rand(2, 70).requires_grad_()
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            output = learning_norm(x, weight, bias, activation="relu", eps=1e-5)
+            results.append((output, *torch.autograd.grad(output, (x, weight, bias), output)))
+    finally:
+        torch.set_num_threads(before)
+    for result in results[1:]:
+        assert all(torch.equal(ours, first) for ours, first in zip(result, results[0], strict=True))
+
+
+def test_a_norm_hides_nothing_that_is_not_finite() -> None:
+    for bad in (float("nan"), float("inf")):
+        x, ones = maps(2, 5, (4, 4)), torch.ones(5, requires_grad=True)
+        x[1, 3, 2, 2] = bad
+        output = learning_norm(x.requires_grad_(), ones, ones, activation="relu", eps=1e-5)
+        assert not output[:, 3].isfinite().all()
+        assert output[:, :3].isfinite().all()
+        (gradient,) = torch.autograd.grad(output, x, torch.ones_like(output))
+        assert not gradient[:, 3].isfinite().all()
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "relu6", "hardswish"])
+def test_the_norm_layer_learns_by_it_in_training_only(activation: str | None) -> None:
+    layer, x, context = ElasticBatchNorm2d(12), maps(2, 8, (4, 4)), Context()
+
+    def learned() -> tuple[str, Tensor]:
+        output = layer(x, context, activation)
+        found, node = [], output.grad_fn
+        while node is not None and not found:
+            found = [type(node).__name__] if "Norm" in type(node).__name__ else []
+            node = node.next_functions[0][0]
+        return found[0], output
+
+    plain, expected = learned()
+    layer.compiled = True
+    ours, output = learned()
+    assert (plain, ours) == ("NativeBatchNormBackward0", "_LearningNormBackward")
+    torch.testing.assert_close(output, expected)
+    with torch.no_grad():
+        assert torch.equal(layer(x, context, activation), expected)
+    one = maps(1, 8, (1, 1))
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        layer(one, context, activation)

@@ -1,0 +1,131 @@
+"""Loops of batch norm with the activation behind it.
+
+The innermost loop runs over channels, so that the compiler turns it into vector instructions; unsigned
+positions spare it the test for negative ones. Each loop takes the number of images and their length (values),
+so that it knows the parts from `begin` to `end` (`PARTS`). Values are summed in their own type over `_RUN`
+pixels, and these sums in float64.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import numba
+import numpy as np
+
+from nas.layers.compiled.jit import flat, jit
+from nas.layers.compiled.parts import PARTS, Array
+
+_RUN = 64
+
+_at = np.uint64
+
+
+@cache
+def statistics(dtype: str) -> Callable[..., None]:
+    """Called with (values, shift, sums, images, length, begin, end).
+
+    Adds to `sums` [PARTS, 2, C] what values less `shift` [C] and their squares sum up to in each part.
+    """
+    value, index = flat(dtype), numba.types.int64
+    return jit(_statistics, value, value, flat("float64"), index, index, index, index)
+
+
+@cache
+def normalise(dtype: str) -> Callable[..., None]:
+    """Called with (values, outputs, scale, offset, bounds, images, length, begin, end).
+
+    Writes value * scale + offset of each channel, cut to the two bounds.
+    """
+    value, index = flat(dtype), numba.types.int64
+    return jit(_normalise, *[value] * 5, index, index, index, index)
+
+
+@cache
+def slopes(dtype: str) -> Callable[..., None]:
+    """Called with (values, gradient, scale, offset, bounds, mean, sums, images, length, begin, end).
+
+    Adds to `sums` [PARTS, 2, C] the gradient and gradient * (value - mean), where the output was not cut.
+    """
+    value, index = flat(dtype), numba.types.int64
+    return jit(_slopes, *[value] * 6, flat("float64"), index, index, index, index)
+
+
+@cache
+def backward(dtype: str) -> Callable[..., None]:
+    """Called with (values, gradient, outputs, scale, offset, bounds, mean, slope, constant, ...), as above.
+
+    Writes gradient * scale + (value - mean) * slope + constant; where the output was cut, gradient is zero.
+    """
+    value, index = flat(dtype), numba.types.int64
+    return jit(_backward, *[value] * 9, index, index, index, index)
+
+
+def _statistics(
+    values: Array, shift: Array, sums: Array, images: int, length: int, begin: int, end: int
+) -> None:
+    channels = len(shift)
+    one, two = np.zeros(channels, values.dtype), np.zeros(channels, values.dtype)
+    for part in range(begin, end):
+        first, last = images * part // PARTS * length, images * (part + 1) // PARTS * length
+        for start in range(first, last, _RUN * channels):
+            one[:] = 0
+            two[:] = 0
+            for pixel in range(start, min(last, start + _RUN * channels), channels):
+                for c in range(channels):
+                    value = values[_at(pixel + c)] - shift[_at(c)]
+                    one[_at(c)] += value
+                    two[_at(c)] += value * value
+            for c in range(channels):
+                sums[2 * part * channels + c] += one[c]
+                sums[(2 * part + 1) * channels + c] += two[c]
+
+
+def _normalise(
+    values: Array, outputs: Array, scale: Array, offset: Array, bounds: Array,
+    images: int, length: int, begin: int, end: int,
+) -> None:  # fmt: skip
+    channels, low, high = len(scale), bounds[0], bounds[1]
+    for pixel in range(images * begin // PARTS * length, images * end // PARTS * length, channels):
+        for c in range(channels):
+            value = values[_at(pixel + c)] * scale[_at(c)] + offset[_at(c)]
+            # What is not a number stays so.
+            outputs[_at(pixel + c)] = low if value <= low else (high if value >= high else value)
+
+
+def _slopes(
+    values: Array, gradient: Array, scale: Array, offset: Array, bounds: Array, mean: Array, sums: Array,
+    images: int, length: int, begin: int, end: int,
+) -> None:  # fmt: skip
+    channels, low, high = len(scale), bounds[0], bounds[1]
+    zero = values.dtype.type(0)
+    one, two = np.zeros(channels, values.dtype), np.zeros(channels, values.dtype)
+    for part in range(begin, end):
+        first, last = images * part // PARTS * length, images * (part + 1) // PARTS * length
+        for start in range(first, last, _RUN * channels):
+            one[:] = 0
+            two[:] = 0
+            for pixel in range(start, min(last, start + _RUN * channels), channels):
+                for c in range(channels):
+                    value, slope = values[_at(pixel + c)], gradient[_at(pixel + c)]
+                    output = value * scale[_at(c)] + offset[_at(c)]
+                    slope = zero if output <= low or output >= high else slope
+                    one[_at(c)] += slope
+                    two[_at(c)] += slope * (value - mean[_at(c)])
+            for c in range(channels):
+                sums[2 * part * channels + c] += one[c]
+                sums[(2 * part + 1) * channels + c] += two[c]
+
+
+def _backward(
+    values: Array, gradient: Array, outputs: Array, scale: Array, offset: Array, bounds: Array,
+    mean: Array, slope: Array, constant: Array, images: int, length: int, begin: int, end: int,
+) -> None:  # fmt: skip
+    channels, low, high = len(scale), bounds[0], bounds[1]
+    zero = values.dtype.type(0)
+    for pixel in range(images * begin // PARTS * length, images * end // PARTS * length, channels):
+        for c in range(channels):
+            value, given = values[_at(pixel + c)], gradient[_at(pixel + c)]
+            output = value * scale[_at(c)] + offset[_at(c)]
+            given = zero if output <= low or output >= high else given
+            centred = (value - mean[_at(c)]) * slope[_at(c)] + constant[_at(c)]
+            outputs[_at(pixel + c)] = given * scale[_at(c)] + centred
