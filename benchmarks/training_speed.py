@@ -3,9 +3,9 @@
     python benchmarks/training_speed.py ANNOTATIONS.json IMAGES [--rounds 15] [--threads 1] [--task sandwich]
 
 Without: torch's weight gradients of depthwise convolutions and batch norms, glibc's allocator as it starts,
-statistics computed beside the batch norm. With: compiled loops, memory that is kept, statistics taken from the
-batch norm. Each way runs in a process of its own; the two take turns, in random order within a
-round. The figure is the median of the ratios with a bootstrap interval (95 %), and the shortest time of each.
+statistics computed beside the batch norm. With: compiled loops, memory that is kept, statistics taken from
+the batch norm. Each way runs in a process of its own; the two take turns, in random order within a round.
+The figure is the median of the ratios with a bootstrap interval (95 %), and the shortest time of each.
 
 Tasks: `sandwich`, the step of a supernet (largest, smallest, one random network, update of weights and
 average), `network`, that of the largest network alone, `calibration`, the statistics of the largest network.

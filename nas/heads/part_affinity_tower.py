@@ -151,7 +151,8 @@ class _Conv(nn.Module):
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out")
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        return self.norm(self.conv(x, x.shape[1] * self.expansion, context), context, ACTIVATION)
+        out: Tensor = self.norm(self.conv(x, x.shape[1] * self.expansion, context), context, ACTIVATION)
+        return out
 
 
 class _SeparableTowerConv(nn.Module):
@@ -196,4 +197,5 @@ class _Sum(nn.Module):
         )
         for other in others:
             x = x + other
-        return self.norm(x, context, ACTIVATION)
+        out: Tensor = self.norm(x, context, ACTIVATION)
+        return out

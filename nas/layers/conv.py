@@ -54,6 +54,8 @@ class _ElasticKernel(ElasticLayer, nn.Conv2d):
     decay (their names start with `transform_`).
     """
 
+    kernels: tuple[int, ...]
+
     def __init__(
         self, in_channels: int, out_channels: int, kernels: Sequence[int], *, stride: int, groups: int
     ) -> None:

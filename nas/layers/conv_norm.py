@@ -5,7 +5,6 @@ from torch import Tensor, nn
 from nas.layers.context import Context
 from nas.layers.conv import ElasticConv2d
 from nas.layers.elastic import Segments
-from nas.layers.functional import activate
 from nas.layers.norm import ElasticBatchNorm2d
 
 
@@ -28,4 +27,5 @@ class ConvNorm(nn.Module):
         self, x: Tensor, width: int, activation: str, context: Context, *, segments: Segments | None = None
     ) -> Tensor:
         """[B, C, H, W] -> [B, width, H / stride, W / stride]; `segments` as `ElasticConv2d` has them."""
-        return activate(self.norm(self.conv(x, width, context, segments=segments), context), activation)
+        out: Tensor = self.norm(self.conv(x, width, context, segments=segments), context, activation)
+        return out

@@ -27,7 +27,8 @@ class MergingDeconv(nn.Module):
         x: Tensor = self.refined(refined, width, context)
         if self.raw is not None:
             x = x + self.raw(raw, width, context)
-        return self.norm(x, context, "relu")
+        out: Tensor = self.norm(x, context, "relu")
+        return out
 
 
 def _doubling(in_width: int, width: int, kernel: int) -> ElasticConvTranspose2d:

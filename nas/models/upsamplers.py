@@ -48,7 +48,8 @@ class _Resize(_Projection):
 
     def forward(self, refined: Tensor, raw: Tensor | None, width: int, context: Context) -> Tensor:
         x = self.enlarge(self.join(refined, raw, width, context), width, context)
-        return self.norm(x, context, NECK_ACTIVATION)
+        out: Tensor = self.norm(x, context, NECK_ACTIVATION)
+        return out
 
     def enlarge(self, x: Tensor, width: int, context: Context) -> Tensor:
         raise NotImplementedError

@@ -35,7 +35,7 @@ def choose_loops(net: PoseNet, fabric: Fabric, *, former: str | None = None) -> 
     layers = [layer for layer in net.modules() if isinstance(layer, ElasticLayer)]
     kind = former or TORCH
     if former is None and fabric.device.type == "cpu" and available():
-        kernels = [max(layer.kernels) for layer in layers if isinstance(layer, ElasticDepthwiseConv2d)]
+        kernels = [layer.kernels[0] for layer in net.modules() if isinstance(layer, ElasticDepthwiseConv2d)]
         kind = _faster(max(kernels, default=0))
     elif former == COMPILED and not available():
         _log.warning(

@@ -15,7 +15,7 @@ import llvmlite.binding
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from nas.layers.compiled.jit import flat, jit
@@ -43,9 +43,9 @@ def taps(kernel: int, stride: int, dtype: str) -> Callable[..., None]:
     lanes = _BYTES // np.dtype(dtype).itemsize
     # Constants of the compiled code are told as the lengths of tuples.
     constants = (0,) * kernel, (0,) * stride, (0,) * lanes
-    lengths = [types.UniTuple(types.int64, len(constant)) for constant in constants]
-    shape = types.UniTuple(types.int64, 4)
-    loop = jit(_loop, *[flat(dtype)] * 3, shape, shape, types.int64, types.int64, *lengths)
+    lengths = [numba.types.UniTuple(numba.types.int64, len(constant)) for constant in constants]
+    shape = numba.types.UniTuple(numba.types.int64, 4)
+    loop = jit(_loop, *[flat(dtype)] * 3, shape, shape, numba.types.int64, numba.types.int64, *lengths)
     return lambda *arguments: loop(*arguments, *constants)
 
 
@@ -98,7 +98,7 @@ def _loop(
                 sums[(part * channels + channel) * kernel * kernel + tap] += totals[place]
 
 
-@numba.njit
+@numba.njit  # type: ignore[untyped-decorator]
 def _spread(
     into: Array, at: int, distance: int, values: Array, source: int, pixels: int, channels: int,
     vector: tuple[int, ...],
@@ -115,7 +115,7 @@ def _spread(
             into[to + whole * distance + channel - whole * lanes] = values[start + channel]
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def _copy(context: Any, into: Any, at: Any, values: Any, source: Any, vector: Any) -> _Built:
     """One vector from one flat array to another."""
 
@@ -126,10 +126,10 @@ def _copy(context: Any, into: Any, at: Any, values: Any, source: Any, vector: An
         builder.store(builder.load(here, align=_ALIGNED), there, align=_ALIGNED)
         return context.get_dummy_value()
 
-    return types.void(into, at, values, source, vector), build
+    return numba.types.void(into, at, values, source, vector), build
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def _add_taps(
     context: Any, sums: Any, at: Any, images: Any, source: Any, gradient: Any, place: Any,
     columns: Any, taps: Any, steps: Any, vector: Any,
@@ -187,7 +187,7 @@ def _add_taps(
             builder.store(builder.load(tap), pointer(0, sums, offset), align=_ALIGNED)
         return context.get_dummy_value()
 
-    signature = types.void(sums, at, images, source, gradient, place, columns, taps, steps, vector)
+    signature = numba.types.void(sums, at, images, source, gradient, place, columns, taps, steps, vector)
     return signature, build
 
 

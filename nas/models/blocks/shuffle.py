@@ -57,7 +57,8 @@ class _ShuffleBranch(nn.Module):
 
     def forward(self, x: Tensor, width: int, kernel: int, activation: str, context: Context) -> Tensor:
         x = self.depthwise_norm(self.depthwise(x, kernel, context), context)
-        return self.project_norm(self.project(x, width, context), context, activation)
+        out: Tensor = self.project_norm(self.project(x, width, context), context, activation)
+        return out
 
 
 def split_channels(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -50,7 +50,8 @@ class _SeparablePyramidConv(nn.Module):
 
     def forward(self, x: Tensor, width: int, activation: str, context: Context) -> Tensor:
         x = self.depthwise_norm(self.depthwise(x, 3, context), context)
-        return self.project_norm(self.project(x, width, context), context, activation)
+        out: Tensor = self.project_norm(self.project(x, width, context), context, activation)
+        return out
 
 
 CONVOLUTIONS: dict[str, type[_DensePyramidConv] | type[_SeparablePyramidConv]] = {
