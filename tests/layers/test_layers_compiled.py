@@ -53,7 +53,7 @@ def test_memory_layout_does_not_matter() -> None:
 
 
 def test_the_number_of_threads_does_not_change_a_bit() -> None:
-    x, _, gradient = example(11, 70, (16, 12), 7, 1)
+    x, _, gradient = example(11, 70, (20, 16), 7, 1)
     before = torch.get_num_threads()
     results = []
     try:
@@ -169,7 +169,7 @@ def test_a_large_mean_costs_no_digits() -> None:
 
 
 def test_the_number_of_threads_changes_no_bit_of_a_norm() -> None:
-    x = maps(11, 70, (20, 16)).requires_grad_()
+    x = maps(11, 70, (40, 36)).requires_grad_()
     weight, bias = torch.rand(2, 70).requires_grad_()
     before, results = torch.get_num_threads(), []
     try:
@@ -196,7 +196,8 @@ def test_a_norm_hides_nothing_that_is_not_finite() -> None:
 
 @pytest.mark.parametrize("activation", [None, "relu", "relu6", "hardswish"])
 def test_the_norm_layer_learns_by_it_in_training_only(activation: str | None) -> None:
-    layer, x, context = ElasticBatchNorm2d(12), maps(2, 8, (4, 4)), Context()
+    layer, context = ElasticBatchNorm2d(12), Context()
+    x = maps(8, 8, (64, 64))
 
     def learned() -> tuple[str, Tensor]:
         output = layer(x, context, activation)
@@ -213,6 +214,4 @@ def test_the_norm_layer_learns_by_it_in_training_only(activation: str | None) ->
     torch.testing.assert_close(output, expected)
     with torch.no_grad():
         assert torch.equal(layer(x, context, activation), expected)
-    one = maps(1, 8, (1, 1))
-    with pytest.raises(ValueError, match="more than 1 value per channel"):
-        layer(one, context, activation)
+    assert "_LearningNormBackward" not in str(layer(x[:1], context).grad_fn)  # torch's own is as fast

@@ -18,6 +18,9 @@ from nas.layers.compiled.parts import PARTS, Array, channels_last, in_parts
 BOUNDS = {None: (-inf, inf), "relu": (0.0, inf), "relu6": (0.0, 6.0)}
 """Activations that only cut values, and where."""
 
+LEAST_VALUES = 1 << 18
+"""Values of a map below which torch's batch norm is as fast."""
+
 _SAMPLES = 64
 """Pixels whose mean is taken off before squares are summed, so that a large mean costs no digits."""
 
@@ -31,7 +34,7 @@ def norm_learns(x: Tensor, weight: Tensor) -> bool:
         and torch.is_grad_enabled()
         and (x.requires_grad or weight.requires_grad)
         and x.dim() == 4
-        and x.numel() > x.shape[1]  # of one value there is no variance: torch says so
+        and x.numel() >= LEAST_VALUES
     )
 
 
@@ -59,7 +62,7 @@ class _LearningNorm(torch.autograd.Function):
         values = channels_last(x)
         kind, pixels = values.dtype, values.reshape(-1, values.shape[-1])
         shift = pixels[:: -(-len(pixels) // _SAMPLES)].mean(axis=0, dtype=np.float64).astype(kind)
-        one, two = _sums(statistics(kind.name), values, shift) / len(pixels)
+        one, two = _sums(statistics(kind.char), values, shift) / len(pixels)
         mean, deviation = shift + one, np.sqrt(two - one * one + eps)
         scale = weight.detach().numpy() / deviation
         offset = bias.detach().numpy() - mean * scale
@@ -67,7 +70,7 @@ class _LearningNorm(torch.autograd.Function):
         ctx.mean, ctx.deviation = mean.astype(kind), deviation
         ctx.cut = scale.astype(kind), offset.astype(kind), np.array(bounds, kind)
         output = torch.empty_like(x, memory_format=torch.channels_last)
-        _run(normalise(kind.name), values, channels_last(output).reshape(-1), *ctx.cut)
+        _run(normalise(kind.char), values, channels_last(output).reshape(-1), *ctx.cut)
         return output
 
     @staticmethod
@@ -78,7 +81,7 @@ class _LearningNorm(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         values, gradient = channels_last(x), channels_last(given).reshape(-1)
         kind, count = values.dtype, values.size // values.shape[-1]
-        one, two = _sums(slopes(kind.name), values, gradient, *ctx.cut, ctx.mean)
+        one, two = _sums(slopes(kind.char), values, gradient, *ctx.cut, ctx.mean)
         of_weight, of_bias = (torch.from_numpy(sums.astype(kind)) for sums in (two / ctx.deviation, one))
         output = None
         if ctx.needs_input_grad[0]:
@@ -87,7 +90,7 @@ class _LearningNorm(torch.autograd.Function):
             output = torch.empty_like(x, memory_format=torch.channels_last)
             outputs = channels_last(output).reshape(-1)
             moments = ctx.mean, slope.astype(kind), constant.astype(kind)
-            _run(backward(kind.name), values, gradient, outputs, *ctx.cut, *moments)
+            _run(backward(kind.char), values, gradient, outputs, *ctx.cut, *moments)
         return output, of_weight, of_bias, None, None
 
 
@@ -102,5 +105,5 @@ def _sums(loop: Callable[..., None], values: Array, *others: Array) -> Array:
 def _run(loop: Callable[..., None], values: Array, *others: Array) -> None:
     images, flat = len(values), values.reshape(-1)
     in_parts(
-        lambda begin, end: loop(flat, *others, images, values.size // images, begin, end), values=values.size
+        lambda begin, end: loop(flat, *others, images, values.size // images, begin, end), work=values.size
     )

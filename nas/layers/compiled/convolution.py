@@ -62,11 +62,11 @@ def weight_gradient(images: Tensor, gradient: Tensor, *, kernel: int, stride: in
     from nas.layers.compiled.taps import taps
 
     inputs, outputs = channels_last(images), channels_last(gradient)
-    channels, loop = inputs.shape[-1], taps(kernel, stride, inputs.dtype.name)
+    channels, loop = inputs.shape[-1], taps(kernel, stride, inputs.dtype.char)
     sums = np.zeros((PARTS, channels, kernel * kernel), inputs.dtype)
     arrays = inputs.reshape(-1), outputs.reshape(-1), sums.reshape(-1)
     shapes = inputs.shape, outputs.shape
-    in_parts(lambda begin, end: loop(*arrays, *shapes, begin, end), values=inputs.size)
+    in_parts(lambda begin, end: loop(*arrays, *shapes, begin, end), work=outputs.size * kernel)
     return torch.from_numpy(sums.sum(axis=0)).view(channels, 1, kernel, kernel)
 
 

@@ -17,8 +17,8 @@ PARTS = 8
 
 Part p of a batch of B images are those from B * p // PARTS on."""
 
-_LEAST = 1 << 17
-"""Values below which a loop is done before a second thread has begun."""
+_LEAST = 1 << 20
+"""Work that is done before a second thread has begun."""
 
 
 def available() -> bool:
@@ -32,13 +32,13 @@ def channels_last(tensor: Tensor) -> Array:
     return array
 
 
-def in_parts(run: Callable[[int, int], object], *, values: int) -> None:
+def in_parts(run: Callable[[int, int], object], *, work: int) -> None:
     """Call `run` for all parts, from a first one up to another, on as many threads as torch has.
 
     Args:
-        values: how many the tensor holds; a small one is not worth a thread.
+        work: about how many values the loop reads; few are not worth a thread.
     """
-    threads = min(torch.get_num_threads(), PARTS) if values >= _LEAST else 1
+    threads = min(torch.get_num_threads(), PARTS) if work >= _LEAST else 1
     bounds = [PARTS * thread // threads for thread in range(threads + 1)]
     others = [
         _pool(threads - 1).submit(run, bounds[thread], bounds[thread + 1]) for thread in range(1, threads)
