@@ -1,7 +1,7 @@
-"""Depthwise convolutions that learn by a weight gradient of our own.
+"""Depthwise convolutions that learn by loops of our own.
 
-Where the kernel is larger than 3, oneDNN takes four to seven times as long for it as for the forward pass
-(`benchmarks/depthwise.py`).
+Where the kernel is larger than 3, oneDNN takes four to seven times as long for the weight's gradient as for
+the forward pass, and for that nearly twice as long as our loop (`benchmarks/depthwise.py`).
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ def convolution_learns(x: Tensor, weight: Tensor) -> bool:
 
 
 def learning_convolution(x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """A depthwise convolution as torch computes it, whose weight's gradient comes from `weight_gradient`.
+    """A depthwise convolution whose weight's gradient comes from `weight_gradient`.
 
     Args:
         x: [B, C, H, W].
@@ -47,6 +47,31 @@ def learning_convolution(x: Tensor, weight: Tensor, stride: int) -> Tensor:
         return output
 
 
+def convolution(x: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """A depthwise convolution, without a gradient; of half precision torch's own.
+
+    Args:
+        x: [B, C, H, W].
+        weight: [C, 1, K, K]; the padding is K // 2.
+        stride: in both directions.
+
+    Returns:
+        [B, C, H', W'], channels last.
+    """
+    channels, _, kernel, _ = weight.shape
+    if x.dtype not in (torch.float32, torch.float64):
+        return F.conv2d(x, weight, None, stride, kernel // 2, groups=channels)
+    from nas.layers.compiled.depthwise import windows
+
+    size = [(side - 1) // stride + 1 for side in x.shape[2:]]
+    output = torch.empty(len(x), channels, *size, dtype=x.dtype, memory_format=torch.channels_last)
+    values, outputs = channels_last(x), channels_last(output)
+    arrays = values.reshape(-1), outputs.reshape(-1), weight.detach().contiguous().numpy().reshape(-1)
+    loop, shapes = windows(kernel, stride, values.dtype.char), (values.shape, outputs.shape)
+    in_parts(lambda begin, end: loop(*arrays, *shapes, begin, end), work=outputs.size * kernel)
+    return output
+
+
 def weight_gradient(images: Tensor, gradient: Tensor, *, kernel: int, stride: int) -> Tensor:
     """The gradient of a depthwise convolution's weight.
 
@@ -59,7 +84,7 @@ def weight_gradient(images: Tensor, gradient: Tensor, *, kernel: int, stride: in
     Returns:
         [C, 1, kernel, kernel].
     """
-    from nas.layers.compiled.taps import taps
+    from nas.layers.compiled.depthwise import taps
 
     inputs, outputs = channels_last(images), channels_last(gradient)
     channels, loop = inputs.shape[-1], taps(kernel, stride, inputs.dtype.char)
@@ -75,7 +100,7 @@ class _LearningConvolution(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
-        return F.conv2d(x, weight, None, stride, weight.shape[2] // 2, groups=len(weight))
+        return convolution(x, weight, stride)
 
     @staticmethod
     @once_differentiable
@@ -83,7 +108,9 @@ class _LearningConvolution(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         channels, _, kernel, _ = weight.shape
         of_input = of_weight = None
-        if ctx.needs_input_grad[0]:
+        if ctx.needs_input_grad[0] and ctx.stride == 1:
+            of_input = convolution(gradient, weight.flip(2, 3), 1)
+        elif ctx.needs_input_grad[0]:
             of_input = torch.ops.aten.convolution_backward(
                 gradient, x, weight, None, [ctx.stride] * 2, [kernel // 2] * 2, [1, 1],
                 False, [0, 0], channels, [True, False, False],

@@ -1,0 +1,157 @@
+"""The loops of depthwise convolutions: the weight's gradient, and the convolution itself.
+
+Rows are read as they lie in memory, channels last, and copied so that the channels of one vector register lie
+next to each other and the images have their padding: no window has edges, and the rows that windows share lie
+in the cache. All taps of one row of the kernel, or some neighbouring sums, then stay in registers.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import numba
+import numpy as np
+
+from nas.layers.compiled.jit import flat, jit
+from nas.layers.compiled.parts import PARTS, Array
+from nas.layers.compiled.vectors import add_taps, constants, copy, of_constants, slide_window
+
+_Shape = tuple[int, int, int, int]
+_Constant = tuple[int, ...]
+
+
+@cache
+def taps(kernel: int, stride: int, dtype: str) -> Callable[..., None]:
+    """Called with (images, gradient, sums, inputs, outputs, begin, end).
+
+    Adds to `sums` [PARTS, C, kernel * kernel] the products of images and gradient, of the parts from `begin`
+    to `end`. All three are flat; `inputs` and `outputs` are the former two's shapes [B, H, W, C].
+    """
+    return _compiled(_taps, kernel, stride, dtype)
+
+
+@cache
+def windows(kernel: int, stride: int, dtype: str) -> Callable[..., None]:
+    """Called with (images, results, weight, inputs, outputs, begin, end).
+
+    Writes the convolution of images and weight [C, kernel * kernel], of the parts from `begin` to `end`. All
+    three are flat; `inputs` and `outputs` are the former two's shapes [B, H, W, C].
+    """
+    return _compiled(_windows, kernel, stride, dtype)
+
+
+def _compiled(loop: Callable[..., None], kernel: int, stride: int, dtype: str) -> Callable[..., None]:
+    told, index = constants(kernel, stride, dtype), numba.types.int64
+    shape = numba.types.UniTuple(index, 4)
+    compiled = jit(loop, *[flat(dtype)] * 3, shape, shape, index, index, *of_constants(told))
+    return lambda *arguments: compiled(*arguments, *told)
+
+
+def _taps(
+    images: Array, gradient: Array, sums: Array, inputs: _Shape, outputs: _Shape, begin: int, end: int,
+    taps: _Constant, steps: _Constant, vector: _Constant,
+) -> None:  # fmt: skip
+    batch, height, width, channels = inputs
+    rows, columns = outputs[1], outputs[2]
+    kernel, stride, lanes = len(taps), len(steps), len(vector)
+    reach = kernel // 2
+    blocks = (channels + lanes - 1) // lanes
+    line = (width + 2 * reach) * lanes
+    # Of the images' rows those that a window reaches: row r lies at r % kernel.
+    ring = np.zeros(kernel * blocks * line, images.dtype)
+    slopes = np.zeros(blocks * columns * lanes, images.dtype)
+    totals = np.empty(blocks * kernel * kernel * lanes, images.dtype)
+    for part in range(begin, end):
+        totals[:] = 0
+        for image in range(batch * part // PARTS, batch * (part + 1) // PARTS):
+            held = 0
+            for row in range(rows):
+                while held < min(height, row * stride + kernel - reach):
+                    at = held % kernel * blocks * line + reach * lanes
+                    _spread(ring, at, line, images, (image * height + held) * width, width, channels, vector)
+                    held += 1
+                source = (image * rows + row) * columns
+                _spread(slopes, 0, columns * lanes, gradient, source, columns, channels, vector)
+                first = max(0, reach - row * stride)
+                last = min(kernel, height + reach - row * stride)
+                for block in range(blocks):
+                    for i in range(first, last):
+                        add_taps(
+                            totals, (block * kernel + i) * kernel * lanes,
+                            ring, ((row * stride + i - reach) % kernel * blocks + block) * line,
+                            slopes, block * columns * lanes,
+                            columns, taps, steps, vector,
+                        )  # fmt: skip
+        for channel in range(channels):
+            for tap in range(kernel * kernel):
+                place = (channel // lanes * kernel * kernel + tap) * lanes + channel % lanes
+                sums[(part * channels + channel) * kernel * kernel + tap] += totals[place]
+
+
+def _windows(
+    images: Array, results: Array, weight: Array, inputs: _Shape, outputs: _Shape, begin: int, end: int,
+    taps: _Constant, steps: _Constant, vector: _Constant,
+) -> None:  # fmt: skip
+    batch, height, width, channels = inputs
+    rows, columns = outputs[1], outputs[2]
+    kernel, stride, lanes = len(taps), len(steps), len(vector)
+    reach = kernel // 2
+    blocks = (channels + lanes - 1) // lanes
+    line = (width + 2 * reach) * lanes
+    ring = np.zeros(kernel * blocks * line, images.dtype)
+    found = np.empty(blocks * columns * lanes, images.dtype)
+    spread = np.zeros(blocks * kernel * kernel * lanes, images.dtype)
+    for channel in range(channels):
+        for tap in range(kernel * kernel):
+            place = (channel // lanes * kernel * kernel + tap) * lanes + channel % lanes
+            spread[place] = weight[channel * kernel * kernel + tap]
+    for image in range(batch * begin // PARTS, batch * end // PARTS):
+        held = 0
+        for row in range(rows):
+            while held < min(height, row * stride + kernel - reach):
+                at = held % kernel * blocks * line + reach * lanes
+                _spread(ring, at, line, images, (image * height + held) * width, width, channels, vector)
+                held += 1
+            first = max(0, reach - row * stride)
+            last = min(kernel, height + reach - row * stride)
+            for block in range(blocks):
+                slide_window(
+                    found, block * columns * lanes,
+                    ring, block * line,
+                    spread, block * kernel * kernel * lanes,
+                    blocks * line, row * stride - reach + kernel, first, last, columns, taps, steps, vector,
+                )  # fmt: skip
+            _gather(
+                results, (image * rows + row) * columns, found, columns * lanes, columns, channels, vector
+            )
+
+
+@numba.njit  # type: ignore[untyped-decorator]
+def _spread(
+    into: Array, at: int, distance: int, values: Array, source: int, pixels: int, channels: int,
+    vector: _Constant,
+) -> None:  # fmt: skip
+    """Copy neighbouring pixels so that each vector's channels lie next to each other, `distance` apart."""
+    lanes = len(vector)
+    whole = channels // lanes
+    for pixel in range(pixels):
+        start, to = (source + pixel) * channels, at + pixel * lanes
+        for block in range(whole):
+            copy(into, to + block * distance, values, start + block * lanes, vector)
+        # What lies beyond the last channel stays zero.
+        for channel in range(whole * lanes, channels):
+            into[to + whole * distance + channel - whole * lanes] = values[start + channel]
+
+
+@numba.njit  # type: ignore[untyped-decorator]
+def _gather(
+    into: Array, source: int, values: Array, distance: int, pixels: int, channels: int, vector: _Constant
+) -> None:
+    """The way back."""
+    lanes = len(vector)
+    whole = channels // lanes
+    for pixel in range(pixels):
+        start, at = (source + pixel) * channels, pixel * lanes
+        for block in range(whole):
+            copy(into, start + block * lanes, values, at + block * distance, vector)
+        for channel in range(whole * lanes, channels):
+            into[start + channel] = values[at + whole * distance + channel - whole * lanes]
