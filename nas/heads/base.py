@@ -145,7 +145,7 @@ class _SeparableConv(nn.Module):
         nn.init.normal_(self.pointwise.weight, std=std)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        x = self.norm(self.depthwise(x, 5, context), context, "relu6")
+        x = self.norm.activated(self.depthwise(x, 5, context), context, "relu6")
         out: Tensor = self.pointwise(x, self.outputs, context)
         return out
 

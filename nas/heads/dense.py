@@ -243,8 +243,8 @@ class _Tower(nn.Module):
     def forward(self, features: LevelFeatures, context: Context) -> Tensor:
         """(refined, raw) [B, C, h, w] -> [B, 5 + 3 K, h, w]."""
         x, raw = features
-        x = self.depthwise_norm(self.depthwise(x, 5, context), context, ACTIVATION)
-        x = self.norm(self.pointwise(x, x.shape[1], context), context, ACTIVATION)
+        x = self.depthwise_norm.activated(self.depthwise(x, 5, context), context, ACTIVATION)
+        x = self.norm.activated(self.pointwise(x, x.shape[1], context), context, ACTIVATION)
         return torch.cat([self.box((x, raw), context), self.keypoints((x, raw), context)], dim=1)
 
 

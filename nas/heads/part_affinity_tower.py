@@ -151,8 +151,7 @@ class _Conv(nn.Module):
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out")
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        out: Tensor = self.norm(self.conv(x, x.shape[1] * self.expansion, context), context, ACTIVATION)
-        return out
+        return self.norm.activated(self.conv(x, x.shape[1] * self.expansion, context), context, ACTIVATION)
 
 
 class _SeparableTowerConv(nn.Module):
@@ -166,7 +165,7 @@ class _SeparableTowerConv(nn.Module):
         nn.init.kaiming_normal_(self.depthwise.weight, mode="fan_out")
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        x = self.norm(self.depthwise(x, 3, context), context, ACTIVATION)
+        x = self.norm.activated(self.depthwise(x, 3, context), context, ACTIVATION)
         out: Tensor = self.pointwise(x, context)
         return out
 
@@ -197,5 +196,4 @@ class _Sum(nn.Module):
         )
         for other in others:
             x = x + other
-        out: Tensor = self.norm(x, context, ACTIVATION)
-        return out
+        return self.norm.activated(x, context, ACTIVATION)

@@ -27,5 +27,4 @@ class ConvNorm(nn.Module):
         self, x: Tensor, width: int, activation: str, context: Context, *, segments: Segments | None = None
     ) -> Tensor:
         """[B, C, H, W] -> [B, width, H / stride, W / stride]; `segments` as `ElasticConv2d` has them."""
-        out: Tensor = self.norm(self.conv(x, width, context, segments=segments), context, activation)
-        return out
+        return self.norm.activated(self.conv(x, width, context, segments=segments), context, activation)

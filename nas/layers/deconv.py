@@ -27,8 +27,7 @@ class MergingDeconv(nn.Module):
         x: Tensor = self.refined(refined, width, context)
         if self.raw is not None:
             x = x + self.raw(raw, width, context)
-        out: Tensor = self.norm(x, context, "relu")
-        return out
+        return self.norm.activated(x, context, "relu")
 
 
 def _doubling(in_width: int, width: int, kernel: int) -> ElasticConvTranspose2d:

@@ -22,17 +22,26 @@ class ElasticBatchNorm2d(ElasticLayer, nn.BatchNorm2d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, track_running_stats=False)
 
-    def forward(self, x: Tensor, context: Context, activation: str | None = None) -> Tensor:  # type: ignore[override]
-        """[B, C, H, W] -> the same shape, with the named activation behind where one is given."""
-        weight, bias = first(self.weight, x.shape[1]), first(self.bias, x.shape[1])
-        learns = self.training and self.compiled and not context.uses_batch_statistics
-        if learns and norm_learns(x, weight):
-            cuts = activation in BOUNDS
-            normalised = learning_norm(x, weight, bias, activation=activation if cuts else None, eps=self.eps)
-            activation = None if cuts else activation
-        else:
-            normalised = self._normalised(x, weight, bias, context)
-        return normalised if activation is None else activate(normalised, activation)
+    def forward(self, x: Tensor, context: Context) -> Tensor:  # type: ignore[override]
+        """[B, C, H, W] -> the same shape."""
+        weight, bias = self._active(x)
+        if self._learns(x, context):
+            return learning_norm(x, weight, bias, eps=self.eps)
+        return self._normalised(x, weight, bias, context)
+
+    def activated(self, x: Tensor, context: Context, activation: str) -> Tensor:
+        """The same with the named activation behind."""
+        if activation in BOUNDS and self._learns(x, context):
+            return learning_norm(x, *self._active(x), activation=activation, eps=self.eps)
+        return activate(self(x, context), activation)
+
+    def _active(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return first(self.weight, x.shape[1]), first(self.bias, x.shape[1])
+
+    def _learns(self, x: Tensor, context: Context) -> bool:
+        if not (self.compiled and self.training) or context.uses_batch_statistics:
+            return False
+        return norm_learns(x, self.weight)
 
     def _normalised(self, x: Tensor, weight: Tensor, bias: Tensor, context: Context) -> Tensor:
         if context.capture is not None:

@@ -22,8 +22,8 @@ class SeparableStem(nn.Module):
 
     def forward(self, x: Tensor, stem: Stem, context: Context) -> Tensor:
         """[B, 3, H, W] -> [B, stem.width, H / 2, W / 2]."""
-        x = self.conv_norm(self.conv(x, STEM_CHANNELS, context), context, stem.activation)
-        x = self.depthwise_norm(self.depthwise(x, 3, context), context, stem.activation)
+        x = self.conv_norm.activated(self.conv(x, STEM_CHANNELS, context), context, stem.activation)
+        x = self.depthwise_norm.activated(self.depthwise(x, 3, context), context, stem.activation)
         out: Tensor = self.project_norm(self.project(x, stem.width, context), context)
         return out
 

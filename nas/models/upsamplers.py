@@ -48,8 +48,7 @@ class _Resize(_Projection):
 
     def forward(self, refined: Tensor, raw: Tensor | None, width: int, context: Context) -> Tensor:
         x = self.enlarge(self.join(refined, raw, width, context), width, context)
-        out: Tensor = self.norm(x, context, NECK_ACTIVATION)
-        return out
+        return self.norm.activated(x, context, NECK_ACTIVATION)
 
     def enlarge(self, x: Tensor, width: int, context: Context) -> Tensor:
         raise NotImplementedError
@@ -60,7 +59,7 @@ class Nearest(_Projection):
 
     def forward(self, refined: Tensor, raw: Tensor | None, width: int, context: Context) -> Tensor:
         # Norm and activation are the same before enlarging, and cost a quarter.
-        x = self.norm(self.join(refined, raw, width, context), context, NECK_ACTIVATION)
+        x = self.norm.activated(self.join(refined, raw, width, context), context, NECK_ACTIVATION)
         return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 

@@ -38,7 +38,9 @@ def norm_learns(x: Tensor, weight: Tensor) -> bool:
     )
 
 
-def learning_norm(x: Tensor, weight: Tensor, bias: Tensor, *, activation: str | None, eps: float) -> Tensor:
+def learning_norm(
+    x: Tensor, weight: Tensor, bias: Tensor, *, eps: float, activation: str | None = None
+) -> Tensor:
     """Batch norm by the batch's own statistics, and an activation of `BOUNDS`.
 
     Args:

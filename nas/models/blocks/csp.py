@@ -47,7 +47,9 @@ class CSPNeXtBlock(nn.Module):
         """[B, C, H, W] -> the same shape."""
         width = x.shape[1]
         hidden = self.expand(x, width * block.expansion, activation, context)
-        hidden = self.depthwise_norm(self.depthwise(hidden, block.kernel, context), context, activation)
+        hidden = self.depthwise_norm.activated(
+            self.depthwise(hidden, block.kernel, context), context, activation
+        )
         out: Tensor = self.project(hidden, width, activation, context)
         return out
 

@@ -28,7 +28,7 @@ class FusedMBConv(nn.Module):
     def forward(self, x: Tensor, stage: Stage, block: Block, context: Context) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
         hidden = self.expand(x, x.shape[1] * block.expansion, block.kernel, context)
-        hidden = self.expand_norm(hidden, context, stage.activation)
+        hidden = self.expand_norm.activated(hidden, context, stage.activation)
         out: Tensor = self.project_norm(self.project(hidden, stage.width, context), context)
         return x + out if self.residual else out
 

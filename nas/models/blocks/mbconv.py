@@ -28,9 +28,9 @@ class MBConv(nn.Module):
     def forward(self, x: Tensor, stage: Stage, block: Block, context: Context) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
         hidden = self.expand(x, x.shape[1] * block.expansion, context)
-        hidden = self.expand_norm(hidden, context, stage.activation)
+        hidden = self.expand_norm.activated(hidden, context, stage.activation)
         hidden = self.depthwise(hidden, block.kernel, context)
-        hidden = self.depthwise_norm(hidden, context, stage.activation)
+        hidden = self.depthwise_norm.activated(hidden, context, stage.activation)
         hidden = self.attend(hidden, stage, context)
         out: Tensor = self.project_norm(self.project(hidden, stage.width, context), context)
         return x + out if self.residual else out

@@ -41,7 +41,7 @@ class ShuffleUnit(nn.Module):
             passed, x = split_channels(x)
         else:
             passed = self.shortcut(x, half, block.kernel, stage.activation, context)
-        hidden = self.reduce_norm(self.reduce(x, half, context), context, stage.activation)
+        hidden = self.reduce_norm.activated(self.reduce(x, half, context), context, stage.activation)
         return shuffle_channels(self.branch(hidden, half, block.kernel, stage.activation, context), passed)
 
 
@@ -57,8 +57,7 @@ class _ShuffleBranch(nn.Module):
 
     def forward(self, x: Tensor, width: int, kernel: int, activation: str, context: Context) -> Tensor:
         x = self.depthwise_norm(self.depthwise(x, kernel, context), context)
-        out: Tensor = self.project_norm(self.project(x, width, context), context, activation)
-        return out
+        return self.project_norm.activated(self.project(x, width, context), context, activation)
 
 
 def split_channels(x: Tensor) -> tuple[Tensor, Tensor]:

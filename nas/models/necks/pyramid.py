@@ -50,8 +50,7 @@ class _SeparablePyramidConv(nn.Module):
 
     def forward(self, x: Tensor, width: int, activation: str, context: Context) -> Tensor:
         x = self.depthwise_norm(self.depthwise(x, 3, context), context)
-        out: Tensor = self.project_norm(self.project(x, width, context), context, activation)
-        return out
+        return self.project_norm.activated(self.project(x, width, context), context, activation)
 
 
 CONVOLUTIONS: dict[str, type[_DensePyramidConv] | type[_SeparablePyramidConv]] = {
