@@ -15,8 +15,8 @@ MIN_SIMILARITY = 0.3
 MEMORY = 1.0
 """Seconds for which somebody who is not seen is remembered."""
 
-_NEW_VELOCITY = 0.5
-"""Share of the last frame's in what is known of a person's velocity."""
+_STEADY = 0.3
+"""Seconds over which a person's velocity is averaged: poses tremble from frame to frame."""
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Track:
         seconds: when.
         gap: seconds between that and the time before; 0 of somebody new.
         velocity: [2] px per second.
+        known: seconds over which they were seen.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Track:
     seconds: float
     gap: float
     velocity: NDArray[np.float64]
+    known: float = 0.0
 
     def at(self, seconds: float) -> NDArray[np.float64]:
         """Keypoints [K, 3] where they should be at that time."""
@@ -108,5 +110,7 @@ class PoseTracker:
         if gap > 0 and sure.any():
             # The median: an arm that swings moves nobody.
             step = np.median(pose[sure, :2] - track.keypoints[sure, :2], axis=0) / gap
-            track.velocity = track.velocity + _NEW_VELOCITY * (step - track.velocity)
+            track.known += gap
+            share = gap / min(track.known, max(_STEADY, gap))
+            track.velocity = track.velocity + share * (step - track.velocity)
         track.keypoints, track.seconds, track.gap = pose, seconds, gap

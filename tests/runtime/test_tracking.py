@@ -31,15 +31,19 @@ def test_the_most_alike_are_matched_first():
     assert ids(tracker, 0.1, 8, 2) == [2, 1]
 
 
-def test_velocity_is_half_of_what_was_known_and_half_of_the_last_step():
+def test_velocity_is_averaged_over_a_while():
+    """The mean of all steps until they fill .3 s, then a third of it goes with every tenth of a second."""
     tracker = PoseTracker(SIGMAS)
     tracker.update(at(0), 0.0)
-    (track,) = tracker.update(at(4), 1.0)
-    np.testing.assert_allclose(track.velocity, [2, 0])
-    np.testing.assert_allclose(track.at(1.5)[:, 0], [5, 45])
-    (track,) = tracker.update(at(12), 2.0)
-    np.testing.assert_allclose(track.velocity, [5, 0])
-    assert track.gap == 1.0
+    velocities = []
+    for number, x in enumerate((1, 3, 6, 6), start=1):
+        (track,) = tracker.update(at(x), number / 10)
+        velocities.append(track.velocity.tolist())
+    np.testing.assert_allclose(velocities, [[10, 0], [15, 0], [20, 0], [20 * 2 / 3, 0]])
+    np.testing.assert_allclose(track.at(0.7)[:, 0], [10, 50])
+    (track,) = tracker.update(at(16), 0.9)
+    np.testing.assert_allclose(track.velocity, [20, 0])
+    np.testing.assert_allclose(track.gap, 0.5)
 
 
 def test_an_unsure_keypoint_does_not_move_a_person():
