@@ -1,0 +1,180 @@
+"""Ids, steadiness and accuracy of a stream on a generated film of people whose poses are known.
+
+    python benchmarks/stream_people.py MODEL.onnx --folder OUT [--every 5]
+
+MODEL is a network for crops of 17 joints. Its boxes come from a stand-in for a detector, which sees everybody
+of whom enough is in sight, with boxes that are a little off. Printed are, with detection in every frame and
+in every k-th, AP, how often each person's id changed, and in how many of their frames they were found; and,
+smoothed and not, how much keypoints of who stands tremble, and how many frames those of who walks lag behind.
+OUT takes the film, as it is and drawn, the figures, and a contact sheet.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from people_film import PEOPLE, RATE, FilmFrame, film
+
+from nas.evaluate import oks, oks_ap
+from nas.runtime import ColourFrame, FoundBoxes, FramePoses, OnnxModel, PosePipeline, PoseStream, draw_people
+from nas.runtime.results import coco_results
+from nas.runtime.video_writer import VideoWriter
+
+STANDING, WALKING = 2, 0
+_IN_SIGHT = 0.3
+_OFF = 0.03
+_SAME = 0.5
+_ALONE = (0.5, 3.5)
+"""Seconds in which nobody is near the one who walks."""
+
+_SHEET = 12
+
+
+class SeeingDetector:
+    """Knows who is in the frame that is shown; boxes are off by a share of their size."""
+
+    def __init__(self) -> None:
+        self.frame: FilmFrame | None = None
+        self.asked = 0
+        self._rng = np.random.default_rng(1)
+
+    def __call__(self, frames: Sequence[ColourFrame]) -> list[FoundBoxes]:
+        """The people of the frame."""
+        assert self.frame is not None
+        self.asked += 1
+        found = [
+            person["bbox"]
+            for number, person in self.frame.people.items()
+            if self.frame.seen[number] >= _IN_SIGHT
+        ]
+        boxes = np.array(found, np.float64).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        sizes = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+        boxes += self._rng.normal(0, _OFF, boxes.shape) * sizes
+        return [FoundBoxes(boxes, np.full(len(boxes), 0.9))]
+
+
+def main() -> None:
+    """Measure, draw and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--every", type=int, default=5)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    model, detector = OnnxModel(given.model), SeeingDetector()
+    frames = list(film(model.skeleton))
+    pipeline = PosePipeline(model, detector)
+    figures: dict[str, Any] = {"people": len(PEOPLE), "frames": len(frames)}
+    for every in (1, given.every):
+        for smooth in (False, True):
+            stream = PoseStream(pipeline, every=every, track=True, smooth=smooth)
+            detector.asked = 0
+            found = [look(stream, detector, frame) for frame in frames]
+            name = f"every {every}{', smoothed' if smooth else ''}"
+            figures[name] = {"detections": detector.asked, **judge(model, frames, found)}
+    draw(given.folder, model, frames, found)
+    (given.folder / "stream_people.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))
+
+
+def look(stream: PoseStream, detector: SeeingDetector, frame: FilmFrame) -> FramePoses:
+    """The people that a stream finds in a frame."""
+    detector.frame = frame
+    return stream(frame.pixels, seconds=frame.seconds)
+
+
+def judge(model: OnnxModel, frames: Sequence[FilmFrame], found: Sequence[FramePoses]) -> dict[str, Any]:
+    """What the people of all frames are worth."""
+    truth: dict[str, Any] = {
+        "images": [{"id": number + 1} for number in range(len(frames))],
+        "categories": [{"id": 1, "name": "person"}],
+        "annotations": [],
+    }
+    detections, rows = [], defaultdict[int, list[tuple[int, int, int]]](list)
+    for number, (frame, people) in enumerate(zip(frames, found, strict=True)):
+        for person in frame.people.values():
+            where = {"id": len(truth["annotations"]) + 1, "image_id": number + 1, "category_id": 1}
+            truth["annotations"].append({**person, **where})
+        detections += coco_results(people.poses, np.eye(2, 3), image_id=number + 1)
+        for person_number, row in whose(model, frame, people).items():
+            rows[person_number].append((number, row, int(people.ids[row])))
+    switches = {
+        number: sum(before[2] != after[2] for before, after in pairwise(own)) for number, own in rows.items()
+    }
+    in_sight = [sum(frame.seen.get(n, 0) >= _IN_SIGHT for frame in frames) for n in range(len(PEOPLE))]
+    tremble, lag = steadiness(frames, found, rows)
+    return {
+        "AP": oks_ap(truth, detections, model.skeleton)["AP"],
+        "id_switches": [switches.get(number, 0) for number in range(len(PEOPLE))],
+        "ids": len({own[2] for each in rows.values() for own in each}),
+        "found": [round(len(rows[number]) / max(count, 1), 3) for number, count in enumerate(in_sight)],
+        "tremble_px": tremble,
+        "lag_frames": lag,
+    }
+
+
+def whose(model: OnnxModel, frame: FilmFrame, people: FramePoses) -> dict[int, int]:
+    """The row of each person in sight whose pose was found."""
+    if not frame.people or not len(people):
+        return {}
+    truth = np.stack([_keypoints(person) for person in frame.people.values()])
+    areas = np.array([person["area"] for person in frame.people.values()], np.float64)
+    similar = oks(people.poses.keypoints, truth, areas=areas, sigmas=model.skeleton.sigmas)
+    return {
+        number: int(row)
+        for column, (number, row) in enumerate(zip(frame.people, similar.argmax(0), strict=True))
+        if similar[row, column] >= _SAME and similar[row].argmax() == column
+    }
+
+
+def steadiness(
+    frames: Sequence[FilmFrame], found: Sequence[FramePoses], rows: dict[int, list[tuple[int, int, int]]]
+) -> tuple[float, float]:
+    """Pixels by which who stands trembles from frame to frame, and frames by which who walks lags behind."""
+    standing = np.stack([found[number].poses.keypoints[row, :, :2] for number, row, _ in rows[STANDING][30:]])
+    behind = []
+    for number, row, _ in rows[WALKING]:
+        if _ALONE[0] <= frames[number].seconds <= _ALONE[1]:
+            truth = _keypoints(frames[number].people[WALKING])
+            off = truth[:, 0] - found[number].poses.keypoints[row, :, 0]
+            behind += off[truth[:, 2] > 0].tolist()
+    step = PEOPLE[WALKING].speed / RATE
+    tremble = float(np.sqrt((np.diff(standing, axis=0) ** 2).sum(-1)).mean())
+    return tremble, float(np.median(behind) / step)
+
+
+def draw(folder: Path, model: OnnxModel, frames: Sequence[FilmFrame], found: Sequence[FramePoses]) -> None:
+    """Write the film, as it is and drawn, and a contact sheet."""
+    chosen = {round(number) for number in np.linspace(0, len(frames) - 1, _SHEET)}
+    small = []
+    with (
+        VideoWriter(folder / "film.mp4", rate=RATE) as plain,
+        VideoWriter(folder / "drawn.mp4", rate=RATE) as writer,
+    ):
+        for number, (frame, people) in enumerate(zip(frames, found, strict=True)):
+            shown = ColourFrame(np.ascontiguousarray(frame.pixels[..., ::-1]), bgr=True)
+            drawn = draw_people(shown, people, model.skeleton)
+            plain.add(shown.pixels, frame.seconds)
+            writer.add(drawn, frame.seconds)
+            if number in chosen:
+                small.append(cv2.resize(drawn, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    sheet = np.concatenate([np.concatenate(small[row : row + 3], 1) for row in range(0, _SHEET, 3)])
+    cv2.imwrite(str(folder / "contact_sheet.jpg"), sheet, [cv2.IMWRITE_JPEG_QUALITY, 85])
+
+
+def _keypoints(person: dict[str, Any]) -> NDArray[np.float64]:
+    return np.array(person["keypoints"], np.float64).reshape(-1, 3)
+
+
+if __name__ == "__main__":
+    main()
