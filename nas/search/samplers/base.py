@@ -11,6 +11,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.graph.tracer import collector_paused
 from nas.search.limits import Overrun, no_overrun
 from nas.search.samplers.genes import Genes, Genome, index_distributions
 from nas.search.samplers.moving import Mover
@@ -102,10 +103,13 @@ class ArchSampler(optuna.samplers.BaseSampler):
         Raises:
             NothingLeftError: no new network within the budgets was found.
         """
-        known = self._read(study, trial)
-        if len(known.taken) >= self._space.size:
-            raise NothingLeftError(f"all {self._space.size} networks of {self._space.name} are scored")
-        return self._genome.params(self._propose(known, np.random.default_rng((self._seed, known.number))))
+        # Networks are built and dropped by the hundred, and what is known would be scanned again and again.
+        with collector_paused():
+            known = self._read(study, trial)
+            if len(known.taken) >= self._space.size:
+                raise NothingLeftError(f"all {self._space.size} networks of {self._space.name} are scored")
+            arch = self._propose(known, np.random.default_rng((self._seed, known.number)))
+        return self._genome.params(arch)
 
     def sample_independent(
         self,

@@ -13,7 +13,7 @@ from nas.space import Arch
 POOL = 12
 """So many parents there are at a time."""
 _GENERATIONS = 6
-_CHILDREN = 48
+_CHILDREN = 64
 _ASKED = 8
 _CHANGES = 2.0
 # A rough time may be so much too long, as a logarithm.
@@ -61,7 +61,7 @@ class CandidateEvolution:
             rng: of all draws.
         """
         pool, pool_ms = parents, log_ms
-        gains, times = dict[Arch, float](), dict[Arch, float]()
+        gains, times, read = dict[Arch, float](), dict[Arch, float](), dict[Arch, Genes]()
         for _ in range(_GENERATIONS):
             children, mothers = self._vary(pool, rng)
             built = dict(zip(map(self._genome.build, children), mothers.tolist(), strict=True))
@@ -69,17 +69,19 @@ class CandidateEvolution:
             if not fresh:
                 continue
             # Read back, since inactive dimensions were ignored.
-            genes, mothers = self._read(fresh), np.array([built[arch] for arch in fresh])
+            genes = np.stack([self._genome.read(arch) for arch in fresh])
+            mothers = np.array([built[arch] for arch in fresh])
             rough = pool_ms[mothers] + roughly(genes) - roughly(pool[mothers])
             chosen = np.argsort(-gain(genes, rough - _TOLERANCE), kind="stable")[:_ASKED].tolist()
             asked = [fresh[place] for place in chosen]
             ms = self._predict(asked)
             found = np.where(ms <= self._limit_ms, gain(genes[chosen], log_times(ms)), 0.0)
-            for arch, time, value in zip(asked, log_times(ms).tolist(), found.tolist(), strict=True):
-                times[arch] = time
+            read.update(zip(asked, genes[chosen], strict=True))
+            times.update(zip(asked, log_times(ms).tolist(), strict=True))
+            for arch, value in zip(asked, found.tolist(), strict=True):
                 gains[arch] = value if value > 0 and self._overrun(arch) == 0 else 0.0
             best = sorted(gains, key=lambda arch: -gains[arch])[:POOL]
-            pool = np.concatenate([self._read(best), parents[: POOL // 3]])
+            pool = np.concatenate([[read[arch] for arch in best], parents[: POOL // 3]])
             pool_ms = np.concatenate([[times[arch] for arch in best], log_ms[: POOL // 3]])
         winner = max(gains, key=lambda arch: gains[arch], default=None)
         return winner if winner is not None and gains[winner] > 0 else None
@@ -98,9 +100,6 @@ class CandidateEvolution:
         moved = np.clip(mixed + rng.choice([-1, 1], size=shape), 0, self._genome.sizes - 1)
         changed = rng.random(shape) < _CHANGES / shape[1]
         return np.where(changed, np.where(rng.random(shape) < 0.5, moved, drawn), mixed), mothers
-
-    def _read(self, archs: Collection[Arch]) -> Genes:
-        return np.stack([self._genome.read(arch) for arch in archs])
 
 
 def log_times(ms: Floats) -> Floats:

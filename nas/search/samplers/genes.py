@@ -67,11 +67,12 @@ class Genome:
 
     def read(self, arch: Arch) -> Genes:
         """The genes of an architecture of the space."""
-        genes = np.full(len(self.names), INACTIVE, np.int64)
+        genes = [INACTIVE] * len(self.names)
         for dimension, value in self._layout.read(arch):
-            if dimension.elastic:
-                genes[self._places[dimension.position]] = dimension.indices[value]
-        return genes
+            place = self._places.get(dimension.position)
+            if place is not None:
+                genes[place] = dimension.indices[value]
+        return np.array(genes, np.int64)
 
     def of_params(self, params: Mapping[str, int]) -> Arch | None:
         """The architecture of a trial's parameters; None while some of them are still to come."""
