@@ -15,6 +15,7 @@ from nas.codecs.affine import (
     affine_scale,
     apply_affine,
     invert,
+    rescale_source,
     warp_image,
 )
 from nas.errors import UserError
@@ -27,9 +28,6 @@ _TO_THREE = {"grey": cv2.COLOR_GRAY2RGB, "rgba": cv2.COLOR_RGBA2RGB, "bgra": cv2
 
 _BEYOND = 2.0
 """Averaged pixels around what a crop shows that interpolation may look at."""
-
-_WORTH_CUTTING = 0.5
-"""Share of an image from which on a crop of it is made from the whole."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +114,10 @@ class FramePoses:
 def _part(
     pixels: NDArray[np.uint8], affine: Affine, resolution: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], Affine]:
-    """The part of an image that is seen through an affine, and the affine from there on.
+    """The part of an image that is seen through an affine, averaged, and the affine from there on.
 
-    The whole image where nothing needs averaging, or it shows a large part anyway.
+    Averages are over squares of whole pixels, which OpenCV does much faster than over parts of pixels. The
+    whole image where nothing needs averaging, or nothing of it is seen.
     """
     scale = affine_scale(affine)
     if scale >= WORTH_AVERAGING:
@@ -126,12 +125,17 @@ def _part(
     height, width = resolution
     ends = np.array([[-0.5, -0.5], [width - 0.5, -0.5], [-0.5, height - 0.5], [width - 0.5, height - 0.5]])
     corners = apply_affine(ends, invert(affine))
-    beyond, size = _BEYOND / scale, np.array(pixels.shape[1::-1])
-    x0, y0 = np.clip(np.floor(corners.min(0) - beyond), 0, size).astype(int).tolist()
-    x1, y1 = np.clip(np.ceil(corners.max(0) + beyond) + 1, 0, size).astype(int).tolist()
-    shown = (x1 - x0) * (y1 - y0)
-    if not 0 < shown < _WORTH_CUTTING * size.prod():
+    side, beyond = int(1 / scale), _BEYOND / scale
+    size = np.array(pixels.shape[1::-1])
+    start = np.clip(np.floor(corners.min(0) - beyond), 0, size).astype(int)
+    end = np.clip(np.ceil(corners.max(0) + beyond) + 1, 0, size).astype(int)
+    squares = -(-(end - start) // side)
+    start = np.minimum(start, size - squares * side)
+    if not squares.all() or (start < 0).any():
         return pixels, affine
+    (x0, y0), (x1, y1) = start.tolist(), (start + squares * side).tolist()
+    columns, rows = squares.tolist()
+    averaged = cv2.resize(pixels[y0:y1, x0:x1], (columns, rows), interpolation=cv2.INTER_AREA)
     moved = affine.copy()
     moved[:, 2] += affine[:, :2] @ (x0, y0)
-    return pixels[y0:y1, x0:x1], moved
+    return np.asarray(averaged, np.uint8), rescale_source(moved, (1 / side, 1 / side))
