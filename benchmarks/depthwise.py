@@ -1,9 +1,9 @@
-"""The compiled weight gradient of depthwise convolutions against torch's own.
+"""Compiled depthwise convolutions and their weight gradients against torch's own.
 
     python benchmarks/depthwise.py [--batch 32] [--rounds 9] [--threads 1]
 
-Both run in turn on the same tensors, channels last, in random order within a round, the forward pass beside
-them. Milliseconds are the shortest of all rounds, the ratio is the median of torch / compiled.
+All run in turn on the same tensors, channels last, in random order within a round. Milliseconds are the
+shortest of all rounds, ratios are medians of torch / compiled.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.layers.compiled.convolution import weight_gradient
+from nas.layers.compiled.convolution import convolution, weight_gradient
 
 SHAPES = (
     (64, 64, 48, 7, 1), (96, 64, 48, 7, 2), (128, 32, 24, 7, 1), (128, 32, 24, 5, 1),
@@ -45,9 +45,10 @@ def compare(
         )  # fmt: skip
 
     ways = {
-        "forward": forward,
-        "torch": plain,
-        "compiled": lambda: weight_gradient(x, gradient, kernel=kernel, stride=stride),
+        "forward_torch": forward,
+        "forward_compiled": lambda: convolution(x, weight, stride),
+        "gradient_torch": plain,
+        "gradient_compiled": lambda: weight_gradient(x, gradient, kernel=kernel, stride=stride),
     }
     times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds + 1):
@@ -59,7 +60,12 @@ def compare(
     return {
         "shape": f"{channels}, {height}x{width}, {kernel}, {stride}",
         **{f"{way}_ms": round(min(values), 2) for way, values in kept.items()},
-        "ratio": round(float(np.median(np.divide(kept["torch"], kept["compiled"]))), 2),
+        **{
+            f"{way}_ratio": round(
+                float(np.median(np.divide(kept[f"{way}_torch"], kept[f"{way}_compiled"]))), 2
+            )
+            for way in ("forward", "gradient")
+        },
     }
 
 

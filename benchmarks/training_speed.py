@@ -15,9 +15,11 @@ import argparse
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from datetime import date
+from itertools import product
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -113,8 +115,8 @@ def compare(settings: dict[str, Any], *, rounds: int) -> dict[str, Any]:
     return {
         "times as fast": {
             "median": round(float(np.median(ratios)), 3),
-            "low": round(low, 3),
-            "high": round(high, 3),
+            "low": round(float(low), 3),
+            "high": round(float(high), 3),
         },
         "shortest ms": shortest,
     }
@@ -137,20 +139,17 @@ def main() -> None:
     args = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = {name: value for name, value in vars(args).items() if name not in ("rounds", "task", "threads")}
+    results = []
+    for task, threads in product(args.task, args.threads):
+        found = compare({**given, "task": task, "threads": threads}, rounds=args.rounds)
+        results.append({"task": task, "threads": threads, **found})
+        print(results[-1], file=sys.stderr, flush=True)
     result = {
         "date": str(date.today()),
         "machine": platform.processor() or platform.machine(),
         "torch": torch.__version__,
         **{name: value for name, value in given.items() if name not in ("annotations", "images")},
-        "results": [
-            {
-                "task": task,
-                "threads": threads,
-                **compare({**given, "task": task, "threads": threads}, rounds=args.rounds),
-            }
-            for task in args.task
-            for threads in args.threads
-        ],
+        "results": results,
     }
     print(json.dumps(result, indent=2))
 

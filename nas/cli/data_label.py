@@ -8,6 +8,7 @@ import typer
 from nas.cli.console import print_json, print_table, remark, say
 from nas.cli.displays import progress_lines
 from nas.cli.options import CategoryOption, finite
+from nas.errors import UserError
 
 if TYPE_CHECKING:
     from nas.labels import LabelReport
@@ -73,29 +74,32 @@ def label(
         ),
     ] = False,
     far: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0,
             callback=finite,
             help="With --merge: a label farther than this from the network's contradicts it, in the person's "
-            "scale.",
+            "scale; 0.3 unless told.",
         ),
-    ] = 0.3,
+    ] = None,
     sure: Annotated[
-        float,
-        typer.Option(
-            min=0, max=1, callback=finite, help="With --merge: the least score that drops such a label."
-        ),
-    ] = 0.6,
-    same: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0,
             max=1,
             callback=finite,
-            help="With --merge: the least share of a person's joints that has to agree.",
+            help="With --merge: the least score that drops such a label; 0.6 unless told.",
         ),
-    ] = 0.6,
+    ] = None,
+    same: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            callback=finite,
+            help="With --merge: the least share of a person's joints that has to agree; 0.6 unless told.",
+        ),
+    ] = None,
     orientation: Annotated[
         Literal["turned", "stored"],
         typer.Option(
@@ -114,6 +118,10 @@ def label(
     from nas.labels import label as run_labelling
     from nas.runtime import OnnxModel
 
+    told = {"far": far, "sure": sure, "same": same}
+    merging = {name: value for name, value in told.items() if value is not None}
+    if merging and not merge:
+        raise UserError(f"--{next(iter(merging))} is for --merge: give both, or neither")
     require_new(output)
     network = OnnxModel(model, threads=threads)
     finder = None if detector is None else OnnxModel(detector, threads=threads)
@@ -149,7 +157,7 @@ def label(
             listed,
             Labeller(network, detector=finder, settings=settings),
             output,
-            merge=MergeSettings(far, sure, same) if merge else None,
+            merge=MergeSettings(**merging) if merge else None,
             inputs={kind: path for kind, path in inputs.items() if path is not None},
             progress=progress,
         )

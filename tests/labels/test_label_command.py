@@ -224,6 +224,7 @@ WRONG = {
     "detections of a folder": ("in", ("--boxes", "list.json"), "list.json: detections name images"),
     "a detector for crops": ("in", ("--detector", "dots.onnx"), "--detector: this network is for"),
     "a merge with a folder": ("in", ("--merge",), "in: a folder; --images and --merge are for"),
+    "what a merge is told, without one": ("in", ("--sure", "0.5"), "--sure is for --merge"),
     "a merge with boxes alone": ("boxes.json", ("--merge",), "boxes.json: "),
     "images that are not there": ("set.json", ("--images", "absent"), "absent: the image folder"),
     "words for a set": ("words.onnx", (), "words.onnx: broken JSON"),

@@ -46,8 +46,17 @@ def switches(ids: list[int]) -> int:
     return sum(before != after for before, after in pairwise(ids))
 
 
-@pytest.mark.parametrize(("every", "task"), [(1, "crop"), (5, "crop"), (1, "image")])
-@pytest.mark.parametrize("smooth", [False, True])
+@pytest.mark.parametrize(
+    ("every", "task", "smooth"),
+    [
+        (1, "image", False),
+        (5, "crop", True),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((1, "crop", False), (1, "crop", True), (5, "crop", False), (1, "image", True))
+        ),
+    ],
+)
 def test_ids_are_kept_while_people_cross_leave_and_come(every: int, task: str, smooth: bool) -> None:
     walk = Walk(EVERYBODY)
     stream = PoseStream(WalkPipeline(walk, task=task), every=every, track=True, smooth=smooth)
