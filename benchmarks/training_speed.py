@@ -2,8 +2,8 @@
 
     python benchmarks/training_speed.py ANNOTATIONS.json IMAGES [--rounds 15] [--threads 1] [--task sandwich]
 
-Without: torch's weight gradients of depthwise convolutions and batch norms, glibc's allocator as it starts,
-statistics computed beside the batch norm. With: compiled loops, memory that is kept, statistics taken from
+Without: torch's depthwise convolutions and batch norms, glibc's allocator as it starts, statistics computed
+beside the batch norm. With: compiled loops, memory that is kept, statistics taken from
 the batch norm. Each way runs in a process of its own; the two take turns, in random order within a round.
 The figure is the median of the ratios with a bootstrap interval (95 %), and the shortest time of each.
 
