@@ -68,7 +68,7 @@ CASES = {
     "associative_embedding": Overfit(LITEPOSE, steps=600, rate=4e-3),
     "part_affinity": Overfit(OPENPOSE, steps=450, rate=4e-3),
     "center": Overfit(
-        crowd(320, head("center"), Neck("fpn", "nearest", (64, 64, 96), "separable")), steps=300, rate=4e-3
+        crowd(384, head("center"), Neck("fpn", "nearest", (64, 64, 96), "separable")), steps=300, rate=4e-3
     ),
     "dense": Overfit(crowd(256, head("dense"), THREE_SCALES), steps=400, rate=4e-3),
     "dense, one to one": Overfit(

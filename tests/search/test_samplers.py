@@ -87,13 +87,15 @@ def test_a_draw_depends_on_seed_and_history_alone(
 ) -> None:
     sampler = make(name, space, budgets, seed=3)
     archs = search_in_memory(sampler, TRIALS)
-    for count in (0, 5, 12, TRIALS - 1):
+    counts = (0, 5, 12, TRIALS - 1)
+    for count in counts:
         fresh = make(name, space, budgets, seed=3)
         assert drawn(study_of(archs[:count], fresh), fresh) == archs[count]
         # One that was asked about other studies before says the same.
         assert drawn(study_of(archs[:count], sampler), sampler) == archs[count]
     other = make(name, space, budgets, seed=4)
-    assert drawn(study_of(archs[:-1], other), other) != archs[-1]
+    # One draw may well be the same: several seeds find the best of what a model expects.
+    assert any(drawn(study_of(archs[:count], other), other) != archs[count] for count in counts)
 
 
 @pytest.mark.parametrize("name", ["evolution", "nsga2"])
