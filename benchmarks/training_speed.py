@@ -1,6 +1,7 @@
-"""Training steps and calibration with what makes them fast, against the same without.
+"""Training steps, calibration and scoring with what makes them fast, against the same without.
 
     python benchmarks/training_speed.py ANNOTATIONS.json IMAGES [--rounds 15] [--threads 1] [--task sandwich]
+    python benchmarks/training_speed.py ANNOTATIONS.json IMAGES --task evaluation --run RUN
 
 Without: torch's depthwise convolutions and batch norms, glibc's allocator as it starts, statistics computed
 beside the batch norm. With: compiled loops, memory that is kept, statistics taken from
@@ -8,7 +9,9 @@ the batch norm. Each way runs in a process of its own; the two take turns, in ra
 The figure is the median of the ratios with a bootstrap interval (95 %), and the shortest time of each.
 
 Tasks: `sandwich`, the step of a supernet (largest, smallest, one random network, update of weights and
-average), `network`, that of the largest network alone, `calibration`, the statistics of the largest network.
+average), `network`, that of the largest network alone, `calibration`, the statistics of the largest network,
+`evaluation`, that of one random network by a search in the folder of a trained supernet: calibration and
+scoring on all images that the run keeps for them; how far the AP of both ways lie apart is told as well.
 """
 
 import argparse
@@ -28,12 +31,17 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 from training_step import first_batch, updater
 
-from nas.layers import ElasticBatchNorm2d
+from nas.layers import Context, ElasticBatchNorm2d, use_loops
 from nas.models import PoseNet
 from nas.models.calibrate import moments
 from nas.runs.config import Recipe
+from nas.runs.data import open_data
+from nas.runs.folder import RunFolder
+from nas.runs.supernet import load_supernet, open_calibration
+from nas.search.evaluator import SubnetEvaluator
 from nas.space import ArchManager, SearchSpace, Skeleton
 from nas.train.compiled import COMPILED, TORCH, choose_loops
 from nas.train.launch import keep_memory
@@ -51,11 +59,13 @@ def serve(pipe: Connection, settings: dict[str, Any], way: str) -> None:
     step = prepare(settings, fast=way == "with")
     while pipe.recv():
         start = time.perf_counter()
-        step()
-        pipe.send(time.perf_counter() - start)
+        outcome = step()
+        pipe.send((time.perf_counter() - start, outcome if isinstance(outcome, float) else 0.0))
 
 
 def prepare(settings: dict[str, Any], *, fast: bool) -> Callable[[], object]:
+    if settings["task"] == "evaluation":
+        return prepare_evaluation(RunFolder.open(settings["run"]), tuple(settings["resolution"]), fast=fast)
     space = SearchSpace.load(settings["space"])
     manager = ArchManager(space)
     where = {"head": settings["head"], "resolution": tuple(settings["resolution"])}
@@ -71,12 +81,9 @@ def prepare(settings: dict[str, Any], *, fast: bool) -> Callable[[], object]:
     )
     if settings["task"] == "calibration":
         net = PoseNet(space, settings["skeleton"]).to(memory_format=torch.channels_last).train()
+        use_loops(net, fast)
         if not fast:
-            for module in net.modules():
-                if isinstance(module, ElasticBatchNorm2d):
-                    module.register_forward_pre_hook(
-                        lambda _, args: torch.var_mean(args[0], dim=(0, 2, 3)) and None
-                    )
+            compute_statistics_twice(net)
         return lambda: moments(net, archs[0], part.images)
     fabric = Fabric(accelerator="cpu", devices=1)
     if settings["task"] == "network":
@@ -92,6 +99,31 @@ def prepare(settings: dict[str, Any], *, fast: bool) -> Callable[[], object]:
     return lambda: steps.step(plan, [part])
 
 
+def prepare_evaluation(run: RunFolder, resolution: tuple[int, int], *, fast: bool) -> Callable[[], float]:
+    config, net = run.config(), load_supernet(run)
+    space = config.load_space()
+    data = open_data(config, space, run)
+    padding = config.data.padding
+    evaluator = SubnetEvaluator(net, open_calibration(run, data), data.search, key="", padding=padding)
+    if not fast:
+        use_loops(net, False)
+        compute_statistics_twice(net)
+    arch = ArchManager(space).sample(np.random.default_rng(0), resolution=resolution)
+    return lambda: float(evaluator(arch)["AP"])
+
+
+def compute_statistics_twice(net: PoseNet) -> None:
+    """Beside the batch norm, where a network is calibrated."""
+
+    def twice(_: object, args: tuple[Tensor, Context]) -> None:
+        if args[1].observe is not None:
+            torch.var_mean(args[0], dim=(0, 2, 3))
+
+    for module in net.modules():
+        if isinstance(module, ElasticBatchNorm2d):
+            module.register_forward_pre_hook(twice)
+
+
 def compare(settings: dict[str, Any], *, rounds: int) -> dict[str, Any]:
     """Seconds of both ways, and the median of without / with."""
     context, rng = get_context("spawn"), np.random.default_rng(0)
@@ -101,10 +133,12 @@ def compare(settings: dict[str, Any], *, rounds: int) -> dict[str, Any]:
         processes.append(context.Process(target=serve, args=(theirs, settings, way), daemon=True))
         processes[-1].start()
     times: dict[str, list[float]] = {way: [] for way in WAYS}
+    outcomes: dict[str, float] = {}
     for _ in range(rounds + 2):
         for way in rng.permutation(WAYS):
             pipes[way].send(True)
-            times[way].append(pipes[way].recv())
+            seconds, outcomes[way] = pipes[way].recv()
+            times[way].append(seconds)
     for pipe in pipes.values():
         pipe.send(False)
     for process in processes:
@@ -112,7 +146,9 @@ def compare(settings: dict[str, Any], *, rounds: int) -> dict[str, Any]:
     ratios = np.divide(times["without"], times["with"])[2:]
     low, high = np.quantile(np.median(rng.choice(ratios, (2000, rounds)), axis=1), [0.025, 0.975])
     shortest = {way: round(1000 * min(seconds[2:]), 1) for way, seconds in times.items()}
+    apart = abs(outcomes["with"] - outcomes["without"])
     return {
+        **({"AP": outcomes["with"], "AP apart": apart} if settings["task"] == "evaluation" else {}),
         "times as fast": {
             "median": round(float(np.median(ratios)), 3),
             "low": round(float(low), 3),
@@ -133,6 +169,7 @@ def main() -> None:
     parser.add_argument("--head", default="heatmap")
     parser.add_argument("--resolution", type=int, nargs=2, default=(128, 96), metavar=("H", "W"))
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--run", type=Path, help="folder of a trained supernet, for `evaluation`")
     parser.add_argument("--task", nargs="+", default=["sandwich", "network", "calibration"])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=15)
@@ -148,7 +185,7 @@ def main() -> None:
         "date": str(date.today()),
         "machine": platform.processor() or platform.machine(),
         "torch": torch.__version__,
-        **{name: value for name, value in given.items() if name not in ("annotations", "images")},
+        **{name: value for name, value in given.items() if name not in ("annotations", "images", "run")},
         "results": results,
     }
     print(json.dumps(result, indent=2))

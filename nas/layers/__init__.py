@@ -10,7 +10,7 @@ from nas.layers.conv import (
 )
 from nas.layers.conv_norm import ConvNorm
 from nas.layers.deconv import MergingDeconv
-from nas.layers.elastic import ElasticLayer, Segments, first
+from nas.layers.elastic import ElasticLayer, Segments, first, use_loops
 from nas.layers.functional import ACTIVATIONS, activate, widened
 from nas.layers.levels import Level, LevelFeatures
 from nas.layers.linear import Axis, ResampledLinear, interpolation_matrix
@@ -39,5 +39,6 @@ __all__ = [
     "activate",
     "first",
     "interpolation_matrix",
+    "use_loops",
     "widened",
 ]

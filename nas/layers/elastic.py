@@ -1,7 +1,7 @@
 """What all elastic layers share: a name in the network, and slices that cost nothing when they are whole."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Segments = tuple[tuple[int, int], ...]
 """The channels that a sliced input holds, as (start, length) within the full width, in order."""
@@ -14,7 +14,14 @@ class ElasticLayer:
     """Full name of the layer in its network; set once by the network."""
 
     compiled: bool = False
-    """Whether it learns by the loops of `nas.layers.compiled`, where they know it."""
+    """Whether it computes by the loops of `nas.layers.compiled`, where they know it."""
+
+
+def use_loops(net: nn.Module, compiled: bool) -> None:
+    """Let the layers of a network compute by `nas.layers.compiled` where they know it, or by torch alone."""
+    for layer in net.modules():
+        if isinstance(layer, ElasticLayer):
+            layer.compiled = compiled
 
 
 def first(tensor: Tensor, count: int, dim: int = 0) -> Tensor:

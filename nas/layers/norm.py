@@ -6,7 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.layers.compiled import BOUNDS, learning_norm, norm_learns
+from nas.layers.compiled import (
+    BOUNDS,
+    batch_moments,
+    learning_norm,
+    norm_learns,
+    norm_only_scales,
+    scaling_norm,
+)
 from nas.layers.context import Context, Observer, StatisticsMissingError
 from nas.layers.elastic import ElasticLayer, first
 from nas.layers.functional import activate, widened
@@ -24,34 +31,43 @@ class ElasticBatchNorm2d(ElasticLayer, nn.BatchNorm2d):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:  # type: ignore[override]
         """[B, C, H, W] -> the same shape."""
-        weight, bias = self._active(x)
-        if self._learns(x, context):
-            return learning_norm(x, weight, bias, eps=self.eps)
-        return self._normalised(x, weight, bias, context)
+        found = self._by_loops(x, context, None)
+        return self._by_torch(x, context) if found is None else found
 
     def activated(self, x: Tensor, context: Context, activation: str) -> Tensor:
         """The same with the named activation behind."""
-        if activation in BOUNDS and self._learns(x, context):
-            return learning_norm(x, *self._active(x), activation=activation, eps=self.eps)
-        return activate(self(x, context), activation)
+        found = self._by_loops(x, context, activation) if activation in BOUNDS else None
+        return activate(self(x, context), activation) if found is None else found
 
     def _active(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return first(self.weight, x.shape[1]), first(self.bias, x.shape[1])
 
-    def _learns(self, x: Tensor, context: Context) -> bool:
-        if not (self.compiled and self.training) or context.uses_batch_statistics:
-            return False
-        return norm_learns(x, self.weight)
+    def _by_loops(self, x: Tensor, context: Context, activation: str | None) -> Tensor | None:
+        """What compiled loops make of it; None where they are not asked for, or do not pay."""
+        if not self.compiled or context.capture is not None:
+            return None
+        weight, bias = self._active(x)
+        learns = self.training and context.observe is None
+        if learns and norm_learns(x, weight):
+            return learning_norm(x, weight, bias, activation=activation, eps=self.eps)
+        if learns or not norm_only_scales(x, weight):
+            return None
+        if context.observe is None:
+            moments = self._moments(context)
+        else:
+            moments = batch_moments(x)
+            context.observe(self.key, *moments)
+        return scaling_norm(x, weight, bias, moments, activation=activation, eps=self.eps)
 
-    def _normalised(self, x: Tensor, weight: Tensor, bias: Tensor, context: Context) -> Tensor:
+    def _by_torch(self, x: Tensor, context: Context) -> Tensor:
+        weight, bias = self._active(x)
         if context.capture is not None:
             context.capture(self.key, {"weight": weight, "bias": bias})
         if context.observe is not None:
             return self._observed(x, weight, bias, context.observe)
         if self.training or context.uses_batch_statistics:
             return F.batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)
-        mean, variance = context.statistics(self.key) or self._own_statistics()
-        return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, self.eps)
+        return F.batch_norm(x, *self._moments(context), weight, bias, False, 0.0, self.eps)
 
     def _observed(self, x: Tensor, weight: Tensor, bias: Tensor, observe: Observer) -> Tensor:
         # The kernel computes the statistics anyway: a moving average that forgets at once holds them.
@@ -69,7 +85,11 @@ class ElasticBatchNorm2d(ElasticLayer, nn.BatchNorm2d):
         """Keep no statistics any more."""
         self.running_mean = self.running_var = None
 
-    def _own_statistics(self) -> tuple[Tensor, Tensor]:
+    def _moments(self, context: Context) -> tuple[Tensor, Tensor]:
+        """Mean and biased variance [C] that are scored by."""
+        found = context.statistics(self.key)
+        if found is not None:
+            return found
         if self.running_mean is None or self.running_var is None:
             raise StatisticsMissingError(
                 f"no batch-norm statistics for {self.key}: calibrate this architecture before scoring it"

@@ -10,6 +10,8 @@ from nas.errors import UserError
 from nas.evaluate import mean_pose_baseline, validate
 from nas.evaluate.torch_model import TorchModel
 from nas.evaluate.validate import NOBODY, Result
+from nas.layers import use_loops
+from nas.layers.compiled import available
 from nas.models import PoseNet
 from nas.runs.calibration import CalibrationImages
 from nas.search.values import Scores
@@ -23,7 +25,7 @@ class SubnetEvaluator:
     """Scores calibrated subnets on the search split, which no training step and no calibration has seen.
 
     Args:
-        net: the trained supernet.
+        net: the trained supernet; its batch norms are computed by compiled loops where there are any.
         calibration: the run's images for batch-norm statistics.
         annotations: the search split, one entry per source.
         key: digest of weights, calibration and search images.
@@ -40,6 +42,7 @@ class SubnetEvaluator:
         padding: float,
     ) -> None:
         self._net = net
+        use_loops(net, available())
         self._calibration = calibration
         self._sets = [(part, _store(part)) for part in annotations]
         self._padding = padding

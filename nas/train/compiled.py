@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from nas.layers import ElasticDepthwiseConv2d, ElasticLayer
+from nas.layers import ElasticDepthwiseConv2d, use_loops
 from nas.layers.compiled import LEAST_KERNEL, available, learning_convolution, learning_norm
 from nas.models import PoseNet
 
@@ -32,7 +32,6 @@ def choose_loops(net: PoseNet, fabric: Fabric, *, former: str | None = None) -> 
     Returns:
         TORCH or COMPILED.
     """
-    layers = [layer for layer in net.modules() if isinstance(layer, ElasticLayer)]
     kind = former or TORCH
     if former is None and fabric.device.type == "cpu" and available():
         kernels = [layer.kernels[0] for layer in net.modules() if isinstance(layer, ElasticDepthwiseConv2d)]
@@ -44,8 +43,7 @@ def choose_loops(net: PoseNet, fabric: Fabric, *, former: str | None = None) -> 
         )
         kind = TORCH
     kind = str(fabric.broadcast(kind))
-    for layer in layers:
-        layer.compiled = kind == COMPILED
+    use_loops(net, kind == COMPILED)
     return kind
 
 

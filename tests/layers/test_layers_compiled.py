@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.layers import Context, ElasticBatchNorm2d, ElasticDepthwiseConv2d, activate
+from nas.layers import Context, ElasticBatchNorm2d, ElasticDepthwiseConv2d, activate, norm
 from nas.layers.compiled import learning_convolution, learning_norm
 from nas.layers.compiled.convolution import convolution, weight_gradient
 
@@ -198,7 +198,7 @@ def test_a_norm_hides_nothing_that_is_not_finite() -> None:
 
 
 @pytest.mark.parametrize("activation", [None, "relu", "relu6", "hardswish"])
-def test_the_norm_layer_learns_by_it_in_training_only(activation: str | None) -> None:
+def test_the_norm_layer_learns_by_it(activation: str | None) -> None:
     layer, context = ElasticBatchNorm2d(12), Context()
     x = maps(8, 8, (64, 64))
 
@@ -219,5 +219,43 @@ def test_the_norm_layer_learns_by_it_in_training_only(activation: str | None) ->
     assert (plain, ours) == ("NativeBatchNormBackward0", "_LearningNormBackward")
     torch.testing.assert_close(output, expected, rtol=1e-5, atol=1e-5)
     with torch.no_grad():
-        assert torch.equal(normed(x), expected)
+        assert torch.equal(normed(x), expected)  # who asks for no gradient in training, gets torch's
     assert "_LearningNormBackward" not in str(layer(x[:1], context).grad_fn)  # torch's own is as fast
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "relu6", "hardswish"])
+def test_the_norm_layer_is_calibrated_and_scored_by_it(
+    activation: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, x = ElasticBatchNorm2d(16).eval(), maps(8, 12, (64, 64), mean=2.0)
+    layer.key = "norm"
+    for parameter in layer.parameters():
+        torch.nn.init.uniform_(parameter)
+    calls: list[str] = []
+    scaling = norm.scaling_norm
+    monkeypatch.setattr(norm, "scaling_norm", lambda *a, **k: calls.append("scaled") or scaling(*a, **k))
+
+    @torch.no_grad()
+    def passes(x: Tensor) -> list[Tensor]:
+        found: dict[str, tuple[Tensor, Tensor]] = {}
+
+        def normed(context: Context) -> Tensor:
+            return layer(x, context) if activation is None else layer.activated(x, context, activation)
+
+        def observe(key: str, mean: Tensor, variance: Tensor) -> None:
+            found[key] = (mean.double(), variance.double())
+
+        calibrated = normed(Context(observe=observe))
+        values = {key: (mean.float(), variance.float()) for key, (mean, variance) in found.items()}
+        return [calibrated, *found["norm"], normed(Context(values))]
+
+    plain = passes(x)
+    layer.compiled = True
+    for ours, torchs in zip(passes(x), plain, strict=True):
+        torch.testing.assert_close(ours, torchs, rtol=1e-5, atol=1e-5)
+    assert len(calls) == 2
+    passes(x[:1])  # torch's own is as fast
+    with torch.no_grad():
+        layer(x, Context(capture=lambda key, parameters: None))  # what is captured is what torch computes
+    layer(x, Context({"norm": (plain[1].float(), plain[2].float())}))  # somebody asks for a gradient
+    assert len(calls) == 2

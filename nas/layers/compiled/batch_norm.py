@@ -1,7 +1,9 @@
-"""Batch norm with its activation, in training.
+"""Batch norm with its activation, where it learns, is calibrated or scored.
 
-It takes as long as memory takes: with ReLU behind, torch reads a map of values ten times on its way forward
-and back and writes it four times; this reads six times and writes twice.
+It takes as long as memory takes. With ReLU behind, torch reads a map of values ten times on its way forward
+and back and writes it four times; this reads six times and writes twice. Where nothing is learned, torch
+reads it four times (two more for the map's own statistics) and writes twice; this reads it once (once more)
+and writes once.
 """
 
 from collections.abc import Callable
@@ -27,15 +29,26 @@ _SAMPLES = 64
 
 def norm_learns(x: Tensor, weight: Tensor) -> bool:
     """Whether this batch norm's gradient will be asked for, and `learning_norm` computes it."""
+    return _known(x, weight) and _learns(x, weight)
+
+
+def norm_only_scales(x: Tensor, weight: Tensor) -> bool:
+    """Whether nothing is learned here, and `batch_moments` and `scaling_norm` know this map."""
+    return _known(x, weight) and not _learns(x, weight)
+
+
+def _known(x: Tensor, weight: Tensor) -> bool:
     return (
         x.device.type == "cpu"
         and x.dtype == weight.dtype
         and x.dtype in (torch.float32, torch.float64)
-        and torch.is_grad_enabled()
-        and (x.requires_grad or weight.requires_grad)
         and x.dim() == 4
         and x.numel() >= LEAST_VALUES
     )
+
+
+def _learns(x: Tensor, weight: Tensor) -> bool:
+    return torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
 
 
 def learning_norm(
@@ -54,25 +67,43 @@ def learning_norm(
     return output
 
 
+def batch_moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance [C] of the channels of x [B, C, H, W], float64."""
+    mean, variance = _moments(channels_last(x))
+    return torch.from_numpy(mean), torch.from_numpy(variance)
+
+
+def scaling_norm(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    moments: tuple[Tensor, Tensor],
+    *,
+    eps: float,
+    activation: str | None = None,
+) -> Tensor:
+    """Batch norm by given moments (mean and biased variance [C]), and an activation of `BOUNDS`.
+
+    Arguments else and result as of `learning_norm`; nothing is learned.
+    """
+    mean, variance = (moment.double().numpy() for moment in moments)
+    scale = weight.detach().numpy() / np.sqrt(variance + eps)
+    output, _ = _scaled(x, scale, bias.detach().numpy() - mean * scale, BOUNDS[activation])
+    return output
+
+
 class _LearningNorm(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, bounds: tuple[float, float], eps: float
     ) -> Tensor:
-        from nas.layers.compiled.norms import normalise, statistics
-
         values = channels_last(x)
-        kind, pixels = values.dtype, values.reshape(-1, values.shape[-1])
-        shift = pixels[:: -(-len(pixels) // _SAMPLES)].mean(axis=0, dtype=np.float64).astype(kind)
-        one, two = _sums(statistics(kind.char), values, shift) / len(pixels)
-        mean, deviation = shift + one, np.sqrt(two - one * one + eps)
+        mean, variance = _moments(values)
+        deviation = np.sqrt(variance + eps)
         scale = weight.detach().numpy() / deviation
-        offset = bias.detach().numpy() - mean * scale
+        output, ctx.cut = _scaled(x, scale, bias.detach().numpy() - mean * scale, bounds)
         ctx.save_for_backward(x)
-        ctx.mean, ctx.deviation = mean.astype(kind), deviation
-        ctx.cut = scale.astype(kind), offset.astype(kind), np.array(bounds, kind)
-        output = torch.empty_like(x, memory_format=torch.channels_last)
-        _run(normalise(kind.char), values, channels_last(output).reshape(-1), *ctx.cut)
+        ctx.mean, ctx.deviation = mean.astype(values.dtype), deviation
         return output
 
     @staticmethod
@@ -94,6 +125,30 @@ class _LearningNorm(torch.autograd.Function):
             moments = ctx.mean, slope.astype(kind), constant.astype(kind)
             _run(backward(kind.char), values, gradient, outputs, *ctx.cut, *moments)
         return output, of_weight, of_bias, None, None
+
+
+def _moments(values: Array) -> tuple[Array, Array]:
+    """Mean and biased variance [C] of values [B, H, W, C], float64."""
+    from nas.layers.compiled.norms import statistics
+
+    kind, pixels = values.dtype, values.reshape(-1, values.shape[-1])
+    shift = pixels[:: -(-len(pixels) // _SAMPLES)].mean(axis=0, dtype=np.float64).astype(kind)
+    one, two = _sums(statistics(kind.char), values, shift) / len(pixels)
+    return shift + one, two - one * one
+
+
+def _scaled(
+    x: Tensor, scale: Array, offset: Array, bounds: tuple[float, float]
+) -> tuple[Tensor, tuple[Array, Array, Array]]:
+    """x [B, C, H, W] by scale and offset [C], cut to bounds; with it these three as the loops take them."""
+    from nas.layers.compiled.norms import normalise
+
+    values = channels_last(x)
+    kind = values.dtype
+    cut = scale.astype(kind), offset.astype(kind), np.array(bounds, kind)
+    output = torch.empty_like(x, memory_format=torch.channels_last)
+    _run(normalise(kind.char), values, channels_last(output).reshape(-1), *cut)
+    return output, cut
 
 
 def _sums(loop: Callable[..., None], values: Array, *others: Array) -> Array:
