@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml
 	@echo "Installing into $(VENV): some minutes the first time, then never again until pyproject.toml changes."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[train,dev]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[train,postgres,dashboard,dev]"
 	@touch $@
 
 demo: $(STAMP)

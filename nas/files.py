@@ -306,12 +306,13 @@ def sweep(folder: Path) -> None:
     """Remove what killed processes of this machine were writing in a folder, so that nothing of it stays."""
     for draft in folder.glob(f".*{DRAFT}{_MACHINE}-*"):
         process = draft.name.rpartition("-")[2].partition(".")[0]
-        if process.isdecimal() and not _lives(int(process)):
+        if process.isdecimal() and not lives(int(process)):
             with suppress(OSError):
                 shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
 
 
-def _lives(process: int) -> bool:
+def lives(process: int) -> bool:
+    """Whether a process of this machine has that number; true as well where the system does not tell."""
     if os.name == "nt":  # there is no asking there: a signal of 0 would end it
         return True
     try:

@@ -60,6 +60,22 @@ def lock_file(handle: int, path: Path) -> None:
         raise UserError(f"{path} is being written by another process; wait for it, or name another file")
 
 
+@contextmanager
+def taking_turns(path: Path) -> Iterator[None]:
+    """Within, no other process that asks for the same file is; it waits, where the system has such locks.
+
+    Args:
+        path: of an empty file for the lock alone, in a folder that exists.
+    """
+    with writing(path), path.open("ab") as file:
+        try:
+            lock_descriptor(file.fileno(), blocking=True)
+        except OSError as error:
+            if error.errno not in NOT_OFFERED:
+                raise
+        yield
+
+
 def _acquired(folder: Path) -> BaseFileLock:
     try:
         lock: BaseFileLock = FileLock(folder / _FILE, timeout=0, fallback_to_soft=False)

@@ -1,5 +1,7 @@
 """The folder of a run: where everything lies, and whether a command may go on in it."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -78,6 +80,11 @@ class RunFolder:
     @property
     def search_folder(self) -> Path:
         return self.path / "search"
+
+    @property
+    def study_file(self) -> Path:
+        """The database of the trials of searches that were given no other."""
+        return self.search_folder / "study.db"
 
     @property
     def results_file(self) -> Path:
@@ -179,6 +186,11 @@ class RunFolder:
             values = overridden(SupernetConfig, {**values, **kept}, self._overrides)
         return SupernetConfig.read(values, str(self.config_file))
 
+    def recipe_digest(self) -> str:
+        """12 hex digits that change with what the run learns, and not with where and how it works."""
+        values = _bound(self._config({}).model_dump(mode="json"))
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
     def require_weights(self) -> Path:
         """The finished supernet's weights. Raises UserError where training has not ended."""
         if not self.weights_file.is_file():
@@ -200,6 +212,15 @@ class RunFolder:
 
 def _said(value: Any) -> str:
     return value if isinstance(value, str) else shown(value)
+
+
+def _bound(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The fields of plain data that are not free."""
+    return {
+        name: _bound(value, f"{prefix}{name}.") if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if not is_free(f"{prefix}{name}")
+    }
 
 
 def is_free(assignment: str) -> bool:

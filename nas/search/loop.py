@@ -1,5 +1,6 @@
 """The search itself: propose, score, keep, until so many networks are scored."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -38,6 +39,8 @@ class SearchProgress:
     latest: Evaluation | None = None
 
 
+_POLL_S = 1.0
+
 ShowProgress = Callable[[SearchProgress], None]
 """Takes how far a search is, before the first network and after each."""
 
@@ -52,29 +55,45 @@ def score_networks(
     trials: int,
     report: ShowProgress,
     until: int | None = None,
+    wait: Callable[[float], None] = time.sleep,
 ) -> list[Evaluation]:
     """Score networks until the record holds `trials` of these budgets; returns all that the record holds.
 
-    `until` stops earlier, at so many of the trials.
+    `until` stops earlier, at so many of the trials. Other processes may score for the same record.
 
-    Every network is on disk before the next is proposed, so that a killed search goes on where it was. It
-    ends early where no network within the budgets is left.
+    A network is claimed before it is scored, and on disk before the next is claimed, so that a killed search
+    goes on where it was. It ends early where no network within the budgets is left. Where others score the
+    last ones, it waits for them with `wait`, and takes over what they leave behind.
     """
-    history = record.history()
-    done = record.count(budgets_ms)
     stop = trials if until is None else min(until, trials)
-    report(SearchProgress(done, trials, best_accuracies(history, budgets_ms)))
-    while done < stop:
+
+    def tell(latest: Evaluation | None = None) -> None:
+        best = best_accuracies(record.history(), budgets_ms)
+        report(SearchProgress(record.count(budgets_ms), trials, best, latest))
+
+    tell()
+    while record.count(budgets_ms) < stop:
+        others = record.is_in_work
         try:
-            arch = record.ask(sampler)
+            claim = record.claim(sampler, budgets_ms=budgets_ms, most=stop)
         except NothingLeftError:
-            break
-        scores = cache.get(evaluate.key, arch)
-        # Scores of before the metric existed (a skeleton's `pck:` may have been added since) are taken anew.
-        if scores is None or record.metric not in scores:
-            scores = evaluate(arch)
-            cache.add(evaluate.key, arch, scores)
-        history.append(record.add(arch, scores, budgets_ms=budgets_ms, sampler=sampler.name))
-        done += 1
-        report(SearchProgress(done, trials, best_accuracies(history, budgets_ms), history[-1]))
-    return history
+            if not others:
+                break
+            claim = None
+        if claim is None:
+            wait(_POLL_S)
+            continue
+        with record.held(claim):
+            found = record.tell(claim, _scores(claim.arch, evaluate, cache, record.metric))
+        if found:
+            tell(found)
+    return record.history()
+
+
+def _scores(arch: Arch, evaluate: Evaluator, cache: EvaluationCache, metric: str) -> Scores:
+    scores = cache.get(evaluate.key, arch)
+    # Scores of before the metric existed (a skeleton's `pck:` may have been added since) are taken anew.
+    if scores is None or metric not in scores:
+        scores = evaluate(arch)
+        cache.add(evaluate.key, arch, scores)
+    return scores

@@ -2,27 +2,35 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import optuna
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from optuna.trial import FrozenTrial, TrialState
 
-from nas.errors import UserError
 from nas.files import append_row, read_rows
+from nas.locks import taking_turns
+from nas.search.claims import LIVE, Claims
 from nas.search.limits import Overrun, no_overrun
 from nas.search.samplers import ArchSampler, index_distributions
+from nas.search.storage import open_storage
 from nas.search.values import Cost, Evaluation, Scores
 from nas.space import Arch, ArchManager, SearchSpace
 
 _log = logging.getLogger(__name__)
 
+ORIGIN = "origin"
+"""The attribute of a study that says what its networks are scored with."""
+
 
 class EvaluationCache:
     """Scores by architecture and by what they were scored with (weights, images): never asked for twice.
+
+    Several processes may use one file.
 
     Args:
         path: JSON lines, append-only; a last line that a killed process left unfinished is passed over.
@@ -31,19 +39,35 @@ class EvaluationCache:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._scores: dict[tuple[str, str], Scores] = {}
-        if path.is_file():
-            for _, row in read_rows(path, strict=False):
-                self._take(row)
+        self._known_size = 0
+        self._read()
 
     def get(self, key: str, arch: Arch) -> Scores | None:
         """What is known of an architecture under a key; None where it was not scored."""
+        if (key, arch.id) not in self._scores:
+            self._read()
         return self._scores.get((key, arch.id))
 
     def add(self, key: str, arch: Arch, scores: Scores) -> None:
         """Append one evaluation."""
         row = {"key": key, "id": arch.id, "scores": dict(scores), "arch": arch.to_json()}
-        append_row(self.path, row, kept="what was scored before is kept")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with taking_turns(self.path.with_name(f".{self.path.name}.lock")):
+            alone = self._size() == self._known_size
+            append_row(self.path, row, kept="what was scored before is kept")
+            self._known_size = self._size() if alone else self._known_size
         self._scores[key, arch.id] = scores
+
+    def _size(self) -> int:
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    def _read(self) -> None:
+        """Whatever there is that is not known, of other processes as well."""
+        if (size := self._size()) == self._known_size:
+            return
+        for _, row in read_rows(self.path, strict=False):
+            self._take(row)
+        self._known_size = size
 
     def _take(self, row: Mapping[str, Any]) -> None:
         try:
@@ -52,11 +76,25 @@ class EvaluationCache:
             _log.warning("%s: a line that is no evaluation is passed over", self.path)
 
 
+@dataclass(frozen=True)
+class Claim:
+    """A network that this process scores, and nobody else meanwhile.
+
+    Args:
+        arch: the network.
+        number: of its trial.
+    """
+
+    arch: Arch
+    number: int
+
+
 class SearchRecord:
     """The trials of one search space under one key, kept in an Optuna study.
 
     All searches with the same weights, images and metric share the study, whatever their budgets, and learn
-    from each other. Optuna's tools (dashboard, importance, plots) can open it.
+    from each other, be it at the same time: no network is scored by two of them. Optuna's tools (dashboard,
+    importance, plots) can open it.
 
     Args:
         space: the search space.
@@ -67,6 +105,7 @@ class SearchRecord:
         overrun: of the limits of this search, applied afresh as well.
         limits: these limits by name.
         predictor: digest of what predicts; kept with every trial.
+        origin: what networks are scored with, by name; kept with the study.
     """
 
     def __init__(
@@ -80,6 +119,7 @@ class SearchRecord:
         predictor: str = "",
         overrun: Overrun = no_overrun,
         limits: Mapping[str, float] | None = None,
+        origin: Mapping[str, str] | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
@@ -90,20 +130,16 @@ class SearchRecord:
         self._limits = dict(limits or {})
         self._arch = cache(_parse_arch)
         self._distributions = index_distributions(space)
-        try:
-            self._study = optuna.create_study(
-                storage=storage,
-                study_name=f"{space.name} {metric} {key}",
-                directions=["maximize", "minimize"],
-                load_if_exists=True,
-            )
-        except (optuna.exceptions.StorageInternalError, SQLAlchemyError, ImportError, ValueError) as error:
-            raise UserError(f"cannot open the study in {_shown(storage)}: {error}") from None
+        self._claims = Claims(
+            open_storage(storage), f"{space.name} {metric} {key}", directions=("maximize", "minimize")
+        )
+        if origin:
+            self._claims.study.set_user_attr(ORIGIN, dict(origin))
 
     @property
     def name(self) -> str:
         """The study's name in its storage."""
-        return self._study.study_name
+        return self._claims.study.study_name
 
     def use(self, cost: Cost, *, predictor: str, overrun: Overrun = no_overrun) -> None:
         """From now on take times from another predictor; those of former trials too."""
@@ -113,69 +149,108 @@ class SearchRecord:
 
     def history(self) -> list[Evaluation]:
         """Every network scored so far, in order, with times by the present predictor."""
-        return [self._evaluation(trial) for trial in self._trials()]
+        return [self._evaluation(trial) for trial in self._claims.trials(TrialState.COMPLETE)]
 
     def count(self, budgets_ms: Sequence[float]) -> int:
         """How many networks were scored by searches for exactly these budgets and this search's limits."""
+        return len(self._of(budgets_ms, self._claims.trials(TrialState.COMPLETE)))
+
+    @property
+    def is_in_work(self) -> bool:
+        """Whether networks are being scored, by whomever."""
+        return any(True for _ in self._archs(self._claims.trials(TrialState.RUNNING)))
+
+    def claim(self, sampler: ArchSampler, *, budgets_ms: Sequence[float], most: int) -> Claim | None:
+        """A network to score: one that a process left behind which is gone, else the sampler's next.
+
+        Args:
+            sampler: what draws.
+            budgets_ms: of the search.
+            most: so many networks may be scored for these budgets, those in work included.
+
+        Returns:
+            None where so many are scored or in work.
+
+        Raises:
+            NothingLeftError: the sampler has none.
+        """
+        self._claims.fail_dead()
+        while len(self._of(budgets_ms, self._claims.trials(*LIVE))) < most:
+            left = self._left(budgets_ms)
+            arch, by = left or (self._draw(sampler), sampler.name)
+            claim = Claim(arch, self._store(arch, budgets_ms, by))
+            if self._is_first(claim, budgets_ms, most):
+                return claim
+            self._claims.give_back(claim.number)
+        return None
+
+    def held(self, claim: Claim) -> AbstractContextManager[None]:
+        """Within, others know that the network is being scored; where that fails, it is left to others."""
+        return self._claims.held(claim.number)
+
+    def tell(self, claim: Claim, scores: Scores) -> Evaluation | None:
+        """Keep what a claimed network scored; None where this process counted as gone and lost its claim."""
+        item = Evaluation(claim.arch, self._cost(claim.arch), scores[self.metric], scores)
+        values = [item.accuracy, item.predicted_ms]
+        return item if self._claims.end(claim.number, values, scores=dict(scores)) else None
+
+    def _draw(self, sampler: ArchSampler) -> Arch:
+        trial = optuna.trial.create_trial(state=TrialState.RUNNING)
+        trial.number = len(self._claims.trials())
+        study = self._claims.study
+        asked = sampler.infer_relative_search_space(study, trial)
+        return sampler.arch(sampler.sample_relative(study, trial, asked))
+
+    def _left(self, budgets_ms: Sequence[float]) -> tuple[Arch, str] | None:
+        """The first network that was claimed for these budgets and by now is nobody's, and what drew it."""
+        taken = {arch for _, arch in self._archs(self._claims.trials(*LIVE))}
+        for trial, arch in self._archs(self._of(budgets_ms, self._claims.trials(TrialState.FAIL))):
+            # The predictor may be another one since.
+            if arch not in taken and self._cost(arch) <= max(budgets_ms) and self._overrun(arch) == 0:
+                return arch, trial.user_attrs["sampler"]
+        return None
+
+    def _store(self, arch: Arch, budgets_ms: Sequence[float], sampler: str) -> int:
+        """Claim a network; over the largest budget it counts as infeasible."""
+        indices = ArchManager(self._space).encode(arch)
+        names = [name for name in indices if name in self._distributions]
+        return self._claims.take(
+            {
+                "arch": json.dumps(arch.to_json()),
+                "sampler": sampler,
+                "predictor": self._predictor,
+                "budgets_ms": list(budgets_ms),
+                "limits": self._limits,
+            },
+            params={name: indices[name] for name in names},
+            distributions={name: self._distributions[name] for name in names},
+            constraints={"ms over the largest budget": self._cost(arch) - max(budgets_ms)},
+        )
+
+    def _is_first(self, claim: Claim, budgets_ms: Sequence[float], most: int) -> bool:
+        """Whether no earlier claim is of the same network, and not too many are earlier."""
+        earlier = [trial for trial in self._claims.trials(*LIVE) if trial.number < claim.number]
+        others = {arch for _, arch in self._archs(earlier)}
+        return claim.arch not in others and len(self._of(budgets_ms, earlier)) < most
+
+    def _of(self, budgets_ms: Sequence[float], trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         wanted = list(budgets_ms), self._limits
-        return sum(
-            (trial.user_attrs.get("budgets_ms"), trial.user_attrs.get("limits", {})) == wanted
-            for trial in self._trials()
-        )
+        return [
+            trial
+            for trial in trials
+            if (trial.user_attrs.get("budgets_ms"), trial.user_attrs.get("limits", {})) == wanted
+        ]
 
-    def ask(self, sampler: ArchSampler) -> Arch:
-        """The network that a sampler wants scored next. Raises NothingLeftError where there is none."""
-        trial = optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
-        trial.number = len(self._study.get_trials(deepcopy=False))
-        asked = sampler.infer_relative_search_space(self._study, trial)
-        return sampler.arch(sampler.sample_relative(self._study, trial, asked))
+    def _archs(self, trials: Sequence[FrozenTrial]) -> Iterator[tuple[FrozenTrial, Arch]]:
+        """Trials that are of this project with their networks."""
+        for trial in trials:
+            if "arch" in trial.user_attrs:
+                yield trial, self._arch(trial.user_attrs["arch"])
 
-    def add(self, arch: Arch, scores: Scores, *, budgets_ms: Sequence[float], sampler: str) -> Evaluation:
-        """Keep one scored network and what drew it; over the largest budget it counts as infeasible."""
-        item = Evaluation(arch, self._cost(arch), scores[self.metric], scores)
-        params = {
-            name: index
-            for name, index in ArchManager(self._space).encode(arch).items()
-            if name in self._distributions
-        }
-        self._study.add_trial(
-            optuna.create_trial(
-                values=[item.accuracy, item.predicted_ms],
-                params=params,
-                distributions={name: self._distributions[name] for name in params},
-                user_attrs={
-                    "arch": json.dumps(arch.to_json()),
-                    "scores": dict(scores),
-                    "sampler": sampler,
-                    "predictor": self._predictor,
-                    "budgets_ms": list(budgets_ms),
-                    "limits": self._limits,
-                },
-                constraints={"ms over the largest budget": item.predicted_ms - max(budgets_ms)},
-            )
-        )
-        return item
-
-    def _trials(self) -> list[optuna.trial.FrozenTrial]:
-        return self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-
-    def _evaluation(self, trial: optuna.trial.FrozenTrial) -> Evaluation:
+    def _evaluation(self, trial: FrozenTrial) -> Evaluation:
         arch = self._arch(trial.user_attrs["arch"])
         scores: dict[str, Any] = trial.user_attrs["scores"]
         return Evaluation(arch, self._cost(arch), scores[self.metric], scores, self._overrun(arch))
-
-
-def sqlite_url(path: Path) -> str:
-    """The storage URL of a database file, whatever its path holds."""
-    return URL.create("sqlite", database=str(path)).render_as_string()
-
-
-def _shown(storage: str) -> str:
-    """A storage URL without its password."""
-    try:
-        return make_url(storage).render_as_string(hide_password=True)
-    except ArgumentError:
-        return "the given storage (no URL such as sqlite:///study.db)"
 
 
 def _parse_arch(text: str) -> Arch:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,16 @@ from nas.search.finalists import measure_finalists
 from nas.search.loop import ShowProgress, score_networks
 from nas.search.measurement import Measurement
 from nas.search.measuring import Bench, fitted_networks, paid_ms
+from nas.search.origin import origin, require_same_origin
 from nas.search.pareto import within
 from nas.search.preparation import Search, load_predictor, prepare
-from nas.search.record import EvaluationCache, SearchRecord, sqlite_url
+from nas.search.record import EvaluationCache, SearchRecord
 from nas.search.refinement import Refinement
 from nas.search.results import LatencyPrediction, SearchResult, Subnet, former_measurements
 from nas.search.samplers import sampler_named
 from nas.search.settings import Displays, SearchSettings
-from nas.search.values import Cost, Evaluation
+from nas.search.storage import reaching, sqlite_url
+from nas.search.values import Cost, Evaluation, Scores
 from nas.space import Arch
 from nas.timing import describe_device
 from nas.train.launch import launch
@@ -55,37 +57,73 @@ def search_run(
             cheapest network; an unknown metric; a predictor that cannot be refined; other data
             than the run was trained on; another process that writes the run.
     """
-    if progress is None:
-        progress = Displays()
-    displays = progress if isinstance(progress, Displays) else Displays.calling(progress)
     folder = RunFolder.open(run)
-    with folder.alone():
-        return _search_run(folder, settings, displays)
+    with folder.alone(), reaching(storage_of(folder, settings)):
+        return finish(score(folder, settings, Displays.of(progress)))
 
 
-def _search_run(run: RunFolder, settings: SearchSettings, displays: Displays) -> SearchResult:
+@dataclass(frozen=True)
+class Scored:
+    """A search that has scored its networks, and measured none of them.
+
+    Args:
+        search: what was asked for.
+        record: of everything scored.
+        estimate: of the predictor as it is by now.
+        refinement: of that predictor; None where there was none.
+        average_pose: what the average pose scores.
+    """
+
+    search: Search
+    record: SearchRecord
+    estimate: Estimate
+    refinement: Refinement | None
+    average_pose: Scores
+
+
+def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, shared: bool = False) -> Scored:
+    """Score as many networks as are wanted; `shared` among workers, whose run folders must be alike."""
     search = prepare(run, settings, displays)
     data = open_data(run.config(), search.space, run)
     average = average_pose(data.split.train(data.sources), data.search)
     require_measured(settings.metric, average)
     evaluator = _open_evaluator(search, data)
     run.search_folder.mkdir(parents=True, exist_ok=True)
+    storage = storage_of(run, settings)
+    if shared:
+        require_same_origin(run, storage)
     record = SearchRecord(
         search.space,
-        storage=settings.storage or sqlite_url(run.search_folder / "study.db"),
+        storage=storage,
         key=" ".join([evaluator.key, *(sorted(settings.heads))]),
         metric=settings.metric,
         cost=search.base,
         predictor=search.base.source,
         overrun=search.overrun(search.base),
         limits=settings.limits.by_name,
+        origin=origin(run),
     )
     refinement = search.refinement(record.name)
-    estimate = _score(search, evaluator, record, refinement, displays)
-    facts = {**_facts(search, record, estimate, refinement), "average_pose": dict(average)}
-    result = _choose(search, estimate, record.history(), facts)
+    return Scored(
+        search, record, _score(search, evaluator, record, refinement, displays), refinement, average
+    )
+
+
+def finish(scored: Scored) -> SearchResult:
+    """Measure the finalists, and write down what was found."""
+    run, record = scored.search.run, scored.record
+    facts = {
+        **_facts(scored.search, record, scored.estimate, scored.refinement),
+        "average_pose": dict(scored.average_pose),
+    }
+    result = _choose(scored.search, scored.estimate, record.history(), facts)
     result.save(run.results_file, run.subnets_folder)
     return result
+
+
+def storage_of(run: RunFolder, settings: SearchSettings) -> str:
+    """The URL of the database that a search's study lies in: one in the run folder where none is given."""
+    return settings.storage or sqlite_url(run.study_file)
 
 
 def predicted_cost(predictor: LatencyPredictor, tracer: Tracer, *, people: int = 1) -> Cost:

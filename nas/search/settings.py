@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from nas.search.limits import Limits
 from nas.search.loop import ShowProgress
@@ -63,6 +62,8 @@ class Displays:
     timing: Callable[[], AbstractContextManager[TimingProgress | None]] = nullcontext
 
     @classmethod
-    def calling(cls, progress: ShowProgress) -> Self:
-        """Displays that call a function after every scored network."""
-        return cls(scoring=lambda: nullcontext(progress))
+    def of(cls, progress: "ShowProgress | Displays | None") -> "Displays":
+        """Displays as they are given; of a function, those that call it after every scored network."""
+        if progress is None:
+            return cls()
+        return progress if isinstance(progress, Displays) else cls(scoring=lambda: nullcontext(progress))

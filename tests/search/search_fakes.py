@@ -9,9 +9,11 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 
-from nas.search.samplers import ArchSampler
-from nas.search.values import Scores
-from nas.space import Arch
+from nas.search.record import Claim, SearchRecord
+from nas.search.samplers import ArchSampler, NothingLeftError
+from nas.search.samplers.base import Known
+from nas.search.values import Evaluation, Scores
+from nas.space import Arch, SearchSpace
 from nas.timing import Timing, Visit
 from nas.timing.profile import OperatorTime
 
@@ -58,6 +60,42 @@ def search_in_memory(
         study.tell(trial, [accuracy(arch), fake_cost(arch)])
         drawn.append(arch)
     return drawn
+
+
+class GivenNetworks(ArchSampler):
+    """Draws these networks, one after the other; before each draw it does what it is told."""
+
+    name = "given"
+
+    def __init__(
+        self, space: SearchSpace, archs: Sequence[Arch], meanwhile: Callable[[], object] = lambda: None
+    ) -> None:
+        super().__init__(space, fake_costs, budgets_ms=[9e9], seed=0)
+        self._given = archs
+        self._meanwhile = meanwhile
+
+    def _propose(self, known: Known, rng: np.random.Generator) -> Arch:
+        left = [arch for arch in self._given if arch not in known.taken]
+        self._meanwhile()
+        if not left:
+            raise NothingLeftError("all are drawn")
+        return left[0]
+
+
+def claim_one(record: SearchRecord, arch: Arch, *, budgets_ms: Sequence[float] = (9e9,)) -> Claim:
+    """A claim of a record on this network."""
+    claim = record.claim(GivenNetworks(record._space, [arch]), budgets_ms=budgets_ms, most=1000)
+    assert claim is not None
+    return claim
+
+
+def score_one(
+    record: SearchRecord, arch: Arch, accuracy: float, *, budgets_ms: Sequence[float] = (9e9,)
+) -> Evaluation:
+    """Have a record hold that this network scored so much."""
+    told = record.tell(claim_one(record, arch, budgets_ms=budgets_ms), {"AP": accuracy, "AP50": 2 * accuracy})
+    assert told is not None
+    return told
 
 
 @dataclass

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import optuna
 import pytest
-from search_fakes import fake_cost, fake_costs
+from search_fakes import GivenNetworks, fake_cost, score_one
 
 from nas.errors import UserError
-from nas.search.record import EvaluationCache, SearchRecord, sqlite_url
-from nas.search.samplers import SAMPLERS
+from nas.search.record import EvaluationCache, SearchRecord
+from nas.search.storage import sqlite_url
 from nas.space import ArchManager, SearchSpace
 
 
@@ -22,8 +22,7 @@ def open_record(space: SearchSpace, folder: Path, *, key: str = "k", scale: floa
 
 def test_a_study_is_opened_again_with_all_it_knew(space: SearchSpace, tmp_path: Path) -> None:
     arch = ArchManager(space).smallest()
-    record = open_record(space, tmp_path)
-    record.add(arch, {"AP": 0.25, "AP50": 0.5}, budgets_ms=[5.0, 9.0], sampler="tpe")
+    score_one(open_record(space, tmp_path), arch, 0.25)
     (item,) = open_record(space, tmp_path).history()
     assert item.arch == arch
     assert item.accuracy == 0.25
@@ -38,9 +37,7 @@ def test_a_study_lies_where_its_folder_does_whatever_that_is_called(
 ) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    arch = ArchManager(space).smallest()
-    record = open_record(space, folder)
-    record.add(arch, {"AP": 0.25}, budgets_ms=[5.0], sampler="tpe")
+    score_one(open_record(space, folder), ArchManager(space).smallest(), 0.25)
     assert [path.name for path in folder.iterdir()] == ["study.db"]
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert len(open_record(space, folder).history()) == 1
@@ -56,7 +53,7 @@ def test_a_password_is_not_told(space: SearchSpace) -> None:
 
 def test_times_come_from_the_present_predictor(space: SearchSpace, tmp_path: Path) -> None:
     arch = ArchManager(space).smallest()
-    open_record(space, tmp_path).add(arch, {"AP": 0.2}, budgets_ms=[5.0], sampler="random")
+    score_one(open_record(space, tmp_path), arch, 0.2)
     (item,) = open_record(space, tmp_path, scale=3.0).history()
     assert item.predicted_ms == pytest.approx(3 * fake_cost(arch))
 
@@ -66,9 +63,9 @@ def test_every_trial_says_whose_prediction_it_holds(space: SearchSpace, tmp_path
     record = open_record(space, tmp_path)
     record.use(fake_cost, predictor="first")
     small, large = manager.smallest(), manager.largest()
-    record.add(small, {"AP": 0.2}, budgets_ms=[9e9], sampler="random")
+    score_one(record, small, 0.2)
     record.use(lambda arch: 2 * fake_cost(arch), predictor="second")
-    record.add(large, {"AP": 0.3}, budgets_ms=[9e9], sampler="random")
+    score_one(record, large, 0.3)
     study = optuna.load_study(study_name=record.name, storage=f"sqlite:///{tmp_path / 'study.db'}")
     kept = [(trial.values[1], trial.user_attrs["predictor"]) for trial in study.trials]
     assert kept == [(fake_cost(small), "first"), (2 * fake_cost(large), "second")]
@@ -80,32 +77,22 @@ def test_trials_are_counted_by_budgets_and_shared_by_key(space: SearchSpace, tmp
     manager = ArchManager(space)
     record = open_record(space, tmp_path)
     for arch, budgets in ((manager.smallest(), [5.0]), (manager.largest(), [9.0])):
-        record.add(arch, {"AP": 0.1}, budgets_ms=budgets, sampler="random")
+        score_one(record, arch, 0.1, budgets_ms=budgets)
     assert (record.count([5.0]), record.count([9.0]), record.count([5.0, 9.0])) == (1, 1, 0)
     assert len(record.history()) == 2
     assert open_record(space, tmp_path, key="other").history() == []
-
-
-def test_asking_changes_nothing(space: SearchSpace, tmp_path: Path) -> None:
-    record = open_record(space, tmp_path)
-    sampler = SAMPLERS["random"](space, fake_costs, budgets_ms=[1e9], seed=0)
-    first = record.ask(sampler)
-    assert record.ask(sampler) == first
-    assert record.history() == []
-    record.add(first, {"AP": 0.1}, budgets_ms=[1e9], sampler=sampler.name)
-    assert record.ask(sampler) != first
 
 
 def test_the_study_is_an_ordinary_one(space: SearchSpace, tmp_path: Path) -> None:
     manager = ArchManager(space)
     arch = manager.smallest()
     record = open_record(space, tmp_path)
-    record.add(arch, {"AP": 0.25}, budgets_ms=[fake_cost(arch) - 2], sampler="tpe")
+    score_one(record, arch, 0.25, budgets_ms=[fake_cost(arch) - 2])
     study = optuna.load_study(study_name=record.name, storage=f"sqlite:///{tmp_path / 'study.db'}")
     (trial,) = study.trials
     assert trial.values == [0.25, fake_cost(arch)]
     assert trial.constraints == {"ms over the largest budget": pytest.approx(2.0)}
-    assert trial.user_attrs["sampler"] == "tpe"
+    assert trial.user_attrs["sampler"] == GivenNetworks.name
     assert trial.params == {
         name: index
         for name, index in manager.encode(arch).items()
