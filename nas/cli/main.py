@@ -87,6 +87,7 @@ def _register() -> None:
         ("export", ("export",)),
         ("predict", ("predict",)),
         ("report", ("report",)),
+        ("dashboard", ("dashboard",)),
     ):
         for name in names:
             app.command(name)(getattr(import_module(f"nas.cli.{module}"), name))

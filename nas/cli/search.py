@@ -13,6 +13,7 @@ from nas.cli.train import RunSetOption
 
 if TYPE_CHECKING:
     from nas.search.results import SearchResult
+    from nas.search.shared import LeftToOthers
 
 _LIMITS = {"p95_ms": "95 % of runs, ms", "memory_mb": "memory, MB", "file_mb": "file, MB"}
 
@@ -78,6 +79,13 @@ def search(
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL; by default sqlite in the run.")
     ] = None,
+    worker: Annotated[
+        bool,
+        typer.Option(
+            "--worker",
+            help="Be one of several that score for one --storage, each in the run or a copy of it.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
     overrides: RunSetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -87,6 +95,7 @@ def search(
     from nas.runs import RunFolder
     from nas.search.limits import Limits
     from nas.search.run import Displays, SearchSettings, search_run
+    from nas.search.shared import LeftToOthers, search_worker
 
     folder = RunFolder.open(run, overrides or [])
     settings = SearchSettings(
@@ -106,7 +115,11 @@ def search(
         storage=storage,
         limits=Limits(p95_ms=p95_ms, memory_mb=memory_mb, file_mb=file_mb),
     )
-    result = search_run(folder, settings, progress=Displays(search_display, VisitDisplay))
+    displays = Displays(search_display, VisitDisplay)
+    result = (search_worker if worker else search_run)(folder, settings, progress=displays)
+    if isinstance(result, LeftToOthers):
+        print_left(result, as_json=as_json)
+        return
     if as_json:
         print_json(result.to_json())
         return
@@ -115,6 +128,23 @@ def search(
     say(f"\nSubnets: {folder.subnets_folder}/*.json   everything: {folder.results_file}")
     for subnet in result.subnets[:1]:
         say(f"Next: nas finetune {run} {folder.subnets_folder / subnet.name}.json --name {subnet.name}")
+
+
+def print_left(left: "LeftToOthers", *, as_json: bool) -> None:
+    """Say who finishes a search that this process only scored for."""
+    if as_json:
+        by = None if left.by is None else {"host": left.by.host, "pid": left.by.pid}
+        print_json({"scored": left.scored, "finals": {"by": by, "run": left.folder, "done": left.done}})
+        return
+    say(f"{left.scored} networks are scored, by all workers together.")
+    if left.by is None:
+        say(
+            "Nothing is measured here, where the predictor is another device's: a worker on that device, or "
+            "this command without --worker, finishes the search."
+        )
+        return
+    when = "were" if left.done else "are being"
+    say(f"The finalists {when} measured by {left.by}, in its run folder {left.folder}")
 
 
 def print_subnets(result: "SearchResult") -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from lock_holder import Holder
 from made_up_predictor import made_up_predictor
+from untrained_run import untrained_run
 
 from nas.cli.main import run as nas
 from nas.errors import UserError
-from nas.runs import RunFolder, load_config
+from nas.runs import RunFolder
 from nas.search.run import SearchSettings, search_run
 from nas.space import SearchSpace, Skeleton
 
@@ -20,17 +21,8 @@ from nas.space import SearchSpace, Skeleton
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory, space: SearchSpace) -> Path:
     """A folder with people, a run that looks trained, and a predictor."""
-    import torch
-
-    from nas.demo.people import generate
-    from nas.models import PoseNet, save_weights
-
     folder = tmp_path_factory.mktemp("given")
-    generate(folder / "people" / "train", images=12, seed=1)
-    overrides = [f"data.root={folder / 'people'}", "calibration.images=4", "threads=1", "accelerator=cpu"]
-    run = RunFolder.start(folder / "run", load_config("demo", overrides))
-    torch.manual_seed(0)
-    save_weights(run.weights_file, PoseNet(space, "coco17"))
+    untrained_run(folder, space)
     made_up_predictor(space, Skeleton.load("coco17"), folder).rename(folder / "predictor.json")
     assert nas(search(folder)) == 0
     return folder

@@ -1,0 +1,203 @@
+"""The real command on several run folders at once, in a PostgreSQL database; processes are killed."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from made_up_predictor import made_up_predictor
+from optuna.trial import FrozenTrial, TrialState
+from untrained_run import untrained_run
+
+from nas.errors import UserError
+from nas.runs import RunFolder
+from nas.search.settings import SearchSettings
+from nas.search.shared import search_worker
+from nas.search.storage import sqlite_url
+from nas.space import SearchSpace, Skeleton
+
+SETTINGS = SearchSettings(
+    budgets_ms=[1000.0],
+    trials=2,
+    finalists=1,
+    metric="PCK_torso@0.5",
+    sampler="random",
+    storage="sqlite:///never-made.db",
+)
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory, space: SearchSpace) -> Path:
+    folder = tmp_path_factory.mktemp("given")
+    run = untrained_run(folder, space)
+    run.predictor_file.parent.mkdir()
+    made_up_predictor(space, Skeleton.load("coco17"), folder, here=True).rename(run.predictor_file)
+    return run.path
+
+
+@pytest.fixture
+def copies(given: Path, tmp_path: Path) -> list[Path]:
+    return [Path(shutil.copytree(given, tmp_path / name)) for name in ("first", "second", "third")]
+
+
+def command(run: Path, *options: str, trials: int) -> list[str]:
+    return [
+        sys.executable, "-m", "nas", "search", str(run), "--budget-ms", "1000", "--trials", str(trials),
+        "--finalists", "1", "--metric", "PCK_torso@0.5", "--seed", "3", *options,
+    ]  # fmt: skip
+
+
+def start(run: Path, *options: str, trials: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(run, *options, trials=trials), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def trials_in(url: str) -> list[FrozenTrial]:
+    """Of the only search in a database; none while there is nothing in it."""
+    try:
+        names = [name for name in optuna.get_all_study_names(url) if not name.endswith(", finals")]
+    except Exception:  # its tables are being made
+        return []
+    return optuna.load_study(study_name=names[0], storage=url).trials if names else []
+
+
+def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    while not happened():
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.1)
+            pytest.fail(f"ended before: {process.communicate()}")
+
+
+def rows(runs: Sequence[Path]) -> list[str]:
+    """Ids of the networks that were evaluated, in whatever run folder."""
+    files = [run / "search" / "evaluations.jsonl" for run in runs]
+    return [
+        json.loads(line)["id"] for file in files if file.is_file() for line in file.read_text().splitlines()
+    ]
+
+
+def archs(trials: Sequence[FrozenTrial], state: TrialState = TrialState.COMPLETE) -> list[str]:
+    return [trial.user_attrs["arch"] for trial in trials if trial.state is state]
+
+
+def history(run: Path) -> Any:
+    return json.loads((run / "search" / "results.json").read_text())["evaluated"]
+
+
+@pytest.mark.slow
+def test_of_three_workers_one_is_killed_and_nothing_is_lost(database: str, copies: list[Path]) -> None:
+    """Each in a copy of the run folder of its own."""
+    wanted = 30
+    workers = [start(run, "--storage", database, "--worker", trials=wanted) for run in copies]
+    victim = workers[1]
+
+    def is_busy() -> bool:
+        mine = [t for t in trials_in(database) if t.user_attrs["worker"]["pid"] == victim.pid]
+        return {trial.state for trial in mine} == {TrialState.COMPLETE, TrialState.RUNNING}
+
+    wait_for(is_busy, victim)
+    victim.kill()
+    victim.communicate()
+    outputs = [worker.communicate(timeout=600) for worker in workers if worker is not victim]
+    assert [worker.returncode for worker in workers if worker is not victim] == [0, 0], outputs
+    trials = trials_in(database)
+    assert len(archs(trials)) == len(set(archs(trials))) == wanted
+    assert archs(trials, TrialState.RUNNING) == []
+    # What the victim had in work was scored by another one; nothing that was scored was scored again.
+    assert set(archs(trials, TrialState.FAIL)) <= set(archs(trials))
+    assert len(rows(copies)) == len(set(rows(copies))) == wanted
+    # One of the two others has measured the finalists, and the other says so.
+    finished = [run for run in copies if (run / "search" / "results.json").is_file()]
+    assert len(finished) == 1
+    assert len(history(finished[0])) == wanted
+    (told,) = [out for out, _ in outputs if "networks are scored, by all workers together" in out]
+    assert str(finished[0]) in told
+
+
+@pytest.mark.slow
+def test_three_workers_share_a_folder_and_the_work(database: str, copies: list[Path]) -> None:
+    wanted, run = 36, copies[0]
+    workers = [start(run, "--storage", database, "--worker", trials=wanted) for _ in range(3)]
+    outputs = [worker.communicate(timeout=600) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0, 0], outputs
+    trials = trials_in(database)
+    assert len(set(archs(trials))) == len(archs(trials)) == wanted
+    assert len(rows([run])) == len(set(rows([run]))) == wanted
+    assert len(history(run)) == wanted
+    shares = Counter(t.user_attrs["worker"]["pid"] for t in trials if t.state is TrialState.COMPLETE)
+    assert len(shares) == 3
+    assert max(shares.values()) <= 0.45 * wanted, shares
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("worker", [False, True])
+def test_a_search_that_is_killed_again_and_again_is_the_one_that_never_was(
+    request: pytest.FixtureRequest, copies: list[Path], worker: bool
+) -> None:
+    kills, wanted, rng = 20, 60, random.Random(5)
+    options: tuple[str, ...] = ()
+    url = sqlite_url(copies[1] / "search" / "study.db")
+    if worker:
+        url = request.getfixturevalue("database")
+        options = ("--storage", url, "--worker")
+    subprocess.run(command(copies[0], trials=wanted), check=True, capture_output=True)
+    for _ in range(kills):
+        before = len(trials_in(url))
+        process = start(copies[1], *options, trials=wanted)
+        wait_for(lambda before=before: len(trials_in(url)) > before, process)  # type: ignore[misc]
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=rng.uniform(0, 1))
+            pytest.fail(f"ended before it was killed: {process.communicate()}")
+        process.kill()
+        process.communicate()
+    failed = [trial for trial in trials_in(url) if trial.state is not TrialState.COMPLETE]
+    assert failed
+    subprocess.run(command(copies[1], *options, trials=wanted), check=True, capture_output=True)
+    assert history(copies[1]) == history(copies[0])
+    assert len(rows([copies[1]])) == wanted
+
+
+@pytest.mark.slow
+def test_a_copy_with_other_weights_is_refused_in_one_line(
+    copies: list[Path], space: SearchSpace, tmp_path: Path
+) -> None:
+    import torch
+
+    from nas.models import PoseNet, save_weights
+
+    settings = replace(SETTINGS, storage=sqlite_url(tmp_path / "shared.db"))
+    first = search_worker(copies[0], settings)
+    torch.manual_seed(1)
+    save_weights(RunFolder.open(copies[1]).weights_file, PoseNet(space, "coco17"))
+    with pytest.raises(
+        UserError, match=r"second/weights\.safetensors: not the file .*; copy the run"
+    ) as caught:
+        search_worker(copies[1], settings)
+    assert "\n" not in str(caught.value)
+    # A true copy joins, and is told who has finished.
+    again = search_worker(copies[2], settings)
+    assert (again.scored, again.folder, again.done) == (2, str(copies[0]), True)  # type: ignore[union-attr]
+    assert len(first.history) == 2  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"storage": None}, "`worker` needs a `storage`"),
+        ({"refine": 2}, "`refine` refits the predictor of one process"),
+        ({"detector": Path("d.onnx")}, "`detector` is timed anew by every process"),
+    ],
+)
+def test_what_workers_cannot_share_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        search_worker("nowhere", replace(SETTINGS, **change))
