@@ -1,5 +1,6 @@
 """`nas dashboard`: the trials of a search in the browser."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -20,5 +21,5 @@ def dashboard(
 
     server, address = prepared(RunFolder.open(run), storage=storage, host=host, port=port)
     say(f"The study is at {address}; Ctrl-C ends this.")
-    with server:
+    with server, suppress(KeyboardInterrupt):
         server.serve_forever()
