@@ -60,6 +60,10 @@ def _levels(truth: Mapping[str, Any]) -> dict[str, list[int]]:
         index = image.get("crowdIndex")
         if index is None:
             raise UserError(f"image {image['id']} has no crowdIndex, which CrowdPose's figures need")
-        level = "easy" if index < EASY_BELOW else "medium" if index < HARD_FROM else "hard"
-        levels[level].append(image["id"])
+        levels[level_of(index)].append(image["id"])
     return levels
+
+
+def level_of(crowd_index: float) -> str:
+    """How crowded an image is: easy, medium or hard."""
+    return "easy" if crowd_index < EASY_BELOW else "medium" if crowd_index < HARD_FROM else "hard"

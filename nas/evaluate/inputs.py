@@ -41,6 +41,7 @@ class InputSource:
         model: gives task and resolution.
         padding: how much a box is grown before it is cropped.
         store: images kept in memory; without one, each is read from its file.
+        images: positions of the only images to show, in this order; None for all.
     """
 
     def __init__(
@@ -50,17 +51,21 @@ class InputSource:
         *,
         padding: float = 1.25,
         store: ImageStore | None = None,
+        images: Sequence[int] | None = None,
     ) -> None:
         self._annotations = annotations
         self._resolution = model.resolution
         self._crops = model.task == "crop"
         self._padding = padding
         self._store = store
+        self._images = self._shown(images)
 
     def __len__(self) -> int:
         """How many inputs there are."""
-        annotations = self._annotations
-        return int(annotations.people.labelled.sum()) if self._crops else len(annotations.images)
+        if not self._crops:
+            return len(self._images)
+        labelled = self._annotations.people.labelled
+        return sum(int(labelled[self._annotations.people_of(image)].sum()) for image in self._images)
 
     def batches(self, size: int, *, workers: int) -> Iterator[list[Input]]:
         """All inputs in the order of images and people, `size` at a time, read ahead by threads."""
@@ -74,14 +79,10 @@ class InputSource:
             yield batch
 
     def _inputs(self, workers: int) -> Iterator[Input]:
-        annotations = self._annotations
-        images: Sequence[int] = range(len(annotations.images))
-        if self._crops:
-            images = annotations.labelled_images.tolist()
         pending: deque[Future[list[Input]]] = deque()
         with ThreadPoolExecutor(workers) as pool:
             try:
-                for image in images:
+                for image in self._images:
                     pending.append(pool.submit(self._of_image, image))
                     if len(pending) > 4 * workers:
                         yield from pending.popleft().result()
@@ -90,6 +91,16 @@ class InputSource:
             finally:
                 for future in pending:
                     future.cancel()
+
+    def _shown(self, images: Sequence[int] | None) -> Sequence[int]:
+        """Of the given images, those that there is something to show of."""
+        every: Sequence[int] = range(len(self._annotations.images))
+        if self._crops:
+            every = self._annotations.labelled_images.tolist()
+        if images is None:
+            return every
+        known = set(every)
+        return [image for image in images if image in known]
 
     def _of_image(self, image: int) -> list[Input]:
         pixels, scale = self._read(image)

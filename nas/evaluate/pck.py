@@ -43,18 +43,25 @@ def pck(
     Raises:
         UserError: the skeleton names no such segment.
     """
-    lengths = reference_lengths(truth, skeleton, reference=reference)
-    distance = np.linalg.norm(found[..., :2] - truth[..., :2], axis=-1)
-    counted = (truth[..., 2] > 0) & (lengths > 0)[:, None]
     figures: dict[str, float] = {}
     for threshold in thresholds:
-        right = (distance <= threshold * lengths[:, None]) & counted
+        right, counted = right_joints(found, truth, skeleton, reference=reference, threshold=threshold)
         name = f"PCK_{reference}@{threshold:g}"
         figures[name] = float(right.sum() / counted.sum()) if counted.any() else -1.0
         for joint, keypoint in enumerate(skeleton.keypoints):
             if counted[:, joint].any():
                 figures[f"{name}/{keypoint}"] = float(right[:, joint].sum() / counted[:, joint].sum())
     return figures
+
+
+def right_joints(
+    found: FloatArray, truth: FloatArray, skeleton: Skeleton, *, reference: Reference, threshold: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which keypoints [N, K] are found, and which count; for arguments and errors see `pck`."""
+    lengths = reference_lengths(truth, skeleton, reference=reference)
+    distance = np.linalg.norm(found[..., :2] - truth[..., :2], axis=-1)
+    counted = (truth[..., 2] > 0) & (lengths > 0)[:, None]
+    return (distance <= threshold * lengths[:, None]) & counted, counted
 
 
 def reference_lengths(truth: FloatArray, skeleton: Skeleton, *, reference: Reference) -> NDArray[np.float64]:

@@ -61,6 +61,13 @@ class ModelAnswers:
     detections: Sequence[Detection]
     answers: NDArray[np.float64] | None
 
+    def joined(self, other: "ModelAnswers") -> "ModelAnswers":
+        """With what was found in further images of the same set."""
+        answers = self.answers
+        if answers is not None and other.answers is not None:
+            answers = np.where(np.isnan(answers), other.answers, answers)
+        return ModelAnswers([*self.detections, *other.detections], answers)
+
 
 def validate(
     model: PoseModel,
@@ -112,14 +119,20 @@ def find(
     store: ImageStore | None = None,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
+    images: Sequence[int] | None = None,
 ) -> ModelAnswers:
-    """Run a model over a set, or a part of one; for arguments and errors see `validate`."""
+    """Run a model over a set, or over a part of it; for other arguments and errors see `validate`.
+
+    Args:
+        model, annotations: as in `validate`.
+        images: positions of the only images to look at, in this order; None for all.
+    """
     if model.skeleton.keypoints != annotations.skeleton.keypoints:
         raise UserError(
             f"{annotations.path}: loaded with skeleton {annotations.skeleton.name!r}, but the model finds "
             f"{model.skeleton.name!r}"
         )
-    source = InputSource(annotations, model, padding=padding, store=store)
+    source = InputSource(annotations, model, padding=padding, store=store, images=images)
     codec = model.codec
     detections: list[Detection] = []
     answers = np.full((len(annotations.people), len(annotations.skeleton.keypoints), 3), np.nan)
@@ -174,7 +187,7 @@ def score(
         figures |= {f"CrowdPose_{name}": figure for name, figure in crowd.items()}
     people = annotations.people
     if answers is None:
-        answers = _answers(detections, annotations)
+        answers = answers_of(detections, annotations)
     for reference in ("torso", "head"):
         if getattr(skeleton.pck, reference) is not None:
             labelled = people.labelled
@@ -188,7 +201,8 @@ def score(
     )
 
 
-def _answers(detections: Sequence[Detection], annotations: Annotations) -> NDArray[np.float64]:
+def answers_of(detections: Sequence[Detection], annotations: Annotations) -> NDArray[np.float64]:
+    """[N, K, 3] the most similar detection of each row of the set's people; NaN where there is none."""
     people = annotations.people
     found: dict[int, list[list[float]]] = {}
     for detection in detections:

@@ -1,0 +1,124 @@
+"""Whom detections find, as COCO matches them: image by image, the surest detection first."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.codecs.similarity import keypoint_similarity
+from nas.data.annotations import Annotations
+from nas.evaluate.oks import EVERY_AREA, MAX_DETECTIONS
+from nas.evaluate.similarity import oks
+from nas.runtime.results import Detection
+
+THRESHOLDS = np.linspace(0.5, 0.95, 10)
+"""Of OKS: a detection that is as similar has found somebody."""
+_REACHED = np.minimum(THRESHOLDS, 1 - 1e-10)[:, None]
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The detections of a set, the surest first.
+
+    Args:
+        image: [D] positions of their images.
+        right: [D, T] whether each finds somebody who counts, by threshold.
+        counted: [D, T] whether it counts at all: what finds somebody to be ignored does not.
+        people: [I] how many people of each image count.
+    """
+
+    image: NDArray[np.int64]
+    right: Flags
+    counted: Flags
+    people: NDArray[np.int64]
+
+
+def match_detections(
+    detections: Sequence[Detection],
+    annotations: Annotations,
+    *,
+    area: tuple[float, float] = EVERY_AREA,
+    areas: NDArray[np.float64] | None = None,
+) -> Matches:
+    """Match detections with people; of each image the 20 surest are looked at.
+
+    Args:
+        detections: COCO keypoint results.
+        annotations: the truth.
+        area: px^2, from .. to; people of other sizes are to be ignored.
+        areas: [N] px^2 of all people, where they are not the annotated ones.
+    """
+    people = annotations.people
+    areas = people.areas if areas is None else areas
+    ignored = people.crowd | (people.num_keypoints == 0) | (areas < area[0]) | (areas > area[1])
+    by_image: defaultdict[int, list[Detection]] = defaultdict(list)
+    for detection in detections:
+        by_image[detection["image_id"]].append(detection)
+    scores: list[NDArray[np.float64]] = []
+    parts: list[tuple[NDArray[np.int64], Flags, Flags]] = []
+    # Where scores are equal, COCO goes by the images' ids.
+    for position in np.argsort([image.id for image in annotations.images], kind="stable").tolist():
+        found = by_image.get(annotations.images[position].id)
+        if not found:
+            continue
+        found = sorted(found, key=lambda detection: -detection["score"])[:MAX_DETECTIONS]
+        poses = np.reshape([detection["keypoints"] for detection in found], (len(found), -1, 3))
+        rows = np.arange(len(people))[annotations.people_of(position)]
+        similarity = _similarity(poses, annotations, rows, areas[rows])
+        hit, passed = _match(similarity, ignored=ignored[rows], crowd=people.crowd[rows])
+        size = np.ptp(poses[..., :2], axis=1).prod(axis=-1)
+        passed |= ~hit & ((size < area[0]) | (size > area[1]))[:, None]
+        scores.append(np.array([detection["score"] for detection in found], float))
+        parts.append((np.full(len(found), position), hit & ~passed, ~passed))
+    counts = np.bincount(people.image[~ignored], minlength=len(annotations.images))
+    if not parts:
+        none = np.zeros((0, len(THRESHOLDS)), bool)
+        return Matches(np.zeros(0, np.int64), none, none, counts)
+    image, right, counted = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(-np.concatenate(scores), kind="stable")
+    return Matches(image[order], right[order], counted[order], counts)
+
+
+def _similarity(
+    poses: NDArray[np.float64],
+    annotations: Annotations,
+    rows: NDArray[np.int64],
+    areas: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """[D, G]; to people without a keypoint by how far a pose lies outside twice their box."""
+    people, sigmas = annotations.people, annotations.skeleton.sigmas
+    truth = people.keypoints[rows]
+    similarity = oks(poses, truth, areas=areas, sigmas=sigmas)
+    for column in np.flatnonzero(~(truth[..., 2] > 0).any(1)):
+        corner, size = np.split(people.bbox[rows[column]], 2)
+        points = poses[..., :2]
+        outside = np.maximum(corner - size - points, 0) + np.maximum(points - corner - 2 * size, 0)
+        nowhere = np.zeros((1, *outside.shape[1:]))
+        near = keypoint_similarity(outside, nowhere, areas=areas[[column]], sigmas=sigmas)
+        similarity[:, column] = near[:, 0].mean(-1)
+    return similarity
+
+
+def _match(similarity: NDArray[np.float64], *, ignored: Flags, crowd: Flags) -> tuple[Flags, Flags]:
+    """Whether each detection finds somebody [D, T], and whether that is somebody to be ignored [D, T]."""
+    detections, people = similarity.shape
+    hit = np.zeros((detections, len(THRESHOLDS)), bool)
+    passed = np.zeros_like(hit)
+    if not people:
+        return hit, passed
+    free = np.ones((len(THRESHOLDS), people), bool)
+    for number, row in enumerate(similarity):
+        reached = free & (row >= _REACHED)
+        counting = reached & ~ignored
+        # Whoever counts is found first, whatever the similarity to others; of equals the last.
+        choice = np.where(counting.any(1, keepdims=True), counting, reached)
+        best = people - 1 - np.argmax(np.where(choice, row, -1.0)[:, ::-1], axis=1)
+        hit[number] = reached.any(1)
+        passed[number] = hit[number] & ignored[best]
+        taken = np.flatnonzero(hit[number] & ~crowd[best])
+        free[taken, best[taken]] = False
+    return hit, passed
