@@ -65,6 +65,21 @@ def search(
         int,
         typer.Option(min=0, help="Most networks to measure during the search, to refit the predictor with."),
     ] = 0,
+    calibration_images: Annotated[
+        int | None,
+        typer.Option(
+            "--calibration-images",
+            min=1,
+            help="Training images that calibrate a network while searching; 64, or as the search began.",
+        ),
+    ] = None,
+    early_stopping: Annotated[
+        bool | None,
+        typer.Option(
+            "--early-stopping/--no-early-stopping",
+            help="Stop scoring networks that will not be among the finalists; on, or as the search began.",
+        ),
+    ] = None,
     sampler: Annotated[
         str,
         typer.Option(help="What draws networks: surrogate, evolution, nsga2, tpe, gp or random."),
@@ -108,6 +123,8 @@ def search(
         detector=detector,
         finalists=finalists,
         refine=refine,
+        calibration_images=calibration_images,
+        early_stopping=early_stopping,
         sampler=sampler,
         seed=seed,
         predictor=predictor,
@@ -156,19 +173,28 @@ def print_subnets(result: "SearchResult") -> None:
             figures["budget_ms"],
             figures["predicted_ms"],
             figures["measured_ms"],
-            *(figures["inherited"].get(name) for name in shown),
+            figures["inherited"].get(shown[0]),
+            _interval(figures),
+            *(figures["inherited"].get(name) for name in shown[1:]),
             "timed under load" if figures["loaded"] else "",
         )
         for figures in (subnet.figures() for subnet in result.subnets)
     ]
     if average := result.facts.get("average_pose"):
-        rows.append(("average pose", None, None, None, *(average.get(name) for name in shown), ""))
+        others = (average.get(name) for name in shown[1:])
+        rows.append(("average pose", None, None, None, average.get(shown[0]), "", *others, ""))
     print_table(
-        f"{len(result.history)} networks scored on the search split, with inherited weights",
-        ("subnet", "budget ms", "predicted ms", "measured ms", f"inherited {shown[0]}", *shown[1:], ""),
+        f"{_scored(result)} on the search split, with inherited weights",
+        (
+            "subnet", "budget ms", "predicted ms", "measured ms", f"inherited {shown[0]}", "95 % interval",
+            *shown[1:], "",
+        ),
         rows,
-    )
+    )  # fmt: skip
     _print_average_pose(result)
+    for subnet in result.subnets:
+        if subnet.tied:
+            say(f"{subnet.name} is as accurate as {', '.join(subnet.tied)}, as far as these people can tell.")
     if result.facts.get("limits"):
         print_table(
             "Limits, measured",
@@ -200,6 +226,17 @@ def print_subnets(result: "SearchResult") -> None:
         remark("The predictor is of another device: nothing was measured here.")
 
 
+def _interval(figures: Mapping[str, Any]) -> str:
+    """Between which accuracies one lies, had other people been drawn."""
+    low, high = figures.get("accuracy_low"), figures.get("accuracy_high")
+    return "" if low is None or high is None else f"{low:.3f} - {high:.3f}"
+
+
+def _scored(result: "SearchResult") -> str:
+    stopped = sum(item.stopped_at is not None for item in result.history)
+    return f"{len(result.history)} networks scored{f' ({stopped} stopped early)' if stopped else ''}"
+
+
 def _print_average_pose(result: "SearchResult") -> None:
     """Say what is no better than no network at all."""
     from nas.search.results import NOTHING_LEARNED
@@ -223,7 +260,7 @@ def _limited(figures: Mapping[str, Any], limit: str) -> float | None:
 
 def print_comparison(result: "SearchResult") -> None:
     """Predicted against measured: of all finalists, and of what was measured to refine the predictor."""
-    from nas.search.results import finalist_remarks
+    from nas.search.results import drift_remarks, finalist_remarks
 
     finalists = result.finalists()
     if finalists:
@@ -244,6 +281,8 @@ def print_comparison(result: "SearchResult") -> None:
                 for entry in finalists
             ),
         )
+        for line in drift_remarks(finalists):
+            say(line)
         first = finalists[0]
         if first["people"] > 1 or first["detector_ms"]:
             say(

@@ -63,9 +63,9 @@ class ModelAnswers:
 
     def joined(self, other: "ModelAnswers") -> "ModelAnswers":
         """With what was found in further images of the same set."""
-        answers = self.answers
-        if answers is not None and other.answers is not None:
-            answers = np.where(np.isnan(answers), other.answers, answers)
+        answers = other.answers if self.answers is None else self.answers
+        if self.answers is not None and other.answers is not None:
+            answers = np.where(np.isnan(self.answers), other.answers, self.answers)
         return ModelAnswers([*self.detections, *other.detections], answers)
 
 

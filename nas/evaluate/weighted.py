@@ -24,13 +24,13 @@ _RECALLS = np.linspace(0, 1, 101)
 _OKS = re.compile(r"(?P<crowd>CrowdPose_)?(?P<kind>AP|AR)(?P<threshold>50|75)?(_(?P<part>[a-z]+))?")
 
 
-def bootstrap_weights(images: int, *, draws: int) -> Floats:
-    """Weights [draws, images] of sets drawn with replacement, always the same ones.
+def bootstrap_weights(images: int, *, draws: int, seed: int = 0) -> Floats:
+    """Weights [draws, images] of sets drawn with replacement, always the same ones for a seed.
 
     People are drawn with those they share an image with. Two networks that are compared on the same draws are
     compared pairwise.
     """
-    rng = np.random.default_rng(images)
+    rng = np.random.default_rng((seed, images))
     return rng.multinomial(images, np.full(images, 1 / images), size=draws).astype(float)
 
 

@@ -30,6 +30,7 @@ def plot_accuracy(
     front: Sequence[Point],
     winners: Sequence[Point],
     *,
+    stopped: Sequence[Point] = (),
     metric: str,
     budgets_ms: Sequence[float],
     measured: bool = True,
@@ -40,18 +41,20 @@ def plot_accuracy(
         scored: every scored network, by predicted ms.
         front: the Pareto front of them.
         winners: subnets, by measured ms, or by predicted ones where nothing was `measured`.
+        stopped: networks that were stopped early, their accuracies estimates.
         metric: name of the accuracy.
         budgets_ms: drawn as vertical lines.
         measured: whether the winners' times were.
     """
     figure, (axes,) = new_figure(7.4, 4.8)
-    times = np.array([point.ms for point in (*scored, *front, *winners)] + list(budgets_ms))
+    times = np.array([point.ms for point in (*scored, *stopped, *front, *winners)] + list(budgets_ms))
     use_log_axis(axes.xaxis, times.min() / 1.08, times.max() * 1.08)
     for budget in budgets_ms:
         axes.axvline(budget, color=GREY, linestyle="--", linewidth=1)
         axes.text(budget, 1.0, f" {budget:g} ms", transform=axes.get_xaxis_transform(), va="top", ha="right",
                   rotation=90, fontsize=8, color="#555555")  # fmt: skip
     _scatter(axes, scored, label=f"scored ({len(scored)})", color=COLOURS[0], s=16, alpha=0.5)
+    _scatter(axes, stopped, label=f"stopped early ({len(stopped)})", color=GREY, s=12, alpha=0.6)
     steps = sorted(front, key=lambda point: point.ms)
     axes.plot(
         [point.ms for point in steps],

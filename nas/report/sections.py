@@ -12,7 +12,7 @@ from nas.report.run_files import GIVEN, Figures
 from nas.report.run_plots import Point, plot_accuracy, plot_training
 from nas.runs.folder import RunFolder
 from nas.runs.metrics import PLACE_OF_RANDOM
-from nas.search.results import finalist_remarks
+from nas.search.results import drift_remarks, finalist_remarks
 from nas.space import Skeleton
 from nas.timing import DeviceDescription
 
@@ -87,6 +87,7 @@ def comparison(results: Figures | None, predictors: Mapping[str, LatencyPredicto
         columns = ("finalist", "predicted ms", "90 % interval", "measured ms", "error", "inside", "")
         rows = [(entry["arch"], *compared(entry), finalist_remarks(entry)) for entry in results["measured"]]
         content += table(columns, rows)
+        content += "".join(paragraph(line, note=True) for line in drift_remarks(results["measured"]))
     else:
         content += missing("measured finalists: the predictor is of another device.")
     return content + _refinement(results)
@@ -96,7 +97,11 @@ def scatter(results: Figures | None) -> str:
     """Accuracy against latency."""
     if results is None:
         raise MissingPartError(NO_SEARCH)
-    scored = [Point(e["predicted_ms"], e["accuracy"]) for e in results.get("evaluated", [])]
+    evaluated = results.get("evaluated", [])
+    scored, stopped = (
+        [Point(e["predicted_ms"], e["accuracy"]) for e in evaluated if ("stopped_at" in e) == early]
+        for early in (False, True)
+    )
     front = [Point(e["predicted_ms"], e["accuracy"]) for e in results["front"]]
     metric = str(results["metric"])
     measured = bool(results["measured"])
@@ -108,7 +113,13 @@ def scatter(results: Figures | None) -> str:
     if not front:
         raise MissingPartError("scored networks; nas search with more trials.")
     plot = plot_accuracy(
-        scored, front, winners, metric=metric, budgets_ms=results["budgets_ms"], measured=measured
+        scored,
+        front,
+        winners,
+        stopped=stopped,
+        metric=metric,
+        budgets_ms=results["budgets_ms"],
+        measured=measured,
     )
     caption = "The Pareto front: networks that no other scored one beats in both accuracy and predicted time."
     content = picture(plot, alt="Accuracy over milliseconds with the Pareto front", caption=caption)

@@ -34,7 +34,8 @@ def subnets(results: Figures | None, trainings: Sequence[SubnetTraining]) -> str
         content += paragraph(f"No network was measured within {unmet}.")
     content += _average_pose(results, metric) + paragraph(
         "Error: predicted over measured, less one. Inside: whether the measured time lies in the predicted "
-        "interval. Inherited: with the supernet's weights, on training images kept apart for the search. "
+        "interval. Inherited: with the supernet's weights, on training images kept apart for the search, and "
+        "where 95 % of all draws of other people would put it. "
         "Fine-tuned: of the run's summary, else as last scored during fine-tuning, whatever that was called.",
         note=True,
     )
@@ -44,8 +45,12 @@ def subnets(results: Figures | None, trainings: Sequence[SubnetTraining]) -> str
 
 
 def _inherited(entry: Figures, metric: str) -> object:
-    """The figure that was searched for; results of older versions kept the AP alone."""
-    return entry.get("inherited", {}).get(metric, entry.get("inherited_ap") if metric == "AP" else None)
+    """The figure that was searched for; results of older versions kept the AP alone, without an interval."""
+    figure = entry.get("inherited", {}).get(metric, entry.get("inherited_ap") if metric == "AP" else None)
+    low, high = entry.get("accuracy_low"), entry.get("accuracy_high")
+    if figure is None or low is None or high is None:
+        return figure
+    return f"{cell(float(figure))} ({cell(float(low))} - {cell(float(high))})"
 
 
 def _finetuned(trainings: Sequence[SubnetTraining], arch: str) -> str | None:
@@ -58,6 +63,8 @@ def _finetuned(trainings: Sequence[SubnetTraining], arch: str) -> str | None:
 
 def _worth(entry: Figures) -> str:
     remarks = ["timed under load"] if entry.get("loaded") else []
+    if tied := entry.get("tied_with"):
+        remarks.append(f"{', '.join(tied)} is as accurate as far as can be told")
     remarks += ["no better than the average pose"] if entry.get("better_than_average_pose") is False else []
     return ", ".join(remarks)
 

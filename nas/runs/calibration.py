@@ -61,6 +61,17 @@ class CalibrationImages:
         parts = [of_batch(number) for number in batches] if share is None else share(batches, of_batch)
         return pooled(net, arch, parts, source=self._source)
 
+    def part(self, images: int) -> "CalibrationImages":
+        """So many of them, evenly spread over the list; all where there are no more."""
+        count = min(images, len(self.indices))
+        places = np.linspace(0, len(self.indices) - 1, count).round().astype(int) if count else ()
+        return CalibrationImages(
+            self._dataset,
+            [self.indices[place] for place in places],
+            batch=self._batch,
+            source=self._source,
+        )
+
     def batches(
         self,
         resolution: tuple[int, int],

@@ -8,7 +8,7 @@ from typing import Protocol
 from nas.search.pareto import best_accuracies
 from nas.search.record import EvaluationCache, SearchRecord
 from nas.search.samplers import ArchSampler, NothingLeftError
-from nas.search.values import Evaluation, Scores
+from nas.search.values import Evaluation, Scores, is_whole
 from nas.space import Arch
 
 
@@ -84,16 +84,21 @@ def score_networks(
             wait(_POLL_S)
             continue
         with record.held(claim):
-            found = record.tell(claim, _scores(claim.arch, evaluate, cache, record.metric))
+            found = record.tell(claim, scored(evaluate, claim.arch, cache, metric=record.metric))
         if found:
             tell(found)
     return record.history()
 
 
-def _scores(arch: Arch, evaluate: Evaluator, cache: EvaluationCache, metric: str) -> Scores:
+def scored(evaluate: Evaluator, arch: Arch, cache: EvaluationCache, *, metric: str) -> Scores:
+    """What is known of a network, or is found out now and kept.
+
+    What was stopped early is not kept: another search may need it whole.
+    """
     scores = cache.get(evaluate.key, arch)
     # Scores of before the metric existed (a skeleton's `pck:` may have been added since) are taken anew.
     if scores is None or metric not in scores:
         scores = evaluate(arch)
-        cache.add(evaluate.key, arch, scores)
+        if is_whole(scores):
+            cache.add(evaluate.key, arch, scores)
     return scores

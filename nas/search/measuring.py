@@ -62,7 +62,7 @@ class Bench:
         Raises:
             UserError: the table is of another device or protocol, or another process is writing it.
         """
-        networks = [self._network(arch) for arch in archs]
+        networks = [self.network(arch) for arch in archs]
         with self.display() as progress:
             if self.table is not None:
                 return self._time_into(self.table, networks, alongside, progress or NoProgress())
@@ -79,11 +79,11 @@ class Bench:
         if self.table is None:
             return list(archs)
         visits = LatencyTable.read(self.table).visits
-        return [arch for arch in archs if visits.get(self._network(arch).key, 0) < self.protocol.visits]
+        return [arch for arch in archs if visits.get(self.network(arch).key, 0) < self.protocol.visits]
 
     def footprints(self, archs: Sequence[Arch]) -> list[MeasuredFootprint]:
         """Size of the file and peak of memory of each; those that the table holds are not measured again."""
-        networks = [self._network(arch) for arch in archs]
+        networks = [self.network(arch) for arch in archs]
         if self.table is None:
             return [measure_footprint(network.model(), threads=self.threads) for network in networks]
         with self._open(self.table) as rows:
@@ -93,7 +93,8 @@ class Bench:
                     rows.add_footprint(network.key, measured)
             return [rows.footprints[network.key] for network in networks]
 
-    def _network(self, arch: Arch) -> Network:
+    def network(self, arch: Arch) -> Network:
+        """An architecture as it is timed."""
         return arch_network(arch, self.tracer, precision=self.precision)
 
     def _time_into(
@@ -157,18 +158,26 @@ def paid_ms(timing: Timing) -> float:
 
 
 def fitted_networks(table: Path | None, predictor: LatencyPredictor) -> set[str]:
-    """Ids of the architectures that a predictor was fitted with: the first ones, since tables only grow."""
+    """Ids of the architectures that a predictor was fitted with."""
+    timings = fitted_timings(table, predictor)
+    return {Arch.from_json(timing.description["arch"]).id for timing in timings}
+
+
+def fitted_timings(table: Path | None, predictor: LatencyPredictor) -> list[Timing]:
+    """The timings that a predictor was fitted with: the first ones of its table, since tables only grow."""
     if table is None:
-        return set()
+        return []
     try:
-        timings = LatencyTable.read(table).timings()
+        known = LatencyTable.read(table)
     except UserError:
-        return set()
+        return []
+    if known.fingerprint != f"{predictor.device.fingerprint}-{predictor.protocol.fingerprint}":
+        return []
     wanted = (predictor.skeleton.name, predictor.precision)
     mine = [
-        timing.description["arch"]
-        for timing in timings
+        timing
+        for timing in known.timings()
         if (timing.description.get("skeleton"), timing.description.get("precision", "fp32")) == wanted
         and not timing.description.get("check")
     ]
-    return {Arch.from_json(arch).id for arch in mine[: predictor.validation.networks]}
+    return mine[: predictor.validation.networks]

@@ -5,10 +5,18 @@ from collections.abc import Iterable, Sequence
 from nas.search.values import Evaluation
 
 
+def whole(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """The networks that were scored on everybody, without those that were stopped early."""
+    return [item for item in evaluations if item.stopped_at is None]
+
+
 def pareto_front(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
-    """The networks within all limits that no other one beats in both accuracy and time, by rising time."""
+    """The networks within all limits that no other one beats in both accuracy and time, by rising time.
+
+    What was stopped early is on no front.
+    """
     front: list[Evaluation] = []
-    allowed = [item for item in evaluations if item.overrun == 0]
+    allowed = [item for item in whole(evaluations) if item.overrun == 0]
     for item in sorted(allowed, key=lambda e: (e.predicted_ms, -e.accuracy)):
         if not front or item.accuracy > front[-1].accuracy:
             front.append(item)
@@ -23,5 +31,6 @@ def within(evaluations: Iterable[Evaluation], budget_ms: float) -> list[Evaluati
 
 def best_accuracies(history: Sequence[Evaluation], budgets_ms: Sequence[float]) -> dict[float, float | None]:
     """The best accuracy so far within each budget."""
-    tops = {budget: within(history, budget)[:1] for budget in budgets_ms}
+    known = whole(history)
+    tops = {budget: within(known, budget)[:1] for budget in budgets_ms}
     return {budget: top[0].accuracy if top else None for budget, top in tops.items()}

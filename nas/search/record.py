@@ -130,9 +130,8 @@ class SearchRecord:
         self._limits = dict(limits or {})
         self._arch = cache(_parse_arch)
         self._distributions = index_distributions(space)
-        self._claims = Claims(
-            open_storage(storage), f"{space.name} {metric} {key}", directions=("maximize", "minimize")
-        )
+        name = study_name(space, metric=metric, key=key)
+        self._claims = Claims(open_storage(storage), name, directions=("maximize", "minimize"))
         if origin:
             self._claims.study.set_user_attr(ORIGIN, dict(origin))
 
@@ -190,7 +189,7 @@ class SearchRecord:
 
     def tell(self, claim: Claim, scores: Scores) -> Evaluation | None:
         """Keep what a claimed network scored; None where this process counted as gone and lost its claim."""
-        item = Evaluation(claim.arch, self._cost(claim.arch), scores[self.metric], scores)
+        item = Evaluation.of(claim.arch, self._cost(claim.arch), scores, metric=self.metric)
         values = [item.accuracy, item.predicted_ms]
         return item if self._claims.end(claim.number, values, scores=dict(scores)) else None
 
@@ -249,8 +248,18 @@ class SearchRecord:
 
     def _evaluation(self, trial: FrozenTrial) -> Evaluation:
         arch = self._arch(trial.user_attrs["arch"])
-        scores: dict[str, Any] = trial.user_attrs["scores"]
-        return Evaluation(arch, self._cost(arch), scores[self.metric], scores, self._overrun(arch))
+        return Evaluation.of(
+            arch,
+            self._cost(arch),
+            trial.user_attrs["scores"],
+            metric=self.metric,
+            overrun=self._overrun(arch),
+        )
+
+
+def study_name(space: SearchSpace, *, metric: str, key: str) -> str:
+    """What the study of a space, a metric and a key is called."""
+    return f"{space.name} {metric} {key}"
 
 
 def _parse_arch(text: str) -> Arch:

@@ -57,7 +57,7 @@ class LatencyPrediction:
 
 _MEASURED = (
     "measured_ms", "network_ms", "grouping_ms", "median_ms", "p95_ms", "loaded", "people", "detector_ms",
-    "total_p95_ms", "load_allowance", "file_bytes", "peak_memory_bytes",
+    "total_p95_ms", "load_allowance", "file_bytes", "peak_memory_bytes", "noise", "drift", "corrected",
 )  # fmt: skip
 
 _MEASURED_UNDER = (
@@ -75,12 +75,14 @@ class Subnet:
         item: architecture, predicted ms, inherited scores.
         measured: None where this machine is not the predictor's device.
         predicted: with its intervals.
+        tied: ids of other finalists within the budget that are as accurate as far as can be told.
     """
 
     budget_ms: float
     item: Evaluation
     measured: Measurement | None
     predicted: LatencyPrediction
+    tied: tuple[str, ...] = ()
 
     @property
     def arch(self) -> Arch:
@@ -98,8 +100,10 @@ class Subnet:
             "arch": self.arch.id,
             "budget_ms": self.budget_ms,
             **self.predicted.compared(self.measured),
+            **_accuracy(self.item),
+            "tied_with": list(self.tied),
             "inherited_ap": self.item.scores.get("AP"),
-            "inherited": dict(self.item.scores),
+            "inherited": {name: value for name, value in self.item.scores.items() if "/" not in name},
         }
 
 
@@ -131,9 +135,10 @@ class SearchResult:
         return [
             {
                 "arch": finalist.item.arch.id,
-                "accuracy": finalist.item.accuracy,
+                **_accuracy(finalist.item),
                 **self.predicted[finalist.item.arch.id].compared(finalist.measured),
                 "won_budgets_ms": won.get(finalist.item.arch.id, []),
+                **({"timings": [each.figures() for each in finalist.timings]} if finalist.timings else {}),
             }
             for finalist in sorted(self.measured, key=lambda f: f.measured.ms)
         ]
@@ -178,13 +183,19 @@ class SearchResult:
         write_json(file, self.to_json())
 
 
-def former_measurements(file: Path, facts: Mapping[str, Any]) -> dict[str, Measurement]:
-    """By arch id, what `file` says was measured under the same facts; empty where it says nothing of them."""
+def former_measurements(file: Path, facts: Mapping[str, Any]) -> dict[str, tuple[Measurement, ...]]:
+    """By arch id, what `file` says was measured under the same facts; empty where it says nothing of them.
+
+    Of what was timed twice, both timings.
+    """
     found = _former(file)
     try:
         if any(found[name] != json.loads(json.dumps(facts[name])) for name in _MEASURED_UNDER):
             return {}
-        return {entry["arch"]: Measurement.from_figures(entry) for entry in found["measured"]}
+        return {
+            entry["arch"]: tuple(map(Measurement.from_figures, entry.get("timings") or [entry]))
+            for entry in found["measured"]
+        }
     except (KeyError, TypeError):
         return {}
 
@@ -194,11 +205,31 @@ def finalist_remarks(entry: Mapping[str, Any]) -> str:
     remarks = [f"best within {budget:g} ms" for budget in entry.get("won_budgets_ms", [])]
     remarks += ["in the fit"] if entry.get("in_fit") else []
     remarks += ["timed under load"] if entry.get("loaded") else []
+    remarks += ["timed twice"] if entry.get("timings") else []
     return ", ".join(remarks)
 
 
+def drift_remarks(finalists: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What the machine's drift did to the times of `SearchResult.finalists`, a line for each timing."""
+    timings = [each for entry in finalists for each in entry.get("timings") or [entry]]
+    # Networks that were timed side by side share a drift.
+    seen = {(each["drift"], each["corrected"]) for each in timings if each.get("drift") is not None}
+    return [
+        f"Networks of the latency table took {drift:.3f} times what the table says: "
+        + ("times are divided by that." if corrected else "within its noise, so times are as measured.")
+        for drift, corrected in sorted(seen)
+    ]
+
+
 def _point(item: Evaluation) -> dict[str, Any]:
-    return {"arch": item.arch.id, "predicted_ms": item.predicted_ms, "accuracy": item.accuracy}
+    stopped = {} if item.stopped_at is None else {"stopped_at": item.stopped_at}
+    return {"arch": item.arch.id, "predicted_ms": item.predicted_ms, **_accuracy(item), **stopped}
+
+
+def _accuracy(item: Evaluation) -> dict[str, Any]:
+    """With the ends of its interval over people, where that is known."""
+    ends = zip(("accuracy_low", "accuracy_high"), item.interval or (), strict=False)
+    return {"accuracy": item.accuracy, **dict(ends)}
 
 
 def _remove_former(file: Path, subnets: Path, *, kept: Collection[str]) -> None:

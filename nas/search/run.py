@@ -1,8 +1,6 @@
 """Searching in a run folder: from a trained supernet and a latency predictor to measured subnets."""
 
-import logging
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +10,24 @@ from nas.latency import EndToEnd, LatencyPredictor
 from nas.runs.data import RunData, open_data
 from nas.runs.folder import RunFolder
 from nas.runs.supernet import load_supernet, open_calibration
+from nas.search.choosing import choose_subnets
 from nas.search.estimate import Estimate
 from nas.search.evaluator import SubnetEvaluator, average_pose, require_measured
-from nas.search.finalists import measure_finalists
+from nas.search.judging import AccuracyJudge
 from nas.search.loop import ShowProgress, score_networks
-from nas.search.measurement import Measurement
-from nas.search.measuring import Bench, fitted_networks, paid_ms
 from nas.search.origin import origin, require_same_origin
-from nas.search.pareto import within
 from nas.search.preparation import Search, load_predictor, prepare
-from nas.search.record import EvaluationCache, SearchRecord
+from nas.search.record import EvaluationCache, SearchRecord, study_name
 from nas.search.refinement import Refinement
-from nas.search.results import LatencyPrediction, SearchResult, Subnet, former_measurements
+from nas.search.results import SearchResult
 from nas.search.samplers import sampler_named
+from nas.search.scoring import Scoring
 from nas.search.settings import Displays, SearchSettings
-from nas.search.storage import reaching, sqlite_url
-from nas.search.values import Cost, Evaluation, Scores
-from nas.space import Arch
+from nas.search.stopping import EarlyStopping
+from nas.search.storage import open_storage, reaching, sqlite_url
+from nas.search.values import Cost, Scores
 from nas.timing import describe_device
 from nas.train.launch import launch
-
-_log = logging.getLogger(__name__)
 
 __all__ = ["Displays", "SearchSettings", "load_predictor", "predicted_cost", "search_run"]
 
@@ -72,6 +67,8 @@ class Scored:
         estimate: of the predictor as it is by now.
         refinement: of that predictor; None where there was none.
         average_pose: what the average pose scores.
+        scoring: how networks were scored.
+        judge: tells finalists apart.
     """
 
     search: Search
@@ -79,6 +76,8 @@ class Scored:
     estimate: Estimate
     refinement: Refinement | None
     average_pose: Scores
+    scoring: Scoring
+    judge: AccuracyJudge
 
 
 def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, shared: bool = False) -> Scored:
@@ -87,15 +86,17 @@ def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, share
     data = open_data(run.config(), search.space, run)
     average = average_pose(data.split.train(data.sources), data.search)
     require_measured(settings.metric, average)
-    evaluator = _open_evaluator(search, data)
+    of_all = _open_evaluator(search, data)
     run.search_folder.mkdir(parents=True, exist_ok=True)
     storage = storage_of(run, settings)
     if shared:
         require_same_origin(run, storage)
+    scoring = _scoring(search, of_all.key, storage)
+    evaluator = scoring.evaluator(of_all, settings.metric)
     record = SearchRecord(
         search.space,
         storage=storage,
-        key=" ".join([evaluator.key, *(sorted(settings.heads))]),
+        key=_study_key(evaluator.key, settings),
         metric=settings.metric,
         cost=search.base,
         predictor=search.base.source,
@@ -104,8 +105,18 @@ def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, share
         origin=origin(run),
     )
     refinement = search.refinement(record.name)
+    cache = EvaluationCache(run.search_folder / "evaluations.jsonl")
+    judge = AccuracyJudge(
+        evaluator, scoring.thorough(of_all, settings.metric), cache=cache, metric=settings.metric
+    )
     return Scored(
-        search, record, _score(search, evaluator, record, refinement, displays), refinement, average
+        search=search,
+        record=record,
+        estimate=_score(search, evaluator, record, cache, refinement, displays),
+        refinement=refinement,
+        average_pose=average,
+        scoring=scoring,
+        judge=judge,
     )
 
 
@@ -114,9 +125,10 @@ def finish(scored: Scored) -> SearchResult:
     run, record = scored.search.run, scored.record
     facts = {
         **_facts(scored.search, record, scored.estimate, scored.refinement),
+        **scored.scoring.facts(),
         "average_pose": dict(scored.average_pose),
     }
-    result = _choose(scored.search, scored.estimate, record.history(), facts)
+    result = choose_subnets(scored.search, scored.estimate, record.history(), scored.judge, facts)
     result.save(run.results_file, run.subnets_folder)
     return result
 
@@ -144,17 +156,37 @@ def _open_evaluator(search: Search, data: RunData) -> SubnetEvaluator:
     )
 
 
+def _scoring(search: Search, key: str, storage: str) -> Scoring:
+    """How networks are scored: as asked for, as they were before, or as they are in a new search."""
+    settings = search.settings
+
+    def name(key: str) -> str:
+        return study_name(search.space, metric=settings.metric, key=_study_key(key, settings))
+
+    return Scoring.chosen(
+        key,
+        studies={study.study_name for study in open_storage(storage).get_all_studies()},
+        name=name,
+        calibration_images=settings.calibration_images,
+        early_stopping=settings.early_stopping,
+    )
+
+
+def _study_key(key: str, settings: SearchSettings) -> str:
+    return " ".join([key, *sorted(settings.heads)])
+
+
 def _score(
     search: Search,
     evaluator: SubnetEvaluator,
     record: SearchRecord,
+    cache: EvaluationCache,
     refinement: Refinement | None,
     displays: Displays,
 ) -> Estimate:
     """Score networks, refining the predictor in between; the record uses the estimate that is returned."""
     settings = search.settings
     sampler = sampler_named(settings.sampler)
-    cache = EvaluationCache(search.run.search_folder / "evaluations.jsonl")
     estimate = refinement.estimate() if refinement else search.base
     for milestone in refinement.milestones(settings.trials) if refinement else (settings.trials,):
         overrun = search.overrun(estimate)
@@ -168,7 +200,13 @@ def _score(
                     seed=settings.seed,
                     overrun=overrun,
                 ),
-                evaluator,
+                EarlyStopping(
+                    evaluator,
+                    metric=settings.metric,
+                    history=record.history,
+                    cost=estimate,
+                    finalists=settings.finalists,
+                ),
                 record=record,
                 cache=cache,
                 budgets_ms=search.budgets,
@@ -180,73 +218,6 @@ def _score(
             estimate = refinement(history, scored=milestone, trials=settings.trials)
     record.use(estimate, predictor=estimate.source, overrun=search.overrun(estimate))
     return estimate
-
-
-def _choose(
-    search: Search, estimate: Estimate, history: Sequence[Evaluation], facts: Mapping[str, Any]
-) -> SearchResult:
-    """Measure finalists and pick the winner of each budget; by prediction alone for another device."""
-    bench = search.bench
-    if bench is None:
-        tops = [(budget, within(history, budget)[:1]) for budget in search.budgets]
-        subnets = tuple(
-            Subnet(budget, top[0], None, _predicted(estimate, top[0].arch)) for budget, top in tops if top
-        )
-        return SearchResult(subnets, (), (), tuple(history), facts)
-
-    fitted = fitted_networks(search.table, estimate.predictor)
-
-    former = former_measurements(search.run.results_file, facts)
-
-    def measure(archs: Sequence[Arch]) -> dict[str, Measurement]:
-        if any(arch.id not in former for arch in archs):
-            return _measure(search, bench, archs)
-        _log.info("finalists measured before: %s (remove it to time them again)", search.run.results_file)
-        return {arch.id: former[arch.id] for arch in archs}
-
-    finals = measure_finalists(
-        history,
-        search.budgets,
-        measure,
-        per_budget=search.settings.finalists,
-        limits=search.settings.limits,
-    )
-    predicted = {
-        finalist.item.arch.id: _predicted(estimate, finalist.item.arch, fitted=fitted)
-        for finalist in finals.measured
-    }
-    won = [(budget, finals.winners[budget]) for budget in search.budgets]
-    return SearchResult(
-        subnets=tuple(
-            Subnet(budget, top.item, top.measured, predicted[top.item.arch.id])
-            for budget, top in won
-            if top is not None
-        ),
-        unmet_ms=tuple(budget for budget, top in won if top is None),
-        measured=finals.measured,
-        history=tuple(history),
-        facts=facts,
-        predicted=predicted,
-    )
-
-
-def _measure(search: Search, bench: Bench, archs: Sequence[Arch]) -> dict[str, Measurement]:
-    """Time networks side by side, and the person detector among them: its time of the same minutes counts."""
-    timings = bench(archs, alongside=[search.detector] if search.detector else [])
-    sizes = bench.footprints(archs)
-    pays = search.base.end_to_end
-    if search.detector:
-        pays = replace(pays, detector_ms=paid_ms(timings[-1]))
-    return {
-        arch.id: Measurement.of(arch, found, pays, size=size)
-        for arch, found, size in zip(archs, timings, sizes, strict=False)
-    }
-
-
-def _predicted(estimate: Estimate, arch: Arch, *, fitted: Collection[str] = ()) -> LatencyPrediction:
-    return LatencyPrediction(
-        estimate.interval(arch), estimate.network_interval(arch), in_fit=arch.id in fitted
-    )
 
 
 def _facts(

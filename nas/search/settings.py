@@ -24,6 +24,10 @@ class SearchSettings:
         detector: its ONNX file, to be timed here; instead of `detector_ms`.
         finalists: networks per budget that are measured.
         refine: most networks that are measured during the search to refit the predictor.
+        calibration_images: that networks are scored with while searching; None for 64 in a new search, and
+            for what they were scored with in one that is gone on with.
+        early_stopping: whether networks that will not be among the finalists are stopped; None for yes in a
+            new search, and for no in one of a version that stopped none.
         sampler: what draws networks, one of `nas.search.samplers.SAMPLERS`.
         seed: of all random choices.
         predictor: None for the run folder's own.
@@ -41,6 +45,8 @@ class SearchSettings:
     detector: Path | None = None
     finalists: int = 3
     refine: int = 0
+    calibration_images: int | None = None
+    early_stopping: bool | None = None
     sampler: str = "surrogate"
     seed: int = 0
     predictor: Path | None = None

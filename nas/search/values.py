@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,30 @@ BatchCost = Callable[[Sequence[Arch]], NDArray[np.float64]]
 """Predicted milliseconds [N] of several architectures at once, which takes less time than one by one."""
 
 Scores = Mapping[str, float]
-"""Figures of one evaluation by name, such as AP and PCK@0.2."""
+"""Figures of one evaluation by name, such as AP and PCK@0.2.
+
+Names with a `/` belong to a metric: `AP/low` and `AP/high` are the ends of its bootstrap interval over
+people, `AP/0.25` is what it was on the first quarter of the images.
+"""
+
+STOPPED_AT = "stopped_at"
+"""Among the scores of a network that was not scored to the end: on how many people it was. Its metric is then
+an estimate."""
+
+
+def is_whole(scores: Scores) -> bool:
+    """Whether scores are of everybody, not of a network that was stopped early."""
+    return STOPPED_AT not in scores
+
+
+def on_part(metric: str, share: float) -> str:
+    """The name of what a metric was on the first images, this share of all."""
+    return f"{metric}/{share:g}"
+
+
+def interval_names(metric: str) -> tuple[str, str]:
+    """The names of the ends of a metric's bootstrap interval."""
+    return f"{metric}/low", f"{metric}/high"
 
 
 @dataclass(frozen=True)
@@ -28,6 +52,8 @@ class Evaluation:
         accuracy: the figure that is searched for; higher is better.
         scores: every figure of the evaluation.
         overrun: by how much it is over the limits besides milliseconds, as shares of them.
+        interval: between which accuracies it lies with a probability of 95 %, had other people been drawn;
+            None where that is not known.
     """
 
     arch: Arch
@@ -35,6 +61,21 @@ class Evaluation:
     accuracy: float
     scores: Scores = field(default_factory=dict, hash=False)
     overrun: float = 0.0
+    interval: tuple[float, float] | None = None
+
+    @classmethod
+    def of(
+        cls, arch: Arch, predicted_ms: float, scores: Scores, *, metric: str, overrun: float = 0.0
+    ) -> Self:
+        """From scores, by the metric that is searched for."""
+        low, high = (scores.get(name) for name in interval_names(metric))
+        interval = None if low is None or high is None else (low, high)
+        return cls(arch, predicted_ms, scores[metric], scores, overrun, interval)
+
+    @property
+    def stopped_at(self) -> int | None:
+        """After how many people it was stopped, its accuracy being an estimate; None where on everybody."""
+        return None if is_whole(self.scores) else int(self.scores[STOPPED_AT])
 
 
 @dataclass(frozen=True)

@@ -117,3 +117,4 @@ def test_draws_are_the_same_for_every_network() -> None:
     assert np.array_equal(draws, bootstrap_weights(50, draws=20))
     assert draws.sum(axis=1).tolist() == [50.0] * 20
     assert draws.max() > 1
+    assert not np.array_equal(draws, bootstrap_weights(50, draws=20, seed=1))

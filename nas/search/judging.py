@@ -1,0 +1,68 @@
+"""Telling finalists apart by accuracy: a paired bootstrap over people, and more images to calibrate with."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.evaluate.validate import NOBODY
+from nas.search.evaluator import SubnetEvaluator
+from nas.search.loop import scored
+from nas.search.record import EvaluationCache
+from nas.search.values import Evaluation
+from nas.space import Arch
+
+
+class AccuracyJudge:
+    """Compares finalists on everybody.
+
+    Args:
+        quick: scores as while searching.
+        thorough: calibrates with all of the run's images.
+        cache: of scores.
+        metric: that is searched for.
+    """
+
+    def __init__(
+        self, quick: SubnetEvaluator, thorough: SubnetEvaluator, *, cache: EvaluationCache, metric: str
+    ) -> None:
+        self._quick = quick
+        self._thorough = quick if thorough.key == quick.key else thorough
+        self._cache = cache
+        self._metric = metric
+        self._judged: set[Arch] = set()
+
+    def whole(self, item: Evaluation) -> Evaluation:
+        """The same, scored on everybody as while searching."""
+        return self._scored(item, self._quick)
+
+    def closer(self, item: Evaluation) -> Evaluation:
+        """The same, calibrated with all of the run's images."""
+        self._judged.add(item.arch)
+        return self._scored(item, self._thorough)
+
+    def tied(self, one: Evaluation, other: Evaluation) -> bool:
+        """Whether the difference may be nought: both are scored on the same draws of people.
+
+        Where their intervals lie apart, they are not asked.
+        """
+        if one.interval and other.interval and not _overlap(one.interval, other.interval):
+            return False
+        first, second = self._resampled(one), self._resampled(other)
+        differences = (first - second)[(first != NOBODY) & (second != NOBODY)]
+        if not len(differences):
+            return True
+        low, high = np.quantile(differences, (0.025, 0.975))
+        return bool(low <= 0 <= high)
+
+    def _resampled(self, item: Evaluation) -> NDArray[np.float64]:
+        return (self._thorough if item.arch in self._judged else self._quick).resampled(item.arch)
+
+    def _scored(self, item: Evaluation, evaluator: SubnetEvaluator) -> Evaluation:
+        scores = scored(evaluator, item.arch, self._cache, metric=self._metric)
+        found = Evaluation.of(item.arch, item.predicted_ms, scores, metric=self._metric)
+        return replace(found, overrun=item.overrun)
+
+
+def _overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[0] <= other[1] and other[0] <= one[1]
