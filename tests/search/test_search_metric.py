@@ -156,6 +156,20 @@ def test_the_metric_that_was_searched_for_is_shown(
     assert "0.777" in capsys.readouterr().out
 
 
+def test_intervals_ties_and_stopped_networks_are_told(
+    space: SearchSpace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = found(space, (0.2, 0.4), None)
+    first, second = (replace(item, interval=(0.151, 0.257)) for item in result.history)
+    stopped = replace(second, scores={"AP": 0.4, "stopped_at": 50})
+    subnet = replace(result.subnets[0], item=first, tied=("abc123", "def456"))
+    print_subnets(replace(result, subnets=(subnet,), history=(first, stopped)))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "2 networks scored (1 stopped early)" in printed
+    assert "0.151 - 0.257" in printed
+    assert f"{subnet.name} is as accurate as abc123, def456" in printed
+
+
 def test_a_limit_that_this_system_cannot_measure_is_told(
     space: SearchSpace, capsys: pytest.CaptureFixture[str]
 ) -> None:

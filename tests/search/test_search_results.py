@@ -6,7 +6,7 @@ import pytest
 
 from nas.search.finalists import Finalist
 from nas.search.measurement import Measurement
-from nas.search.results import LatencyPrediction, SearchResult, Subnet
+from nas.search.results import LatencyPrediction, SearchResult, Subnet, former_measurements
 from nas.search.values import Evaluation, Interval
 from nas.space import Arch, ArchManager, SearchSpace
 
@@ -67,6 +67,54 @@ def test_without_a_measurement_there_is_no_error(space: SearchSpace) -> None:
     assert figures["predicted_ms"] == 9.5
     names = ("measured_ms", "error_percent", "in_interval", "network_ms", "loaded")
     assert [figures[name] for name in names] == [None] * 5
+
+
+def test_accuracies_stand_with_their_intervals_and_estimates_are_told(space: SearchSpace) -> None:
+    manager = ArchManager(space)
+    scores = {"AP": 0.5, "AP/low": 0.45, "AP/high": 0.55, "AP/0.25": 0.6}
+    sure = Evaluation.of(manager.smallest(), 9.5, scores, metric="AP")
+    stopped = Evaluation.of(manager.largest(), 12.0, {"AP": 0.7, "stopped_at": 40}, metric="AP")
+    twice = Finalist(sure, HERE).timed_again(replace(HERE, ms=10.4))
+    result = SearchResult(
+        subnets=(Subnet(11.0, sure, twice.measured, predicted(9.5), tied=("abc",)),),
+        unmet_ms=(),
+        measured=(twice,),
+        history=(sure, stopped),
+        facts={"metric": "AP"},
+        predicted={sure.arch.id: predicted(9.5)},
+    )
+    written = result.to_json()
+    (subnet,) = written["subnets"]
+    ends = {"accuracy": 0.5, "accuracy_low": 0.45, "accuracy_high": 0.55}
+    assert {name: subnet[name] for name in ends} == ends
+    assert (subnet["tied_with"], subnet["inherited"]) == (["abc"], {"AP": 0.5})
+    assert written["evaluated"] == [
+        {"arch": sure.arch.id, "predicted_ms": 9.5, **ends},
+        {"arch": stopped.arch.id, "predicted_ms": 12.0, "accuracy": 0.7, "stopped_at": 40},
+    ]
+    assert [entry["arch"] for entry in written["front"]] == [sure.arch.id]
+    assert subnet["measured_ms"] == 10.2
+
+
+def test_timings_of_before_are_read_one_by_one(space: SearchSpace, tmp_path: Path) -> None:
+    item = Evaluation(ArchManager(space).smallest(), 9.5, 0.5, {"AP": 0.5})
+    other = Evaluation(ArchManager(space).largest(), 9.5, 0.4, {"AP": 0.4})
+    second = replace(HERE, ms=10.4, noise=0.02, drift=1.1, corrected=True)
+    facts = dict.fromkeys(
+        ("measured_on", "protocol", "predictor_digest", "refined_predictor_digest", "people", "detector",
+         "detector_ms"), "same",
+    )  # fmt: skip
+    SearchResult(
+        subnets=(),
+        unmet_ms=(),
+        measured=(Finalist(item, HERE).timed_again(second), Finalist(other, HERE)),
+        history=(),
+        facts=facts,
+        predicted={each.arch.id: predicted(9.5) for each in (item, other)},
+    ).save(tmp_path / "results.json", tmp_path / "subnets")
+    known = former_measurements(tmp_path / "results.json", facts)
+    assert known == {item.arch.id: (HERE, second), other.arch.id: (HERE,)}
+    assert former_measurements(tmp_path / "results.json", {**facts, "people": 3}) == {}
 
 
 def test_all_finalists_and_all_that_was_scored_are_kept(space: SearchSpace, tmp_path: Path) -> None:
