@@ -200,6 +200,23 @@ def test_a_whole_run_is_told_in_one_file(whole: RunFolder) -> None:
     assert not any(word.startswith("Missing") for word in page.words)
 
 
+def test_intervals_ties_drift_and_stopped_networks_are_told(whole: RunFolder) -> None:
+    file = whole.search_folder / "results.json"
+    results: dict[str, Any] = json.loads(file.read_text())
+    results["subnets"][0] |= {"accuracy_low": 0.55, "accuracy_high": 0.65, "tied_with": ["abc123"]}
+    results["measured"][0] |= {"drift": 1.02, "corrected": True}
+    plain = read(write_report(whole).path).pictures
+    results["evaluated"][0]["stopped_at"] = 40
+    file.write_text(json.dumps(results))
+    page = read(write_report(whole).path)
+    found = row(page, results["subnets"][0]["name"])
+    assert found[7] == "0.600 (0.550 - 0.650)"
+    assert found[9] == "timed under load, abc123 is as accurate as far as can be told"
+    assert any("took 1.020 times what the table says" in word for word in page.words)
+    # The stopped one is drawn apart.
+    assert sum(one != other for one, other in zip(plain, page.pictures, strict=True)) == 1
+
+
 def test_what_is_missing_is_named(empty: RunFolder) -> None:
     report = write_report(empty)
     page = read(report.path)
