@@ -22,7 +22,14 @@ def keypoint_similarity(
     Returns:
         [D, G, K] in 0..1.
     """
-    distance = ((found[:, None, :, :2] - truth[None, :, :, :2]) ** 2).sum(-1)
+    return paired_similarity(found[:, None], truth[None], areas=areas, sigmas=sigmas)
+
+
+def paired_similarity(
+    found: FloatArray, truth: FloatArray, *, areas: FloatArray, sigmas: Sequence[float]
+) -> NDArray[np.float64]:
+    """The same [..., K] of poses [..., K, >= 2] to those that stand in the same place, of areas [...]."""
+    distance = ((found[..., :2] - truth[..., :2]) ** 2).sum(-1)
     variance = (2 * np.asarray(sigmas)) ** 2
-    scale = np.asarray(areas, np.float64)[:, None] + np.spacing(1)
+    scale = np.asarray(areas, np.float64)[..., None] + np.spacing(1)
     return np.asarray(np.exp(-distance / variance / scale / 2), np.float64)

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from nas.codecs.similarity import keypoint_similarity
 from nas.data.annotations import Annotations
 from nas.evaluate.oks import EVERY_AREA, MAX_DETECTIONS
-from nas.evaluate.similarity import oks
+from nas.evaluate.similarity import oks, paired_oks
 from nas.runtime.results import Detection
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """Of OKS: a detection that is as similar has found somebody."""
-_REACHED = np.minimum(THRESHOLDS, 1 - 1e-10)[:, None]
+_REACHED = np.minimum(THRESHOLDS, 1 - 1e-10)
 
 Flags = NDArray[np.bool_]
+_Part = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], Flags, Flags]
+"""Of detections: images' positions, scores, poses, whether they find somebody, and one to be ignored."""
 
 
 @dataclass(frozen=True)
@@ -58,29 +60,55 @@ def match_detections(
     by_image: defaultdict[int, list[Detection]] = defaultdict(list)
     for detection in detections:
         by_image[detection["image_id"]].append(detection)
-    scores: list[NDArray[np.float64]] = []
-    parts: list[tuple[NDArray[np.int64], Flags, Flags]] = []
-    # Where scores are equal, COCO goes by the images' ids.
-    for position in np.argsort([image.id for image in annotations.images], kind="stable").tolist():
-        found = by_image.get(annotations.images[position].id)
-        if not found:
-            continue
-        found = sorted(found, key=lambda detection: -detection["score"])[:MAX_DETECTIONS]
-        poses = np.reshape([detection["keypoints"] for detection in found], (len(found), -1, 3))
+    alone, others = [], []
+    for position, image in enumerate(annotations.images):
+        found = sorted(by_image[image.id], key=lambda detection: -detection["score"])[:MAX_DETECTIONS]
         rows = np.arange(len(people))[annotations.people_of(position)]
+        single = len(found) == len(rows) == 1 and bool((people.keypoints[rows, :, 2] > 0).any())
+        if found:
+            (alone if single else others).append((position, found, rows))
+    parts = [_pair(alone, annotations, areas, ignored)] if alone else []
+    for position, found, rows in others:
+        poses = _poses(found)
         similarity = _similarity(poses, annotations, rows, areas[rows])
         hit, passed = _match(similarity, ignored=ignored[rows], crowd=people.crowd[rows])
-        size = np.ptp(poses[..., :2], axis=1).prod(axis=-1)
-        passed |= ~hit & ((size < area[0]) | (size > area[1]))[:, None]
-        scores.append(np.array([detection["score"] for detection in found], float))
-        parts.append((np.full(len(found), position), hit & ~passed, ~passed))
+        parts.append((np.full(len(found), position), _scores(found), poses, hit, passed))
     counts = np.bincount(people.image[~ignored], minlength=len(annotations.images))
     if not parts:
         none = np.zeros((0, len(THRESHOLDS)), bool)
         return Matches(np.zeros(0, np.int64), none, none, counts)
-    image, right, counted = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(-np.concatenate(scores), kind="stable")
-    return Matches(image[order], right[order], counted[order], counts)
+    place, score, poses, hit, passed = (np.concatenate(column) for column in zip(*parts, strict=True))
+    size = np.ptp(poses[..., :2], axis=1).prod(axis=-1)
+    passed |= ~hit & ((size < area[0]) | (size > area[1]))[:, None]
+    # Where scores are equal, COCO goes by the images' ids.
+    order = np.lexsort((np.array([image.id for image in annotations.images])[place], -score))
+    return Matches(place[order], (hit & ~passed)[order], ~passed[order], counts)
+
+
+def _poses(detections: Sequence[Detection]) -> NDArray[np.float64]:
+    """[D, K, 3]"""
+    return np.reshape([detection["keypoints"] for detection in detections], (len(detections), -1, 3))
+
+
+def _scores(detections: Sequence[Detection]) -> NDArray[np.float64]:
+    return np.array([detection["score"] for detection in detections], float)
+
+
+def _pair(
+    images: Sequence[tuple[int, list[Detection], NDArray[np.int64]]],
+    annotations: Annotations,
+    areas: NDArray[np.float64],
+    ignored: Flags,
+) -> _Part:
+    """As `_match`, of images with one person and one detection, all at once."""
+    people, sigmas = annotations.people, annotations.skeleton.sigmas
+    found = [detections[0] for _, detections, _ in images]
+    rows = np.array([row for _, _, (row,) in images])
+    poses = _poses(found)
+    similarity = paired_oks(poses, people.keypoints[rows], areas=areas[rows], sigmas=sigmas)
+    hit = similarity[:, None] >= _REACHED
+    places = np.array([position for position, _, _ in images])
+    return places, _scores(found), poses, hit, hit & ignored[rows, None]
 
 
 def _similarity(
@@ -112,7 +140,7 @@ def _match(similarity: NDArray[np.float64], *, ignored: Flags, crowd: Flags) -> 
         return hit, passed
     free = np.ones((len(THRESHOLDS), people), bool)
     for number, row in enumerate(similarity):
-        reached = free & (row >= _REACHED)
+        reached = free & (row >= _REACHED[:, None])
         counting = reached & ~ignored
         # Whoever counts is found first, whatever the similarity to others; of equals the last.
         choice = np.where(counting.any(1, keepdims=True), counting, reached)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.codecs.similarity import keypoint_similarity
+from nas.codecs.similarity import paired_similarity
 from nas.codecs.types import FloatArray
 
 
@@ -23,6 +23,13 @@ def oks(
     Returns:
         [D, G] in 0..1; 0 for people without an annotated keypoint.
     """
+    return paired_oks(found[:, None], truth[None], areas=areas, sigmas=sigmas)
+
+
+def paired_oks(
+    found: FloatArray, truth: FloatArray, *, areas: FloatArray, sigmas: Sequence[float]
+) -> NDArray[np.float64]:
+    """The same [...] of found poses [..., K, >= 2] to the people [..., K, 3] who stand in the same place."""
     seen = truth[..., 2] > 0
-    similarity = keypoint_similarity(found, truth, areas=areas, sigmas=sigmas) * seen
+    similarity = paired_similarity(found, truth, areas=areas, sigmas=sigmas) * seen
     return np.asarray(similarity.sum(-1) / np.maximum(seen.sum(-1), 1), np.float64)
