@@ -18,6 +18,8 @@ THRESHOLDS = np.linspace(0.5, 0.95, 10)
 _REACHED = np.minimum(THRESHOLDS, 1 - 1e-10)
 
 Flags = NDArray[np.bool_]
+_Seen = tuple[int, list[Detection], NDArray[np.int64]]
+"""An image's position, its surest detections, the rows of its people."""
 _Part = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], Flags, Flags]
 """Of detections: images' positions, scores, poses, whether they find somebody, and one to be ignored."""
 
@@ -60,14 +62,17 @@ def match_detections(
     by_image: defaultdict[int, list[Detection]] = defaultdict(list)
     for detection in detections:
         by_image[detection["image_id"]].append(detection)
-    alone, others = [], []
+    alone: list[_Seen] = []
+    others: list[_Seen] = []
     for position, image in enumerate(annotations.images):
+        if image.id not in by_image:
+            continue
         found = sorted(by_image[image.id], key=lambda detection: -detection["score"])[:MAX_DETECTIONS]
-        rows = np.arange(len(people))[annotations.people_of(position)]
+        span = annotations.people_of(position)
+        rows = np.arange(span.start, span.stop)
         single = len(found) == len(rows) == 1 and bool((people.keypoints[rows, :, 2] > 0).any())
-        if found:
-            (alone if single else others).append((position, found, rows))
-    parts = [_pair(alone, annotations, areas, ignored)] if alone else []
+        (alone if single else others).append((position, found, rows))
+    parts: list[_Part] = [_pair(alone, annotations, areas, ignored)] if alone else []
     for position, found, rows in others:
         poses = _poses(found)
         similarity = _similarity(poses, annotations, rows, areas[rows])
@@ -95,7 +100,7 @@ def _scores(detections: Sequence[Detection]) -> NDArray[np.float64]:
 
 
 def _pair(
-    images: Sequence[tuple[int, list[Detection], NDArray[np.int64]]],
+    images: Sequence[_Seen],
     annotations: Annotations,
     areas: NDArray[np.float64],
     ignored: Flags,

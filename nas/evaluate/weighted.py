@@ -42,8 +42,9 @@ def weighted_metric(metric: str, found: ModelAnswers, annotations: Annotations) 
     if name is None:
         raise ValueError(f"{metric} is none of the metrics that images can be weighted in")
     kind, part = name["kind"], name["part"]
-    of = THRESHOLDS if name["threshold"] is None else [int(name["threshold"]) / 100]
-    thresholds = [int(np.abs(THRESHOLDS - threshold).argmin()) for threshold in of]
+    thresholds = list(range(len(THRESHOLDS)))
+    if name["threshold"] is not None:
+        thresholds = [int(np.abs(THRESHOLDS - int(name["threshold"]) / 100).argmin())]
     people, shown = annotations.people, np.ones(len(annotations.images))
     if name["crowd"]:
         matches = match_detections(

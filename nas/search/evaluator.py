@@ -209,7 +209,8 @@ class _SearchSet:
 
     def between(self, low: float, high: float) -> list[int]:
         """Positions of the images between two shares."""
-        return self._order[self._count(low) : self._count(high)].tolist()
+        positions: list[int] = self._order[self._count(low) : self._count(high)].tolist()
+        return positions
 
     def seen(self, share: float) -> Floats:
         """1 for each image [I] up to a share, 0 for the others."""
