@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.evaluate.oks import EVERY_AREA, AreaRanges, Backend, oks_curves
+from nas.evaluate.oks import EVERY_AREA, AreaRanges, Backend, Curves, oks_curves
 from nas.runtime.results import Detection
 from nas.space.skeleton import Skeleton
 
@@ -34,12 +34,20 @@ def ap_by_size(
         AP_<size>, AR_<size> (-1 where there is nobody) and people_<size>, how many labelled people there are.
     """
     curves = oks_curves(truth, detections, skeleton, backend=backend, areas=sizes)
-    areas = [
+    return size_figures(curves, sizes, truth, sizes=sizes)
+
+
+def size_figures(
+    curves: Curves, areas: AreaRanges, truth: Mapping[str, Any], *, sizes: AreaRanges = SIZES
+) -> dict[str, float]:
+    """As `ap_by_size`, of curves for these area ranges, `sizes` among them."""
+    people = [
         row["area"] for row in truth["annotations"] if row["num_keypoints"] > 0 and not row.get("iscrowd", 0)
     ]
     figures: dict[str, float] = {}
-    for index, (size, (low, high)) in enumerate(sizes.items()):
-        figures[f"AP_{size}"] = curves.ap(index)
-        figures[f"AR_{size}"] = curves.ar(index)
-        figures[f"{COUNT}{size}"] = sum(low <= area <= high for area in areas)
+    for size, (low, high) in sizes.items():
+        place = list(areas).index(size)
+        figures[f"AP_{size}"] = curves.ap(place)
+        figures[f"AR_{size}"] = curves.ar(place)
+        figures[f"{COUNT}{size}"] = sum(low <= area <= high for area in people)
     return figures

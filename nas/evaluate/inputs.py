@@ -33,6 +33,29 @@ class Input:
     person: int | None = None
 
 
+class KeptInputs:
+    """Inputs of one set and padding that several models of one resolution are shown.
+
+    Args:
+        budget_mib: memory for them; what does not fit is made anew each time.
+    """
+
+    def __init__(self, budget_mib: int) -> None:
+        self._left = budget_mib * 2**20
+        self._inputs: dict[tuple[tuple[int, int], int], list[Input]] = {}
+
+    def get(self, resolution: tuple[int, int], image: int) -> list[Input] | None:
+        """Those of one image; None where they are not kept."""
+        return self._inputs.get((resolution, image))
+
+    def add(self, resolution: tuple[int, int], image: int, inputs: list[Input]) -> None:
+        """Keep those of one image where there is room."""
+        size = sum(item.pixels.nbytes for item in inputs)
+        if size <= self._left:
+            self._left -= size
+            self._inputs[resolution, image] = inputs
+
+
 class InputSource:
     """Makes inputs of one annotated set for one model, without augmentation.
 
@@ -42,6 +65,7 @@ class InputSource:
         padding: how much a box is grown before it is cropped.
         store: images kept in memory; without one, each is read from its file.
         images: positions of the only images to show, in this order; None for all.
+        kept: inputs that were made before, to which new ones are added.
     """
 
     def __init__(
@@ -52,12 +76,14 @@ class InputSource:
         padding: float = 1.25,
         store: ImageStore | None = None,
         images: Sequence[int] | None = None,
+        kept: KeptInputs | None = None,
     ) -> None:
         self._annotations = annotations
         self._resolution = model.resolution
         self._crops = model.task == "crop"
         self._padding = padding
         self._store = store
+        self._kept = kept or KeptInputs(0)
         self._images = self._shown(images)
 
     def __len__(self) -> int:
@@ -79,17 +105,27 @@ class InputSource:
             yield batch
 
     def _inputs(self, workers: int) -> Iterator[Input]:
-        pending: deque[Future[list[Input]]] = deque()
+        pending: deque[tuple[int, Future[list[Input]]]] = deque()
+
+        def first() -> list[Input]:
+            image, made = pending.popleft()
+            inputs = made.result()
+            self._kept.add(self._resolution, image, inputs)
+            return inputs
+
         with ThreadPoolExecutor(workers) as pool:
             try:
                 for image in self._images:
-                    pending.append(pool.submit(self._of_image, image))
-                    if len(pending) > 4 * workers:
-                        yield from pending.popleft().result()
+                    known = self._kept.get(self._resolution, image)
+                    if known is None:
+                        pending.append((image, pool.submit(self._of_image, image)))
+                    while pending and (known is not None or len(pending) > 4 * workers):
+                        yield from first()
+                    yield from known or ()
                 while pending:
-                    yield from pending.popleft().result()
+                    yield from first()
             finally:
-                for future in pending:
+                for _, future in pending:
                     future.cancel()
 
     def _shown(self, images: Sequence[int] | None) -> Sequence[int]:

@@ -79,8 +79,11 @@ def oks_ap(
     Raises:
         UserError: detections of images that the truth lacks, or with another number of keypoints.
     """
-    curves = oks_curves(truth, detections, skeleton, backend=backend)
-    areas = list(COCO_AREAS)
+    return coco_figures(oks_curves(truth, detections, skeleton, backend=backend), list(COCO_AREAS))
+
+
+def coco_figures(curves: Curves, areas: Sequence[str]) -> dict[str, float]:
+    """COCO's ten figures of curves for these area ranges, "all" the first."""
     figures = {}
     for name, figure in (("AP", curves.ap), ("AR", curves.ar)):
         figures[name] = figure()

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from nas.data.annotations import Annotations
 from nas.data.images import ImageStore
 from nas.errors import UserError
-from nas.evaluate.by_size import ap_by_size
+from nas.evaluate.by_size import SIZES, size_figures
 from nas.evaluate.crowdpose import crowdpose_ap
-from nas.evaluate.inputs import InputSource
-from nas.evaluate.oks import Backend, oks_ap
+from nas.evaluate.inputs import InputSource, KeptInputs
+from nas.evaluate.oks import EVERY_AREA, Backend, coco_figures, oks_curves
 from nas.evaluate.pck import match_people, pck
 from nas.runtime.model import PoseModel
 from nas.runtime.results import Detection, coco_results
@@ -120,19 +120,21 @@ def find(
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
     images: Sequence[int] | None = None,
+    kept: KeptInputs | None = None,
 ) -> ModelAnswers:
     """Run a model over a set, or over a part of it; for other arguments and errors see `validate`.
 
     Args:
         model, annotations: as in `validate`.
         images: positions of the only images to look at, in this order; None for all.
+        kept: inputs of this set and padding, for the next model.
     """
     if model.skeleton.keypoints != annotations.skeleton.keypoints:
         raise UserError(
             f"{annotations.path}: loaded with skeleton {annotations.skeleton.name!r}, but the model finds "
             f"{model.skeleton.name!r}"
         )
-    source = InputSource(annotations, model, padding=padding, store=store, images=images)
+    source = InputSource(annotations, model, padding=padding, store=store, images=images, kept=kept)
     codec = model.codec
     detections: list[Detection] = []
     answers = np.full((len(annotations.people), len(annotations.skeleton.keypoints), 3), np.nan)
@@ -180,8 +182,9 @@ def score(
     """
     skeleton = annotations.skeleton
     truth = annotations.to_coco()
-    sizes = ap_by_size(truth, detections, skeleton, backend=backend)
-    figures = {**sizes, **oks_ap(truth, detections, skeleton, backend=backend)}
+    areas = {"all": EVERY_AREA, **SIZES}
+    curves = oks_curves(truth, detections, skeleton, backend=backend, areas=areas)
+    figures = {**size_figures(curves, areas, truth), **coco_figures(curves, list(areas))}
     if all(image.crowd_index is not None for image in annotations.images):
         crowd = crowdpose_ap(truth, detections, skeleton, backend=backend)
         figures |= {f"CrowdPose_{name}": figure for name, figure in crowd.items()}

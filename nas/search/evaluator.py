@@ -12,6 +12,7 @@ from nas.data import Annotations
 from nas.data.images import ImageStore
 from nas.errors import UserError
 from nas.evaluate import mean_pose_baseline, score
+from nas.evaluate.inputs import KeptInputs
 from nas.evaluate.torch_model import TorchModel
 from nas.evaluate.validate import NOBODY, ModelAnswers, Result, find
 from nas.evaluate.weighted import bootstrap_weights, weighted_metric
@@ -26,6 +27,7 @@ DRAWS = 400
 """So many times people are drawn anew for a bootstrap interval."""
 
 _CACHE_MIB = 2048
+_INPUTS_MIB = 512
 _BATCH = 64
 _LEAST_PEOPLE = 32
 """A part of the split with fewer people says nothing."""
@@ -156,6 +158,7 @@ class SubnetEvaluator:
                     part.annotations,
                     padding=self._padding,
                     store=part.store,
+                    kept=part.inputs,
                     batch_size=_BATCH,
                     images=part.between(before, share) if self._shares else None,
                 )
@@ -198,6 +201,7 @@ class _SearchSet:
     def __init__(self, annotations: Annotations, seed: int) -> None:
         self.annotations = annotations
         self.store = _store(annotations)
+        self.inputs = KeptInputs(_INPUTS_MIB)
         self._seed, count = seed, len(annotations.images)
         people = annotations.people
         self.people = np.bincount(people.image[people.labelled], minlength=count)

@@ -19,6 +19,8 @@ from nas.evaluate import (
     validate,
     write_results,
 )
+from nas.evaluate.inputs import KeptInputs
+from nas.evaluate.validate import find
 from nas.space.skeleton import PckSegments, Skeleton
 
 DOTS = Skeleton(
@@ -135,6 +137,32 @@ def test_stored_images_give_the_same(annotations):
     assert stored["AP"] == pytest.approx(read["AP"], abs=0.05)
     for one, other in zip(stored.detections, read.detections, strict=True):
         np.testing.assert_allclose(one["keypoints"], other["keypoints"], atol=3.0)
+
+
+@pytest.mark.parametrize("task", ["crop", "image"])
+def test_a_set_in_parts_is_the_whole(annotations, task):
+    parts = [find(DotModel(task), annotations, images=images) for images in ([2, 1], [0])]
+    joined, whole = parts[0].joined(parts[1]), find(DotModel(task), annotations)
+    assert {row["image_id"] for row in parts[0].detections} == {2}
+    assert sorted(joined.detections, key=lambda row: row["image_id"]) == whole.detections
+    if task == "crop":
+        np.testing.assert_array_equal(joined.answers, whole.answers)
+    else:
+        assert joined.answers is whole.answers is None
+
+
+def test_inputs_that_are_kept_need_no_pictures(annotations):
+    kept, none = KeptInputs(1), KeptInputs(0)
+    first = find(DotModel("crop"), annotations, kept=kept)
+    find(DotModel("crop"), annotations, kept=none)
+    for position in range(3):
+        Path(annotations.image_file(position)).unlink()
+    again = find(DotModel("crop"), annotations, kept=kept)
+    assert again.detections == first.detections
+    with pytest.raises(UserError, match="validation needs every image"):
+        find(DotModel("crop", (96, 96)), annotations, kept=kept)
+    with pytest.raises(UserError, match="validation needs every image"):
+        find(DotModel("crop"), annotations, kept=none)
 
 
 def test_crowd_figures_where_images_say_how_crowded(tmp_path):
