@@ -12,7 +12,7 @@ OUT takes the film, as it is and drawn, the figures, and a contact sheet.
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -101,13 +101,15 @@ def judge(model: OnnxModel, frames: Sequence[FilmFrame], found: Sequence[FramePo
         "annotations": [],
     }
     detections, rows = [], defaultdict[int, list[tuple[int, int, int]]](list)
+    ids: dict[int, int] = {}
     for number, (frame, people) in enumerate(zip(frames, found, strict=True)):
         for person in frame.people.values():
             where = {"id": len(truth["annotations"]) + 1, "image_id": number + 1, "category_id": 1}
             truth["annotations"].append({**person, **where})
         detections += coco_results(people.poses, np.eye(2, 3), image_id=number + 1)
-        for person_number, row in whose(model, frame, people).items():
-            rows[person_number].append((number, row, int(people.ids[row])))
+        for person_number, row in whose(model, frame, people, ids).items():
+            ids[person_number] = int(people.ids[row])
+            rows[person_number].append((number, row, ids[person_number]))
     switches = {
         number: sum(before[2] != after[2] for before, after in pairwise(own)) for number, own in rows.items()
     }
@@ -123,18 +125,25 @@ def judge(model: OnnxModel, frames: Sequence[FilmFrame], found: Sequence[FramePo
     }
 
 
-def whose(model: OnnxModel, frame: FilmFrame, people: FramePoses) -> dict[int, int]:
-    """The row of each person in sight whose pose was found."""
+def whose(model: OnnxModel, frame: FilmFrame, people: FramePoses, ids: Mapping[int, int]) -> dict[int, int]:
+    """The row of each person in sight whose pose was found.
+
+    As CLEAR MOT has it (Bernardin and Stiefelhagen 2008): who had an id keeps it as long as its pose is like
+    theirs; the others get what is left, the most alike first.
+    """
     if not frame.people or not len(people):
         return {}
     truth = np.stack([_keypoints(person) for person in frame.people.values()])
     areas = np.array([person["area"] for person in frame.people.values()], np.float64)
     similar = oks(people.poses.keypoints, truth, areas=areas, sigmas=model.skeleton.sigmas)
-    return {
-        number: int(row)
-        for column, (number, row) in enumerate(zip(frame.people, similar.argmax(0), strict=True))
-        if similar[row, column] >= _SAME and similar[row].argmax() == column
-    }
+    kept = people.ids[:, None] == [ids.get(number, -1) for number in frame.people]
+    ranks = np.where(similar >= _SAME, similar + kept, -1)
+    numbers, found = list(frame.people), {}
+    while ranks.max() >= 0:
+        row, column = np.unravel_index(ranks.argmax(), ranks.shape)
+        found[numbers[column]] = int(row)
+        ranks[row], ranks[:, column] = -1, -1
+    return found
 
 
 def steadiness(

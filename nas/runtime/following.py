@@ -7,12 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.codecs.affine import image_box
-from nas.runtime.frames import ColourFrame
+from nas.runtime.frames import ColourFrame, FramePoses
 from nas.runtime.motion import MotionWatch
 from nas.runtime.poses import box_areas
 
 LEAST_INSIDE = 0.25
 """Share of a person's box that is inside the frame; of whom less is seen, has left."""
+
+WIDEST = 0.5
+"""Margins between a box and a pose are at most so much of the pose's longer side: poor poses tell nothing."""
 
 
 class Follower:
@@ -21,6 +24,9 @@ class Follower:
     The detector is asked in every k-th frame; sooner where nobody is known, where somebody was lost, and
     where something moved that is none of the known people. The last is asked once between two regular
     times, so that whatever moves without being a person costs no more than that.
+
+    Detectors draw their boxes in their own way, and networks have learned theirs: from one detection to the
+    next a person's box keeps the margins that the detector left around their pose.
 
     Args:
         every: k.
@@ -32,7 +38,7 @@ class Follower:
 
     def reset(self) -> None:
         """Another video begins."""
-        self._boxes: NDArray[np.float64] = np.zeros((0, 4))
+        self._boxes = self._margins = np.zeros((0, 4))
         self._since = 0
         self._lost = False
         self._watching = True
@@ -53,25 +59,37 @@ class Follower:
         return self._boxes
 
     def note(
-        self, frame: ColourFrame, boxes: NDArray[np.float64], *, asked: NDArray[np.float64] | None
+        self,
+        frame: ColourFrame,
+        people: FramePoses,
+        around: NDArray[np.float64],
+        *,
+        asked: NDArray[np.float64] | None,
     ) -> None:
         """Take in what was found.
 
         Args:
             frame: where.
-            boxes: [N, 4] of those whose poses were found.
+            people: those whose poses were found, with the boxes that they were looked for in.
+            around: [N, 4] boxes around their poses.
             asked: what `boxes` said for this frame.
         """
         if self.every == 1:
             return
+        sides = (around[:, 2:] - around[:, :2]).max(1, keepdims=True, initial=0)
         if asked is None:
             self._since = 0
             self._watch.start(frame)
+            margins = (people.boxes - around) / np.maximum(sides, np.spacing(1))
+            margins = margins.clip(-WIDEST, WIDEST)
         else:
             self._since += 1
+            margins = self._margins[(people.boxes[:, None] == asked).all(2).argmax(1)]
+        boxes = around + margins * sides
         self._watch.cover(boxes, frame.size)
         self._lost = asked is not None and len(boxes) < len(asked)
-        self._boxes = boxes[_inside(boxes, frame.size) >= LEAST_INSIDE]
+        inside = _inside(boxes, frame.size) >= LEAST_INSIDE
+        self._boxes, self._margins = boxes[inside], margins[inside]
 
 
 def _inside(boxes: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:

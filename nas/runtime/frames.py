@@ -1,6 +1,7 @@
 """Images as they come, of a camera above all: channels in any order that is said, colours changed late."""
 
 from dataclasses import dataclass
+from math import log2
 from typing import Literal, Self
 
 import cv2
@@ -75,15 +76,18 @@ class ColourFrame:
         *,
         border: tuple[float, ...] = BORDER_COLOUR,
         quick: bool = False,
+        out: NDArray[np.uint8] | None = None,
     ) -> NDArray[np.uint8]:
         """What an input (h, w) shows of the frame: RGB, with `border` (RGB) outside; see `warp_image`.
 
-        `quick`, only the part of a large image that is shown is averaged: to a grey level or two the same.
+        `quick`, only the part of a large image that is shown is averaged, over squares whose sides are powers
+        of two: where pictures are smooth, to a grey level or two the same. `out` is written to.
         """
         pixels, affine = _part(self.pixels, affine, resolution) if quick else (self.pixels, affine)
         if not self.bgr:
-            return warp_image(pixels, affine, resolution, border=border)
-        return warp_image(pixels, affine, resolution, border=border[::-1])[..., ::-1]
+            return warp_image(pixels, affine, resolution, border=border, out=out)
+        shown = warp_image(pixels, affine, resolution, border=border[::-1], out=out)
+        return np.asarray(cv2.cvtColor(shown, cv2.COLOR_BGR2RGB, dst=shown), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,9 @@ def _part(
 ) -> tuple[NDArray[np.uint8], Affine]:
     """The part of an image that is seen through an affine, averaged, and the affine from there on.
 
-    Averages are over squares of whole pixels, which OpenCV does much faster than over parts of pixels. The
-    whole image where nothing needs averaging, or nothing of it is seen.
+    Halved again and again, which OpenCV does many times faster than any other averaging; what is left to
+    shrink, by less than two, interpolation does as ever. The whole image where nothing needs averaging, or
+    nothing of it is seen.
     """
     scale = affine_scale(affine)
     if scale >= WORTH_AVERAGING:
@@ -125,7 +130,8 @@ def _part(
     height, width = resolution
     ends = np.array([[-0.5, -0.5], [width - 0.5, -0.5], [-0.5, height - 0.5], [width - 0.5, height - 0.5]])
     corners = apply_affine(ends, invert(affine))
-    side, beyond = int(1 / scale), _BEYOND / scale
+    halvings = int(log2(1 / scale))
+    side, beyond = 2**halvings, _BEYOND / scale
     size = np.array(pixels.shape[1::-1])
     start = np.clip(np.floor(corners.min(0) - beyond), 0, size).astype(int)
     end = np.clip(np.ceil(corners.max(0) + beyond) + 1, 0, size).astype(int)
@@ -134,8 +140,10 @@ def _part(
     if not squares.all() or (start < 0).any():
         return pixels, affine
     (x0, y0), (x1, y1) = start.tolist(), (start + squares * side).tolist()
-    columns, rows = squares.tolist()
-    averaged = cv2.resize(pixels[y0:y1, x0:x1], (columns, rows), interpolation=cv2.INTER_AREA)
+    averaged = pixels[y0:y1, x0:x1]
+    for _ in range(halvings):
+        rows, columns = averaged.shape[:2]
+        averaged = np.asarray(cv2.resize(averaged, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA))
     moved = affine.copy()
     moved[:, 2] += affine[:, :2] @ (x0, y0)
-    return np.asarray(averaged, np.uint8), rescale_source(moved, (1 / side, 1 / side))
+    return averaged, rescale_source(moved, (1 / side, 1 / side))

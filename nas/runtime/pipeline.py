@@ -174,7 +174,9 @@ class PosePipeline:
             part = views[start : start + _BATCH]
             with times("prepare"):
                 resolution = self.model.resolution
-                inputs = np.stack([frame.through(affine, resolution, quick=quick) for frame, affine in part])
+                inputs = np.empty((len(part), *resolution, 3), np.uint8)
+                for (frame, affine), own in zip(part, inputs, strict=True):
+                    frame.through(affine, resolution, quick=quick, out=own)
             with times("network"):
                 outputs = self.model.candidates(inputs)
             with times("decode"):

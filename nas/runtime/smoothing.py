@@ -20,7 +20,7 @@ class OneEuroSettings:
     """
 
     rest_hz: float = 0.8
-    speed_hz: float = 4.0
+    speed_hz: float = 6.0
     change_hz: float = 1.0
 
 

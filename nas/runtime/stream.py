@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from nas.codecs import Poses
 from nas.errors import UserError
 from nas.runtime.following import Follower
-from nas.runtime.frames import Channels, FramePoses
+from nas.runtime.frames import Channels, ColourFrame, FramePoses
+from nas.runtime.looks import limb_colours
 from nas.runtime.pipeline import Image, PosePipeline, as_frame
 from nas.runtime.poses import MIN_KEYPOINT, MIN_POSE, box_areas, distinct, pose_boxes, sure_keypoints
 from nas.runtime.smoothing import OneEuroFilter, OneEuroSettings
@@ -101,19 +102,24 @@ class PoseStream:
         (place,) = self.pipeline.places([frame], times=times) if asked is None else (asked,)
         found = self.pipeline.people(self.pipeline.by_box(frame, place, quick=True, times=times), place)
         with times("track"):
-            people = self._distinct(found)
+            people = replace(self._distinct(found), detected=asked is None)
             around = pose_boxes(people.poses.keypoints, min_keypoint=self._min_keypoint)
-            self._follower.note(frame, around, asked=asked)
-            people = replace(people, detected=asked is None)
-            return self._tracked(people, around, moment) if self.track or self._smooth else people
+            self._follower.note(frame, people, around, asked=asked)
+            if not (self.track or self._smooth):
+                return people
+            return self._tracked(frame, people, around, moment)
 
     def _distinct(self, found: FramePoses) -> FramePoses:
         """The people who are sure to be there, each of them once."""
         people = found.at(found.poses.scores >= self._min_pose)
         return people.at(distinct(people.poses, sigmas=self._sigmas, min_keypoint=self._min_keypoint))
 
-    def _tracked(self, people: FramePoses, around: NDArray[np.float64], moment: float) -> FramePoses:
-        tracks = self._tracker.update(people.poses.keypoints, moment)
+    def _tracked(
+        self, frame: ColourFrame, people: FramePoses, around: NDArray[np.float64], moment: float
+    ) -> FramePoses:
+        keypoints, limbs = people.poses.keypoints, self.pipeline.model.skeleton.limb_index
+        looks = limb_colours(frame, keypoints, limbs, min_keypoint=self._min_keypoint)
+        tracks = self._tracker.update(keypoints, moment, looks)
         if self._smooth:
             poses = Poses(self._smoothed(people.poses.keypoints, around, tracks), people.poses.scores)
             people = replace(people, poses=poses)

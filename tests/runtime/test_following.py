@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from nas.codecs import Poses
 from nas.runtime.following import Follower
-from nas.runtime.frames import ColourFrame
+from nas.runtime.frames import ColourFrame, FramePoses
 from nas.runtime.motion import MotionWatch
 
 BOX = np.array([[10.0, 10, 50, 90]])
@@ -22,8 +23,14 @@ def frame(*blocks: tuple[int, int, int, int], grey: int = 90) -> ColourFrame:
 def asked(follower: Follower, shown: ColourFrame, found: np.ndarray) -> bool:
     """Whether the detector is asked in a frame in which these boxes are found."""
     boxes = follower.boxes(shown)
-    follower.note(shown, found, asked=boxes)
+    follower.note(shown, people(found if boxes is None else boxes[: len(found)]), found, asked=boxes)
     return boxes is None
+
+
+def people(boxes: np.ndarray) -> FramePoses:
+    """People who were looked for in these boxes."""
+    count = len(boxes)
+    return FramePoses(Poses(np.zeros((count, 2, 3)), np.ones(count)), boxes, np.zeros(count, np.int64))
 
 
 def test_every_kth_frame():
@@ -37,6 +44,19 @@ def test_in_between_people_are_looked_for_where_they_were():
     follower = Follower(4)
     asked(follower, frame(), BOX)
     np.testing.assert_array_equal(follower.boxes(frame()), BOX)
+
+
+def test_the_margins_that_a_detector_leaves_stay_from_one_detection_to_the_next():
+    follower = Follower(9)
+    detected = np.array([[90.0, 15, 130, 95], [10, 20, 40, 90]])
+    poses = np.array([[100.0, 20, 140, 100], [0, 0, 40, 80]])
+    follower.note(frame(), people(detected), poses, asked=follower.boxes(frame()))
+    np.testing.assert_allclose(follower.boxes(frame()), detected)
+    # The first one is gone; the second is twice as large.
+    follower.note(frame(), people(detected[1:]), poses[1:] * 2, asked=follower.boxes(frame()))
+    np.testing.assert_allclose(follower._boxes, detected[1:] * 2)
+    follower.note(frame(), people(np.array([[0.0, 0, 500, 500]])), poses[:1], asked=None)
+    np.testing.assert_allclose(follower.boxes(frame()), [[60, 0, 180, 140]])  # a poor pose
 
 
 def test_somebody_lost_is_looked_for_in_the_next_frame():

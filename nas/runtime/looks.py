@@ -1,0 +1,58 @@
+"""What people look like: the colours along their limbs, which tell apart those whose ways cross."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.codecs.types import FloatArray
+from nas.runtime.frames import ColourFrame
+from nas.runtime.poses import MIN_KEYPOINT, sure_keypoints
+
+_PLACES = np.array([0.25, 0.5, 0.75])
+"""Where on a limb its colour is read, from one end to the other."""
+
+_OTHER = 30.0
+"""Grey levels by which colours of the same clothes seldom differ: a pose is a little off, light changes."""
+
+
+def limb_colours(
+    frame: ColourFrame,
+    keypoints: FloatArray,
+    limbs: Sequence[tuple[int, int]],
+    *,
+    min_keypoint: float = MIN_KEYPOINT,
+) -> NDArray[np.float64]:
+    """The mean colours [N, limbs, 3] of people's limbs in a frame; NaN of limbs with an unsure end.
+
+    Args:
+        frame: where.
+        keypoints: [N, K, 3] px.
+        limbs: positions of their two ends.
+        min_keypoint: keypoints of a lower score are unsure.
+    """
+    ends = np.array(limbs, np.intp).reshape(-1, 2)
+    known = sure_keypoints(keypoints, min_keypoint)[:, ends].all(2)
+    start, end = (np.asarray(keypoints[:, side, None, :2], np.float64) for side in ends.T)
+    places = np.nan_to_num(start + (end - start) * _PLACES[:, None])
+    height, width = frame.size
+    x, y = places.round().clip(0, (width - 1, height - 1)).astype(np.intp).transpose(3, 0, 1, 2)
+    colours = frame.pixels[y, x].mean(2, dtype=np.float64)
+    return np.where(known[..., None], colours, np.nan)
+
+
+def same_look(found: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How likely colours [N, limbs, 3] are those of others [M, limbs, 3], by those that both have: [N, M].
+
+    1 for the same colours, and where there is nothing to compare; towards 0 for others.
+    """
+    difference = np.abs(found[:, None] - known)
+    count = np.isfinite(difference).sum((2, 3))
+    mean = np.nan_to_num(difference).sum((2, 3)) / np.maximum(count, 1)
+    return np.exp(-((mean / _OTHER) ** 2))
+
+
+def blended(before: NDArray[np.float64], now: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """Colours of which a share is new; those that are known at one time only are taken as they are."""
+    mixed = np.where(np.isnan(now), before, before + share * (now - before))
+    return np.where(np.isnan(before), now, mixed)
