@@ -43,7 +43,7 @@ def export_int8(
     with TemporaryDirectory(prefix="nas-export-") as folder:
         exact = Path(folder) / "fp32.onnx"
         export_onnx(net, exact)
-        shown = (normalise(pixels).transpose(2, 0, 1) for pixels in inputs)
+        shown = (normalise(pixels) for pixels in inputs)
         write_onnx(to_int8(Tracer.of(net)(net.resolve(None)), net, images=shown), path)
         shift = pose_shift(OnnxModel(exact), OnnxModel(path), inputs)
         fp32_bytes = exact.stat().st_size

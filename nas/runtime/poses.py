@@ -71,8 +71,9 @@ def pose_similarity(
     """
     shared = sure_keypoints(found, min_keypoint)[:, None] & sure_keypoints(known, min_keypoint)[None]
     areas = np.nan_to_num(box_areas(pose_boxes(known, min_keypoint=min_keypoint)))
-    each = keypoint_similarity(np.nan_to_num(found), np.nan_to_num(known), areas=areas, sigmas=sigmas)
-    return np.asarray((each * shared).sum(-1) / np.maximum(shared.sum(-1), 1), np.float64)
+    with np.errstate(invalid="ignore"):
+        each = keypoint_similarity(found, known, areas=areas, sigmas=sigmas)
+    return np.asarray(np.where(shared, each, 0).sum(-1) / np.maximum(shared.sum(-1), 1), np.float64)
 
 
 def distinct(

@@ -67,13 +67,13 @@ class OnnxModel(PoseModel):
         """
         if images.shape[1:] != (*self.resolution, 3):
             raise ValueError(f"images of {images.shape[1:]} for a network of {(*self.resolution, 3)}")
-        inputs = normalise(images, mean=self._mean, std=self._std).transpose(0, 3, 1, 2)
+        inputs = normalise(images, mean=self._mean, std=self._std)
         size = len(images) if self._any_batch else 1
         parts = [inputs[start : start + size] for start in range(0, len(images), max(size, 1))]
         return [found for part in parts for found in self._run(part)]
 
     def _run(self, images: NDArray[np.float32]) -> list[dict[str, NDArray[Any]]]:
-        outputs = run_network(self._session, {self._input: np.ascontiguousarray(images)}, self.path)
+        outputs = run_network(self._session, {self._input: images}, self.path)
         return [
             self._found({name: output[row] for name, output in zip(self._outputs, outputs, strict=True)})
             for row in range(len(images))

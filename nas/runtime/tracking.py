@@ -130,6 +130,8 @@ class PoseTracker:
 
     def _alone(self, poses: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which poses are not much like another one of the frame."""
+        if len(poses) < 2:
+            return np.ones(len(poses), np.bool_)
         similar = self._similarity(poses, poses)
         np.fill_diagonal(similar, 0)
         return np.asarray((similar < CROWDED).all(1), np.bool_)
@@ -143,7 +145,8 @@ class PoseTracker:
         sure = sure_keypoints(np.stack([pose, track.keypoints]), self._min_keypoint).all(0)
         if gap > 0 and sure.any():
             # The median: an arm that swings moves nobody.
-            step = np.median(pose[sure, :2] - track.keypoints[sure, :2], axis=0) / gap
+            steps = np.sort(pose[sure, :2] - track.keypoints[sure, :2], axis=0)
+            step = (steps[(len(steps) - 1) // 2] + steps[len(steps) // 2]) / (2 * gap)
             track.known += gap
             share = gap / min(track.known, max(_STEADY, gap))
             track.velocity = track.velocity + share * (step - track.velocity)

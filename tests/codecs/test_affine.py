@@ -129,7 +129,9 @@ def test_outside_is_the_border_colour_and_the_mask_says_so():
 
 def test_normalise_is_imagenets():
     images = np.random.default_rng(2).integers(0, 256, (2, 5, 4, 3), np.uint8)
-    expected = (images / 255 - MEAN.astype(np.float64)) / STD.astype(np.float64)
+    expected = ((images / 255 - MEAN.astype(np.float64)) / STD.astype(np.float64)).transpose(0, 3, 1, 2)
     result = normalise(images)
     assert result.dtype == np.float32
+    assert result.flags.c_contiguous
     np.testing.assert_allclose(result, expected, atol=2e-6)
+    np.testing.assert_array_equal(normalise(images[1]), result[1])

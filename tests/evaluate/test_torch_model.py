@@ -31,7 +31,7 @@ def test_decode_equals_the_codecs_reference(net, images):
     codec = codec_of(net.arch, net.skeleton)
     net.eval()
     with torch.no_grad():
-        outputs = net(torch.from_numpy(normalise(images)).permute(0, 3, 1, 2), net.arch)
+        outputs = net(torch.from_numpy(normalise(images)), net.arch)
         generator = torch.Generator().manual_seed(3)
         noisy = {
             name: tensor.double() + 3 * torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
