@@ -148,7 +148,7 @@ class PosePipeline:
             rotation: degrees by which the network sees its input turned, clockwise; a whole image is made
                 smaller, so that its corners stay in sight.
             flip: whether the network sees it mirrored. A joint has the name that it has in the image.
-            quick: whether crops of large images are made in less time, to a grey level or two the same.
+            quick: whether crops of large images are made in less time, a little sharper.
             times: takes what each stage needs.
 
         Raises:
