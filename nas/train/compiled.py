@@ -20,6 +20,11 @@ TORCH, COMPILED = "torch", "compiled"
 
 _ROUNDS = 3
 
+_CLEARLY = 0.7
+"""Torch is taken where it needs less than this share of the loops' time. The loops gain more than half as much
+again wherever they were tried, so that other work on a machine decides nothing: the same run learns the same.
+"""
+
 _log = logging.getLogger(__name__)
 
 
@@ -27,7 +32,8 @@ def choose_loops(net: PoseNet, fabric: Fabric, *, former: str | None = None) -> 
     """Let a network learn by one kind of loops; all processes have to call this, and take the same.
 
     Args:
-        former: the kind that its checkpoint names; None for a new training, which measures what is faster.
+        former: the kind that its checkpoint names; None for a new training. That takes the loops where its
+            depthwise kernels are large enough for them, unless they are much slower here.
 
     Returns:
         TORCH or COMPILED.
@@ -35,7 +41,8 @@ def choose_loops(net: PoseNet, fabric: Fabric, *, former: str | None = None) -> 
     kind = former or TORCH
     if former is None and fabric.device.type == "cpu" and available():
         kernels = [layer.kernels[0] for layer in net.modules() if isinstance(layer, ElasticDepthwiseConv2d)]
-        kind = _faster(max(kernels, default=0))
+        if max(kernels, default=0) >= LEAST_KERNEL:
+            kind = _faster(max(kernels))
     elif former == COMPILED and not available():
         _log.warning(
             "numba, which compiled loops of this training, is not installed here: torch computes them from "
@@ -48,30 +55,29 @@ def choose_loops(net: PoseNet, fabric: Fabric, *, former: str | None = None) -> 
 
 
 def _faster(kernel: int) -> str:
-    """What is faster on batch norm with ReLU, behind a depthwise convolution where kernels are large."""
-    large = kernel >= LEAST_KERNEL
+    """What is faster on batch norm with ReLU behind a depthwise convolution of that kernel."""
     ones = torch.ones(64, requires_grad=True)
     weight = torch.ones(64, 1, kernel, kernel, requires_grad=True)
     images = torch.rand(8, 64, 32, 24).to(memory_format=torch.channels_last).requires_grad_()
 
     def plain() -> Tensor:
-        x = torch.conv2d(images, weight, None, padding=kernel // 2, groups=64) if large else images
+        x = torch.conv2d(images, weight, None, padding=kernel // 2, groups=64)
         return F.relu(F.batch_norm(x, None, None, ones, ones, training=True), inplace=True)
 
     def compiled() -> Tensor:
-        x = learning_convolution(images, weight, 1) if large else images
-        return learning_norm(x, ones, ones, activation="relu", eps=1e-5)
+        return learning_norm(learning_convolution(images, weight, 1), ones, ones, activation="relu", eps=1e-5)
 
-    learned = [images, ones, weight] if large else [images, ones]
+    learned = [images, ones, weight]
     ours = _seconds(compiled, learned)
     ratio = _seconds(plain, learned) / ours
+    taken = COMPILED if ratio > _CLEARLY else TORCH
     _log.info(
-        "batch norms%s: %s (torch takes %.1f times as long here)",
-        f" and depthwise convolutions over {LEAST_KERNEL - 2} px" if large else "",
-        "compiled by numba" if ratio > 1 else "torch's own",
+        "batch norms and depthwise convolutions over %d px: %s (torch takes %.1f times as long here)",
+        LEAST_KERNEL - 2,
+        "compiled by numba" if taken == COMPILED else "torch's own",
         ratio,
     )
-    return COMPILED if ratio > 1 else TORCH
+    return taken
 
 
 def _seconds(layers: Callable[[], Tensor], learned: list[Tensor]) -> float:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 from test_train_resume import Killed, before_step, die
-from tiny_training import RecipeMaker
+from tiny_training import SPACE, RecipeMaker
 
 from nas.layers import ElasticLayer
 from nas.layers.compiled.convolution import weight_gradient
@@ -31,13 +31,24 @@ def fabric() -> Fabric:
     return Fabric(accelerator="cpu", devices=1)
 
 
-def test_a_new_training_takes_what_is_faster(fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_training_takes_loops_unless_they_are_clearly_slower(
+    fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
     net = PoseNet(SearchSpace.load("demo"), "coco17")
-    for shortest, way in (([1.0, 2.0], COMPILED), ([2.0, 1.0], TORCH)):
+    for shortest, way in (([1.0, 2.0], COMPILED), ([1.0, 0.9], COMPILED), ([2.0, 1.0], TORCH)):
         seconds = iter(shortest)
         monkeypatch.setattr(compiled, "_seconds", lambda *_, seconds=seconds: next(seconds))
         assert choose_loops(net, fabric) == way
         assert ways(net) == {way == COMPILED}
+
+
+def test_small_kernels_stay_with_torch(fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "_seconds", lambda *_: pytest.fail("measured"))
+    stages = [{**stage, "kernel": 3} for stage in SPACE["stages"]]
+    alone = {"necks": {"none": {}}, "heads": {"simcc": {"neck": "none"}}}
+    net = PoseNet(SearchSpace.from_json({**SPACE, **alone, "stages": stages}), "coco17")
+    assert choose_loops(net, fabric) == TORCH
+    assert ways(net) == {False}
 
 
 def test_a_resumed_training_measures_nothing(fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
