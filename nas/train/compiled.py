@@ -21,9 +21,8 @@ TORCH, COMPILED = "torch", "compiled"
 _ROUNDS = 3
 
 _CLEARLY = 0.7
-"""Torch is taken where it needs less than this share of the loops' time. The loops gain more than half as much
-again wherever they were tried, so that other work on a machine decides nothing: the same run learns the same.
-"""
+"""Torch is taken where it needs less than this share of the loops' time. Wherever they were tried it needs
+half as much again, so that what else a machine does decides nothing: the same run learns the same."""
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 from test_train_resume import Killed, before_step, die
-from tiny_training import SPACE, RecipeMaker
+from tiny_training import RecipeMaker
 
 from nas.layers import ElasticLayer
 from nas.layers.compiled.convolution import weight_gradient
@@ -44,9 +44,8 @@ def test_a_new_training_takes_loops_unless_they_are_clearly_slower(
 
 def test_small_kernels_stay_with_torch(fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "_seconds", lambda *_: pytest.fail("measured"))
-    stages = [{**stage, "kernel": 3} for stage in SPACE["stages"]]
-    alone = {"necks": {"none": {}}, "heads": {"simcc": {"neck": "none"}}}
-    net = PoseNet(SearchSpace.from_json({**SPACE, **alone, "stages": stages}), "coco17")
+    monkeypatch.setattr(compiled, "LEAST_KERNEL", 9)
+    net = PoseNet(SearchSpace.load("demo"), "coco17")
     assert choose_loops(net, fabric) == TORCH
     assert ways(net) == {False}
 
