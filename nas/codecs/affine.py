@@ -21,6 +21,9 @@ Affine = NDArray[np.float64]
 BORDER_COLOUR = tuple(float(channel) for channel in np.round(MEAN * 255))
 """Fills what lies outside the image: close to zero after normalisation."""
 
+PADDING = 1.25
+"""How much boxes are grown before they are cropped."""
+
 WORTH_AVERAGING = 0.5
 """Linear interpolation looks at two pixels: an image that shrinks further is averaged first."""
 
@@ -42,7 +45,7 @@ def image_affine(
 def crop_affine(
     box: ArrayLike,
     resolution: tuple[int, int],
-    padding: float = 1.25,
+    padding: float = PADDING,
     *,
     scale: float = 1.0,
     rotation: float = 0.0,

@@ -1,7 +1,7 @@
 """What the ONNX file of a network says about itself, and whether its graph agrees."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ _SMALLEST_STD, _LARGEST = 1e-4, 1e4
 """Of the constants that inputs are normalised by; pixels are numbers from 0 to 1 then."""
 _MOST_NUMBERS = 2**28
 """Of an output."""
+_FLOATS, _BYTES = "tensor(float)", "tensor(uint8)"
 
 Shape = tuple[int, ...]
 
@@ -35,6 +36,9 @@ class ExportedNetwork:
         mean, std: of the three channels, RGB from 0 to 1, by which its input is normalised.
         scored: whether its head measures how sure it is.
         score_scale: the version of what scores mean; 0 of files that were written before there was one.
+        batch: images of one run; None for any number.
+        pixels: whether it takes RGB bytes [B, H, W, 3] and normalises them itself; else it takes normalised
+            floats [B, 3, H, W].
     """
 
     arch: Arch
@@ -43,6 +47,8 @@ class ExportedNetwork:
     std: tuple[float, ...]
     scored: bool = True
     score_scale: int = 0
+    batch: int | None = 1
+    pixels: bool = False
 
     @classmethod
     def of(cls, session: Any, source: str) -> Self | None:
@@ -58,9 +64,14 @@ class ExportedNetwork:
         text = _text(session, source)
         if text is None:
             return None
-        network = cls.parse(text, f"{source}: metadata")
+        inputs = session.get_inputs()
+        network = replace(
+            cls.parse(text, f"{source}: metadata"),
+            batch=_batch(inputs),
+            pixels=[node.type for node in inputs] == [_BYTES],
+        )
         network.require_fit(
-            {node.name: _shape(node, source) for node in session.get_inputs()},
+            {node.name: _shape(node, source, types=(_FLOATS, _BYTES)) for node in inputs},
             {node.name: _shape(node, source) for node in session.get_outputs()},
             source=source,
         )
@@ -89,17 +100,19 @@ class ExportedNetwork:
         """Raise UserError where inputs and outputs of these shapes are not those of such a network.
 
         Args:
-            inputs, outputs: by name, with the batch axis.
+            inputs, outputs: by name, with the batch axis, which is 1 where it is open.
             source: what messages call the file.
         """
-        wanted = (1, 3, *self.arch.resolution)
+        batch = 1 if self.batch is None else self.batch
+        height, width = self.arch.resolution
+        wanted = (batch, height, width, 3) if self.pixels else (batch, 3, height, width)
         if list(inputs.values()) != [wanted]:
             raise UserError(
                 f"{source}: metadata.arch.resolution: does not fit the graph: its input must be "
                 f"{_told([wanted])}, it is {_told(inputs.values())}"
             )
         for name, shape in outputs.items():
-            if shape[:1] != (1,) or prod(shape) > _MOST_NUMBERS:
+            if shape[:1] != (batch,) or prod(shape) > _MOST_NUMBERS:
                 raise UserError(f"{source}: its output {shown(name)} is {_told([shape])}: export it anew")
         self._require_groups({name: shape[1:] for name, shape in outputs.items()}, source)
 
@@ -144,13 +157,19 @@ def _text(session: Any, source: str) -> str | None:
     return text
 
 
-def _shape(node: Any, source: str) -> Shape:
+def _batch(inputs: Sequence[Any]) -> int | None:
+    """The images of one run: the first axis of the input; None where it is open."""
+    first = inputs[0].shape[0] if inputs and inputs[0].shape else 1
+    return max(first, 1) if isinstance(first, int) else None
+
+
+def _shape(node: Any, source: str, *, types: Collection[str] = (_FLOATS,)) -> Shape:
     """The sizes of an input or output; an open first axis, the batch, is 1."""
     sizes = [1 if axis == 0 and not isinstance(size, int) else size for axis, size in enumerate(node.shape)]
-    if node.type != "tensor(float)" or not all(isinstance(size, int) and size >= 0 for size in sizes):
+    if node.type not in types or not all(isinstance(size, int) and size >= 0 for size in sizes):
         raise UserError(
             f"{source}: {shown(node.name)} is a {node.type} of the sizes {shown(node.shape)}; a network of "
-            "this project has floats of fixed sizes: export it anew"
+            "this project has floats (or bytes, for its input) of fixed sizes: export it anew"
         )
     return tuple(sizes)
 

@@ -4,6 +4,7 @@ from nas.graph.channels import sort_channels
 from nas.graph.complexity import Complexity, complexity
 from nas.graph.constants import Constant
 from nas.graph.export import ParityError, export_onnx, write_onnx
+from nas.graph.form import OnnxForm
 from nas.graph.graph import Graph
 from nas.graph.onnx import metadata, to_onnx
 from nas.graph.operator import Operator
@@ -25,6 +26,7 @@ __all__ = [
     "Complexity",
     "Constant",
     "Graph",
+    "OnnxForm",
     "Operator",
     "OperatorFeatures",
     "ParityError",

@@ -33,6 +33,9 @@ NUMPY_TYPES = {
     torch.bool: np.bool_,
 }
 
+OPSET = 17
+"""ONNX operators of this version are written unless another is asked for."""
+
 EDGE = "edge_"
 """What names of edges begin with, before the id; nodes are named after their operator's first output."""
 
@@ -43,9 +46,17 @@ class Builder:
     Args:
         evaluate: gives the values of constants; None for arbitrary ones.
         names: names of edges that are settled beforehand (the graph's input and outputs).
+        opset: whose operators the nodes are.
     """
 
-    def __init__(self, evaluate: Callable[[Constant], Tensor] | None, names: Mapping[int, str]) -> None:
+    def __init__(
+        self,
+        evaluate: Callable[[Constant], Tensor] | None,
+        names: Mapping[int, str],
+        *,
+        opset: int = OPSET,
+    ) -> None:
+        self.opset = opset
         self._evaluate = evaluate
         self._settled = frozenset(names)
         self._names = dict(names)

@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor
 
+from nas.codecs.normalise import normalise
 from nas.files import write_bytes
-from nas.graph.onnx import RAW_PREFIX, to_onnx
-from nas.graph.tracer import Tracer
+from nas.graph.batch import batches
+from nas.graph.form import OnnxForm, float_model
+from nas.graph.onnx import RAW_PREFIX
+from nas.graph.pixels import take_pixels
 from nas.layers import Statistics
 from nas.models import PoseNet
 from nas.space.arch import Arch
@@ -24,6 +26,9 @@ TOLERANCE = 5e-4
 
 AGREEMENT = 0.9
 """Share of decoded rows that must agree: peaks of equal height may be found in another order."""
+
+_SEVERAL = 4
+"""Images of one run, where a file takes any number; it is made of models for two and for three."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -40,8 +45,9 @@ def export_onnx(
     stats: Statistics | None = None,
     images: Iterable[Tensor] = (),
     seed: int = 0,
+    form: OnnxForm | None = None,
 ) -> ModelProto:
-    """Write an ONNX model with decode inside, once it agrees with torch on a random and the given images.
+    """Write an ONNX model with decode inside, once it agrees with torch on random and the given images.
 
     Args:
         net: a network, plain or not.
@@ -49,19 +55,27 @@ def export_onnx(
         arch: which architecture, where the network holds several.
         stats: batch-norm statistics, unless they are embedded.
         images: normalised images [3, H, W] to compare on as well.
-        seed: of the random image.
+        seed: of the random images.
+        form: what the file takes; one image of floats unless told.
 
     Raises:
         StatisticsMissingError: statistics are neither given nor embedded.
         ParityError: the model's outputs differ from the network's.
+        UserError: the network cannot be had in that form.
     """
-    arch, path = net.resolve(arch), Path(path)
-    graph = Tracer.of(net)(arch)
-    model = to_onnx(graph, net, stats=stats)
-    onnx.checker.check_model(model)
-    noise = torch.randn(3, *arch.resolution, generator=torch.Generator().manual_seed(seed))
-    checked = to_onnx(graph, net, stats=stats, raw=True)
-    _compare(net, model, checked, [noise, *images], arch, stats)
+    arch, path, form = net.resolve(arch), Path(path), form or OnnxForm()
+    model, _ = float_model(net, form, arch, stats)
+    checked, _ = float_model(net, form, arch, stats, raw=True)
+    size = form.batch or _SEVERAL
+    noise = torch.randn(size, 3, *arch.resolution, generator=torch.Generator().manual_seed(seed))
+    single = noise[: form.batch is None]
+    given = (image.detach().cpu().numpy() for image in (*single, *images))
+    inputs = [noise.numpy(), *batches(given, form.batch or 1)]
+    _compare(net, model, checked, inputs, arch, stats)
+    if form.uint8_input:
+        floats = _opened(model)
+        take_pixels(model)
+        _compare_pixels(floats, _opened(model), (size, *arch.resolution, 3), seed)
     write_onnx(model, path)
     return model
 
@@ -75,7 +89,7 @@ def _compare(
     net: PoseNet,
     model: ModelProto,
     checked: ModelProto,
-    images: Iterable[Tensor],
+    inputs: Iterable[NDArray[np.float32]],
     arch: Arch,
     stats: Statistics | None,
 ) -> None:
@@ -84,25 +98,30 @@ def _compare(
     training = net.training
     net.eval()
     try:
-        for image in images:
-            batch = image.detach().cpu().float().unsqueeze(0)
+        for batch in inputs:
             found = _run(whole, batch)
             raw = {name[len(RAW_PREFIX) :]: v for name, v in found.items() if name.startswith(RAW_PREFIX)}
             decoded = {name: v for name, v in found.items() if not name.startswith(RAW_PREFIX)}
-            _require_close(_forward(net, batch, arch, stats), raw)
+            _require_close(_forward(net, torch.from_numpy(batch), arch, stats), raw)
             _require_agreement(_decode(net, raw, arch), decoded)
             _require_agreement(decoded, _run(final, batch))
     finally:
         net.train(training)
 
 
+def _compare_pixels(floats: Any, pixels: Any, shape: tuple[int, ...], seed: int) -> None:
+    """A file that normalises inside must give what the other gives for normalised floats."""
+    picture = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+    _require_agreement(_run(floats, normalise(picture)), _run(pixels, picture))
+
+
 def _opened(model: ModelProto) -> Any:
     return open_session(model.SerializeToString(), threads=1, name="the exported model")
 
 
-def _run(session: Any, batch: Tensor) -> Arrays:
+def _run(session: Any, batch: NDArray[Any]) -> Arrays:
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(None, {"images": batch.numpy()}), strict=True))
+    return dict(zip(names, session.run(None, {"images": batch}), strict=True))
 
 
 @torch.no_grad()

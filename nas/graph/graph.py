@@ -22,7 +22,7 @@ class Graph:
     Args:
         arch, skeleton: what was traced.
         fragment: all of it; the images are its only input.
-        images: type of the input, [1, 3, H, W].
+        images: type of the input, [B, 3, H, W].
         named: what decode gives, by name: which of the fragment's outputs, or a constant.
         raw_named: what forward gives, by name, likewise.
         anonymous: whether names and weights may be those of other modules that are built alike.

@@ -8,11 +8,12 @@ import onnx
 from onnx import ModelProto, TensorProto, helper
 from torch import Tensor, nn
 
+from nas.codecs.affine import PADDING
 from nas.codecs.build import codec_of
 from nas.codecs.confidence import SCORE_SCALE
 from nas.codecs.exported import METADATA_KEY, METADATA_VERSION
 from nas.codecs.normalise import MEAN, STD
-from nas.graph.builder import ONNX_TYPES, Builder
+from nas.graph.builder import ONNX_TYPES, OPSET, Builder
 from nas.graph.constants import Constant, ConstantFolder, Leaf
 from nas.graph.fold import drop_dead, fold_batch_norms
 from nas.graph.graph import Graph
@@ -20,9 +21,10 @@ from nas.graph.registry import record_of
 from nas.layers import Statistics, StatisticsMissingError
 from nas.space.arch import Arch
 
-OPSET = 17
 IR_VERSION = 9
 RAW_PREFIX = "raw."
+POSES = frozenset({"keypoints", "scores"})
+"""The outputs of a network that gives poses; others give candidates, which are grouped outside."""
 
 
 def to_onnx(
@@ -32,6 +34,7 @@ def to_onnx(
     stats: Statistics | None = None,
     *,
     raw: bool = False,
+    opset: int = OPSET,
 ) -> ModelProto:
     """The ONNX model of a graph, decode inside, batch norm folded.
 
@@ -41,6 +44,7 @@ def to_onnx(
         arch: written into the metadata; the graph's own unless given.
         stats: batch-norm statistics; needed unless they are embedded in the network.
         raw: also give the network's outputs before decode, named "raw.*".
+        opset: version of the operators.
 
     Raises:
         StatisticsMissingError: neither given nor embedded.
@@ -57,7 +61,7 @@ def to_onnx(
     operators = fold_batch_norms(drop_dead(graph.operators, wanted), wanted)
 
     evaluate = None if net is None else ConstantFolder(network_values(net, stats))
-    builder = Builder(evaluate, {0: "images"} | _settled(outputs))
+    builder = Builder(evaluate, {0: "images"} | _settled(outputs), opset=opset)
     for operator in operators:
         builder.begin(operator)
         record_of(operator.kind).emit(operator, builder)
@@ -112,18 +116,28 @@ def _model(graph: Graph, outputs: Mapping[str, int | Constant], builder: Builder
     images = helper.make_tensor_value_info("images", TensorProto.FLOAT, list(graph.images.shape))
     results = [info(name, value) for name, value in outputs.items()]
     body = helper.make_graph(builder.nodes, f"pose-{arch.id}", [images], results, builder.initializers)
+    opset = helper.make_opsetid("", builder.opset)
     model: ModelProto = helper.make_model(
         body,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
+        opset_imports=[opset],
+        ir_version=IR_VERSION if builder.opset == OPSET else helper.find_min_ir_version_for([opset]),
         producer_name="pose-nas",
     )
     helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata(graph, arch))})
     return model
 
 
+def describe(model: ModelProto, **fields: Any) -> None:
+    """Change what a model's metadata say, in place; of the mapping `input` single entries."""
+    (entry,) = (entry for entry in model.metadata_props if entry.key == METADATA_KEY)
+    known = json.loads(entry.value)
+    fields["input"] = known["input"] | fields.get("input", {})
+    entry.value = json.dumps(known | fields)
+
+
 def metadata(graph: Graph, arch: Arch) -> dict[str, Any]:
     """What a runtime needs to know besides the model itself."""
+    codec = codec_of(arch, graph.skeleton)
     return {
         "version": METADATA_VERSION,
         "arch": arch.to_json(),
@@ -131,5 +145,9 @@ def metadata(graph: Graph, arch: Arch) -> dict[str, Any]:
         "mean": [float(value) for value in MEAN],
         "std": [float(value) for value in STD],
         "score_scale": SCORE_SCALE,
-        "scored": codec_of(arch, graph.skeleton).scored,
+        "scored": codec.scored,
+        "task": codec.task,
+        "padding": PADDING,
+        "poses": graph.outputs.keys() == POSES,
+        "input": {"type": "float32", "layout": "NCHW", "colour": "RGB", "batch": graph.images.shape[0]},
     }

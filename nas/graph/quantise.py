@@ -6,21 +6,21 @@ convolutions (there is no integer kernel for them), the convolutions whose resul
 rounding would move keypoints most) and all of decode.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto, numpy_helper
 from torch import nn
 
-from nas.codecs.exported import METADATA_KEY
 from nas.errors import UserError
+from nas.graph.batch import batches
 from nas.graph.builder import EDGE
 from nas.graph.graph import Graph
-from nas.graph.onnx import to_onnx
+from nas.graph.onnx import describe, to_onnx
 from nas.graph.qdq import Ranges, insert_pairs
 from nas.layers import Statistics
 from nas.timing.session import open_session
@@ -54,18 +54,46 @@ def to_int8(
         UserError: no image is among `images`.
         StatisticsMissingError, ValueError: see `to_onnx`.
     """
-    model = to_onnx(graph, net, stats=stats)
-    _turn_weights(model)
-    products, tensors = _choice(model, graph)
-    if images is None:
-        ranges: Ranges = {name: _ARBITRARY[positive] for name, positive in tensors.items()}
-    else:
-        ranges = find_ranges(model, tensors, images)
-    insert_pairs(model, products=products, ranges=ranges)
-    for entry in model.metadata_props:
-        if entry.key == METADATA_KEY:
-            entry.value = json.dumps({**json.loads(entry.value), "precision": "int8"})
-    return model
+    return Quantiser(to_onnx(graph, net, stats=stats), graph, images=images)()
+
+
+class Quantiser:
+    """Makes int8 models of one model: ranges are found once, which layers stay in fp32 is chosen each time.
+
+    Args:
+        model: taking floats; it is changed no more than its weights' order.
+        graph: that its nodes are named after.
+        images: as for `to_int8`.
+
+    Raises:
+        UserError: no image is among `images`.
+    """
+
+    def __init__(
+        self, model: ModelProto, graph: Graph, *, images: Iterable[NDArray[np.float32]] | None
+    ) -> None:
+        _turn_weights(model)
+        self._model = model
+        self._choice = _Choice.of(model, graph)
+        scopes = _scopes(graph)
+        self.layers = {edge: scopes[edge] for edge in self._choice.edges}
+        """What may compute in integers, by the edge that it gives: the module's name, first layers first."""
+        tensors = self._choice.tensors(())
+        self._ranges: Ranges = (
+            {name: _ARBITRARY[positive] for name, positive in tensors.items()}
+            if images is None
+            else find_ranges(model, tensors, images)
+        )
+
+    def __call__(self, exact: Collection[int] = ()) -> ModelProto:
+        """The int8 model in which these of the layers compute in fp32."""
+        model = ModelProto()
+        model.CopyFrom(self._model)
+        ranges = {name: self._ranges[name] for name in self._choice.tensors(exact)}
+        insert_pairs(model, products=self._choice.products(exact), ranges=ranges)
+        kept = [self.layers[edge] for edge in self.layers if edge in exact]
+        describe(model, precision="int8", **({"fp32_layers": kept} if kept else {}))
+        return model
 
 
 def find_ranges(model: ModelProto, tensors: Iterable[str], images: Iterable[NDArray[np.float32]]) -> Ranges:
@@ -80,10 +108,10 @@ def find_ranges(model: ModelProto, tensors: Iterable[str], images: Iterable[NDAr
     known = {value.name for value in watched.graph.output}
     watched.graph.output.extend(ValueInfoProto(name=name) for name in inner if name not in known)
     session = open_session(watched.SerializeToString(), threads=1, name="the exported model")
-    (name,) = inputs
+    (node,) = model.graph.input
     bounds: dict[str, tuple[float, float]] = {}
-    for image in images:
-        feed = {name: np.ascontiguousarray(image[None], dtype=np.float32)}
+    for batch in batches(images, node.type.tensor_type.shape.dim[0].dim_value):
+        feed = {node.name: batch}
         values: dict[str, Any] = dict(zip(inner, session.run(inner, feed), strict=True)) | feed
         for tensor, array in values.items():
             low, high = bounds.get(tensor, (np.inf, -np.inf))
@@ -93,24 +121,74 @@ def find_ranges(model: ModelProto, tensors: Iterable[str], images: Iterable[NDAr
     return bounds
 
 
-def _choice(model: ModelProto, graph: Graph) -> tuple[set[str], dict[str, bool]]:
-    """The nodes that multiply integers; what is rounded to eight bits, and whether it cannot be negative."""
-    edges, last = _body(graph)
-    constants = {tensor.name for tensor in model.graph.initializer} | {""}
-    activations = _fused_activations(model)
-    products, tensors = set(), set()
-    for node in model.graph.node:
-        edge = int(node.name.removeprefix(EDGE).partition(".")[0])
-        if node.op_type not in _QUANTISED or edge not in edges or not constants.issuperset(node.input[1:]):
-            continue
-        if edge in last and node.op_type == "Conv":
-            continue
-        products.add(node.name)
-        tensors.add(node.input[0])
-        if edge not in last:
-            tensors.add(activations.get(node.output[0], node.output[0]))
-    positive = {name for node in model.graph.node if node.op_type in _FUSED for name in node.output}
-    return products, {name: name in positive for name in tensors}
+def _scopes(graph: Graph) -> dict[int, str]:
+    """The module that gives each edge; of a batch norm, which is folded, that before it."""
+    scopes: dict[int, str] = {}
+    for operator in graph.operators:
+        scope = operator.scope
+        if operator.kind == "batch_norm":
+            scope = scopes.get(operator.edges[0], scope)
+        scopes.update(dict.fromkeys(operator.outputs, scope))
+    return scopes
+
+
+@dataclass(frozen=True)
+class _Product:
+    """A node that may multiply integers.
+
+    Args:
+        node: its name.
+        source: what it reads.
+        result: what it gives, activated; None where decode reads that.
+    """
+
+    node: str
+    source: str
+    result: str | None
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What of a model may compute in integers.
+
+    Args:
+        edges: the products, by the edges of the graph that they give.
+        positive: tensors that cannot be negative.
+    """
+
+    edges: Mapping[int, _Product]
+    positive: Collection[str]
+
+    @classmethod
+    def of(cls, model: ModelProto, graph: Graph) -> Self:
+        edges, last = _body(graph)
+        constants = {tensor.name for tensor in model.graph.initializer} | {""}
+        activations = _fused_activations(model)
+        products = {}
+        for node in model.graph.node:
+            edge = int(node.name.removeprefix(EDGE).partition(".")[0])
+            if (
+                node.op_type not in _QUANTISED
+                or edge not in edges
+                or not constants.issuperset(node.input[1:])
+            ):
+                continue
+            if edge in last and node.op_type == "Conv":
+                continue
+            given = activations.get(node.output[0], node.output[0])
+            products[edge] = _Product(node.name, node.input[0], None if edge in last else given)
+        positive = {name for node in model.graph.node if node.op_type in _FUSED for name in node.output}
+        return cls(products, positive)
+
+    def products(self, exact: Collection[int]) -> list[str]:
+        """The nodes that multiply integers, where those of these edges do not."""
+        return [product.node for edge, product in self.edges.items() if edge not in exact]
+
+    def tensors(self, exact: Collection[int]) -> dict[str, bool]:
+        """What is rounded to eight bits then, and whether it cannot be negative."""
+        chosen = [product for edge, product in self.edges.items() if edge not in exact]
+        names = [name for product in chosen for name in (product.source, product.result) if name is not None]
+        return {name: name in self.positive for name in names}
 
 
 def _fused_activations(model: ModelProto) -> dict[str, str]:

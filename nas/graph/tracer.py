@@ -67,13 +67,17 @@ class Tracer:
         described: Any = net
         return cls(described.arch or described.space, described.skeleton, network=type(net))
 
-    def __call__(self, arch: Arch) -> Graph:
+    def __call__(self, arch: Arch, *, batch: int = 1) -> Graph:
         """The graph of one architecture, decode included.
+
+        Args:
+            arch: which one.
+            batch: how many images it sees at once; what it computes (MACs) is counted for all of them.
 
         Raises:
             UnknownOperatorError: the network uses a torch function that has no operator record.
         """
-        images = TensorType(torch.Size((1, 3, *arch.resolution)), torch.float32)
+        images = TensorType(torch.Size((batch, 3, *arch.resolution)), torch.float32)
         frame = Frame("", self._pool, [images])
         self._frames = [frame]
         with collector_paused():

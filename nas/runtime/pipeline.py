@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nas.codecs import Poses
 from nas.codecs.affine import (
+    PADDING,
     Affine,
     apply_affine,
     box_affine,
@@ -48,7 +49,9 @@ class PosePipeline:
         UserError: a detector for a network that finds people by itself.
     """
 
-    def __init__(self, model: PoseModel, detector: Detector | None = None, *, padding: float = 1.25) -> None:
+    def __init__(
+        self, model: PoseModel, detector: Detector | None = None, *, padding: float = PADDING
+    ) -> None:
         if detector is not None and model.task == "image":
             raise UserError("this network finds people by itself in whole images: it takes no `detector`")
         self.model = model

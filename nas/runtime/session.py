@@ -18,7 +18,7 @@ _LONGEST_REASON = 300
 
 
 class OnnxModel(PoseModel):
-    """A pose network exported by this project; the file alone says what it is.
+    """A pose network exported by this project; the file alone says what it is, and what it takes.
 
     There is no flip test: mirrored outputs are joined before decoding, which lies inside the file.
 
@@ -47,7 +47,8 @@ class OnnxModel(PoseModel):
         self._raw_scores = not network.score_scale
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
-        self._any_batch = takes_any_batch(self._session)
+        self._batch = network.batch
+        self._pixels = network.pixels
 
     @property
     def threads(self) -> int:
@@ -61,23 +62,31 @@ class OnnxModel(PoseModel):
     def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:
         """For each RGB image [B, H, W, 3] of the network's resolution, what its codec groups.
 
-        All run at once where the file's batch axis is open, else one after the other.
+        All run at once where the file's batch axis is open, else as many as the file takes.
 
         Raises ValueError for images of another size, UserError where onnxruntime cannot run the graph.
         """
         if images.shape[1:] != (*self.resolution, 3):
             raise ValueError(f"images of {images.shape[1:]} for a network of {(*self.resolution, 3)}")
-        inputs = normalise(images, mean=self._mean, std=self._std)
-        size = len(images) if self._any_batch else 1
-        parts = [inputs[start : start + size] for start in range(0, len(images), max(size, 1))]
-        return [found for part in parts for found in self._run(part)]
+        size = max(len(images), 1) if self._batch is None else self._batch
+        parts = [images[start : start + size] for start in range(0, len(images), size)]
+        return [found for part in parts for found in self._run(part, size)]
 
-    def _run(self, images: NDArray[np.float32]) -> list[dict[str, NDArray[Any]]]:
-        outputs = run_network(self._session, {self._input: images}, self.path)
+    def _run(self, images: NDArray[np.uint8], size: int) -> list[dict[str, NDArray[Any]]]:
+        outputs = run_network(self._session, {self._input: self._fed(images, size)}, self.path)
         return [
             self._found({name: output[row] for name, output in zip(self._outputs, outputs, strict=True)})
             for row in range(len(images))
         ]
+
+    def _fed(self, images: NDArray[np.uint8], size: int) -> NDArray[Any]:
+        """At most `size` images as the file takes them; black ones fill what is missing."""
+        if len(images) < size:
+            missing = np.zeros((size - len(images), *images.shape[1:]), np.uint8)
+            images = np.concatenate([images, missing])
+        if self._pixels:
+            return np.ascontiguousarray(images)
+        return normalise(images, mean=self._mean, std=self._std)
 
     def _found(self, outputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         found = self._finite(outputs)

@@ -29,6 +29,7 @@ class Grouping:
         strides: of the neck's maps, see `nas.codecs.base.Codec`.
         people: whom the candidates of a head for many people belong to.
         seed: of the candidates.
+        images: how many are grouped.
     """
 
     codec: str
@@ -38,13 +39,20 @@ class Grouping:
     strides: tuple[int, ...]
     people: int = PEOPLE
     seed: int = 0
+    images: int = 1
 
     def __call__(self, shapes: Shapes) -> Callable[[], object]:
         """The work for a decode's outputs of these shapes (without the batch axis)."""
         codec = self._load()(self.skeleton, self.resolution, dict(self.options), stride=self.strides)
         rng = np.random.default_rng(self.seed)
         candidates = codec.typical_candidates(shapes, people=self.people, rng=rng)
-        return lambda: codec.group(candidates)
+
+        def work() -> object:
+            for _ in range(self.images - 1):
+                codec.group(candidates)
+            return codec.group(candidates)
+
+        return work
 
     def missing(self) -> str | None:
         """The name of the module without which the codec cannot run here; None where it can."""
@@ -69,6 +77,7 @@ class Grouping:
             "strides": list(self.strides),
             "people": self.people,
             "seed": self.seed,
+            "images": self.images,
         }
 
     @classmethod
@@ -82,6 +91,7 @@ class Grouping:
             strides=tuple(values["strides"]),
             people=values["people"],
             seed=values["seed"],
+            images=values.get("images", 1),
         )
 
     def _load(self) -> Any:

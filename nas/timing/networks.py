@@ -18,6 +18,8 @@ from nas.timing.session import open_session
 def file_network(path: Path) -> Network:
     """An ONNX file; the grouping is timed too where the file's metadata name the arch.
 
+    A file of several images is timed for all of them, one whose batch is open for one.
+
     Raises UserError where the file cannot be read or is no ONNX model.
     """
     require_file(path, "model")
@@ -26,18 +28,22 @@ def file_network(path: Path) -> Network:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     exported = ExportedNetwork.of(open_session(content, threads=1, name=str(path)), str(path))
+    images = 1 if exported is None else exported.batch or 1
     return Network(
         key=hashlib.sha256(content).hexdigest()[:12],
-        name=path.name,
+        name=path.name if images == 1 else f"{path.name} ({images} images)",
         model=path.read_bytes,
-        outside=None if exported is None else grouping(exported.arch, exported.skeleton),
+        outside=None if exported is None else grouping(exported.arch, exported.skeleton, images=images),
         description=(("file", path.name),),
     )
 
 
-def grouping(arch: Arch, skeleton: Skeleton, *, people: int = PEOPLE, seed: int = 0) -> Grouping:
+def grouping(
+    arch: Arch, skeleton: Skeleton, *, people: int = PEOPLE, seed: int = 0, images: int = 1
+) -> Grouping:
     """The grouping of an architecture's candidates. Raises UserError for a head that is not registered."""
     return Grouping(
+        images=images,
         codec=part(HeadSpec, arch.head.type).codec,
         skeleton=skeleton,
         resolution=arch.resolution,

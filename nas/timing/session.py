@@ -87,7 +87,9 @@ def random_feed(session: Any, rng: np.random.Generator, *, name: str) -> dict[st
         dtype = _INPUT_TYPES.get(node.type)
         if dtype is None:
             raise UserError(f"{name}: input {node.name!r} has type {node.type}, which cannot be timed")
-        shape = [1 if axis == 0 and isinstance(size, str) else size for axis, size in enumerate(node.shape)]
+        shape = list(node.shape)
+        if shape and not isinstance(shape[0], int):
+            shape[0] = 1
         if not all(isinstance(size, int) for size in shape):
             raise UserError(f"{name}: input {node.name!r} has open sizes {node.shape}; export fixed ones")
         values = rng.random(shape, dtype=np.float32)

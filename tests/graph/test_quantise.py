@@ -13,8 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 from nas.codecs.exported import METADATA_KEY
 from nas.errors import UserError
 from nas.graph import Tracer, to_int8, to_onnx
+from nas.graph.batch import batches
 from nas.graph.qdq import insert_pairs
-from nas.graph.quantise import find_ranges
+from nas.graph.quantise import Quantiser, find_ranges
+from nas.graph.sensitivity import layer_errors
 from nas.space import ArchManager, SearchSpace
 
 DEMO = SearchSpace.load("demo")
@@ -130,6 +132,59 @@ def test_a_product_decode_reads_keeps_its_float_result(calibrated_net) -> None:
             waiting.extend(name for name in node.input if name in makers)
     assert "Conv" in read
     assert not {"QuantizeLinear", "DequantizeLinear"} & set(read)
+
+
+def test_layers_may_stay_in_fp32(calibrated_net, tmp_path) -> None:
+    arch = ArchManager(DEMO).smallest(head="simcc")
+    net = calibrated_net(arch)
+    graph = Tracer.of(net)(arch)
+    quantiser = Quantiser(to_onnx(graph, net), graph, images=images_of(arch, 2))
+    assert quantiser() == to_int8(graph, net, images=images_of(arch, 2))
+    first, *others = quantiser.layers
+    kinds = [node.op_type for node in optimised(quantiser([first]), tmp_path).graph.node]
+    every = [node.op_type for node in optimised(quantiser(), tmp_path).graph.node]
+    assert kinds.count("QLinearConv") == every.count("QLinearConv") - 1
+    (entry,) = (entry for entry in quantiser([first]).metadata_props if entry.key == METADATA_KEY)
+    assert json.loads(entry.value)["fp32_layers"] == [quantiser.layers[first]]
+    assert "stem" in quantiser.layers[first]
+    exact = quantiser(quantiser.layers)
+    assert {node.op_type for node in exact.graph.node} == {n.op_type for n in to_onnx(graph, net).graph.node}
+    assert others
+
+
+def test_layers_that_suffer_are_found(calibrated_net) -> None:
+    """One channel that dwarfs the others of its tensor leaves these few levels of eight bits."""
+    arch = ArchManager(DEMO).smallest(head="simcc")
+    net = calibrated_net(arch)
+    graph = Tracer.of(net)(arch)
+    images = images_of(arch, 2)
+    seen = []
+
+    def errors() -> dict[int, float]:
+        model = to_onnx(graph, net, raw=True)
+        return layer_errors(model, graph, images, progress=lambda *done: seen.append(done))
+
+    healthy = errors()
+    before, after = (net.get_submodule(f"stages.{stage}.types.mbconv.0") for stage in (1, 2))
+    with torch.no_grad():
+        before.project_norm.weight[0] *= 300
+        before.project_norm.bias[0] *= 300
+        after.expand.weight[:, 0] /= 300
+    ill = errors()
+    layers = Quantiser(to_onnx(graph, net), graph, images=images).layers
+    assert ill.keys() == healthy.keys() == layers.keys()
+    assert all(error > 0 for error in ill.values())
+    assert {layers[edge] for edge in layers if ill[edge] > 3 * healthy[edge]} == {
+        "stages.1.types.mbconv.0.project",
+        "stages.2.types.mbconv.0.expand",
+    }
+    assert seen[-1] == (len(ill), len(ill))
+
+
+def test_batches_fill_up() -> None:
+    images = [np.full((3, 1, 1), number, np.float32) for number in range(5)]
+    assert [batch[:, 0, 0, 0].tolist() for batch in batches(images, 2)] == [[0, 1], [2, 3], [4, 4]]
+    assert [len(batch) for batch in batches(images, 0)] == [1] * 5
 
 
 def test_ranges_are_those_of_all_images() -> None:

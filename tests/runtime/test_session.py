@@ -14,6 +14,7 @@ from head_samples import small_arch
 from nas.errors import UserError
 from nas.runtime import OnnxModel
 from nas.runtime.session import run_network
+from nas.timing import Protocol, time_networks
 from nas.timing.networks import file_network
 
 SIZE = (64, 48)
@@ -63,6 +64,21 @@ def test_an_open_batch_axis_takes_all_inputs_at_once(tmp_path, monkeypatch):
         for name, array in other.items():
             np.testing.assert_array_equal(own[name], array)
     assert many.candidates(images[:0]) == []
+
+
+def test_a_file_of_several_images_is_filled_up(tmp_path: Path) -> None:
+    single = OnnxModel(write_dot_model(tmp_path / "dots.onnx", SIZE))
+    path = write_dot_model(tmp_path / "three.onnx", SIZE, batch=3)
+    images = np.random.default_rng(0).integers(0, 255, (5, *SIZE, 3), np.uint8)
+    for own, other in zip(OnnxModel(path).candidates(images), single.candidates(images), strict=True):
+        for name, array in other.items():
+            np.testing.assert_array_equal(own[name], array)
+    assert OnnxModel(path).candidates(images[:0]) == []
+    network = file_network(path)
+    assert network.name == "three.onnx (3 images)"
+    assert network.outside.images == 3  # type: ignore[union-attr]
+    (timing,) = time_networks([network], protocol=Protocol(visits=1, warmups=1, runs=2, patience=0))
+    assert timing.measured_ms > 0
 
 
 def test_older_files_hold_raw_scores_which_are_scaled(tmp_path):

@@ -13,6 +13,9 @@ from nas.graph.symbols import Symbol, infer, type_of
 
 Dim = int | Sequence[int] | None
 
+_AXES_ARE_INPUTS = 18
+"""From this opset on; those of sums are since 13."""
+
 
 def _axes(x: Symbol, dim: Dim) -> tuple[int, ...]:
     dims = range(x.ndim) if dim is None or dim == () else [dim] if isinstance(dim, int) else dim
@@ -43,10 +46,17 @@ def _emit(type_: str, operator: Operator, builder: Builder) -> None:
 
 def _reduce(type_: str, name: str, operator: Operator, builder: Builder) -> None:
     axes, keep = operator.attributes["axes"], int(operator.attributes["keepdim"])
-    if type_ == "ReduceSum":  # takes its axes as an input since opset 13, the others since 18
-        builder.emit(operator, type_, [name, builder.integers(axes)], keepdims=keep)
-    else:
-        builder.emit(operator, type_, [name], axes=axes, keepdims=keep)
+    names, attributes = _along(type_, name, axes, builder)
+    builder.emit(operator, type_, names, **attributes, keepdims=keep)
+
+
+def _along(
+    type_: str, name: str, axes: Sequence[int], builder: Builder
+) -> tuple[list[str], dict[str, Sequence[int]]]:
+    """Inputs and attributes of a reduction along axes."""
+    if type_ == "ReduceSum" or builder.opset >= _AXES_ARE_INPUTS:
+        return [name, builder.integers(axes)], {}
+    return [name], {"axes": axes}
 
 
 def _bind_norm(
@@ -112,7 +122,8 @@ def _emit_extremum(value_type: str, index_type: str, operator: Operator, builder
         _reduce(value_type, name, operator, builder)
         return
     axes, keep = operator.attributes["axes"], int(operator.attributes["keepdim"])
-    builder.give(operator.outputs[0], value_type, [name], axes=axes, keepdims=keep)
+    names, attributes = _along(value_type, name, axes, builder)
+    builder.give(operator.outputs[0], value_type, names, **attributes, keepdims=keep)
     builder.give(operator.outputs[1], index_type, [name], axis=axes[0], keepdims=keep)
 
 
