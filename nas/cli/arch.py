@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from nas.cli.console import print_json, print_table, say
-from nas.cli.space import SkeletonOption
+from nas.cli.space import SkeletonOption, counter
 
 app = typer.Typer()
 
@@ -25,18 +25,24 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Stages, parameters and MACs of an architecture."""
-    from nas.graph import complexity
     from nas.space import Arch
 
     loaded = Arch.load(arch)
-    size = complexity(loaded, skeleton)
+    count = counter()
+    size = None if count is None else count(loaded, skeleton)
     if as_json:
-        figures = {"id": loaded.id, "skeleton": skeleton, "params": size.params, "macs": size.macs}
+        figures = {
+            "id": loaded.id,
+            "skeleton": skeleton,
+            "params": size and size.params,
+            "macs": size and size.macs,
+        }
         print_json(figures | {"arch": loaded.to_json()})
         return
     height, width = loaded.resolution
     say(f"{loaded.id}: input {height} x {width} (height x width)", style="bold")
-    say(f"{size.params:,} parameters, {size.macs:,} MACs with skeleton {skeleton}\n")
+    if size is not None:
+        say(f"{size.params:,} parameters, {size.macs:,} MACs with skeleton {skeleton}\n")
     columns = ("part", "type", "stride", "width", "depth", "kernels", "expansions", "activation")
     print_table(None, columns, _rows(loaded), text_columns=2)
 

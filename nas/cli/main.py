@@ -9,24 +9,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from nas import __version__
 from nas.cli.console import end_stream, log_to_console, remark, say
+from nas.cli.extras import how_to_install
 from nas.cli.flags import with_flags
 from nas.errors import UserError
 from nas.interrupt import Interruption, Paused, exit_code, interruptible
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
-# What the extra `train` adds to the base install.
-_TRAIN_PACKAGES = frozenset(
-    (
-        "faster_coco_eval", "jinja2", "lightning_fabric", "matplotlib", "onnx", "optuna", "pycocotools",
-        "safetensors", "tensorboard", "torch",
-    )
-)  # fmt: skip
-_HOW_TO_INSTALL = (
-    'in a clone of the project, pip install ".[train]"; with a wheel, '
-    f'pip install "pose_nas-{__version__}-py3-none-any.whl[train]"'
-)
 
 
 class _Commands(TyperGroup):
@@ -105,9 +94,10 @@ def run(arguments: Sequence[str]) -> int:
     except _USAGE_ERROR as error:
         return _fail(f"{error.format_message()} (nas {_command(error)}--help explains)")  # type: ignore[attr-defined]
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _TRAIN_PACKAGES:
+        commands = how_to_install(error.name or "")
+        if commands is None:
             raise
-        return _fail(f"this command needs {error.name}, which is not installed: {_HOW_TO_INSTALL}")
+        return _fail(f"this command needs {error.name}, which is not installed: {commands}")
     except BrokenPipeError:
         return 1
     except OSError as error:

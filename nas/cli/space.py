@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from nas.cli.console import print_json, print_table, say
+from nas.cli.console import print_json, print_table, remark, say
+from nas.cli.extras import how_to_install
 
 app = typer.Typer()
 
@@ -49,8 +50,9 @@ def show(
         )
         return
     say(f"{loaded.name}: {loaded.size:,} networks ({loaded.size:.2e}), task: {loaded.task}\n", style="bold")
+    by = f"; the median is by MACs, of {samples} random ones" if "median" in networks else ""
     print_table(
-        f"Networks for {skeleton}; the median is by MACs, of {samples} random ones",
+        f"Networks for {skeleton}{by}",
         ("network", "resolution", "head", "parameters", "MACs"),
         (
             (
@@ -74,27 +76,43 @@ def show(
 
 
 def _networks(space: Any, skeleton: str, *, samples: int, seed: int) -> dict[str, dict[str, Any]]:
-    """The smallest, the median by MACs, and the largest network, with their sizes."""
+    """The smallest, the median by MACs, and the largest network, with their sizes where torch can tell."""
     import numpy as np
 
-    from nas.graph import complexity
     from nas.space import ArchManager
 
     manager = ArchManager(space)
+    count = counter()
+    if count is None:
+        ends = {"smallest": manager.smallest(), "largest": manager.largest()}
+        return {name: _network(arch, None) for name, arch in ends.items()}
     rng = np.random.default_rng(seed)
     drawn = [manager.sample(rng) for _ in range(samples)]
-    median = sorted(drawn, key=lambda arch: complexity(arch, skeleton, space=space).macs)[samples // 2]
+    median = sorted(drawn, key=lambda arch: count(arch, skeleton, space=space).macs)[samples // 2]
     rows = {"smallest": manager.smallest(), "median": median, "largest": manager.largest()}
-    return {name: _network(arch, complexity(arch, skeleton, space=space)) for name, arch in rows.items()}
+    return {name: _network(arch, count(arch, skeleton, space=space)) for name, arch in rows.items()}
 
 
-def _network(arch: Any, size: Any) -> dict[str, Any]:
+def counter() -> Any | None:
+    """`nas.graph.complexity`; None, with a remark, where torch is not installed."""
+    try:
+        from nas.graph import complexity
+    except ModuleNotFoundError as error:
+        commands = how_to_install(error.name or "")
+        if commands is None:
+            raise
+        remark(f"Parameters and MACs are counted by tracing networks, which needs {error.name}: {commands}")
+        return None
+    return complexity
+
+
+def _network(arch: Any, size: Any | None) -> dict[str, Any]:
     return {
         "id": arch.id,
         "resolution": list(arch.resolution),
         "head": arch.head.type,
-        "params": size.params,
-        "macs": size.macs,
+        "params": size and size.params,
+        "macs": size and size.macs,
     }
 
 

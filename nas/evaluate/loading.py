@@ -1,14 +1,14 @@
 """Networks of files, as evaluation and export take them."""
 
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from nas.errors import UserError
-from nas.evaluate.torch_model import TorchModel
-from nas.models import PoseNet, load_weights
 from nas.runtime.model import PoseModel
 from nas.runtime.session import OnnxModel
+
+if TYPE_CHECKING:
+    from nas.models import PoseNet
 
 
 def load_model(path: Path, *, flip: bool = False, threads: int | None = None) -> PoseModel:
@@ -28,13 +28,19 @@ def load_model(path: Path, *, flip: bool = False, threads: int | None = None) ->
                 f"`flip`: {path} decodes inside, its outputs cannot be joined; validate the weights"
             )
         return OnnxModel(path, threads=threads or 1)
+    import torch  # an ONNX file needs none
+
+    from nas.evaluate.torch_model import TorchModel
+
     if threads is not None:
         torch.set_num_threads(threads)
     return TorchModel(load_plain(path), flip=flip)
 
 
-def load_plain(path: Path) -> PoseNet:
+def load_plain(path: Path) -> "PoseNet":
     """The plain network of a weights file. Raises UserError for a supernet, and as `load_weights` does."""
+    from nas.models import load_weights
+
     net = load_weights(path)
     if net.arch is None:
         raise UserError(f"{path}: a supernet; take a subnet out of it first, with `nas transfer`")

@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 import faster_coco_eval
 import numpy as np
-import pycocotools.coco
-import pycocotools.cocoeval
 from numpy.typing import NDArray
 
 from nas.errors import UserError
@@ -155,6 +153,8 @@ def _evaluation(
         pair = faster_coco_eval.COCO(own_truth), faster_coco_eval.COCO(own_detections)
         return faster_coco_eval.COCOeval_faster(*pair, iouType="keypoints", kpt_oks_sigmas=sigmas)
     if backend == "pycocotools":
+        import pycocotools.cocoeval  # the usual one needs none
+
         pair = _reference(own_truth), _reference(own_detections)
         evaluation = pycocotools.cocoeval.COCOeval(*pair, "keypoints")
         evaluation.params.kpt_oks_sigmas = sigmas
@@ -174,6 +174,8 @@ def _as_annotations(detections: Sequence[Detection]) -> list[dict[str, Any]]:
 
 
 def _reference(dataset: Mapping[str, Any]) -> Any:
+    import pycocotools.coco
+
     coco = pycocotools.coco.COCO()
     coco.dataset = dataset
     with contextlib.redirect_stdout(io.StringIO()):

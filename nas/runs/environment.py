@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGES = (
-    "pose-nas", "torch", "lightning-fabric", "numpy", "opencv-python", "onnxruntime", "optuna", "numba",
+    "pose-nas", "torch", "lightning-fabric", "numpy", "opencv-python", "opencv-python-headless",
+    "onnxruntime", "optuna", "numba",
 )  # fmt: skip
 
 

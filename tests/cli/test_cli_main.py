@@ -96,6 +96,7 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> "dict[str, BaseException]":
             'in a clone of the project, pip install ".[train]"',
         ),
         (ModuleNotFoundError("no part", name="torch.nn"), 2, '-py3-none-any.whl[train]"'),
+        (ModuleNotFoundError("no AP", name="faster_coco_eval"), 2, 'pip install ".[evaluate]"'),
     ],
 )
 def test_what_ends_a_command_is_told_in_one_line(
