@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.codecs.affine import Affine, crop_affine, image_affine, invert, rescale_source, warp_image
+from nas.codecs.affine import PADDING, Affine, crop_affine, image_affine, invert, rescale_source, warp_image
 from nas.data.annotations import Annotations
 from nas.data.images import ImageStore, read_annotated
 from nas.errors import UserError
@@ -73,7 +73,7 @@ class InputSource:
         annotations: Annotations,
         model: PoseModel,
         *,
-        padding: float = 1.25,
+        padding: float = PADDING,
         store: ImageStore | None = None,
         images: Sequence[int] | None = None,
         kept: KeptInputs | None = None,

@@ -1,4 +1,4 @@
-"""int8 export: images that calibrate it, and how far it moves what a network finds."""
+"""int8 export: images that calibrate it, and how like its poses are to those of fp32."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,16 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.coco import AREA_OF_BOX
 from nas.codecs import Poses
-from nas.codecs.affine import box_affine, image_affine, image_box, warp_image
-from nas.data import load_annotations
+from nas.codecs.affine import PADDING, box_affine, image_affine, image_box, warp_image
+from nas.codecs.similarity import keypoint_similarity
+from nas.data import Annotations, load_annotations
 from nas.errors import UserError
 from nas.evaluate.inputs import InputSource
 from nas.pictures import Orientation, read_picture
 from nas.runtime.model import PoseModel
+from nas.runtime.poses import box_areas, pose_boxes
 from nas.runtime.sources import find_pictures
 
 Pixels = NDArray[np.uint8]
+
+_HELD = 500
+"""Images that accuracy is measured on, at most."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class Shift:
         missing: of them, those on whose image the other found nobody.
         mean_px, median_px: distance of a keypoint in pixels of the network's input, weighted by the
             reference's keypoint scores; 0 where there is nothing to compare.
+        similarity: OKS of the other's poses with the reference's, weighted by the reference's scores (of
+            keypoints and of poses); 1 where there is nothing to compare.
     """
 
     images: int
@@ -37,6 +45,7 @@ class Shift:
     missing: int
     mean_px: float
     median_px: float
+    similarity: float
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for printing."""
@@ -46,10 +55,26 @@ class Shift:
             "missing_poses": self.missing,
             "mean_shift_px": self.mean_px,
             "median_shift_px": self.median_px,
+            "similarity": self.similarity,
         }
 
 
-def calibration_inputs(
+@dataclass(frozen=True)
+class CalibrationData:
+    """What int8 is made from, and what it is judged on.
+
+    Args:
+        inputs: of the network, [H, W, 3], whose activations show the ranges.
+        held: annotated images to measure accuracy on; None of a folder of pictures.
+        fresh: whether these are others than those of the inputs.
+    """
+
+    inputs: Sequence[Pixels]
+    held: Annotations | None = None
+    fresh: bool = True
+
+
+def calibration_data(
     model: PoseModel,
     data: Path,
     images: Path | None,
@@ -57,8 +82,8 @@ def calibration_inputs(
     count: int,
     orientation: Orientation = "turned",
     category: str | None = None,
-) -> list[Pixels]:
-    """At most `count` inputs [H, W, 3] of a network, spread evenly over a data set.
+) -> CalibrationData:
+    """At most `count` inputs of a network, spread evenly over a data set, and others of its images.
 
     Args:
         model: gives task and resolution.
@@ -73,7 +98,8 @@ def calibration_inputs(
         UserError: the data cannot be read or hold no usable image.
     """
     if data.is_dir():
-        return [_whole(path, model, orientation) for path in _spread(_pictures(data), count)]
+        chosen = spread(_pictures(data), count)
+        return CalibrationData([_whole(path, model, orientation) for path in chosen])
     if images is None:
         raise UserError(f"{data}: name the folder that its file names start from with `images`")
     loaded = load_annotations(data, images, model.skeleton, category=category)
@@ -81,12 +107,19 @@ def calibration_inputs(
     usable: Sequence[int] = range(len(annotations.images))
     if model.task == "crop":
         usable = annotations.labelled_images.tolist()
-    chosen = annotations.select(annotations.images[image].id for image in _spread(usable, count))
-    batches = InputSource(chosen, model).batches(count, workers=2)
+    shown = spread(usable, count)
+    batches = InputSource(_some(annotations, shown), model).batches(count, workers=2)
     found = [item.pixels for item in next(batches, [])]
     if not found:
         raise UserError(f"{data}: holds no image that the network could be shown")
-    return found
+    others = sorted(set(annotations.labelled_images.tolist()) - set(shown))
+    held = _some(annotations, spread(others or shown, _HELD))
+    return CalibrationData(found, held, fresh=bool(others))
+
+
+def _some(annotations: Annotations, images: Sequence[int]) -> Annotations:
+    """Those of the images at these positions."""
+    return annotations.select(annotations.images[image].id for image in images)
 
 
 def pose_shift(reference: PoseModel, other: PoseModel, inputs: Sequence[Pixels]) -> Shift:
@@ -96,19 +129,40 @@ def pose_shift(reference: PoseModel, other: PoseModel, inputs: Sequence[Pixels])
     """
     distances: list[NDArray[np.float64]] = []
     weights: list[NDArray[np.float64]] = []
+    likeness: list[tuple[float, float]] = []
     poses = missing = 0
     for expected, found in zip(_poses(reference, inputs), _poses(other, inputs), strict=True):
         poses += len(expected.scores)
         if not len(found.scores):
             missing += len(expected.scores)
+            likeness += [(0.0, float(score)) for score in expected.scores]
             continue
-        for keypoints in expected.keypoints:
+        alike = keypoint_similarity(
+            found.keypoints,
+            expected.keypoints,
+            areas=_areas(expected, reference),
+            sigmas=reference.skeleton.sigmas,
+        )
+        for number, keypoints in enumerate(expected.keypoints):
             weight = np.clip(keypoints[:, 2], 0, None).astype(np.float64)
             apart = np.linalg.norm(found.keypoints[..., :2] - keypoints[:, :2], axis=-1)
-            distances.append(apart[int(np.argmin(apart @ weight))])
+            nearest = int(np.argmin(apart @ weight))
+            distances.append(apart[nearest])
             weights.append(weight)
+            oks = alike[nearest, number] @ weight / max(weight.sum(), np.finfo(np.float64).tiny)
+            likeness.append((float(oks), float(expected.scores[number]) * float(weight.any())))
     mean, median = _weighted(np.concatenate([[], *distances]), np.concatenate([[], *weights]))
-    return Shift(len(inputs), poses, missing, mean, median)
+    oks, shares = np.array(likeness).reshape(-1, 2).T
+    similarity = _weighted(oks, shares)[0] if shares.sum() else 1.0
+    return Shift(len(inputs), poses, missing, mean, median, similarity)
+
+
+def _areas(poses: Poses, model: PoseModel) -> NDArray[np.float64]:
+    """[N] px^2 of people: of a crop its box, else of the box around the keypoints."""
+    if model.task == "crop":
+        height, width = model.resolution
+        return np.full(len(poses.scores), AREA_OF_BOX * height * width / PADDING**2)
+    return np.nan_to_num(AREA_OF_BOX * box_areas(pose_boxes(poses.keypoints)))
 
 
 def _poses(model: PoseModel, inputs: Sequence[Pixels]) -> Iterator[Poses]:
@@ -142,7 +196,7 @@ def _pictures(folder: Path) -> list[Path]:
     return [picture.path for picture in pictures]
 
 
-def _spread(items: Sequence[Any], count: int) -> list[Any]:
+def spread(items: Sequence[Any], count: int) -> list[Any]:
     """At most `count` of the items, evenly spaced."""
     places = np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))
     return [items[place] for place in places]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.codecs.affine import PADDING
 from nas.data.annotations import Annotations
 from nas.data.images import ImageStore
 from nas.errors import UserError
@@ -74,7 +75,7 @@ def validate(
     annotations: Annotations,
     *,
     batch_size: int = 32,
-    padding: float = 1.25,
+    padding: float = PADDING,
     store: ImageStore | None = None,
     workers: int = 2,
     backend: Backend = "faster",
@@ -115,7 +116,7 @@ def find(
     annotations: Annotations,
     *,
     batch_size: int = 32,
-    padding: float = 1.25,
+    padding: float = PADDING,
     store: ImageStore | None = None,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,

@@ -85,7 +85,7 @@ def test_commands_leave_the_home_folder_empty(home: Path, tmp_path: Path) -> Non
         [
             ["finetune", "runs/run", str(subnet), "--name", subnet.stem],
             ["export", weights],
-            ["export", weights, "--out", "int8.onnx", "--int8", *people],
+            ["export", weights, "--out", "int8.onnx", "--int8", "--even-if-slower", *people],
             ["validate", weights, *people],
             ["validate", model, *people],
             ["predict", model, "people/val/images"],

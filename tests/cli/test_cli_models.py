@@ -164,7 +164,8 @@ def test_int8_export_is_smaller_and_scores_much_the_same(
     weights: Path, people: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    assert run(["export", str(weights), "--int8", *data_options(people), "--samples", "3", "--json"]) == 0
+    command = ["export", str(weights), "--int8", *data_options(people), "--samples", "3", "--similarity", "0"]
+    assert run([*command, "--even-if-slower", "--json"]) == 0
     exported = printed(capsys)
     path = weights.with_suffix(".int8.onnx")
     assert exported["onnx"] == str(path)
@@ -173,6 +174,9 @@ def test_int8_export_is_smaller_and_scores_much_the_same(
     assert exported["fp32_bytes"] == weights.with_suffix(".onnx").stat().st_size
     assert (exported["images"], exported["missing_poses"]) == (3, 0)
     assert 0 < exported["mean_shift_px"] < 20  # type: ignore[operator]
+    assert (exported["fp32_layers"], exported["accuracy_on_calibration_images"]) == ([], False)
+    assert exported["ms"].keys() == exported["accuracy"].keys() == {"fp32", "int8"}  # type: ignore[attr-defined]
+    assert "PCK_torso@0.2" in exported["accuracy"]["int8"]  # type: ignore[index]
     assert run(["validate", str(path), *data_options(people), "--json"]) == 0
     assert "PCK_torso@0.2" in printed(capsys)
 
@@ -181,10 +185,60 @@ def test_int8_is_calibrated_on_a_folder_of_pictures_too(
     weights: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    command = ["export", str(weights), "--int8", "--out", str(tmp_path / "net.onnx"), "--json"]
-    assert run([*command, "--data", str(people / "images")]) == 0
-    assert printed(capsys)["images"] == 4
+    command = ["export", str(weights), "--int8", "--out", str(tmp_path / "net.onnx"), "--even-if-slower"]
+    forms = ["--batch", "2", "--uint8-input", "--opset", "18", "--json"]
+    assert run([*command, *forms, "--data", str(people / "images")]) == 0
+    exported = printed(capsys)
+    assert (exported["images"], exported["accuracy"]) == (4, None)
+    assert exported["similarity"] >= 0.98  # type: ignore[operator]
     assert [file.name for file in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_int8_that_is_slower_is_written_when_asked_for(
+    weights: Path,
+    people: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "nas.evaluate.int8_export._Drafts.milliseconds", lambda drafts: {"fp32": 1.5, "int8": 2.25}
+    )
+    path = tmp_path / "net.onnx"
+    command = ["export", str(weights), "--int8", *data_options(people), "--out", str(path)]
+    assert run([*command, "--similarity", "0"]) == 2
+    error = capsys.readouterr().err
+    assert "not written: in int8 it takes 2.25 ms, in fp32 1.5 ms" in error
+    assert "--even-if-slower" in error
+    assert not path.exists()
+    assert run([*command, "--similarity", "1", "--even-if-slower"]) == 0
+    shown = capsys.readouterr().out
+    assert path.exists()
+    assert "PCK_torso@0.2" in shown
+    assert "of the images that calibrated int8: there are no others" in shown
+    assert "layers stay in fp32" in shown
+    assert "OKS of 1.000" in shown
+
+
+def test_other_forms_score_the_same(
+    weights: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "other.onnx"
+    forms = ["--batch", "dynamic", "--uint8-input", "--opset", "18"]
+    capsys.readouterr()
+    assert run(["export", str(weights), "--out", str(path), *forms, "--json"]) == 0
+    exported = printed(capsys)
+    assert (exported["batch"], exported["opset"], exported["input"]) == ("dynamic", 18, "uint8")
+    figures = []
+    for model in (weights.with_suffix(".onnx"), path):
+        assert run(["validate", str(model), *data_options(people), "--json"]) == 0
+        figures.append({name: value for name, value in printed(capsys).items() if name != "model"})
+    assert figures[0] == pytest.approx(figures[1], abs=1e-6)
+    assert run(["latency", "time", str(path), "--visits", "1", "--json"]) == 0
+    assert printed(capsys)["networks"][0]["measured_ms"] > 0  # type: ignore[index]
+    for wrong, said in (("many", "--batch many: give a number"), ("0", "--batch: a file runs one image")):
+        assert run(["export", str(weights), "--out", str(path), "--batch", wrong]) == 2
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

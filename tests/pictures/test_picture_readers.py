@@ -15,7 +15,7 @@ from nas.data import Annotations, KeypointDataset, load_annotations
 from nas.data.convert.image_sizes import image_sizes
 from nas.data.shards import write_shards
 from nas.evaluate.inputs import InputSource
-from nas.evaluate.int8 import calibration_inputs
+from nas.evaluate.int8 import calibration_data
 from nas.pictures import Orientation, read_picture
 from nas.runtime import PosePipeline
 from nas.space.skeleton import Skeleton
@@ -83,7 +83,7 @@ def test_all_see_the_same(orientation: Orientation, tmp_path: Path) -> None:
     count = len(files)
     model = Watcher()
     for data, images in ((annotations.path, annotations.folder), (tmp_path / "images", None)):
-        shown = calibration_inputs(model, data, images, count=count, orientation=orientation)
+        shown = calibration_data(model, data, images, count=count, orientation=orientation).inputs
         np.testing.assert_array_equal(shown, expected)
     if orientation == "turned":
         pipeline = PosePipeline(model)
