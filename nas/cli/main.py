@@ -77,6 +77,7 @@ def _register() -> None:
         ("predict", ("predict",)),
         ("report", ("report",)),
         ("dashboard", ("dashboard",)),
+        ("web", ("web",)),
     ):
         for name in names:
             app.command(name)(getattr(import_module(f"nas.cli.{module}"), name))

@@ -12,10 +12,15 @@ from nas.codecs.confidence import SCORE_SCALE
 from nas.documents import Fields, parse_json, shown
 from nas.errors import UserError
 from nas.space.arch import Arch
+from nas.space.parts import part
 from nas.space.skeleton import Skeleton
+from nas.space.specs import HeadSpec, Task
 
 METADATA_KEY = "nas"
 METADATA_VERSION = 1
+
+POSES = frozenset({"keypoints", "scores"})
+"""The outputs of a network that gives poses; others give candidates, which are grouped outside."""
 
 _SMALLEST_STD, _LARGEST = 1e-4, 1e4
 """Of the constants that inputs are normalised by; pixels are numbers from 0 to 1 then."""
@@ -95,6 +100,11 @@ class ExportedNetwork:
             scored=fields.flag("scored") if "scored" in fields.names else True,
             score_scale=scale,
         )
+
+    @property
+    def task(self) -> Task:
+        """What an input shows."""
+        return part(HeadSpec, self.arch.head.type).task
 
     def require_fit(self, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], *, source: str) -> None:
         """Raise UserError where inputs and outputs of these shapes are not those of such a network.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nas.codecs.affine import PADDING
 from nas.codecs.build import codec_of
 from nas.codecs.confidence import SCORE_SCALE
-from nas.codecs.exported import METADATA_KEY, METADATA_VERSION
+from nas.codecs.exported import METADATA_KEY, METADATA_VERSION, POSES
 from nas.codecs.normalise import MEAN, STD
 from nas.graph.builder import ONNX_TYPES, OPSET, Builder
 from nas.graph.constants import Constant, ConstantFolder, Leaf
@@ -23,8 +23,6 @@ from nas.space.arch import Arch
 
 IR_VERSION = 9
 RAW_PREFIX = "raw."
-POSES = frozenset({"keypoints", "scores"})
-"""The outputs of a network that gives poses; others give candidates, which are grouped outside."""
 
 
 def to_onnx(

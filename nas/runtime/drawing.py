@@ -97,7 +97,7 @@ class _Pen:
     def __init__(self, skeleton: Skeleton, size: tuple[int, ...], *, bgr: bool) -> None:
         self._limbs = skeleton.limb_index
         order = -1 if bgr else 1
-        self._colours = [colour[::order] for colour in _colours(skeleton)]
+        self._colours = [colour[::order] for colour in joint_colours(skeleton)]
         self._middle = MIDDLE[::order]
         self._thickness = max(1, round(min(size[:2]) / 200))
 
@@ -152,7 +152,8 @@ def _part(canvas: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.ui
     return canvas[y0:y1, x0:x1]
 
 
-def _colours(skeleton: Skeleton) -> list[Colour]:
+def joint_colours(skeleton: Skeleton) -> list[Colour]:
+    """RGB of every keypoint, by its side."""
     colours = [MIDDLE] * len(skeleton.keypoints)
     for left, right in skeleton.flip_pairs:
         colours[skeleton.index(left)], colours[skeleton.index(right)] = LEFT, RIGHT
