@@ -41,6 +41,7 @@ class Page:
         self.send("Emulation.setDeviceMetricsOverride", **metrics)
         self.requests.clear()
         self.send("Page.navigate", url=path.as_uri())
+        self.wait(f"location.href === {path.as_uri()!r} && document.readyState === 'complete'")
 
     def value(self, expression: str) -> Any:
         """What an expression (or its promise) gives in the page."""

@@ -34,6 +34,8 @@ async function load() {
   ort.env.wasm.numThreads = 1; // more would need a server that isolates the page
   ort.env.wasm.wasmBinary = bytes("binary");
   session = await ort.InferenceSession.create(bytes("model"), { executionProviders: ["wasm"] });
+  const black = new ort.Tensor("uint8", new Uint8Array(config.height * config.width * 3), [1, config.height, config.width, 3]);
+  await session.run({ [session.inputNames[0]]: black }); // the first run takes longer
   element("file").disabled = element("camera").disabled = false;
   tell("Choose a picture, or start the camera.");
 }
@@ -193,7 +195,12 @@ element("file").addEventListener("change", (event) => {
 element("camera").addEventListener("click", () => (stream ? stop() : start()));
 if (crops) {
   let from = null;
-  view.addEventListener("pointerdown", (event) => (from = shown && at(event)));
+  view.style.touchAction = "none";
+  view.addEventListener("pointerdown", (event) => {
+    if (!shown) return;
+    from = at(event);
+    if (event.isTrusted) view.setPointerCapture(event.pointerId);
+  });
   view.addEventListener("pointerup", (event) => {
     if (!from || !shown) return;
     const to = at(event), first = from;

@@ -27,6 +27,16 @@ from nas.report.web_page import BINARY, LIBRARY, write_web_page
 from nas.runtime import OnnxModel, PosePipeline
 
 ROOT = Path(__file__).resolve().parents[2]
+BOX = (150, 20, 230, 180)
+DRAWN = f"""
+for (const [kind, x, y] of [["down", {BOX[0]}, {BOX[3]}], ["up", {BOX[2]}, {BOX[1]}]]) {{
+  const edge = view.getBoundingClientRect(), scale = edge.width / view.width;
+  view.dispatchEvent(
+    new PointerEvent(`pointer${{kind}}`, {{ clientX: edge.left + x * scale, clientY: edge.top + y * scale }})
+  );
+}}
+"""
+"""Of a pointer that draws that box on the picture."""
 
 
 def network(path: Path, head: str, form: OnnxForm) -> Path:
@@ -110,7 +120,8 @@ def whole(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_browser_finds_what_python_finds(whole: Path, model: Path, width: int, tmp_path: Path) -> None:
     generate(tmp_path / "people", images=1, seed=2)
     (picture,) = (tmp_path / "people" / "images").iterdir()
-    expected = PosePipeline(OnnxModel(model))(picture)
+    pipeline = PosePipeline(OnnxModel(model))
+    expected, cropped = pipeline(picture), pipeline(picture, boxes=[np.array(BOX) - 0.5])
     with chromium(tmp_path / "browser") as page:
         page.open(whole, width=width)
         page.wait("!document.getElementById('file').disabled")
@@ -120,15 +131,23 @@ def test_a_browser_finds_what_python_finds(whole: Path, model: Path, width: int,
         height, wide = read_picture(picture).shape[:2]
         assert page.value("[view.width, view.height]") == [wide, height]
         page.screenshot(tmp_path / "page.png")
+        page.value(DRAWN)
+        said = "document.getElementById('status').textContent"
+        page.wait(f"!{said}.includes('Draw a box')")
+        boxed = json.loads(page.value("document.getElementById('people').textContent"))
         assert page.complaints == []
         assert [url for url in page.requests if not url.startswith(("file:", "data:", "blob:"))] == []
         assert sum(url.startswith("file:") for url in page.requests) == 1
     assert cv2.imread(str(tmp_path / "page.png")).shape[1] == width
-    (person,) = found
-    # Browsers shrink pictures in their own way: some grey levels differ.
-    apart = np.linalg.norm(np.array(person["keypoints"])[:, :2] - expected.keypoints[0, :, :2], axis=1)
-    assert np.median(apart) < 0.03 * max(height, wide)
-    assert person["score"] == pytest.approx(expected.scores[0], abs=0.1)
+    for (person,), (keypoints, score) in (
+        (found, (expected.keypoints[0], expected.scores[0])),
+        (boxed, (cropped.keypoints[0], cropped.scores[0])),
+    ):
+        # Browsers shrink pictures in their own way: some grey levels differ.
+        apart = np.linalg.norm(np.array(person["keypoints"])[:, :2] - keypoints[:, :2], axis=1)
+        assert np.median(apart) < 0.01 * max(height, wide)
+        assert person["score"] == pytest.approx(score, abs=0.1)
+    assert np.abs(expected.keypoints - cropped.keypoints).max() > 10
 
 
 @pytest.mark.slow
