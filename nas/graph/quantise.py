@@ -164,7 +164,7 @@ class _Choice:
         edges, last = _body(graph)
         constants = {tensor.name for tensor in model.graph.initializer} | {""}
         activations = _fused_activations(model)
-        products = {}
+        products: dict[int, _Product] = {}
         for node in model.graph.node:
             edge = int(node.name.removeprefix(EDGE).partition(".")[0])
             if (
