@@ -22,6 +22,7 @@ from nas.runtime.sources import find_pictures
 
 Pixels = NDArray[np.uint8]
 
+_TINY = float(np.finfo(np.float64).tiny)
 _HELD = 500
 """Images that accuracy is measured on, at most."""
 
@@ -149,8 +150,8 @@ def pose_shift(reference: PoseModel, other: PoseModel, inputs: Sequence[Pixels])
             nearest = int(np.argmin(apart @ weight))
             distances.append(apart[nearest])
             weights.append(weight)
-            oks = alike[nearest, number] @ weight / max(weight.sum(), np.finfo(np.float64).tiny)
-            likeness.append((float(oks), float(expected.scores[number]) * float(weight.any())))
+            alone = alike[nearest, number] @ weight / max(float(weight.sum()), _TINY)
+            likeness.append((float(alone), float(expected.scores[number]) * float(weight.any())))
     mean, median = _weighted(np.concatenate([[], *distances]), np.concatenate([[], *weights]))
     oks, shares = np.array(likeness).reshape(-1, 2).T
     similarity = _weighted(oks, shares)[0] if shares.sum() else 1.0

@@ -68,7 +68,7 @@ def export_onnx(
     checked, _ = float_model(net, form, arch, stats, raw=True)
     size = form.batch or _SEVERAL
     noise = torch.randn(size, 3, *arch.resolution, generator=torch.Generator().manual_seed(seed))
-    single = noise[: form.batch is None]
+    single = noise[:1] if form.batch is None else ()
     given = (image.detach().cpu().numpy() for image in (*single, *images))
     inputs = [noise.numpy(), *batches(given, form.batch or 1)]
     _compare(net, model, checked, inputs, arch, stats)

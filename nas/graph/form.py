@@ -58,10 +58,10 @@ def float_model(
     For arguments and errors see `to_onnx`; raises UserError too where the batch cannot be left open, or an
     operator is not of that opset.
     """
-    arch, tracer = net.resolve(arch), Tracer.of(net)
+    chosen, tracer = net.resolve(arch), Tracer.of(net)
 
     def traced(batch: int) -> tuple[ModelProto, Graph]:
-        graph = tracer(arch, batch=batch)
+        graph = tracer(chosen, batch=batch)
         return to_onnx(graph, net, stats=stats, raw=raw, opset=form.opset), graph
 
     model, graph = traced(2 if form.batch is None else form.batch)

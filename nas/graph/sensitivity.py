@@ -37,7 +37,7 @@ def layer_errors(
         By the edge that a layer gives, as `Quantiser.layers`.
     """
     exact = _raw(model, images)
-    scales = [max(float(values.var()), np.finfo(np.float32).tiny) for values in exact]
+    scales = [max(float(values.var()), float(np.finfo(np.float32).tiny)) for values in exact]
     quantiser = Quantiser(model, graph, images=images)
     errors: dict[int, float] = {}
     for edge in quantiser.layers:
