@@ -16,8 +16,11 @@ from nas.errors import UserError
 from nas.evaluate.torch_model import TorchModel
 from nas.graph import OnnxForm, Tracer, export_onnx, to_onnx
 from nas.graph.batch import open_batch
+from nas.graph.form import float_model
 from nas.runtime import OnnxModel
+from nas.space import ArchManager, SearchSpace
 
+SPACES = Path(__file__).parents[1] / "spaces"
 LATER = 22
 """Onnxruntime follows onnx some releases behind."""
 
@@ -132,6 +135,26 @@ def test_operators_of_other_versions_compute_the_same(opset, trace_function, run
     assert model.opset_import[0].version == opset
     for value, found in zip(reduced(x), run_onnx(model, x).values(), strict=True):
         np.testing.assert_allclose(found, value.numpy(), rtol=1e-5)
+
+
+def networks():
+    crop = ArchManager(SearchSpace.load("person-crop")).smallest(head="heatmap")
+    for name in ("deconv4x4", "deconv2x2", "nearest_dw", "bilinear"):
+        yield replace(crop, neck=replace(crop.neck, upsampler=name))
+    for space, head in ((SPACES / "cspnext.yaml", "simcc"), (SPACES / "cspdark.yaml", "heatmap")):
+        yield ArchManager(SearchSpace.load(space)).smallest(head=head)
+
+
+@pytest.mark.parametrize("arch", [*networks()], ids=lambda arch: f"{arch.head.type}-{arch.neck.upsampler}")
+def test_networks_of_other_versions_compute_the_same(arch, calibrated_net, run_onnx) -> None:
+    net = calibrated_net(arch)
+    x = torch.randn(2, 3, *arch.resolution)
+    usual, later = (
+        run_onnx(float_model(net, OnnxForm(batch=None, opset=opset), raw=True)[0], x) for opset in (17, LATER)
+    )
+    for name in usual:
+        if name.startswith("raw."):
+            np.testing.assert_allclose(later[name], usual[name], rtol=1e-5, atol=1e-5)
 
 
 def test_forms_that_cannot_be_had_are_told(tmp_path, calibrated_net) -> None:
