@@ -37,11 +37,15 @@ class Page:
 
     def open(self, path: Path, *, width: int, height: int = 900) -> None:
         """Show a file in a window of that width, px."""
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        self.send("Emulation.setDeviceMetricsOverride", **metrics)
+        self.resize(width, height)
         self.requests.clear()
         self.send("Page.navigate", url=path.as_uri())
         self.wait(f"location.href === {path.as_uri()!r} && document.readyState === 'complete'")
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """Let the window have that width, px."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.send("Emulation.setDeviceMetricsOverride", **metrics)
 
     def value(self, expression: str) -> Any:
         """What an expression (or its promise) gives in the page."""
