@@ -3,13 +3,13 @@
     python benchmarks/search_evaluation.py RUN --budget-ms 0.3 --budget-ms 0.7 [--trials 100] [--metric AP]
         [--set data.root=FOLDER] [--sampler surrogate] [--before CHECKOUT] [--out FILE.json]
 
-RUN is the folder of a trained supernet with a predictor of this machine; it is not written. Two searches,
-each in a process and a copy of its own, take turns in blocks of ten networks: `before` calibrates every
-network with all of the run's images and scores it on everybody, `now` does what a new search does. With
-`--before` the first one runs the code of another checkout as it is. A figure is networks over the processor
-time of all threads, proposals and records included; the ratio stands with a bootstrap interval (95 %) over
-blocks. Both then measure finalists. Where their winners differ, today's code scores both with all images, on
-the same draws of people.
+RUN is the folder of a trained supernet with a predictor (best of this machine); it is not written. Two
+searches, each in a process and a copy of its own, take turns in blocks of ten networks: `before`
+calibrates every network with all of the run's images and scores it on everybody, `now` does what a new
+search does. With `--before` the first one runs the code of another checkout as it is. A figure is
+networks over the processor time of all threads, proposals and records included; the ratio stands with a
+bootstrap interval (95 %) over blocks. Both then measure finalists, with a predictor of this machine.
+Where their winners differ, today's code scores both with all images, on the same draws of people.
 """
 
 import argparse
@@ -103,7 +103,8 @@ def searchers(args: argparse.Namespace) -> Iterator[dict[str, Searcher]]:
 
     shared = {
         "budgets_ms": args.budgets, "trials": args.trials, "metric": args.metric, "seed": args.seed,
-        "predictor": str(args.predictor or RunFolder.open(args.run).predictor_file),
+        "predictor": str((args.predictor or RunFolder.open(args.run).predictor_file).resolve()),
+        "allow_other_device": True,
     }  # fmt: skip
     sampler = {"sampler": args.sampler}
     images = RunFolder.open(args.run).config().calibration.images

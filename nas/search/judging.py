@@ -1,12 +1,15 @@
 """Telling finalists apart by accuracy: a paired bootstrap over people, and more images to calibrate with."""
 
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.evaluate.validate import NOBODY
-from nas.search.evaluator import SubnetEvaluator
+from nas.files import append_row, read_rows
+from nas.search.evaluator import DRAWS, SubnetEvaluator
 from nas.search.loop import scored
 from nas.search.record import EvaluationCache
 from nas.search.values import Evaluation
@@ -19,13 +22,14 @@ class AccuracyJudge:
     Args:
         quick: scores as while searching.
         thorough: calibrates with all of the run's images.
-        cache: of scores.
+        cache: of scores; what they were on drawn people is kept beside it, in `draws.jsonl`.
         metric: that is searched for.
     """
 
     def __init__(
         self, quick: SubnetEvaluator, thorough: SubnetEvaluator, *, cache: EvaluationCache, metric: str
     ) -> None:
+        self._draws = _Draws(cache.path.with_name("draws.jsonl"))
         self._quick = quick
         self._thorough = quick if thorough.key == quick.key else thorough
         self._cache = cache
@@ -56,12 +60,37 @@ class AccuracyJudge:
         return bool(low <= 0 <= high)
 
     def _resampled(self, item: Evaluation) -> NDArray[np.float64]:
-        return (self._thorough if item.arch in self._judged else self._quick).resampled(item.arch)
+        evaluator = self._thorough if item.arch in self._judged else self._quick
+        key = f"{evaluator.key} {self._metric}"
+        known = self._draws.get(key, item.arch)
+        if known is None:
+            known = evaluator.resampled(item.arch)
+            self._draws.add(key, item.arch, known)
+        return known
 
     def _scored(self, item: Evaluation, evaluator: SubnetEvaluator) -> Evaluation:
         scores = scored(evaluator, item.arch, self._cache, metric=self._metric)
         found = Evaluation.of(item.arch, item.predicted_ms, scores, metric=self._metric)
         return replace(found, overrun=item.overrun)
+
+
+class _Draws:
+    """Accuracies on drawn people: JSON lines, so that the same search again scores nobody for them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[tuple[str, str], NDArray[np.float64]] = {}
+        for _, row in read_rows(path, strict=False) if path.is_file() else ():
+            with suppress(KeyError, TypeError, ValueError):
+                self._known[row["key"], row["id"]] = np.array(row["draws"], float)
+
+    def get(self, key: str, arch: Arch) -> NDArray[np.float64] | None:
+        known = self._known.get((key, arch.id))
+        return known if known is not None and known.shape == (DRAWS,) else None
+
+    def add(self, key: str, arch: Arch, draws: NDArray[np.float64]) -> None:
+        append_row(self._path, {"key": key, "id": arch.id, "draws": draws.tolist()})
+        self._known[key, arch.id] = draws
 
 
 def _overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:

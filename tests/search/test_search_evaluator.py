@@ -201,9 +201,16 @@ def test_a_tie_is_what_pairs_of_draws_cannot_order(
     assert worse.interval[1] > better.interval[0]
     assert not judge.tied(worse, better)
     assert judge.tied(worse, worse)
+    # Another process takes what this one has found out.
+    finder.shown.clear()
+    cold = Scoring().evaluator(of_all, METRIC)
+    later = AccuracyJudge(cold, cold, cache=EvaluationCache(cache.path), metric=METRIC)
+    assert [later.whole(item) for item in blank] == [worse, better]
+    assert not later.tied(worse, better)
+    assert finder.shown == []
     finder.quality[archs[1].id] = 11.98
     again = Scoring().evaluator(of_all, METRIC)
-    alike = AccuracyJudge(again, again, cache=EvaluationCache(tmp_path / "other.jsonl"), metric=METRIC)
+    alike = AccuracyJudge(again, again, cache=EvaluationCache(tmp_path / "other" / "e.jsonl"), metric=METRIC)
     assert alike.tied(*(alike.whole(item) for item in blank))
 
 
