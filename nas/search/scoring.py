@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Self
 
+from nas.errors import UserError
 from nas.search.evaluator import SubnetEvaluator
 from nas.search.stopping import SHARES
 
@@ -41,7 +42,12 @@ class Scoring:
             studies: the names of those there are.
             name: of the study of a key.
             calibration_images, early_stopping: what was asked for.
+
+        Raises:
+            UserError: no calibration image is asked for.
         """
+        if calibration_images is not None and calibration_images < 1:
+            raise UserError(f"`calibration_images` {calibration_images}: a network needs at least one")
         former = calibration_images is None and name(key) in studies
         images = calibration_images
         if images is None and not former:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from nas.errors import UserError
 from nas.search.scoring import CALIBRATION_IMAGES, Scoring
 
 FORMER = {"demo AP abc heatmap"}
@@ -39,3 +40,8 @@ def test_a_study_goes_on_as_it_began(
 def test_results_of_former_scoring_say_nothing_of_it() -> None:
     assert chosen(FORMER).facts() == {}
     assert chosen(set()).facts() == {"scoring": {"calibration_images": 64, "early_stopping": True}}
+
+
+def test_networks_need_an_image() -> None:
+    with pytest.raises(UserError, match="`calibration_images` 0"):
+        chosen(set(), 0)
