@@ -83,7 +83,7 @@ class Measurement:
     def mean(cls, timings: Sequence["Measurement"]) -> "Measurement":
         """Of one network measured several times; its size is that of the first."""
         first = timings[0]
-        figures = {
+        figures: dict[str, Any] = {
             name: fmean(known)
             for name in _AVERAGED
             if (known := [value for each in timings if (value := getattr(each, name)) is not None])
