@@ -12,7 +12,7 @@ def report(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Write RUN/report/index.html: subnets, predicted against measured times, Pareto front, training."""
+    """Write RUN/report/index.html: Pareto front, networks, sample predictions, latencies, training."""
     from nas.report.run_report import write_report
     from nas.runs import RunFolder
 

@@ -1,4 +1,4 @@
-"""Pages: HTML files that need nothing beside themselves, no script and no picture."""
+"""Pages: HTML files that need nothing beside themselves; scripts and pictures are inside."""
 
 import base64
 from pathlib import Path

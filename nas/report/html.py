@@ -4,12 +4,20 @@ from collections.abc import Callable
 
 from nas.pages import cell, macros
 
-__all__ = ["cell", "facts", "missing", "paragraph", "picture", "table"]
+__all__ = [
+    "cards", "cell", "chart_of", "commands", "facts", "folded", "missing", "paragraph", "picture",
+    "samples", "table",
+]  # fmt: skip
 
 _PARTS = macros("parts.html")
 
+cards: Callable[..., str] = macros("network.html").cards
+chart_of: Callable[..., str] = _PARTS.chart
+commands: Callable[..., str] = _PARTS.commands
 facts: Callable[..., str] = _PARTS.facts
+folded: Callable[..., str] = _PARTS.folded
 missing: Callable[..., str] = _PARTS.missing
 paragraph: Callable[..., str] = _PARTS.paragraph
 picture: Callable[..., str] = _PARTS.picture
+samples: Callable[..., str] = _PARTS.samples
 table: Callable[..., str] = _PARTS.table

@@ -7,12 +7,12 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nas.report.charts import BAND
 from nas.report.figures import COLOURS, GREY, new_figure, save, use_log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BAND = 0.10
 _MARGIN = 1.12
 
 

@@ -72,9 +72,8 @@ def read_predictors(run: RunFolder, results: Figures | None) -> dict[str, Latenc
 def read_trainings(run: RunFolder) -> list[SubnetTraining]:
     """Every training of a subnet: with the run's summary's figure, else with the last one while training."""
     summed = {str(entry["arch"]): entry for entry in _summary(run)}
-    folder = run.trainings_folder
     found = []
-    for work in sorted(folder.iterdir()) if folder.is_dir() else []:
+    for work in _training_folders(run):
         training = _training(work)
         if training.scratch or training.arch not in summed:
             found.append(training)
@@ -84,9 +83,19 @@ def read_trainings(run: RunFolder) -> list[SubnetTraining]:
     ]
 
 
+def read_finetunings(run: RunFolder) -> dict[str, Sequence[Mapping[str, float | int | None]]]:
+    """What every training of a subnet measured, by its name."""
+    return {work.name: read_metrics(work / METRICS) for work in _training_folders(run)}
+
+
 def finetuned(trainings: Sequence[SubnetTraining], arch: str) -> list[SubnetTraining]:
     """The trainings of an architecture that started from the supernet and were scored."""
     return [t for t in trainings if t.arch == arch and not t.scratch and t.ap is not None]
+
+
+def _training_folders(run: RunFolder) -> list[Path]:
+    folder = run.trainings_folder
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def _training(work: Path) -> SubnetTraining:

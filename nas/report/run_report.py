@@ -8,9 +8,14 @@ from pathlib import Path
 from nas.files import write_text
 from nas.pages import render
 from nas.report import sections
+from nas.report.accuracy import accuracy_section
 from nas.report.html import missing
-from nas.report.run_files import read_predictors, read_results, read_trainings
+from nas.report.networks import networks_section
+from nas.report.next_steps import next_steps_section
+from nas.report.run_files import read_finetunings, read_predictors, read_results, read_trainings
+from nas.report.samples import samples_section
 from nas.report.subnets import subnets
+from nas.report.training import training_section
 from nas.runs.environment import environment
 from nas.runs.folder import RunFolder
 from nas.runs.metrics import read_metrics
@@ -32,14 +37,17 @@ class Report:
 def write_report(run: RunFolder) -> Report:
     """Write `report/index.html` into a run folder. A part that is missing is named in the page as missing."""
     results = read_results(run)
-    predictors = read_predictors(run, results)
+    predictors, trainings = read_predictors(run, results), read_trainings(run)
     parts: dict[str, Callable[[], str]] = {
         "What was searched": partial(sections.searched, run, results),
-        "Subnets": partial(subnets, results, read_trainings(run)),
+        "Accuracy against latency": partial(accuracy_section, run, results, predictors),
+        "The networks": partial(networks_section, run, results, trainings),
+        "Subnets": partial(subnets, results, trainings),
+        "Sample predictions": partial(samples_section, run, results),
         "Predicted against measured": partial(sections.comparison, results, predictors),
-        "Accuracy against latency": partial(sections.scatter, results),
         "How far the predictor can be trusted": partial(sections.predictor_errors, predictors, results),
-        "Training of the supernet": partial(sections.training, read_metrics(run.metrics_file)),
+        "Training": partial(training_section, read_metrics(run.metrics_file), read_finetunings(run)),
+        "Going on": partial(next_steps_section, run, results),
     }
     absent: list[str] = []
     written = []

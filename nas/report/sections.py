@@ -1,17 +1,16 @@
 """The parts of a run's report, each as HTML."""
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
 
 from nas.errors import UserError
 from nas.latency import LatencyPredictor
 from nas.latency.validation import HeldOutErrors
-from nas.report.html import cell, facts, missing, paragraph, picture, table
-from nas.report.latency_plot import plot_predicted
+from nas.report.charts import BAND, Bounds, ChartAxis, ChartPoint, ChartSeries, chart, within
+from nas.report.html import cell, facts, missing, paragraph, table
 from nas.report.run_files import GIVEN, Figures
-from nas.report.run_plots import Point, plot_accuracy, plot_training
 from nas.runs.folder import RunFolder
-from nas.runs.metrics import PLACE_OF_RANDOM
 from nas.search.results import drift_remarks, finalist_remarks
 from nas.space import Skeleton
 from nas.timing import DeviceDescription
@@ -64,22 +63,28 @@ def comparison(results: Figures | None, predictors: Mapping[str, LatencyPredicto
         raise MissingPartError(
             "networks that were both predicted and measured; nas search measures finalists."
         )
-    predicted, measured, low, high, groups = zip(*points, strict=True)
-    stream = io.BytesIO()
-    plot_predicted(
-        stream,
-        predicted=predicted,
-        measured=measured,
-        low=low,
-        high=high,
-        groups=groups,
-        title="One run of the network, decode included",
-    )
-    content = picture(
-        stream.getvalue(),
-        alt="Predicted over measured milliseconds",
-        caption="Held out: networks of the predictor's own table, each predicted by fits that did not see "
-        "it. Networks measured while searching: as predicted before. Bars: the predicted 90 % interval.",
+    errors = [abs(point.y / point.x - 1) for _, point in points]
+    groups = dict.fromkeys(group for group, _ in points)
+    # Held out networks are many; the few others lie on top.
+    series = [
+        ChartSeries(
+            f"{name} ({sum(group == name for group, _ in points)})",
+            "star" if "finalist" in name else "ring" if "loaded" in name else "dot",
+            [point for group, point in points if group == name],
+            number,
+        )
+        for number, name in reversed(list(enumerate(groups)))
+    ]
+    content = chart(
+        "Predicted over measured milliseconds",
+        series,
+        x=ChartAxis("measured ms", log=True),
+        y=ChartAxis("predicted ms", log=True),
+        band=BAND,
+        caption=f"One run of the network, decode included. {len(points)} networks: mean error "
+        f"{np.mean(errors):.1%}, {np.mean(np.array(errors) <= BAND):.0%} within the band of {BAND:.0%}. Held "
+        "out: networks of the predictor's own table, each predicted by fits that did not see it. Networks "
+        "measured while searching: as predicted before. Bars: the predicted 90 % interval.",
     )
     if results is None:
         return content + missing(NO_SEARCH)
@@ -87,45 +92,11 @@ def comparison(results: Figures | None, predictors: Mapping[str, LatencyPredicto
         columns = ("finalist", "predicted ms", "90 % interval", "measured ms", "error", "inside", "")
         rows = [(entry["arch"], *compared(entry), finalist_remarks(entry)) for entry in results["measured"]]
         content += table(columns, rows)
-        content += "".join(paragraph(line, note=True) for line in drift_remarks(results["measured"]))
+        for line in drift_remarks(results["measured"]):
+            content += paragraph(line, note=True)
     else:
         content += missing("measured finalists: the predictor is of another device.")
     return content + _refinement(results)
-
-
-def scatter(results: Figures | None) -> str:
-    """Accuracy against latency."""
-    if results is None:
-        raise MissingPartError(NO_SEARCH)
-    evaluated = results.get("evaluated", [])
-    scored, stopped = (
-        [Point(e["predicted_ms"], e["accuracy"]) for e in evaluated if ("stopped_at" in e) == early]
-        for early in (False, True)
-    )
-    front = [Point(e["predicted_ms"], e["accuracy"]) for e in results["front"]]
-    metric = str(results["metric"])
-    measured = bool(results["measured"])
-    winners = [
-        Point(e["measured_ms" if measured else "predicted_ms"], e["inherited"][metric], e["name"])
-        for e in results["subnets"]
-        if metric in e["inherited"]
-    ]
-    if not front:
-        raise MissingPartError("scored networks; nas search with more trials.")
-    plot = plot_accuracy(
-        scored,
-        front,
-        winners,
-        stopped=stopped,
-        metric=metric,
-        budgets_ms=results["budgets_ms"],
-        measured=measured,
-    )
-    caption = "The Pareto front: networks that no other scored one beats in both accuracy and predicted time."
-    content = picture(plot, alt="Accuracy over milliseconds with the Pareto front", caption=caption)
-    return (
-        content if scored else content + missing("all scored networks; an older search kept the front only.")
-    )
 
 
 def predictor_errors(predictors: Mapping[str, LatencyPredictor], results: Figures | None) -> str:
@@ -162,32 +133,6 @@ def predictor_errors(predictors: Mapping[str, LatencyPredictor], results: Figure
                 note=True,
             )
     return content
-
-
-def training(rows: Sequence[Mapping[str, float | int | None]]) -> str:
-    """The supernet's training curve, and the last place of random networks for each head."""
-    if not any("/" in name for row in rows for name in row):
-        raise MissingPartError("the supernet's training curve (metrics.jsonl); nas train writes it.")
-    steps = max(int(row["step"] or 0) for row in rows)
-    plot = plot_training(rows)
-    caption = f"{steps:,} steps; losses smoothed, raw ones pale."
-    return picture(plot, alt="Losses over steps", caption=caption) + _places_of_random(rows)
-
-
-def _places_of_random(rows: Sequence[Mapping[str, float | int | None]]) -> str:
-    last = {
-        name.removeprefix(PLACE_OF_RANDOM): value
-        for row in rows
-        for name, value in row.items()
-        if name.startswith(PLACE_OF_RANDOM) and value is not None
-    }
-    if not last:
-        return ""
-    return table(("head", "place of random networks"), list(last.items())) + paragraph(
-        "Where the label loss of random networks lay in the last steps: "
-        "0 as the smallest network's, 1 as the largest's.",
-        note=True,
-    )
 
 
 def compared(entry: Figures) -> tuple[object, ...]:
@@ -248,32 +193,48 @@ def _refinement(results: Figures) -> str:
     )
 
 
-def _held_out(predictors: Mapping[str, LatencyPredictor]) -> Iterator[tuple[float, float, float, float, str]]:
+def _held_out(predictors: Mapping[str, LatencyPredictor]) -> Iterator[tuple[str, ChartPoint]]:
     """Of the predictor as given: the refitted one has seen what was measured while searching."""
     predictor = predictors.get(GIVEN)
     if predictor is not None:
         validation = predictor.validation
         for predicted, measured in zip(validation.predicted, validation.measured, strict=True):
-            yield predicted, measured, float("nan"), float("nan"), "held out of the fit"
+            yield _compared_point("held out of the fit", predicted, measured)
 
 
-def _refined(results: Figures | None) -> Iterator[tuple[float, float, float, float, str]]:
+def _refined(results: Figures | None) -> Iterator[tuple[str, ChartPoint]]:
     """As predicted before they were measured; those that became finalists are called so."""
     finalists = {entry["arch"] for entry in (results or {}).get("measured", [])}
     for tried in _tried(results):
         group = "finalists" if tried["arch"] in finalists else "measured while searching"
         bounds = tried["low_ms"], tried["high_ms"]
-        yield tried["predicted_ms"], tried["measured_ms"], *bounds, group + _loaded(tried)
+        yield _compared_point(
+            group + _loaded(tried), tried["predicted_ms"], tried["measured_ms"], tried["arch"], bounds
+        )
 
 
-def _finalists(results: Figures | None) -> Iterator[tuple[float, float, float, float, str]]:
+def _finalists(results: Figures | None) -> Iterator[tuple[str, ChartPoint]]:
     """Those that were not measured while searching."""
     before = {tried["arch"] for tried in _tried(results)}
     for entry in (results or {}).get("measured", []):
         if entry.get("network_ms") is not None and entry["arch"] not in before:
             group = ("finalists, in the fit" if entry["in_fit"] else "finalists") + _loaded(entry)
             bounds = entry["low_network_ms"], entry["high_network_ms"]
-            yield entry["predicted_network_ms"], entry["network_ms"], *bounds, group
+            predicted = entry["predicted_network_ms"]
+            yield _compared_point(group, predicted, entry["network_ms"], entry["arch"], bounds)
+
+
+def _compared_point(
+    group: str, predicted: float, measured: float, arch: str | None = None, bounds: Bounds | None = None
+) -> tuple[str, ChartPoint]:
+    """A network that was both predicted and measured, and what it is one of."""
+    tip = (
+        arch or group,
+        f"{cell(predicted)} ms predicted{within('90 %', bounds)}",
+        f"{cell(measured)} ms measured, error {predicted / measured - 1:+.1%}",
+        *((group,) if arch else ()),
+    )
+    return group, ChartPoint(measured, predicted, y_bounds=bounds, tip=tip)
 
 
 def _tried(results: Figures | None) -> list[Figures]:

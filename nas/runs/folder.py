@@ -87,6 +87,11 @@ class RunFolder:
         return self.search_folder / "study.db"
 
     @property
+    def evaluations_file(self) -> Path:
+        """What every scored network scores, with its architecture."""
+        return self.search_folder / "evaluations.jsonl"
+
+    @property
     def results_file(self) -> Path:
         """What the search found."""
         return self.search_folder / "results.json"

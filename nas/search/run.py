@@ -105,7 +105,7 @@ def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, share
         origin=origin(run),
     )
     refinement = search.refinement(record.name)
-    cache = EvaluationCache(run.search_folder / "evaluations.jsonl")
+    cache = EvaluationCache(run.evaluations_file)
     judge = AccuracyJudge(
         evaluator, scoring.thorough(of_all, settings.metric), cache=cache, metric=settings.metric
     )

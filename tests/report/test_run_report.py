@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+import shutil
+from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,12 +13,15 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from nas.cli.main import app
+from nas.demo.people import generate
 from nas.files import digest_files
-from nas.graph import Tracer
+from nas.graph import Tracer, export_onnx
 from nas.latency import EndToEnd, LatencyPredictor, arch_network
+from nas.models import PoseNet, calibrate, transfer
 from nas.report.run_report import write_report
 from nas.runs import RunFolder, load_config
 from nas.search.estimate import Estimate
@@ -105,19 +110,42 @@ def search_result(
     )  # fmt: skip
 
 
-@pytest.fixture
-def empty(tmp_path: Path) -> RunFolder:
-    return RunFolder.start(tmp_path / "<run>", load_config("demo"))
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("people")
+    generate(folder / "val", images=3, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def onnx(archs: list[Arch], tracer: Tracer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The subnet that `search_result` finds, untrained."""
+    arch = max(archs, key=lambda arch: tracer(arch).macs)
+    torch.manual_seed(0)
+    net = PoseNet(arch, "coco17")
+    statistics = calibrate(net, arch, torch.randn(4, 3, *arch.resolution))
+    path = tmp_path_factory.mktemp("onnx") / "net.onnx"
+    export_onnx(transfer(net, arch, statistics), path)
+    return path
 
 
 @pytest.fixture
-def whole(empty: RunFolder, predictor: LatencyPredictor, archs: list[Arch], tracer: Tracer) -> RunFolder:
+def empty(tmp_path: Path, people: Path) -> RunFolder:
+    val = "data.val={annotations: val/annotations/people.json, images: val/images}"
+    return RunFolder.start(tmp_path / "<run>", load_config("demo", [f"data.root={people}", val]))
+
+
+@pytest.fixture
+def whole(
+    empty: RunFolder, predictor: LatencyPredictor, archs: list[Arch], tracer: Tracer, onnx: Path
+) -> RunFolder:
     predictor.save(empty.predictor_file)
     result = search_result(empty, predictor, archs, tracer)
     result.save(empty.search_folder / "results.json", empty.subnets_folder)
     lines = [{"step": step, "simcc/largest": 5 / step, "val/largest/AP": step / 50} for step in range(1, 30)]
     empty.metrics_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     fine_tune(empty, "any-name", result.subnets[0].arch, 0.1, 0.4375)
+    shutil.copy(onnx, empty.subnets_folder / f"{result.subnets[0].name}.onnx")
     return empty
 
 
@@ -132,49 +160,77 @@ def fine_tune(run: RunFolder, name: str, arch: Arch, *aps: float, scratch: bool 
 
 
 class Page(HTMLParser):
-    """Cells, pictures and everything that points outside."""
+    """Words, charts, pictures, and everything that points outside."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.words: list[str] = []
+        self.cells: list[str] = []
+        self.charts: dict[str, dict[str, Any]] = {}
+        self.programs: list[str] = []
         self.pictures: list[bytes] = []
         self.outside: list[str] = []
         self.open: list[str] = []
+        self.tags: Counter[str] = Counter()
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "img", "br"):
+        self.tags[tag] += 1
+        if tag not in ("meta", "img", "br", "link"):
             self.open.append(tag)
         for name, value in attrs:
             if name in ("src", "href", "srcset", "data") and value is not None:
-                if value.startswith("data:image/png;base64,"):
+                if value.startswith("data:image/jpeg;base64,"):
                     self.pictures.append(base64.b64decode(value.partition(",")[2]))
-                else:
+                elif not (value.startswith("#part-") or value == "data:,"):
                     self.outside.append(value)
-        if tag in ("script", "link", "iframe", "object"):
+        if tag in ("iframe", "object", "embed"):
             self.outside.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if data.strip() and self.open[-1] != "style":
+        if self.open and self.open[-1] == "script":
+            if data.lstrip().startswith("{"):
+                chart = json.loads(data, parse_constant=pytest.fail)
+                self.charts[chart["label"]] = chart
+            else:
+                self.programs.append(data)
+        elif data.strip() and self.open[-1] != "style":
             self.words.append(data.strip())
+            if {"td", "th"} & set(self.open):
+                self.cells.append(data.strip())
 
 
 def read(path: Path) -> Page:
+    """A page that is whole, asks for nothing, and shows no markup as text."""
     text = path.read_text(encoding="utf-8")
-    assert not re.search(r"url\(|@import|https?:", text)
     page = Page(text)
     assert page.outside == page.open == []
+    (program,) = page.programs
+    assert not re.search(r"url\(|@import|https?:", text.replace(program, ""))
+    assert re.findall(r"https?:[^\"]*|fetch|XMLHttp|import\(|\.src", program) == [
+        "http://www.w3.org/2000/svg"
+    ]
+    assert "default-src 'none'" in text
+    assert not any("</" in word for word in page.words)
     return page
 
 
+def points(page: Page, label: str, name: str) -> list[dict[str, Any]]:
+    """The points of a series of a chart, by the beginnings of their names."""
+    (chart,) = (chart for title, chart in page.charts.items() if title.startswith(label))
+    (series,) = (series for series in chart["series"] if series["name"].startswith(name))
+    found: list[dict[str, Any]] = series["points"]
+    return found
+
+
 def row(page: Page, first: str) -> list[str]:
-    """Some words from where a row begins."""
-    start = page.words.index(first)
-    return page.words[start : start + 12]
+    """Some cells of tables from where a row begins."""
+    start = page.cells.index(first)
+    return page.cells[start : start + 12]
 
 
 def test_a_whole_run_is_told_in_one_file(whole: RunFolder) -> None:
@@ -182,9 +238,17 @@ def test_a_whole_run_is_told_in_one_file(whole: RunFolder) -> None:
     assert report.missing == ()
     assert [path.name for path in report.path.parent.iterdir()] == ["index.html"]
     page = read(report.path)
-    assert len(page.pictures) == 3
-    for png in page.pictures:
-        assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR) is not None
+    assert set(page.charts) == {
+        "Accuracy over milliseconds with the Pareto front",
+        "Predicted over measured milliseconds",
+        "Losses of the supernet over steps",
+        "Scores on validation images over steps",
+    }
+    # Three people's labels, and what one network finds.
+    assert len(page.pictures) == 6
+    for jpeg in page.pictures:
+        assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) is not None
+    assert any(re.fullmatch(r"99ms-\w+: OKS \d\.\d\d", word) for word in page.words)
     results: dict[str, Any] = json.loads((whole.search_folder / "results.json").read_text())
     subnet = results["subnets"][0]
     found = row(page, subnet["name"])
@@ -205,7 +269,6 @@ def test_intervals_ties_drift_and_stopped_networks_are_told(whole: RunFolder) ->
     results: dict[str, Any] = json.loads(file.read_text())
     results["subnets"][0] |= {"accuracy_low": 0.55, "accuracy_high": 0.65, "tied_with": ["abc123"]}
     results["measured"][0] |= {"drift": 1.02, "corrected": True}
-    plain = read(write_report(whole).path).pictures
     results["evaluated"][0]["stopped_at"] = 40
     file.write_text(json.dumps(results))
     page = read(write_report(whole).path)
@@ -213,8 +276,44 @@ def test_intervals_ties_drift_and_stopped_networks_are_told(whole: RunFolder) ->
     assert found[7] == "0.600 (0.550 - 0.650)"
     assert found[9] == "timed under load, abc123 is as accurate as far as can be told"
     assert any("took 1.020 times what the table says" in word for word in page.words)
-    # The stopped one is drawn apart.
-    assert sum(one != other for one, other in zip(plain, page.pictures, strict=True)) == 1
+    (chosen,) = points(page, "Accuracy", "chosen")
+    assert (chosen["y"], chosen["ys"]) == (pytest.approx(0.6), [0.55, 0.65])
+    assert any(line.startswith("AP 0.600 (95 %: 0.550 to 0.650)") for line in chosen["tip"])
+    (stopped,) = points(page, "Accuracy", "stopped early (1)")
+    assert stopped["tip"][0] == results["evaluated"][0]["arch"]
+    assert stopped["tip"][-1] == "an estimate, stopped after 40 people"
+    assert len(points(page, "Accuracy", "scored (11)")) == 11
+
+
+def test_a_mark_tells_architecture_time_and_accuracy(
+    whole: RunFolder, predictor: LatencyPredictor, archs: list[Arch], tracer: Tracer
+) -> None:
+    page = read(write_report(whole).path)
+    results: dict[str, Any] = json.loads((whole.search_folder / "results.json").read_text())
+    best = results["front"][-1]
+    arch = next(arch for arch in archs if arch.id == best["arch"])
+    interval = Estimate(predictor, tracer, end_to_end=EndToEnd(people=2, detector_ms=4.0)).interval(arch)
+    assert points(page, "Accuracy", "Pareto front")[-1]["tip"] == [
+        arch.id,
+        f"{interval.predicted_ms:.3f} ms predicted (90 %: {interval.low_ms:.3f} to {interval.high_ms:.3f})",
+        "AP 0.600",
+    ]
+    (chosen,) = points(page, "Accuracy", "chosen")
+    assert chosen["x"] == pytest.approx(results["subnets"][0]["measured_ms"])
+    assert chosen["xs"] == pytest.approx([results["subnets"][0][name] for name in ("low_ms", "high_ms")])
+
+
+def test_published_networks_are_there_for_who_asks(whole: RunFolder) -> None:
+    page = read(write_report(whole).path)
+    published = points(page, "Accuracy", "published (15)")
+    (chart,) = (chart for label, chart in page.charts.items() if label.startswith("Accuracy"))
+    assert [series["shown"] for series in chart["series"] if series["name"].startswith("published")] == [
+        False
+    ]
+    assert all(point["tip"][-1].startswith("Source: ") for point in published)
+    assert row(page, "RTMPose-t")[4:7] == ["5.2", "0.685", "arXiv 2303.07399"]
+    change_results(whole, metric="PCK_torso@0.2")
+    assert "RTMPose-t" not in read(write_report(whole).path).words
 
 
 def test_what_is_missing_is_named(empty: RunFolder) -> None:
@@ -256,7 +355,7 @@ def test_results_of_an_older_version_still_make_a_page(whole: RunFolder) -> None
     results["measured"] = [{name: entry[name] for name in points} for entry in results["measured"]]
     file.write_text(json.dumps(results))
     page = read(write_report(whole).path)
-    assert len(page.pictures) == 3
+    assert len(page.charts) == 4
     assert row(page, results["subnets"][0]["name"])[5] == "-20.0 %"
 
 
@@ -273,6 +372,7 @@ def test_the_last_place_of_random_networks_is_told_by_head(whole: RunFolder) -> 
         file.writelines(json.dumps(line) + "\n" for line in lines)
     page = read(write_report(whole).path)
     assert row(page, "place of random networks")[1:5] == ["heatmap", "0.500", "simcc", "0.125"]
+    assert [point["y"] for point in points(page, "The place of random", "heatmap")] == [0.25, 0.5]
 
 
 def test_a_damaged_result_counts_as_missing(whole: RunFolder) -> None:
@@ -305,9 +405,9 @@ def test_what_was_fine_tuned_is_told_by_its_architecture(whole: RunFolder, archs
     page = read(write_report(whole).path)
     assert row(page, subnet["name"])[8] == "0.438"
     assert row(page, "alone")[:4] == ["alone", arch.id, "0.800", "from scratch"]
-    place = page.words.index("also trained")
-    assert page.words[place:].count(subnet["name"]) == 1
-    assert [other.id, "0.900"] == page.words[page.words.index(subnet["name"], place) + 1 :][:2]
+    place = page.cells.index("also trained")
+    assert page.cells[place:].count(subnet["name"]) == 1
+    assert [other.id, "0.900"] == page.cells[page.cells.index(subnet["name"], place) + 1 :][:2]
 
 
 def test_several_fine_tunings_of_one_subnet_are_all_shown(whole: RunFolder, archs: list[Arch]) -> None:
