@@ -51,7 +51,7 @@ layers: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)
-	$(PYTEST) -m "not slow and not e2e"
+	$(PYTEST) -m "not slow and not e2e" --durations=40
 
 short-run: $(STAMP)
 	$(BIN)/pytest -m e2e -s
