@@ -41,21 +41,18 @@ class CheckedFile:
     people: int
 
 
-def check_annotations(
-    split: SplitFile, skeleton: Skeleton | None, findings: FindingCollector, *, category: str | None = None
-) -> CheckedFile:
+def check_annotations(split: SplitFile, skeleton: Skeleton | None, findings: FindingCollector) -> CheckedFile:
     """Check the entries of one file.
 
     Args:
         split: the file.
         skeleton: the joints it should have; None where that is not asked.
         findings: what is found is added here.
-        category: as in `nas.coco.choose_category`.
     """
     images = _check_images(split, findings)
     try:
         chosen = choose_category(
-            split.content["categories"], split.path, category=category, skeleton=skeleton
+            split.content["categories"], split.path, category=split.category, skeleton=skeleton
         )
     except UserError as error:
         findings.add("categories", Example(split.path, _reason(error, split)))

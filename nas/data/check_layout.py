@@ -21,11 +21,13 @@ class SplitFile:
         path: the file.
         folder: where its images are; None where that is unknown.
         content: what it holds.
+        category: which of its categories is meant, as in `nas.coco.choose_category`.
     """
 
     path: Path
     folder: Path | None
     content: Mapping[str, Any]
+    category: str | None = None
 
 
 def find_splits(data: Path, images: Path | None) -> tuple[tuple[SplitFile, ...], tuple[Path, ...]]:

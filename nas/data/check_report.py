@@ -172,6 +172,7 @@ class SplitSummary:
         images: images listed.
         people: annotations of people, crowds included.
         looked_at: images that were decoded.
+        unread: names of those that could not be.
     """
 
     file: Path
@@ -179,6 +180,7 @@ class SplitSummary:
     images: int
     people: int
     looked_at: int
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from nas.data.annotations import Annotations
 from nas.data.augment import AugmentConfig
 from nas.data.coco import load_annotations
 from nas.data.dataset import KeypointDataset
+from nas.data.holdout import holdout_ids
 from nas.data.paths import FilePath
 from nas.errors import UserError
 from nas.files import is_folder
@@ -63,6 +64,8 @@ class DataConfig(StrictModel):
         root: the folder of all sets; in a recipe of one's own it starts from the recipe's folder.
         train: sets that are trained on together.
         val: sets that are validated on.
+        holdout: where `val` names none, the share of every training set's images that is validated on
+            instead, and kept out of training and search (by the hash of their ids).
         orientation: "turned" shows every picture as its orientation flag says, as viewers and labelling tools
             do; "stored" is for labels made on the pictures as they are stored.
         augment: a preset's name, or a mapping of its fields.
@@ -77,6 +80,7 @@ class DataConfig(StrictModel):
     root: FilePath = "."
     train: Annotated[tuple[SourceConfig, ...], AsTuple, Field(min_length=1)]
     val: Annotated[tuple[SourceConfig, ...], AsTuple] = ()
+    holdout: float = Field(default=0.0, ge=0, le=0.5)
     orientation: Orientation = "turned"
     augment: AugmentConfig = AugmentConfig.model_validate("weak")
     late_augment: LateAugmentConfig | None = None
@@ -94,15 +98,38 @@ class DataConfig(StrictModel):
         single = {key: [data[key]] for key in ("train", "val") if isinstance(data.get(key), dict)}
         return {**data, **single}
 
+    @model_validator(mode="after")
+    def _validated_on_one_thing(self) -> "DataConfig":
+        if self.val and self.holdout:
+            raise ValueError("data.holdout: data.val names what is validated on already; leave one out")
+        return self
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is anything to validate on."""
+        return bool(self.val) or self.holdout > 0
+
     def load_train(self, skeleton: Skeleton) -> tuple[Annotations, ...]:
-        """The training sets. Raises UserError as `load_annotations` does."""
-        return self._load(self.train, skeleton)
+        """The training sets, without what is held out. Raises UserError as `load_annotations` does."""
+        loaded = self.load(self.train, skeleton)
+        if not self.holdout:
+            return loaded
+        return tuple(
+            source.select({image.id for image in source.images} - holdout_ids(source, self.holdout))
+            for source in loaded
+        )
 
     def load_val(self, skeleton: Skeleton) -> tuple[Annotations, ...]:
-        """The validation sets. Raises UserError as `load_annotations` does, and where none is named."""
-        if not self.val:
-            raise UserError("data.val: no set to validate on is named")
-        return self._load(self.val, skeleton)
+        """The validation sets. Raises UserError as `load_annotations` does, and where there is none."""
+        if not self.validates:
+            raise UserError(
+                "data.val: no set to validate on is named; name one, or keep a share of the training images "
+                "for it, such as data.holdout=0.1"
+            )
+        if self.holdout:
+            loaded = self.load(self.train, skeleton)
+            return tuple(source.select(holdout_ids(source, self.holdout)) for source in loaded)
+        return self.load(self.val, skeleton)
 
     def training_set(
         self, sources: tuple[Annotations, ...], *, task: Task, largest: tuple[int, int] | None = None
@@ -120,7 +147,8 @@ class DataConfig(StrictModel):
             padding=self.padding,
         )
 
-    def _load(self, sources: tuple[SourceConfig, ...], skeleton: Skeleton) -> tuple[Annotations, ...]:
+    def load(self, sources: tuple[SourceConfig, ...], skeleton: Skeleton) -> tuple[Annotations, ...]:
+        """Any sets below `root`. Raises UserError as `load_annotations` does."""
         root = Path(self.root).expanduser()
         if not is_folder(root):
             raise UserError(

@@ -93,7 +93,7 @@ def draw_search_split(
         UserError: there are fewer than two images with labelled people.
     """
     hashed = sorted(
-        (_unit_hash(source.images[image].id), index, source.images[image].id)
+        (unit_hash(source.images[image].id), index, source.images[image].id)
         for index, source in enumerate(sources)
         for image in source.labelled_images
     )
@@ -117,7 +117,7 @@ def _content(part: Mapping[str, Any]) -> SourceContent | None:
     return SourceContent.from_json(part["content"]) if "content" in part else None
 
 
-def _unit_hash(id_: int) -> float:
-    """A number in 0..1 that only the id decides."""
-    digest = hashlib.sha256(str(id_).encode()).digest()
+def unit_hash(id_: int, *, salt: str = "") -> float:
+    """A number in 0..1 that only the id decides; another one for every salt."""
+    digest = hashlib.sha256(f"{salt}{id_}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

@@ -74,7 +74,7 @@ def build_scorer(
 ) -> Scorer | None:
     """Of a run's validation set, calibrated on what `calibration` opens; None where it has no such set."""
     config = data.config
-    if not config.data.val:
+    if not config.data.validates:
         return None
     return Scorer(
         data.validation[0],
