@@ -13,8 +13,9 @@ from nas.data.images import ImageStore
 from nas.errors import UserError
 from nas.evaluate import mean_pose_baseline, score
 from nas.evaluate.inputs import KeptInputs
+from nas.evaluate.mean import mean_figures
 from nas.evaluate.torch_model import TorchModel
-from nas.evaluate.validate import NOBODY, ModelAnswers, Result, find
+from nas.evaluate.validate import NOBODY, ModelAnswers, find
 from nas.evaluate.weighted import bootstrap_weights, weighted_metric
 from nas.layers import use_loops
 from nas.layers.compiled import available
@@ -139,7 +140,7 @@ class SubnetEvaluator:
             score(answers.detections, part.annotations, answers=answers.answers)
             for answers, part in zip(found, self._sets, strict=True)
         ]
-        return {**_mean(results), **looks, **self._interval(arch, found)}
+        return {**mean_figures(results), **looks, **self._interval(arch, found)}
 
     def resampled(self, arch: Arch) -> Floats:
         """The metric on sets of people that were drawn anew; the same draws for all networks."""
@@ -232,7 +233,7 @@ def average_pose(training: Sequence[Annotations], search: Sequence[Annotations])
     Figures as of `SubnetEvaluator`: a network has learned something only above them.
     """
     by_path = {part.path: part for part in training}
-    return _mean([mean_pose_baseline(by_path[part.path], part) for part in search])
+    return mean_figures([mean_pose_baseline(by_path[part.path], part) for part in search])
 
 
 def require_measured(metric: str, scores: Scores) -> None:
@@ -247,22 +248,6 @@ def require_measured(metric: str, scores: Scores) -> None:
             f"metric {metric}: the images that are kept for the search show nobody to measure it on; search "
             "for another one"
         )
-
-
-def _mean(results: Sequence[Result]) -> Scores:
-    """Of several sources, weighted by people; those that have nobody for a figure do not count in it."""
-    shared = [
-        name
-        for name in results[0].figures
-        if "/" not in name and all(name in result.figures for result in results)
-    ]
-    found = {}
-    for name in shared:
-        known = [result for result in results if result.figures[name] != NOBODY and result.people]
-        weights = [result.people for result in known]
-        values = [result.figures[name] for result in known]
-        found[name] = float(np.average(values, weights=weights)) if known else NOBODY
-    return found
 
 
 def _store(annotations: Annotations) -> ImageStore:

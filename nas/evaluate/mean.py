@@ -1,0 +1,26 @@
+"""One figure for several sets."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nas.evaluate.validate import NOBODY, Result
+
+
+def mean_figures(results: Sequence[Result]) -> dict[str, float]:
+    """The figures that all sets have, those of single keypoints left out, weighted by people.
+
+    Sets that have nobody for a figure do not count in it.
+    """
+    shared = [
+        name
+        for name in results[0].figures
+        if "/" not in name and all(name in result.figures for result in results)
+    ]
+    found = {}
+    for name in shared:
+        known = [result for result in results if result.figures[name] != NOBODY and result.people]
+        weights = [result.people for result in known]
+        values = [result.figures[name] for result in known]
+        found[name] = float(np.average(values, weights=weights)) if known else NOBODY
+    return found
