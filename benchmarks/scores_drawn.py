@@ -10,9 +10,9 @@ import argparse
 from pathlib import Path
 
 from nas.data import load_annotations
-from nas.demo.summary import count_drawn
 from nas.evaluate import validate
 from nas.runtime import OnnxModel
+from nas.workflow.people import count_drawn
 
 
 def main() -> None:

@@ -70,6 +70,7 @@ def _register() -> None:
         app.add_typer(import_module(f"nas.cli.{name}").app, name=name, cls=_Commands, help=help_text)
     for module, names in (
         ("demo", ("demo",)),
+        ("workflow", ("init", "run")),
         ("train", ("train", "transfer", "finetune")),
         ("search", ("search",)),
         ("validate", ("validate",)),

@@ -1,1 +1,1 @@
-"""Demo: the whole pipeline on generated people (`pipeline`), and those people (`people`)."""
+"""Demo: the whole way on generated people (`pipeline`), and those people (`people`)."""

@@ -10,18 +10,12 @@ class DemoScale:
     Args:
         train_images, val_images: generated pictures, of one or two people each.
         overrides: of the recipe `supernets/demo.yaml`.
-        timed: networks whose time is measured.
-        visits: to each of them.
-        trials: networks that the search scores.
         minutes: about how long it takes on two cores, for telling beforehand.
     """
 
     train_images: int = 2600
     val_images: int = 300
     overrides: tuple[str, ...] = ()
-    timed: int = 14
-    visits: int = 3
-    trials: int = 40
     minutes: int = 15
 
     @classmethod
@@ -31,7 +25,6 @@ class DemoScale:
             "steps=30", "batch=16", "calibration.images=32", "checkpoint.every=20",
             "schedule.warmup=5", "distillation.ramp=20", "sampling.pool=200",
             "finetune.steps=20", "finetune.batch=16", "finetune.schedule.warmup=5",
+            "workflow.timed=8", "workflow.visits=1", "workflow.trials=10",
         )  # fmt: skip
-        return cls(
-            train_images=120, val_images=20, overrides=overrides, timed=8, visits=1, trials=10, minutes=2
-        )
+        return cls(train_images=120, val_images=20, overrides=overrides, minutes=2)

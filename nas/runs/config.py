@@ -12,6 +12,7 @@ from nas.data.paths import FileOrName, FilePath, anchored
 from nas.documents import read_yaml
 from nas.errors import UserError
 from nas.runs.override import LENGTHS, override, plain_copy
+from nas.runs.workflow_config import WorkflowConfig
 from nas.shipped import is_shipped, locate
 from nas.space import SearchSpace
 from nas.space.fields import AsTuple, Count, FileName, StrictModel
@@ -250,6 +251,7 @@ class SupernetConfig(Recipe):
     checkpoint: CheckpointConfig = CheckpointConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     finetune: FinetuneConfig = FinetuneConfig(epochs=5)
+    workflow: WorkflowConfig = WorkflowConfig()
 
     @model_validator(mode="after")
     def _teacher_is_weighed_once(self) -> "SupernetConfig":

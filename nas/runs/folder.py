@@ -20,7 +20,7 @@ from nas.runs.metrics import METRICS
 
 _FREE = (
     "name", "data.root", "data.workers", "data.cache_mib", "data.bad_share", "threads",
-    "log_every", "validation", "checkpoint", "finetune",
+    "log_every", "validation", "checkpoint", "finetune", "workflow",
 )  # fmt: skip
 """Fields that change where and how a run works, not what it learns."""
 
@@ -100,6 +100,11 @@ class RunFolder:
     def summary_file(self) -> Path:
         """What a whole pipeline came to."""
         return self.path / "summary.json"
+
+    @property
+    def workflow_folder(self) -> Path:
+        """What `nas run` has done, of what it was made, and how sound the data were found to be."""
+        return self.path / "workflow"
 
     @property
     def report_file(self) -> Path:

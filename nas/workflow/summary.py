@@ -1,44 +1,14 @@
-"""What the demo found, as plain data and as a picture."""
+"""What a way came to, as plain data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from nas.codecs import Poses
-from nas.data import Annotations
-from nas.data.images import read_annotated
-from nas.evaluate import Detection, Result, oks
-from nas.files import write_bytes
-from nas.report import contact_sheet
+from nas.evaluate import Result
+from nas.evaluate.mean import mean_figures
 from nas.runs.environment import environment
-from nas.runtime import draw_poses
-from nas.runtime.poses import MIN_KEYPOINT, MIN_POSE
-from nas.search.results import SearchResult, Subnet
-
-_CELLS = 24
-_COLUMNS = 6
-_CELL = (224, 168)
-_MARGIN = 0.25
-_MATCH = 0.5
-"""OKS from which on a pose counts as that of the person."""
-
-
-@dataclass(frozen=True)
-class DrawnCount:
-    """How many of the people whom a network finds `nas predict` draws, unless told otherwise.
-
-    Args:
-        matched: people whose pose matches the truth, at OKS 0.5 or better.
-        drawn: those of them whose pose, and half of its keypoints, are sure enough to be drawn.
-    """
-
-    matched: int
-    drawn: int
+from nas.workflow.people import DrawnCount
+from nas.workflow.search_step import Winner
 
 
 @dataclass(frozen=True)
@@ -46,127 +16,70 @@ class FinishedSubnet:
     """A searched, fine-tuned, exported and validated subnet.
 
     Args:
-        subnet: as the search found it.
-        onnx: the exported file.
-        result: what that file scores on the validation people.
-        drawn: how many of them it lets `nas predict` draw.
+        winner: as the search found it.
+        results: what its ONNX file scores on each validation set.
+        drawn: how many of the people there it lets `nas predict` draw; None of a network for whole images.
     """
 
-    subnet: Subnet
-    onnx: Path
-    result: Result
-    drawn: DrawnCount
+    winner: Winner
+    results: Sequence[Result]
+    drawn: DrawnCount | None
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """Over all validation sets."""
+        return mean_figures(self.results)
 
     def figures(self) -> dict[str, Any]:
         """Plain data: times in ms, accuracies as the search and the validation found them."""
-        found = self.subnet.figures()
+        found, scores = self.winner.figures, self.scores
         names = ("name", "arch", "budget_ms", "predicted_ms", "measured_ms", "loaded", "inherited_ap")
         return {
             **{name: found[name] for name in names},
-            "finetuned_ap": self.result["AP"],
-            "finetuned_ap50": self.result["AP50"],
-            "finetuned_pck": self.result.figures.get("PCK_torso@0.2"),
-            "matched_people": self.drawn.matched,
-            "drawn_people": self.drawn.drawn,
-            "onnx": str(self.onnx),
+            "finetuned_ap": scores["AP"],
+            "finetuned_ap50": scores["AP50"],
+            "finetuned_pck": scores.get("PCK_torso@0.2"),
+            "matched_people": None if self.drawn is None else self.drawn.matched,
+            "drawn_people": None if self.drawn is None else self.drawn.drawn,
+            "onnx": str(self.winner.onnx.absolute()),
         }
 
 
 def summarise(
-    result: SearchResult, subnets: Sequence[FinishedSubnet], baseline: Result, *, threads: int
+    found: Mapping[str, Any],
+    subnets: Sequence[FinishedSubnet],
+    baselines: Sequence[Result],
+    *,
+    boxes: str,
+    threads: int,
 ) -> dict[str, Any]:
     """The content of `summary.json`.
 
     `inherited_ap` is of the search split (training pictures kept apart), `finetuned_ap` of the validation
     people; `baseline_*` is of the average pose on the validation people; `matched_people` and `drawn_people`
     are `DrawnCount`'s.
+
+    Args:
+        found: the search's results, as they are written.
+        subnets: what became of them.
+        baselines: the average pose on each validation set.
+        boxes: whose boxes networks are shown.
+        threads: of this machine that validation took.
     """
+    average = mean_figures(baselines)
     return {
         "subnets": [subnet.figures() for subnet in subnets],
-        "unmet_budgets_ms": list(result.unmet_ms),
-        "baseline_ap": baseline["AP"],
-        "baseline_ap50": baseline["AP50"],
+        "unmet_budgets_ms": list(found["unmet_budgets_ms"]),
+        "baseline_ap": average["AP"],
+        "baseline_ap50": average["AP50"],
         "validation": {
-            "images": baseline.images,
-            "people": baseline.people,
+            "images": sum(result.images for result in baselines),
+            "people": sum(result.people for result in baselines),
             "flip": False,
-            "boxes": "true ones",
+            "boxes": boxes,
         },
-        "networks_scored": len(result.history),
+        "networks_scored": found["scored"],
         "training_threads": threads,
-        "device": result.facts["device"],
+        "device": found["device"],
         "environment": environment(),
     }
-
-
-def write_sheet(path: Path, subnet: FinishedSubnet, annotations: Annotations) -> None:
-    """Draw validation people with the poses that a subnet found, from the best to the worst answer.
-
-    Drawn is what `nas predict` draws, unless told otherwise. People are taken evenly from the whole range of
-    OKS, so that the sheet flatters nobody.
-    """
-    people = annotations.people
-    rows = np.flatnonzero(people.labelled)
-    similarity = _similarities(subnet.result.detections, annotations)
-    order = np.argsort(-similarity)
-    chosen = order[np.unique(np.linspace(0, len(order) - 1, _CELLS).round().astype(int))]
-    images = [
-        _draw_person(annotations, int(rows[index]), subnet.result.detections[index]) for index in chosen
-    ]
-    captions = [f"OKS {similarity[index]:.2f}" for index in chosen]
-    sheet = contact_sheet(images, columns=_COLUMNS, cell=_CELL, captions=captions)
-    _, encoded = cv2.imencode(path.suffix, sheet[..., ::-1])
-    write_bytes(path, encoded.tobytes())
-
-
-def count_drawn(detections: Sequence[Detection], annotations: Annotations) -> DrawnCount:
-    """Of the answers of a network on crops: how many match, and of these how many are drawn."""
-    matches = _similarities(detections, annotations) >= _MATCH
-    sure = np.array(
-        [
-            detection["score"] >= MIN_POSE and (_keypoints(detection)[:, 2] >= MIN_KEYPOINT).mean() >= 0.5
-            for detection in detections
-        ]
-    )
-    return DrawnCount(matched=int(matches.sum()), drawn=int((matches & sure).sum()))
-
-
-def _similarities(detections: Sequence[Detection], annotations: Annotations) -> NDArray[np.float64]:
-    """OKS [N] of each labelled person's own answer; a network on crops answers each person once, in order."""
-    people, sigmas = annotations.people, annotations.skeleton.sigmas
-    rows = np.flatnonzero(people.labelled)
-    return np.array(
-        [
-            oks(
-                _keypoints(detection)[None],
-                people.keypoints[row][None],
-                areas=people.areas[row][None],
-                sigmas=sigmas,
-            )[0, 0]
-            for row, detection in zip(rows, detections, strict=True)
-        ]
-    )
-
-
-def _draw_person(annotations: Annotations, row: int, detection: Detection) -> NDArray[np.uint8]:
-    """The surroundings of a person with the pose found in them."""
-    position = int(annotations.people.image[row])
-    image = read_annotated(annotations, position)
-    x0, y0, x1, y1 = annotations.people.boxes[row]
-    margin = _MARGIN * max(x1 - x0, y1 - y0)
-    left, top = max(0, int(x0 - margin)), max(0, int(y0 - margin))
-    right, bottom = int(x1 + margin) + 1, int(y1 + margin) + 1
-    cut = np.ascontiguousarray(image[top:bottom, left:right])
-    # Enlarged before drawing, so that thin lines stay thin.
-    scale = max(1.0, _CELL[0] / cut.shape[0])
-    size = (round(cut.shape[1] * scale), round(cut.shape[0] * scale))
-    enlarged = np.asarray(cv2.resize(cut, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-    keypoints = _keypoints(detection).copy()
-    keypoints[:, 0] = (keypoints[:, 0] - left + 0.5) * size[0] / cut.shape[1] - 0.5
-    keypoints[:, 1] = (keypoints[:, 1] - top + 0.5) * size[1] / cut.shape[0] - 0.5
-    pose = Poses(keypoints[None], np.array([detection["score"]]))
-    return draw_poses(enlarged, pose, annotations.skeleton, min_pose=MIN_POSE, min_keypoint=MIN_KEYPOINT)
-
-
-def _keypoints(detection: Detection) -> NDArray[np.float64]:
-    return np.reshape(np.asarray(detection["keypoints"], np.float64), (-1, 3))

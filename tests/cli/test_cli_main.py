@@ -34,6 +34,9 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["validate", "none.onnx", "--data", "a.json", "--images", "b"], "none.onnx"),
         (["export", "none.safetensors"], "none.safetensors"),
         (["predict", "none.onnx", "a.jpg"], "none.onnx"),
+        (["run", "none.yaml", "--budget-ms", "5"], "none.yaml"),
+        (["run", "nope"], "demo"),
+        (["init", "none.json"], "none.json"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
@@ -52,6 +55,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     "option",
     [
         ("search run", "--budget-ms"),
+        ("run recipe.yaml", "--budget-ms"),
         ("search run --budget-ms 5", "--max-p95-ms"),
         ("search run --budget-ms 5", "--max-memory-mb"),
         ("search run --budget-ms 5", "--max-file-mb"),

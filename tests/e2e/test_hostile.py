@@ -49,6 +49,8 @@ TAKERS = {
     "predict picture": "nas predict m.onnx {x}.jpg --out {t}/out",
     "predict boxes": "nas predict m.onnx set/images --boxes {x}.json --out {t}/out",
     "report": "nas report {x}",
+    "init": "nas init {x}.json --images set/images --out {t}/start",
+    "run": "nas run {x}.yaml --runs {t}/runs",
 }
 """Every place of the command line that takes a file."""
 

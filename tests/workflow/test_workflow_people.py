@@ -1,4 +1,4 @@
-"""What the demo counts of the people that its networks find."""
+"""What is counted of the people whom a network finds."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from nas.data import load_annotations
 from nas.demo.people import generate
-from nas.demo.summary import DrawnCount, count_drawn
 from nas.runtime.poses import MIN_KEYPOINT, MIN_POSE
 from nas.space import Skeleton
+from nas.workflow.people import DrawnCount, count_drawn
 
 
 def test_drawn_are_poses_that_match_and_are_sure(tmp_path: Path) -> None:
