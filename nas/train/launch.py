@@ -52,6 +52,16 @@ def launch(*, accelerator: str, precision: str, threads: int | None = None) -> F
     return fabric
 
 
+def processes() -> int:
+    """How many torchrun or SLURM started, this one among them."""
+    if TorchElasticEnvironment.detect():
+        return int(os.environ["WORLD_SIZE"])
+    if SLURMEnvironment.detect():
+        tasks, nodes = slurm_tasks(os.environ)
+        return tasks * nodes
+    return 1
+
+
 def keep_memory() -> None:
     """Let glibc keep freed memory for what comes next; other C libraries do as they do.
 

@@ -99,7 +99,8 @@ def _flip_pairs(joints: Sequence[str]) -> tuple[tuple[Pair, ...], tuple[str, ...
         side, rest = _read(joint)
         if side:
             sided[side, rest].append(joint)
-    pairs, unpaired = [], []
+    pairs: list[Pair] = []
+    unpaired: list[str] = []
     for (side, rest), names in sided.items():
         others = sided.get(("right" if side == "left" else "left", rest), [])
         if len(names) == len(others) == 1:

@@ -1,7 +1,6 @@
 """Steps that are done once, and again where what they were made of has changed."""
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,6 @@ from nas.errors import UserError
 from nas.files import file_digest, is_file, write_json
 from nas.interrupt import Paused
 from nas.train.clock import Deadline
-
-_log = logging.getLogger(__name__)
 
 Inputs = Mapping[str, Any]
 """What a result depends on, as plain data: settings, and digests of files (None where one is not there)."""
@@ -124,7 +121,7 @@ def follow(
             step.again()
         else:
             if worked and deadline.left <= 0:
-                _log.info("time is up before this; the same command goes on here")
+                console.print("Time is up before this; the same command goes on here.", markup=False)
                 raise Paused(step.title)
             console.print(*step.says, markup=False)
             records.do(step.name, inputs, made=step.made, work=step.work)

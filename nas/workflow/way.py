@@ -84,7 +84,7 @@ class Way:
     def hours(self) -> float | None:
         """What is left for a training; None where there is no end. One step is always taken."""
         left = self.deadline.left
-        return None if math.isinf(left) else max(left, 1.0) / 3600
+        return None if math.isinf(left) else max(left, 0.001) / 3600
 
     def predictor(self) -> LatencyPredictor:
         """The run's. Raises UserError where it is not of this machine, or of other joints."""

@@ -15,6 +15,7 @@ from nas.runs.config import SupernetConfig
 from nas.runs.folder import RunFolder
 from nas.shipped import is_shipped, locate
 from nas.train.clock import Deadline
+from nas.train.launch import processes
 from nas.workflow.data_check import data_check_step, require_possible
 from nas.workflow.finetuning_step import finetuning_step
 from nas.workflow.report_step import report_step
@@ -59,6 +60,11 @@ def run_workflow(
             works in; a budget below the cheapest network.
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
     """
+    if processes() > 1:
+        raise UserError(
+            "one process goes the whole way: start it without torchrun or srun; a supernet that several "
+            "processes trained by `nas train` is gone on with"
+        )
     started, deadline = time.monotonic(), Deadline(hours)
     run = RunFolder(folder)
     with sole_process(run.workflow_folder):

@@ -12,9 +12,10 @@ from nas.cli.search import print_subnets
 from nas.data import Annotations, load_annotations
 from nas.errors import UserError
 from nas.evaluate import mean_pose_baseline
+from nas.evaluate.mean import mean_figures
 from nas.evaluate.validate import NOBODY, Result
 from nas.runs import RunFolder, load_config
-from nas.search.evaluator import _mean, average_pose, require_measured
+from nas.search.evaluator import average_pose, require_measured
 from nas.search.finalists import Finalist
 from nas.search.loop import score_networks
 from nas.search.measurement import Measurement
@@ -80,14 +81,14 @@ def test_the_average_pose_is_that_of_training_and_scored_on_the_search_people(tm
 
 
 def test_a_metric_needs_somebody_to_measure() -> None:
-    nobody = _mean([Result({"AP": NOBODY, "PCK_torso@0.2": 0.5}, [], flip=False, images=1, people=1)])
+    nobody = mean_figures([Result({"AP": NOBODY, "PCK_torso@0.2": 0.5}, [], flip=False, images=1, people=1)])
     require_measured("PCK_torso@0.2", nobody)
     with pytest.raises(UserError, match=r"metric AP: .*nobody to measure"):
         require_measured("AP", nobody)
     with pytest.raises(UserError, match=r"metric CrowdPose_AP: .*they can by AP, PCK_torso@0\.2"):
         require_measured("CrowdPose_AP", nobody)
     with pytest.raises(UserError, match="nobody to measure"):
-        require_measured("AP", _mean([Result({"AP": 0.5}, [], flip=False, images=1, people=0)]))
+        require_measured("AP", mean_figures([Result({"AP": 0.5}, [], flip=False, images=1, people=0)]))
 
 
 HERE = Measurement(ms=1, network_ms=1, grouping_ms=0, median_ms=1, p95_ms=1, loaded=False)

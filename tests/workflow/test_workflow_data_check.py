@@ -13,6 +13,7 @@ from nas.errors import UserError
 from nas.workflow.data_check import data_check_step, require_possible
 from nas.workflow.steps import follow
 from nas.workflow.way import Way
+from nas.workflow.workflow import run_workflow
 
 
 def check(way: Way) -> str:
@@ -94,6 +95,15 @@ def test_what_cannot_be_scored_is_refused_before_anything(make_way: Any) -> None
         require_possible(make_way("workflow.metric=speed"))
     named = '{"annotations": "people.json", "images": "images"}'
     require_possible(make_way("data.holdout=0", f"workflow.test={named}"))
+
+
+def test_several_processes_are_refused(make_way: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    way = make_way()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="start it without torchrun or srun"):
+        run_workflow(way.config, way.run.path, console=way.console)
+    assert not way.run.path.exists()
 
 
 def test_sets_of_other_joints_are_told_and_taken(make_way: Any) -> None:

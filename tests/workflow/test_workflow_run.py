@@ -235,8 +235,11 @@ def test_hours_pause_between_steps_until_all_is_done(
     calls = 0
     while not report.is_file():
         calls += 1
-        assert calls < 12
+        assert calls < 30
         assert nas(command(recipe, "--hours", "0.0000001")) == 0
-        assert ("time is up" in capsys.readouterr().err) == (not report.is_file())
+        printed = capsys.readouterr()
+        # Some part of it is done in every call; one that pauses prints no figures.
+        assert (printed.out == "") == (not report.is_file())
     assert calls >= 7
-    assert done.count("timing") == done.count("search") == 1
+    assert done.count("timing") == 1
+    assert done.count("training") > 1  # it pauses too
