@@ -68,6 +68,7 @@ def test_commands_leave_the_home_folder_empty(home: Path, tmp_path: Path) -> Non
         [
             ["space", "show", "demo"],
             ["data", "check", "people/val"],
+            ["init", "people/val/annotations/people.json", "--out", "own"],
             ["train", "demo", *settings, "--name", "run"],
             ["latency", "measure", "--space", "runs/run", "--samples", "8", "--visits", "1"],
             ["latency", "fit", "runs/run/latency/table.jsonl"],
