@@ -9,6 +9,7 @@ from typing import Any
 from nas.documents import read_json
 from nas.errors import UserError
 from nas.runs.folder import RunFolder
+from nas.search.results import NOTHING_LEARNED
 from nas.search.run import SearchSettings, search_run
 from nas.space import Arch
 from nas.workflow.steps import WorkflowStep, digest_of
@@ -115,4 +116,5 @@ def _found(way: Way) -> Sequence[str]:
         for figures in results["subnets"]
     ]
     unmet = [f"{budget:g} ms: no network was measured within it" for budget in results["unmet_budgets_ms"]]
-    return lines + unmet
+    worthless = results.get("better_than_average_pose") is False
+    return [*lines, *unmet, *([NOTHING_LEARNED] if worthless else [])]
