@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from browser import chromium, find_chromium
 from typer.testing import CliRunner
 
 from nas.cli.main import app
@@ -483,3 +484,49 @@ def test_another_figures_ap_is_not_shown_as_the_metric(whole: RunFolder) -> None
     subnet = subnet_of(whole)
     change_results(whole, metric="PCK_torso@0.2", subnets=[{**subnet, "inherited": {"AP": 0.6}}], front=[])
     assert row(read(write_report(whole).path), subnet["name"])[7] == "–"
+
+
+MIDDLE = "(edge => [edge.x + edge.width / 2, edge.y + edge.height / 2])({}.getBoundingClientRect())"
+TIP = "document.querySelector('.tip').innerText"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_chromium() is None, reason="there is no Chromium")
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_browser_draws_plots_that_tell_of_their_marks(whole: RunFolder, width: int, tmp_path: Path) -> None:
+    path = write_report(whole).path
+    shown = read(path)
+    with chromium(tmp_path / "browser") as page:
+        page.open(path, width=width)
+        page.wait("document.querySelectorAll('.plot svg .mark').length")
+        drawn = "[...document.querySelectorAll('.plot svg')].filter(svg => svg.querySelector('.mark')).length"
+        # The curve of the fine-tuning is folded away.
+        assert page.value(drawn) == len(shown.charts)
+        assert page.value("document.documentElement.scrollWidth <= window.innerWidth")
+        assert page.value("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+        page.value("document.querySelector('.chart').scrollIntoView()")
+        x, y = page.value(MIDDLE.format("document.querySelector('.plot polygon.star')"))
+        if width == 390:
+            page.send("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+            page.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        else:
+            page.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        (chosen,) = points(shown, "Accuracy", "chosen")
+        assert page.value(TIP).split("\n") == chosen["tip"]
+        inside = "(tip => tip.left >= 0 && tip.right <= window.innerWidth)"
+        assert page.value(f"{inside}(document.querySelector('.tip').getBoundingClientRect())")
+        page.value("document.querySelector('.plot svg').focus()")
+        page.send("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")
+        assert page.value(TIP).split("\n") == points(shown, "Accuracy", "Pareto front")[0]["tip"]
+        page.send("Input.dispatchKeyEvent", type="keyDown", key="Escape")
+        assert page.value(TIP) == ""
+        legend = "[...document.querySelectorAll('.legend button')]"
+        page.value(f"{legend}.find(button => button.innerText.startsWith('published')).click()")
+        assert page.value("document.querySelectorAll('.plot polygon.diamond').length") == 15
+        light = page.value("getComputedStyle(document.body).backgroundColor")
+        page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+        assert page.value("getComputedStyle(document.body).backgroundColor") != light
+        page.screenshot(tmp_path / "page.png")
+        assert page.complaints == []
+        assert [url for url in page.requests if not url.startswith("data:")] == [path.as_uri()]
+    assert cv2.imread(str(tmp_path / "page.png")).shape[1] == width
