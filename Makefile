@@ -1,5 +1,6 @@
 # make demo      the whole pipeline on generated people, on this CPU
-# make test      linters, types, import layers, tests, and a short real run
+# make test      linters, types, import layers, the documentation's site, tests, and a short real run
+# make docs      the documentation's site, into build/docs; open build/docs/index.html
 # make test-all  everything, the long proofs included; the log goes to results/test-all.log
 
 SHELL := /bin/bash
@@ -19,7 +20,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(JOBS) --dist workstea
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint types layers unit short-run
+.PHONY: help install demo test test-all lint types layers docs unit short-run
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' $(firstword $(MAKEFILE_LIST))
@@ -32,13 +33,13 @@ $(STAMP): pyproject.toml
 	@echo "Installing into $(VENV): some minutes the first time, then never again until pyproject.toml changes."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[train,postgres,dashboard,dev]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[train,postgres,dashboard,dev,docs]"
 	@touch $@
 
 demo: $(STAMP)
 	$(BIN)/nas demo
 
-test: lint types layers unit short-run
+test: lint types layers docs unit short-run
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -50,6 +51,9 @@ types: $(STAMP)
 layers: $(STAMP)
 	$(BIN)/lint-imports
 
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 unit: $(STAMP)
 	$(PYTEST) -m "not slow and not e2e" --durations=40
 
@@ -58,5 +62,5 @@ short-run: $(STAMP)
 
 test-all: $(STAMP)
 	@mkdir -p results
-	{ date -u; uname -srm; $(MAKE) --no-print-directory lint types layers; $(PYTEST) -vv --durations=40; } 2>&1 \
+	{ date -u; uname -srm; $(MAKE) --no-print-directory lint types layers docs; $(PYTEST) -vv --durations=40; } 2>&1 \
 		| tee results/test-all.log

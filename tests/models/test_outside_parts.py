@@ -97,7 +97,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page's files as an installed package."""
     site = tmp_path_factory.mktemp("site")
     page = PAGE.read_text()
-    blocks = re.findall(r"```python (\S+)\n(.*?)```", page, re.DOTALL)
+    blocks = re.findall(r'```python title="(\S+)"\n(.*?)```', page, re.DOTALL)
     assert [name for name, _ in blocks] == FILES
     for name, text in blocks:
         (site / name).parent.mkdir(exist_ok=True)
