@@ -7,6 +7,7 @@ from typing import Any
 from nas.files import digest_files
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
+from nas.models import load_weights
 from nas.runs.data import RunData, open_data
 from nas.runs.folder import RunFolder
 from nas.runs.supernet import load_supernet, open_calibration
@@ -86,7 +87,7 @@ def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, share
     data = open_data(run.config(), search.space, run)
     average = average_pose(data.split.train(data.sources), data.search)
     require_measured(settings.metric, average)
-    of_all = _open_evaluator(search, data)
+    of_all = open_evaluator(run, data)
     run.search_folder.mkdir(parents=True, exist_ok=True)
     storage = storage_of(run, settings)
     if shared:
@@ -143,17 +144,24 @@ def predicted_cost(predictor: LatencyPredictor, tracer: Tracer, *, people: int =
     return Estimate(predictor, tracer, end_to_end=EndToEnd(people))
 
 
-def _open_evaluator(search: Search, data: RunData) -> SubnetEvaluator:
-    run, config = search.run, search.run.config()
+def open_evaluator(run: RunFolder, data: RunData, *, weights: Path | None = None) -> SubnetEvaluator:
+    """Scores networks of a run's supernet, or of other weights, on what the run keeps for the search."""
+    config = run.config()
     fabric = launch(accelerator=config.accelerator, precision=config.precision, threads=config.threads)
     calibration = open_calibration(run, data)
+    net = load_supernet(run) if weights is None else load_weights(weights)
     return SubnetEvaluator(
-        load_supernet(run).to(fabric.device),
+        net.to(fabric.device),
         calibration,
         data.search,
-        key=digest_files(run.weights_file, run.search_split_file, run.calibration_file),
+        key=evaluation_key(run, weights or run.weights_file),
         padding=config.data.padding,
     )
+
+
+def evaluation_key(run: RunFolder, weights: Path) -> str:
+    """What the scores of weights in a run depend on besides the architecture, as a digest."""
+    return digest_files(weights, run.search_split_file, run.calibration_file)
 
 
 def _scoring(search: Search, key: str, storage: str) -> Scoring:
