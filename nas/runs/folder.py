@@ -97,6 +97,15 @@ class RunFolder:
         return self.search_folder / "results.json"
 
     @property
+    def diagnosis_folder(self) -> Path:
+        """How far a search's ranking holds: the networks that were trained alone for it, and figures."""
+        return self.path / "diagnosis"
+
+    @property
+    def diagnosis_file(self) -> Path:
+        return self.diagnosis_folder / "diagnosis.json"
+
+    @property
     def summary_file(self) -> Path:
         """What a whole pipeline came to."""
         return self.path / "summary.json"

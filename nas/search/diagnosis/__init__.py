@@ -1,0 +1,1 @@
+"""Diagnosis: how far the ranking by inherited accuracy holds among networks that are trained alone."""
