@@ -42,6 +42,11 @@ def read_results(run: RunFolder) -> Figures | None:
     return _read_json(run.results_file)
 
 
+def read_diagnosis(run: RunFolder) -> Figures | None:
+    """The content of `diagnosis/diagnosis.json`."""
+    return _read_json(run.diagnosis_file)
+
+
 def read_predictors(run: RunFolder, results: Figures | None) -> dict[str, LatencyPredictor]:
     """The predictor that the search was given, and the one that it went on with; those that can be read.
 

@@ -9,10 +9,17 @@ from nas.files import write_text
 from nas.pages import render
 from nas.report import sections
 from nas.report.accuracy import accuracy_section
+from nas.report.diagnosis import diagnosis_section
 from nas.report.html import missing
 from nas.report.networks import networks_section
 from nas.report.next_steps import next_steps_section
-from nas.report.run_files import read_finetunings, read_predictors, read_results, read_trainings
+from nas.report.run_files import (
+    read_diagnosis,
+    read_finetunings,
+    read_predictors,
+    read_results,
+    read_trainings,
+)
 from nas.report.samples import samples_section
 from nas.report.subnets import subnets
 from nas.report.training import training_section
@@ -45,6 +52,7 @@ def write_report(run: RunFolder) -> Report:
         "Subnets": partial(subnets, results, trainings),
         "Sample predictions": partial(samples_section, run, results),
         "Predicted against measured": partial(sections.comparison, results, predictors),
+        "How far the ranking can be trusted": partial(diagnosis_section, read_diagnosis(run)),
         "How far the predictor can be trusted": partial(sections.predictor_errors, predictors, results),
         "Training": partial(training_section, read_metrics(run.metrics_file), read_finetunings(run)),
         "Going on": partial(next_steps_section, run, results),

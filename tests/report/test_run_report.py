@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 import torch
 from browser import chromium, find_chromium
+from diagnosis_samples import made_up_figures
 from typer.testing import CliRunner
 
 from nas.cli.main import app
 from nas.demo.people import generate
-from nas.files import digest_files
+from nas.files import digest_files, write_json
 from nas.graph import Tracer, export_onnx
 from nas.latency import EndToEnd, LatencyPredictor, arch_network
 from nas.models import PoseNet, calibrate, transfer
@@ -145,6 +146,7 @@ def whole(
     result.save(empty.search_folder / "results.json", empty.subnets_folder)
     lines = [{"step": step, "simcc/largest": 5 / step, "val/largest/AP": step / 50} for step in range(1, 30)]
     empty.metrics_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_json(empty.diagnosis_file, made_up_figures())
     fine_tune(empty, "any-name", result.subnets[0].arch, 0.1, 0.4375)
     shutil.copy(onnx, empty.subnets_folder / f"{result.subnets[0].name}.onnx")
     return empty
@@ -182,7 +184,7 @@ class Page(HTMLParser):
             self.open.append(tag)
         for name, value in attrs:
             if name in ("src", "href", "srcset", "data") and value is not None:
-                if value.startswith("data:image/jpeg;base64,"):
+                if value.startswith(("data:image/jpeg;base64,", "data:image/png;base64,")):
                     self.pictures.append(base64.b64decode(value.partition(",")[2]))
                 elif not (value.startswith("#part-") or value == "data:,"):
                     self.outside.append(value)
@@ -245,8 +247,8 @@ def test_a_whole_run_is_told_in_one_file(whole: RunFolder) -> None:
         "Losses of the supernet over steps",
         "Scores on validation images over steps",
     }
-    # Three people's labels, and what one network finds.
-    assert len(page.pictures) == 6
+    # Three people's labels, what one network finds, and the plot of the diagnosis.
+    assert len(page.pictures) == 7
     for jpeg in page.pictures:
         assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) is not None
     assert any(re.fullmatch(r"99ms-\w+: OKS \d\.\d\d", word) for word in page.words)
@@ -262,6 +264,8 @@ def test_a_whole_run_is_told_in_one_file(whole: RunFolder) -> None:
     assert "– baseline: MACs, linear" in page.words
     assert any(word.startswith("Noise floor (as given)") for word in page.words)
     assert any(str(describe_device(threads=1).fingerprint) in word for word in page.words)
+    assert any(word.startswith("12 networks of 1 to 12 ms were trained alone") for word in page.words)
+    assert row(page, "another seed (the ceiling)")[1:6] == ["–"] * 5
     assert not any(word.startswith("Missing") for word in page.words)
 
 
@@ -322,7 +326,13 @@ def test_what_is_missing_is_named(empty: RunFolder) -> None:
     page = read(report.path)
     assert page.pictures == []
     told = [word for word in page.words if word.startswith("Missing: ")]
-    for part in ("results of a search", "latency predictor", "training curve", "predicted and measured"):
+    for part in (
+        "results of a search",
+        "latency predictor",
+        "training curve",
+        "predicted and measured",
+        "a diagnosis",
+    ):
         assert any(part in word for word in told), part
         assert any(part in word for word in report.missing), part
     assert any("demo: " in word for word in page.words)
