@@ -11,6 +11,8 @@ from nas.telemetry import keep_quiet
 if TYPE_CHECKING:
     from nas.graph import complexity
     from nas.models import PoseNet, calibrate, transfer
+    from nas.search.diagnosis.run import diagnose_run
+    from nas.search.diagnosis.settings import DiagnosisSettings
     from nas.search.run import search_run
     from nas.search.settings import SearchSettings
     from nas.space import Arch, ArchManager, SearchSpace, Skeleton
@@ -22,6 +24,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Arch",
     "ArchManager",
+    "DiagnosisSettings",
     "PoseNet",
     "SearchSettings",
     "SearchSpace",
@@ -29,6 +32,7 @@ __all__ = [
     "__version__",
     "calibrate",
     "complexity",
+    "diagnose_run",
     "search_run",
     "transfer",
 ]
@@ -36,12 +40,14 @@ __all__ = [
 _HOMES = {
     "Arch": "nas.space",
     "ArchManager": "nas.space",
+    "DiagnosisSettings": "nas.search.diagnosis.settings",
     "PoseNet": "nas.models",
     "SearchSettings": "nas.search.settings",
     "SearchSpace": "nas.space",
     "Skeleton": "nas.space",
     "calibrate": "nas.models",
     "complexity": "nas.graph",
+    "diagnose_run": "nas.search.diagnosis.run",
     "search_run": "nas.search.run",
     "transfer": "nas.models",
 }

@@ -73,6 +73,7 @@ def _register() -> None:
         ("workflow", ("init", "run")),
         ("train", ("train", "transfer", "finetune")),
         ("search", ("search",)),
+        ("diagnose", ("diagnose",)),
         ("validate", ("validate",)),
         ("export", ("export",)),
         ("predict", ("predict",)),
