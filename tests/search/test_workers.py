@@ -62,13 +62,22 @@ def start(run: Path, *options: str, trials: int) -> subprocess.Popen[str]:
     )
 
 
-def trials_in(url: str) -> list[FrozenTrial]:
-    """Of the only search in a database; none while there is nothing in it."""
-    try:
-        names = [name for name in optuna.get_all_study_names(url) if not name.endswith(", finals")]
-    except Exception:  # its tables are being made
-        return []
-    return optuna.load_study(study_name=names[0], storage=url).trials if names else []
+class Watch:
+    """Looks at the only search in a database."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._study: optuna.Study | None = None
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """None while there is no study, or its tables are only being made."""
+        if self._study is None:
+            with suppress(Exception):
+                names = optuna.get_all_study_names(self._url)
+                (name,) = (name for name in names if not name.endswith(", finals"))
+                self._study = optuna.load_study(study_name=name, storage=self._url)
+        return self._study.get_trials(deepcopy=False) if self._study else []
 
 
 def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -99,10 +108,10 @@ def test_of_three_workers_one_is_killed_and_nothing_is_lost(database: str, copie
     """Each in a copy of the run folder of its own."""
     wanted = 30
     workers = [start(run, "--storage", database, "--worker", trials=wanted) for run in copies]
-    victim = workers[1]
+    victim, watch = workers[1], Watch(database)
 
     def is_busy() -> bool:
-        mine = [t for t in trials_in(database) if t.user_attrs["worker"]["pid"] == victim.pid]
+        mine = [t for t in watch.trials if t.user_attrs["worker"]["pid"] == victim.pid]
         return {trial.state for trial in mine} == {TrialState.COMPLETE, TrialState.RUNNING}
 
     wait_for(is_busy, victim)
@@ -110,7 +119,7 @@ def test_of_three_workers_one_is_killed_and_nothing_is_lost(database: str, copie
     victim.communicate()
     outputs = [worker.communicate(timeout=600) for worker in workers if worker is not victim]
     assert [worker.returncode for worker in workers if worker is not victim] == [0, 0], outputs
-    trials = trials_in(database)
+    trials = watch.trials
     assert len(archs(trials)) == len(set(archs(trials))) == wanted
     assert archs(trials, TrialState.RUNNING) == []
     # What the victim had in work was scored by another one; nothing that was scored was scored again.
@@ -130,7 +139,7 @@ def test_three_workers_share_a_folder_and_the_work(database: str, copies: list[P
     workers = [start(run, "--storage", database, "--worker", trials=wanted) for _ in range(3)]
     outputs = [worker.communicate(timeout=600) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0, 0], outputs
-    trials = trials_in(database)
+    trials = Watch(database).trials
     assert len(set(archs(trials))) == len(archs(trials)) == wanted
     assert len(rows([run])) == len(set(rows([run]))) == wanted
     assert len(history(run)) == wanted
@@ -151,17 +160,17 @@ def test_a_search_that_is_killed_again_and_again_is_the_one_that_never_was(
         url = request.getfixturevalue("database")
         options = ("--storage", url, "--worker")
     subprocess.run(command(copies[0], trials=wanted), check=True, capture_output=True)
+    watch = Watch(url)
     for _ in range(kills):
-        before = len(trials_in(url))
+        before = len(watch.trials)
         process = start(copies[1], *options, trials=wanted)
-        wait_for(lambda before=before: len(trials_in(url)) > before, process)  # type: ignore[misc]
+        wait_for(lambda before=before: len(watch.trials) > before, process)  # type: ignore[misc]
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=rng.uniform(0, 1))
             pytest.fail(f"ended before it was killed: {process.communicate()}")
         process.kill()
         process.communicate()
-    failed = [trial for trial in trials_in(url) if trial.state is not TrialState.COMPLETE]
-    assert failed
+    assert any(trial.state is not TrialState.COMPLETE for trial in watch.trials)
     subprocess.run(command(copies[1], *options, trials=wanted), check=True, capture_output=True)
     assert history(copies[1]) == history(copies[0])
     assert len(rows([copies[1]])) == wanted
