@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -43,7 +43,9 @@ class Claims:
         directions: of its objectives.
     """
 
-    def __init__(self, storage: RDBStorage, name: str, directions: Sequence[str]) -> None:
+    def __init__(
+        self, storage: RDBStorage, name: str, directions: Sequence[Literal["minimize", "maximize"]]
+    ) -> None:
         self.study = optuna.create_study(
             storage=storage, study_name=name, directions=directions, load_if_exists=True
         )

@@ -47,10 +47,10 @@ def _latest(run: RunFolder, studies: list[Any]) -> int:
     mine = [
         study for study in studies if study.user_attrs.get(ORIGIN, {}).get("recipe") == run.recipe_digest()
     ]
-    found = mine or studies
-    if not found:
+    numbers: list[int] = [study._study_id for study in mine or studies]
+    if not numbers:
         raise UserError(f"{run.path}: no search of it lies in that `storage`")
-    return max(study._study_id for study in found)
+    return max(numbers)
 
 
 class _Server(ThreadingMixIn, WSGIServer):
