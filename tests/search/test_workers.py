@@ -1,6 +1,7 @@
 """The real command on several run folders at once, in a PostgreSQL database; processes are killed."""
 
 import json
+import multiprocessing
 import random
 import shutil
 import subprocess
@@ -18,12 +19,16 @@ from made_up_predictor import made_up_predictor
 from optuna.trial import FrozenTrial, TrialState
 from untrained_run import untrained_run
 
+from nas.cli.main import run as nas
 from nas.errors import UserError
 from nas.runs import RunFolder
 from nas.search.settings import SearchSettings
 from nas.search.shared import search_worker
 from nas.search.storage import sqlite_url
 from nas.space import SearchSpace, Skeleton
+
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["nas.locks", "nas.cli.main", "nas.search.shared"])
 
 SETTINGS = SearchSettings(
     budgets_ms=[1000.0],
@@ -49,17 +54,26 @@ def copies(given: Path, tmp_path: Path) -> list[Path]:
     return [Path(shutil.copytree(given, tmp_path / name)) for name in ("first", "second", "third")]
 
 
-def command(run: Path, *options: str, trials: int) -> list[str]:
+def arguments(run: Path, *options: str, trials: int) -> list[str]:
     return [
-        sys.executable, "-m", "nas", "search", str(run), "--budget-ms", "1000", "--trials", str(trials),
-        "--finalists", "1", "--metric", "PCK_torso@0.5", "--seed", "3", *options,
+        "search", str(run), "--budget-ms", "1000", "--trials", str(trials), "--finalists", "1",
+        "--metric", "PCK_torso@0.5", "--seed", "3", *options,
     ]  # fmt: skip
+
+
+def command(run: Path, *options: str, trials: int) -> list[str]:
+    return [sys.executable, "-m", "nas", *arguments(run, *options, trials=trials)]
 
 
 def start(run: Path, *options: str, trials: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command(run, *options, trials=trials), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+def _work(command_line: list[str]) -> None:
+    """The command, in a fork."""
+    sys.exit(nas(command_line))
 
 
 class Watch:
@@ -135,12 +149,17 @@ def test_of_three_workers_one_is_killed_and_nothing_is_lost(database: str, copie
 
 @pytest.mark.slow
 def test_three_workers_share_a_folder_and_the_work(database: str, copies: list[Path]) -> None:
+    """They begin at the same time: what they import is imported."""
     wanted, run = 36, copies[0]
+    options = ["--no-early-stopping", "--storage", database, "--worker"]
     workers = [
-        start(run, "--no-early-stopping", "--storage", database, "--worker", trials=wanted) for _ in range(3)
+        _forks.Process(target=_work, args=(arguments(run, *options, trials=wanted),)) for _ in range(3)
     ]
-    outputs = [worker.communicate(timeout=600) for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0, 0], outputs
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
     trials = Watch(database).trials
     assert len(set(archs(trials))) == len(archs(trials)) == wanted
     assert len(evaluated([run])) == len(set(evaluated([run]))) == wanted
@@ -155,6 +174,7 @@ def test_three_workers_share_a_folder_and_the_work(database: str, copies: list[P
 def test_a_search_that_is_killed_again_and_again_is_the_one_that_never_was(
     request: pytest.FixtureRequest, copies: list[Path], worker: bool
 ) -> None:
+    """Killed processes are forks of one that has imported everything; else they would mostly do that."""
     kills, wanted, rng = 20, 60, random.Random(5)
     options: tuple[str, ...] = ()
     url = sqlite_url(copies[1] / "search" / "study.db")
@@ -165,13 +185,15 @@ def test_a_search_that_is_killed_again_and_again_is_the_one_that_never_was(
     watch = Watch(url)
     for _ in range(kills):
         before = len(watch.trials)
-        process = start(copies[1], *options, trials=wanted)
-        wait_for(lambda before=before: len(watch.trials) > before, process)  # type: ignore[misc]
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=rng.uniform(0, 1))
-            pytest.fail(f"ended before it was killed: {process.communicate()}")
+        process = _forks.Process(target=_work, args=(arguments(copies[1], *options, trials=wanted),))
+        process.start()
+        while len(watch.trials) == before:
+            process.join(timeout=0.05)
+            assert process.is_alive(), "ended before anything was claimed"
+        process.join(timeout=rng.uniform(0, 1))
+        assert process.is_alive(), "ended before it was killed"
         process.kill()
-        process.communicate()
+        process.join()
     assert any(trial.state is not TrialState.COMPLETE for trial in watch.trials)
     subprocess.run(command(copies[1], *options, trials=wanted), check=True, capture_output=True)
     assert history(copies[1]) == history(copies[0])
