@@ -47,7 +47,8 @@ def work(folder: Path, overrides: list[str], settings: Mapping[str, Any]) -> Non
         if progress.done:
             seconds = time.process_time() - begun
             print(json.dumps({"networks": progress.done, "seconds": seconds}), flush=True)
-        sys.stdin.readline()
+        if not sys.stdin.readline():
+            raise SystemExit("nobody is listening")
         begun = time.process_time()
 
     found = nas.search_run(RunFolder.open(folder, overrides), nas.SearchSettings(**settings), progress=report)
@@ -174,6 +175,7 @@ def main() -> None:
             for way in rng.permutation(WAYS).tolist():
                 if found[way].networks < args.trials:
                     found[way].go_on()
+                    print(f"{way}: {found[way].networks} networks", file=sys.stderr)
         for searcher in found.values():
             searcher.go_on()
     rates = {}
