@@ -8,6 +8,7 @@ import typer
 
 from nas.cli.console import print_json, print_table, remark, say
 from nas.cli.latency_inputs import JsonOption, SeedOption
+from nas.errors import UserError
 
 if TYPE_CHECKING:
     from nas.latency import LatencyPredictor
@@ -22,6 +23,14 @@ def fit(
     ] = None,
     skeleton: Annotated[str | None, typer.Option(help="Which networks, where the table has several.")] = None,
     precision: Annotated[str, typer.Option(help="Which networks: fp32 or int8.")] = "fp32",
+    other: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="A predictor of another device, thread count, precision or onnxruntime: a few networks "
+            "correct it.",
+        ),
+    ] = None,
     roofline: Annotated[
         bool, typer.Option("--roofline", help="Leave the boosted residual out: NNLS alone, a smaller file.")
     ] = False,
@@ -39,15 +48,18 @@ def fit(
     if not can_boost and not roofline:
         remark("scikit-learn is not installed: the roofline alone is fitted (pip install scikit-learn).")
     timings = LatencyTable.read(table)
+    path = output or table.with_name("predictor.json")
+    if other is not None and path.resolve() == other.resolve():
+        raise UserError(f"`output`: {path} is the predictor to begin with, and stays; name another file")
     predictor = LatencyPredictor.fit(
         timings,
         skeleton=skeleton,
         precision=precision,
+        other=LatencyPredictor.load(other, allow_other_device=True) if other else None,
         boosted=can_boost and not roofline,
         baselines=can_boost,
         seed=seed,
     )
-    path = output or table.with_name("predictor.json")
     predictor.save(path)
     validation, checks = predictor.validation, check_predictor(predictor, timings)
     if plot is not None:
@@ -57,6 +69,8 @@ def fit(
         print_json({"predictor": str(path), **validation.to_json(), "checks": found})
         return
     say(f"{validation.networks} networks on {predictor.device}")
+    if predictor.corrects is not None:
+        say(f"They correct a predictor of {predictor.corrects}")
     if validation.loaded:
         say(
             f"{validation.loaded} of them were timed while other processes used the processor: the 90 % "
@@ -74,10 +88,12 @@ def fit(
 
 
 def _print_validation(validation: "Validation") -> None:
+    from nas.latency.validation import FOLDS
+
     rows: list[tuple[Any, ...]] = [("predictor", *_row(validation.held_out))]
     rows += [(name, *_row(errors)) for name, errors in validation.baselines.items()]
     print_table(
-        "Error on held-out networks (5 folds)",
+        f"Error on held-out networks ({min(FOLDS, validation.networks)} folds)",
         ("", "mean", "largest", "within 5 %", "within 10 %", "Spearman"),
         rows,
     )

@@ -1,7 +1,8 @@
 """Which networks of a space are measured: spread over MACs, and with every kind of operator among them."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from nas.space.space import SearchSpace
 
 Describe = Callable[[Arch], tuple[int, frozenset[str]]]
 """An arch's MACs, and the kinds of its kernels."""
+
+T = TypeVar("T", bound=Hashable)
 
 _POOL_PER_SAMPLE = 12
 _WANTED_PER_KIND = 3
@@ -27,19 +30,25 @@ def draw_archs(
     manager = ArchManager(space)
     ends = list(dict.fromkeys((manager.smallest(), manager.largest())))[:samples]
     pool = _pool(manager, ends, size=_POOL_PER_SAMPLE * samples, rng=rng)
-    described = {arch: describe(arch) for arch in (*ends, *pool)}
+    return spread(ends, pool, {arch: describe(arch) for arch in (*ends, *pool)}, samples=samples)
+
+
+def spread(
+    ends: Sequence[T], pool: Sequence[T], described: Mapping[T, tuple[int, frozenset[str]]], *, samples: int
+) -> list[T]:
+    """`ends` and other networks of a pool, as `draw_archs` draws them; `described` as by `Describe`."""
     strata = _strata(pool, described, count=max(1, samples - len(ends)))
     drawn = list(ends)
-    seen = Counter(kind for arch in ends for kind in described[arch][1])
+    seen = Counter(kind for network in ends for kind in described[network][1])
 
-    def news(arch: Arch) -> int:
-        return sum(seen[kind] < _WANTED_PER_KIND for kind in described[arch][1])
+    def news(network: T) -> int:
+        return sum(seen[kind] < _WANTED_PER_KIND for kind in described[network][1])
 
     while len(drawn) < samples and any(strata):
         for stratum in strata:
             if not stratum or len(drawn) == samples:
                 continue
-            best = stratum.pop(int(np.argmax([news(arch) for arch in stratum])))
+            best = stratum.pop(int(np.argmax([news(network) for network in stratum])))
             drawn.append(best)
             seen.update(described[best][1])
     return drawn
@@ -60,13 +69,13 @@ def _pool(manager: ArchManager, ends: list[Arch], *, size: int, rng: np.random.G
 
 
 def _strata(
-    pool: list[Arch], described: dict[Arch, tuple[int, frozenset[str]]], *, count: int
-) -> list[list[Arch]]:
+    pool: Sequence[T], described: Mapping[T, tuple[int, frozenset[str]]], *, count: int
+) -> list[list[T]]:
     if not pool:
         return []
-    size = np.log([max(1, described[arch][0]) for arch in pool])
+    size = np.log([max(1, described[network][0]) for network in pool])
     edges = np.linspace(size.min(), size.max(), count + 1)[1:-1]
-    strata: list[list[Arch]] = [[] for _ in range(count)]
-    for arch, stratum in zip(pool, np.searchsorted(edges, size), strict=True):
-        strata[stratum].append(arch)
+    strata: list[list[T]] = [[] for _ in range(count)]
+    for network, stratum in zip(pool, np.searchsorted(edges, size), strict=True):
+        strata[stratum].append(network)
     return strata

@@ -1,5 +1,7 @@
 """From kernels to milliseconds of networks: roofline, boosted residual, sum, one scale.
 
+A model may begin with another device's: then a correction brings its kernels to this one.
+
 The same kernel takes some percent longer in a larger network, whose weights and maps leave less of the caches
 to it. Hence the scale depends on the sum.
 """
@@ -12,9 +14,11 @@ from typing import Any, Self
 import numpy as np
 
 from nas.documents import Fields
+from nas.errors import UserError
 from nas.latency.arrays import Floats
 from nas.latency.attribution import TimedKernels
 from nas.latency.boosting import BoostedResidual
+from nas.latency.correction import Correction
 from nas.latency.kernels import Kernel
 from nas.latency.roofline import Roofline
 
@@ -70,23 +74,35 @@ class KernelModel:
         roofline: of every kernel.
         residual: factors on the roofline; None for the roofline alone.
         scale: of sums.
+        corrections: what brought it from device to device, the last one to the one it is of.
     """
 
     roofline: Roofline
     residual: BoostedResidual | None
     scale: Scale
+    corrections: tuple[Correction, ...] = ()
 
     @classmethod
-    def fit(cls, networks: Sequence[TimedKernels], *, boosted: bool = True, seed: int = 0) -> Self:
+    def fit(
+        cls,
+        networks: Sequence[TimedKernels],
+        *,
+        other: "KernelModel | None" = None,
+        boosted: bool = True,
+        seed: int = 0,
+    ) -> "KernelModel":
         """Fit to timed networks.
 
         Where the mirror found the kernels of too little of the profiled time (another onnxruntime, other
-        layouts), the roofline is fitted to whole networks and not boosted.
+        layouts), the roofline is fitted to whole networks and not boosted; another device's model is scaled.
 
         Args:
+            other: of another device, to be corrected; None to begin with nothing.
             boosted: fit the residual too; needs scikit-learn.
             seed: of the trees.
         """
+        if other is not None:
+            return other._corrected(networks, boosted=boosted, seed=seed)
         labels = np.array([network.label_ms for network in networks])
         if min(network.matched for network in networks) < LEAST_MATCHED:
             own = [network.kernels for network in networks]
@@ -96,16 +112,32 @@ class KernelModel:
         residual = None
         if boosted:
             residual = BoostedResidual.fit(kernels, ms, roofline.ms(kernels), counts=counts, seed=seed)
-        unscaled = cls(roofline, residual, Scale())
-        sums = unscaled.network_ms([network.kernels for network in networks])
-        return replace(unscaled, scale=Scale.of(sums, labels))
+        return cls(roofline, residual, Scale())._scaled(networks)
+
+    @property
+    def other(self) -> "KernelModel | None":
+        """The model of another device that this one corrects; None where it began with nothing."""
+        return replace(self, corrections=self.corrections[:-1]) if self.corrections else None
+
+    @property
+    def is_boosted(self) -> bool:
+        """Whether what was fitted last has trees."""
+        return (self.corrections[-1].residual if self.corrections else self.residual) is not None
+
+    def knows(self, kernel: Kernel) -> bool:
+        """Whether a network that was measured, be it on another device, had a kernel of this kind."""
+        return self.roofline.knows(kernel) or any(correction.knows(kernel) for correction in self.corrections)
 
     def kernel_ms(self, kernels: Sequence[Kernel]) -> Floats:
         """The times [N] of kernels by themselves, which `of_sum` turns into those of networks."""
         if not kernels:
             return np.zeros(0)
         ms = self.roofline.ms(kernels)
-        return ms if self.residual is None else ms * self.residual.factors(kernels, ms)
+        if self.residual is not None:
+            ms = ms * self.residual.factors(kernels, ms)
+        for correction in self.corrections:
+            ms = ms * correction.factors(kernels, ms)
+        return ms
 
     def of_sum(self, sums: Floats) -> Floats:
         """The times [N] of networks whose kernels add up to this [N]."""
@@ -121,6 +153,7 @@ class KernelModel:
             "roofline": self.roofline.to_json(),
             "residual": None if self.residual is None else self.residual.to_json(),
             "scale": vars(self.scale),
+            **({"corrections": [part.to_json() for part in self.corrections]} if self.corrections else {}),
         }
 
     @classmethod
@@ -129,11 +162,30 @@ class KernelModel:
         fields = Fields(values, "model")
         residual, scale = fields.get("residual"), fields.fields("scale")
         scale.known(vars(Scale()))
+        corrections = values.get("corrections", [])
+        if not isinstance(corrections, list):
+            raise UserError(f"{fields.place}.corrections: expected a list")
         return cls(
             roofline=Roofline.from_json(fields.mapping("roofline")),
             residual=None if residual is None else BoostedResidual.from_json(residual),
             scale=Scale(**{name: scale.number(name) for name in vars(Scale())}),
+            corrections=tuple(map(Correction.from_json, corrections)),
         )
+
+    def _corrected(self, networks: Sequence[TimedKernels], *, boosted: bool, seed: int) -> "KernelModel":
+        """Of the device that networks were timed on, where this one is another's."""
+        correction = Correction({})
+        if min(network.matched for network in networks) >= LEAST_MATCHED:
+            kernels, ms, counts = _pool(networks)
+            correction = Correction.fit(
+                kernels, ms, self.kernel_ms(kernels), counts=counts, boosted=boosted, seed=seed
+            )
+        return replace(self, corrections=(*self.corrections, correction))._scaled(networks)
+
+    def _scaled(self, networks: Sequence[TimedKernels]) -> "KernelModel":
+        """With a scale of its sums of kernels to labels."""
+        sums = np.array([self.kernel_ms(network.kernels).sum() for network in networks])
+        return replace(self, scale=Scale.of(sums, np.array([network.label_ms for network in networks])))
 
 
 def _pool(networks: Sequence[TimedKernels]) -> tuple[list[Kernel], Floats, Floats]:

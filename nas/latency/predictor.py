@@ -26,7 +26,7 @@ from nas.latency.networks import ArchTracer
 from nas.latency.predictor_file import FORMAT_VERSION, read_predictor
 from nas.latency.samples import FP32, Samples, TracerOfSpaces, mirror_of
 from nas.latency.uncertainty import OTHER_RUNTIME, Novelty, Uncertainty
-from nas.latency.validation import Validation, cross_validate, validation_of
+from nas.latency.validation import Fit, Validation, cross_validate, validation_of
 from nas.space.arch import Arch
 from nas.space.skeleton import Skeleton
 from nas.timing.device import Agreement, DeviceDescription, agreement, describe_device
@@ -34,6 +34,8 @@ from nas.timing.protocol import Protocol
 from nas.timing.table import LatencyTable
 
 MINIMUM_NETWORKS = 6
+MINIMUM_TO_CORRECT = 3
+"""The same where another device's predictor is corrected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,7 @@ class LatencyPredictor:
         outside_ms: by head type, the time outside the graph (grouping).
         p95_ratio: the 95th percentile of whole runs over the label.
         validation: its error on held-out networks.
+        corrects: the device of the predictor that it began with; None where it began with nothing.
         used_on: the device that it was loaded for; None stands for its own.
     """
 
@@ -66,6 +69,7 @@ class LatencyPredictor:
     outside_ms: Mapping[str, float]
     p95_ratio: float
     validation: Validation
+    corrects: DeviceDescription | None = None
     used_on: DeviceDescription | None = None
 
     @classmethod
@@ -76,6 +80,7 @@ class LatencyPredictor:
         skeleton: str | None = None,
         precision: str = FP32,
         tracer: ArchTracer | None = None,
+        other: "LatencyPredictor | None" = None,
         boosted: bool = True,
         baselines: bool = False,
         seed: int = 0,
@@ -87,21 +92,27 @@ class LatencyPredictor:
             skeleton: name of the skeleton whose networks are meant; needed where the table holds several.
             precision: which of the table's networks, "fp32" or "int8".
             tracer: arch -> graph; None makes one from the space that the table names.
+            other: of another device, thread count, precision or runtime: corrected by the networks, of which
+                few are needed then; None to begin with nothing.
             boosted: fit the residual of the roofline too; needs scikit-learn.
             baselines: validate all baselines beside it, not only MACs; takes longer.
             seed: of the folds and the trees.
 
         Raises:
-            UserError: fewer than six networks, or an ambiguous or unknown skeleton.
+            UserError: fewer than six networks, or three where another predictor is corrected; an ambiguous or
+                unknown skeleton.
         """
         samples = Samples.of(table, skeleton=skeleton, precision=precision, tracer=tracer)
         networks = samples.networks
-        if len(networks) < MINIMUM_NETWORKS:
+        least = MINIMUM_TO_CORRECT if other else MINIMUM_NETWORKS
+        if len(networks) < least:
             raise UserError(
                 f"{table.path} holds {len(networks)} networks in {precision}; a predictor needs "
-                f"{MINIMUM_NETWORKS} or more: measure more of them"
+                f"{least} or more: measure more of them"
             )
-        found = cross_validate(networks, boosted=boosted, seed=seed)
+        begin = Fit(other.model, other.novelty) if other else None
+        fitted = Fit.of(networks, other=begin, boosted=boosted, seed=seed)
+        found = cross_validate(networks, other=begin, boosted=boosted, seed=seed)
         return cls(
             device=table.device,
             protocol=table.protocol,
@@ -109,12 +120,12 @@ class LatencyPredictor:
             precision=precision,
             skeleton=samples.skeleton,
             spaces=samples.spaces,
-            model=KernelModel.fit(networks, boosted=boosted, seed=seed),
-            novelty=Novelty.of([kernel for network in networks for kernel in network.kernels]),
+            model=fitted.model,
+            novelty=fitted.novelty,
             uncertainty=found.uncertainty(
                 np.array([network.label_ms for network in networks]), samples.timings
             ),
-            outside_ms=samples.outside_by_head(),
+            outside_ms=samples.outside_by_head(other.outside_ms if other else None),
             p95_ratio=samples.p95_ratio(),
             validation=validation_of(
                 networks,
@@ -123,7 +134,15 @@ class LatencyPredictor:
                 baselines=BASELINES if baselines else {"MACs, linear": macs_line},
                 seed=seed,
             ),
+            corrects=other.device if other else None,
         )
+
+    @property
+    def other(self) -> "LatencyPredictor | None":
+        """What it began with, as far as a fit asks for it; None where it began with nothing."""
+        if self.corrects is None or self.model.other is None:
+            return None
+        return replace(self, model=self.model.other, device=self.corrects, corrects=None)
 
     def save(self, path: Path) -> None:
         """Write one JSON file that loads without the table."""
@@ -141,6 +160,7 @@ class LatencyPredictor:
             "outside_ms": dict(self.outside_ms),
             "p95_ratio": self.p95_ratio,
             "validation": self.validation.to_json(),
+            **({"corrects": self.corrects.to_json()} if self.corrects else {}),
         }
         write_json(path, content, indent=None)
 
@@ -262,7 +282,7 @@ class LatencyPredictor:
     def unknown_kinds(self, arch: Arch, *, tracer: ArchTracer | None = None) -> tuple[str, ...]:
         """Kinds of an arch's kernels that no measured network had: their family stands in for them."""
         (kernels,) = self._kernels([arch], tracer)
-        return tuple(sorted({kernel.kind for kernel in kernels if not self.model.roofline.knows(kernel)}))
+        return tuple(sorted({kernel.kind for kernel in kernels if not self.model.knows(kernel)}))
 
     def _kernels(self, archs: Sequence[Arch], tracer: ArchTracer | None) -> list[list[Kernel]]:
         trace = tracer or self._trace

@@ -54,4 +54,5 @@ def _fields(content: Mapping[str, Any]) -> dict[str, Any]:
         "outside_ms": {head: outside.number(head, least=0) for head in outside.names},
         "p95_ratio": fields.number("p95_ratio", least=0),
         "validation": validation,
+        "corrects": DeviceDescription.from_json(content["corrects"]) if "corrects" in content else None,
     }

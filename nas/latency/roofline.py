@@ -15,7 +15,7 @@ from nas.latency.kernels import Kernel
 TERMS = ("MMAC", "MB", "MB beyond cache", "MB of columns", "kernels")
 _CACHE_BYTES = 750_000
 _MEGA = 1e-6
-_OTHER, _ANY = "other.*", "*"
+_OTHER, ANY = "other.*", "*"
 # Between absolute errors (0), which only see large kernels, and relative ones (1).
 _RELATIVE = 0.7
 
@@ -53,8 +53,8 @@ class Roofline:
         rows: defaultdict[str, list[int]] = defaultdict(list)
         for row, kernel in enumerate(kernels):
             rows[kernel.kind].append(row)
-            rows[_family(kernel)].append(row)
-            rows[_ANY].append(row)
+            rows[family(kernel)].append(row)
+            rows[ANY].append(row)
         weights = {}
         for kind, own in sorted(rows.items()):
             matrix = np.array([terms(kernels[row]) for row in own])
@@ -85,7 +85,7 @@ class Roofline:
         return np.array([self._of(kernel) for kernel in kernels], float)
 
     def _of(self, kernel: Kernel) -> float:
-        names = (kernel.kind, _family(kernel), _ANY)
+        names = (kernel.kind, family(kernel), ANY)
         weights = next(self.weights[name] for name in names if name in self.weights)
         return sum(weight * term for weight, term in zip(weights, terms(kernel), strict=True))
 
@@ -97,10 +97,11 @@ class Roofline:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`. Raises UserError for what are no costs of kinds, `*` among them."""
         fields = Fields(values, "model.roofline")
-        return cls({kind: fields.numbers(kind, least=0, count=len(TERMS)) for kind in (*fields.names, _ANY)})
+        return cls({kind: fields.numbers(kind, least=0, count=len(TERMS)) for kind in (*fields.names, ANY)})
 
 
-def _family(kernel: Kernel) -> str:
+def family(kernel: Kernel) -> str:
+    """What stands in for a kernel's kind where that is not known."""
     return f"{kernel.kind.partition('.')[0]}.*" if kernel.macs else _OTHER
 
 

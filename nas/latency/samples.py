@@ -77,13 +77,20 @@ class Samples:
         )
         return cls(chosen, spaces, timings, archs, networks, checks)
 
-    def outside_by_head(self) -> dict[str, float]:
-        """By head type, the median time outside the graph (grouping) in ms; none for what was not timed."""
+    def outside_by_head(self, other: Mapping[str, float] | None = None) -> dict[str, float]:
+        """By head type, the median time outside the graph (grouping) in ms; none for what was not timed.
+
+        Where `other` tells the same of another device, heads that were timed there alone take as much longer
+        than there as those that were timed on both.
+        """
         by_head: dict[str, list[float]] = {}
         for arch, timing in zip(self.archs, self.timings, strict=True):
             if not np.isnan(timing.outside_ms):
                 by_head.setdefault(arch.head.type, []).append(timing.outside_ms)
-        return {head: float(np.median(values)) for head, values in by_head.items()}
+        here = {head: float(np.median(values)) for head, values in by_head.items()}
+        ratios = [ms / other[head] for head, ms in here.items() if other and other.get(head)]
+        there = {head: ms * float(np.median(ratios)) for head, ms in (other or {}).items() if ratios}
+        return {**there, **here}
 
     def p95_ratio(self) -> float:
         """The median of the 95th percentile of whole runs over the label."""

@@ -50,6 +50,14 @@ class Novelty:
             known[kernel.kind].add(_numbers(kernel))
         return cls({kind: np.array(sorted(numbers)) for kind, numbers in sorted(known.items())})
 
+    def joined(self, other: "Novelty") -> "Novelty":
+        """To the kernels that either of two knows."""
+        known = dict(self._known)
+        for kind, numbers in other._known.items():
+            rows = np.concatenate([known[kind], numbers]) if kind in known else numbers
+            known[kind] = np.unique(rows, axis=0)
+        return Novelty(dict(sorted(known.items())))
+
     def __call__(self, kernels: Sequence[Kernel]) -> Floats:
         """Distances [N] to the nearest measured kernel: the mean difference of log2 numbers, from 0 to 4."""
         return np.array([self._of(kernel) for kernel in kernels])

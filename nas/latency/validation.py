@@ -130,18 +130,40 @@ class CrossValidation:
         return Uncertainty.of(errors, self.novelty, loaded=load_allowance(timings))
 
 
-def cross_validate(networks: Sequence[TimedKernels], *, boosted: bool, seed: int) -> CrossValidation:
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What is fitted to timed networks.
+
+    Args:
+        model: from kernels to ms.
+        novelty: of kernels, to those that were measured.
+    """
+
+    model: KernelModel
+    novelty: Novelty
+
+    @classmethod
+    def of(
+        cls, networks: Sequence[TimedKernels], *, other: "Fit | None" = None, boosted: bool, seed: int
+    ) -> "Fit":
+        """Of networks alone, or of another device's fit that they correct."""
+        model = KernelModel.fit(networks, other=other.model if other else None, boosted=boosted, seed=seed)
+        novelty = Novelty.of([kernel for network in networks for kernel in network.kernels])
+        return cls(model, novelty if other is None else novelty.joined(other.novelty))
+
+
+def cross_validate(
+    networks: Sequence[TimedKernels], *, other: Fit | None = None, boosted: bool, seed: int
+) -> CrossValidation:
     """Predict every network by a fit on the other folds."""
     predicted, novelty = np.empty((2, len(networks)))
     for seen, held_out in folds(len(networks), seed=seed):
-        part = [networks[index] for index in seen]
-        model = KernelModel.fit(part, boosted=boosted, seed=seed)
-        strangeness = Novelty.of([kernel for network in part for kernel in network.kernels])
+        fit = Fit.of([networks[index] for index in seen], other=other, boosted=boosted, seed=seed)
         for index in held_out:
             kernels = networks[index].kernels
-            ms = model.kernel_ms(kernels)
-            predicted[index] = model.of_sum(ms.sum())
-            novelty[index] = mean_novelty(strangeness(kernels), ms)
+            ms = fit.model.kernel_ms(kernels)
+            predicted[index] = fit.model.of_sum(ms.sum())
+            novelty[index] = mean_novelty(fit.novelty(kernels), ms)
     return CrossValidation(predicted, novelty)
 
 
