@@ -1,21 +1,15 @@
 """`nas search`: subnets of a trained supernet within budgets of milliseconds."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from nas.cli.console import print_json, print_table, remark, say
+from nas.cli.console import print_json
 from nas.cli.displays import search_display
 from nas.cli.options import finite
+from nas.cli.search_display import print_comparison, print_left, print_place, print_subnets
 from nas.cli.train import RunSetOption
-
-if TYPE_CHECKING:
-    from nas.search.results import SearchResult
-    from nas.search.shared import LeftToOthers
-
-_LIMITS = {"p95_ms": "95 % of runs, ms", "memory_mb": "memory, MB", "file_mb": "file, MB"}
 
 
 def search(
@@ -42,7 +36,12 @@ def search(
         float | None,
         typer.Option("--max-file-mb", callback=finite, help="Largest ONNX file that it may have."),
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, help="Networks to score for these budgets.")] = 200,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Networks to score for these budgets; 200 by default, with --device none anew."
+        ),
+    ] = None,
     metric: Annotated[str, typer.Option(help="The score to search for, e.g. AP or PCK_torso@0.2.")] = "AP",
     heads: Annotated[
         list[str] | None,
@@ -84,8 +83,22 @@ def search(
         str,
         typer.Option(help="What draws networks: surrogate, evolution, nsga2, tpe, gp or random."),
     ] = "surrogate",
+    prior: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="A searched run with other weights of the same space: where to expect good networks.",
+        ),
+    ] = None,
     predictor: Annotated[
         Path | None, typer.Option(help="A latency predictor; by default the run's latency/predictor.json.")
+    ] = None,
+    device: Annotated[
+        Path | None,
+        typer.Option(
+            help="The predictor of another device: its subnets, of all that was scored in this run before; "
+            "into a folder of their own."
+        ),
     ] = None,
     allow_other_device: Annotated[
         bool,
@@ -126,8 +139,10 @@ def search(
         calibration_images=calibration_images,
         early_stopping=early_stopping,
         sampler=sampler,
+        prior=prior,
         seed=seed,
         predictor=predictor,
+        device=device,
         allow_other_device=allow_other_device,
         storage=storage,
         limits=Limits(p95_ms=p95_ms, memory_mb=memory_mb, file_mb=file_mb),
@@ -142,158 +157,4 @@ def search(
         return
     print_subnets(result)
     print_comparison(result)
-    say(f"\nSubnets: {folder.subnets_folder}/*.json   everything: {folder.results_file}")
-    for subnet in result.subnets[:1]:
-        say(f"Next: nas finetune {run} {folder.subnets_folder / subnet.name}.json --name {subnet.name}")
-
-
-def print_left(left: "LeftToOthers", *, as_json: bool) -> None:
-    """Say who finishes a search that this process only scored for."""
-    if as_json:
-        by = None if left.by is None else {"host": left.by.host, "pid": left.by.pid}
-        print_json({"scored": left.scored, "finals": {"by": by, "run": left.folder, "done": left.done}})
-        return
-    say(f"{left.scored} networks are scored, by all workers together.")
-    if left.by is None:
-        say(
-            "Nothing is measured here, where the predictor is another device's: a worker on that device, or "
-            "this command without --worker, finishes the search."
-        )
-        return
-    when = "were" if left.done else "are being"
-    say(f"The finalists {when} measured by {left.by}, in its run folder {left.folder}")
-
-
-def print_subnets(result: "SearchResult") -> None:
-    """The table of what was found, and what was not."""
-    shown = list(dict.fromkeys((result.facts["metric"], "AP", "AP50")))
-    rows: list[tuple[Any, ...]] = [
-        (
-            figures["name"],
-            figures["budget_ms"],
-            figures["predicted_ms"],
-            figures["measured_ms"],
-            figures["inherited"].get(shown[0]),
-            _interval(figures),
-            *(figures["inherited"].get(name) for name in shown[1:]),
-            "timed under load" if figures["loaded"] else "",
-        )
-        for figures in (subnet.figures() for subnet in result.subnets)
-    ]
-    if average := result.facts.get("average_pose"):
-        others = (average.get(name) for name in shown[1:])
-        rows.append(("average pose", None, None, None, average.get(shown[0]), "", *others, ""))
-    print_table(
-        f"{_scored(result)} on the search split, with inherited weights",
-        (
-            "subnet", "budget ms", "predicted ms", "measured ms", f"inherited {shown[0]}", "95 % interval",
-            *shown[1:], "",
-        ),
-        rows,
-    )  # fmt: skip
-    _print_average_pose(result)
-    for subnet in result.subnets:
-        if subnet.tied:
-            say(f"{subnet.name} is as accurate as {', '.join(subnet.tied)}, as far as these people can tell.")
-    if result.facts.get("limits"):
-        print_table(
-            "Limits, measured",
-            (
-                "subnet",
-                *(f"{_LIMITS[name]} (at most {limit:g})" for name, limit in result.facts["limits"].items()),
-            ),
-            (
-                (subnet.name, *(_limited(subnet.figures(), name) for name in result.facts["limits"]))
-                for subnet in result.subnets
-            ),
-        )
-        untold = {
-            name
-            for name in result.facts["limits"]
-            if any(subnet.measured and _limited(subnet.figures(), name) is None for subnet in result.subnets)
-        }
-        for name in sorted(untold):
-            remark(
-                f"{_LIMITS[name]}: this system does not tell it, so that limit was held by prediction alone."
-            )
-    also = " and the limits" if result.facts.get("limits") else ""
-    for budget in result.unmet_ms:
-        remark(
-            f"{budget:g} ms: no network was measured within it{also}, though predicted to be; score more "
-            "networks (--trials), measure more for the predictor, or raise the budget."
-        )
-    if result.subnets and result.subnets[0].measured is None:
-        remark("The predictor is of another device: nothing was measured here.")
-
-
-def _interval(figures: Mapping[str, Any]) -> str:
-    """Between which accuracies one lies, had other people been drawn."""
-    low, high = figures.get("accuracy_low"), figures.get("accuracy_high")
-    return "" if low is None or high is None else f"{low:.3f} - {high:.3f}"
-
-
-def _scored(result: "SearchResult") -> str:
-    stopped = sum(item.stopped_at is not None for item in result.history)
-    return f"{len(result.history)} networks scored{f' ({stopped} stopped early)' if stopped else ''}"
-
-
-def _print_average_pose(result: "SearchResult") -> None:
-    """Say what is no better than no network at all."""
-    from nas.search.results import NOTHING_LEARNED
-
-    if result.beats_average(result.history) is False:
-        say(NOTHING_LEARNED)
-        return
-    for subnet in result.subnets:
-        if result.beats_average([subnet.item]) is False:
-            say(f"{subnet.name} scores no better than the average pose in everyone's true box.")
-
-
-def _limited(figures: Mapping[str, Any], limit: str) -> float | None:
-    """What is held against a limit, in its unit."""
-    if limit == "p95_ms":
-        value: float | None = figures["total_p95_ms"]
-        return value
-    size = figures["peak_memory_bytes" if limit == "memory_mb" else "file_bytes"]
-    return None if size is None else size / 1e6
-
-
-def print_comparison(result: "SearchResult") -> None:
-    """Predicted against measured: of all finalists, and of what was measured to refine the predictor."""
-    from nas.search.results import drift_remarks, finalist_remarks
-
-    finalists = result.finalists()
-    if finalists:
-        say()
-        print_table(
-            "Predicted against measured, all finalists",
-            ("network", "predicted ms", "90 % interval", "measured ms", "error", "inside", ""),
-            (
-                (
-                    entry["arch"],
-                    entry["predicted_ms"],
-                    f"{entry['low_ms']:.3f} - {entry['high_ms']:.3f}",
-                    entry["measured_ms"],
-                    f"{entry['error_percent']:+.1f} %",
-                    "yes" if entry["in_interval"] else "no",
-                    finalist_remarks(entry),
-                )
-                for entry in finalists
-            ),
-        )
-        for line in drift_remarks(finalists):
-            say(line)
-        first = finalists[0]
-        if first["people"] > 1 or first["detector_ms"]:
-            say(
-                f"Times are for {first['people']} people, grouping included, with "
-                f"{first['detector_ms']:.3f} ms of a person detector."
-            )
-    for number, done in enumerate(result.facts.get("refinement", []), start=1):
-        errors = [abs(tried["predicted_ms"] / tried["measured_ms"] - 1) for tried in done["networks"]]
-        say(
-            f"Refinement {number}, after {done['scored']} networks: {len(errors)} measured, before which the "
-            f"predictor was off by {sum(errors) / len(errors):.1%} on average."
-        )
-    if refitted := result.facts.get("refined_predictor"):
-        say(f"The refitted predictor is in {refitted}; the one that was given is as it was.")
+    print_place(result, run)

@@ -96,6 +96,10 @@ class RunFolder:
         """What the search found."""
         return self.search_folder / "results.json"
 
+    def device_folder(self, name: str) -> Path:
+        """Where a search for another device than the run's own lies."""
+        return self.path / "devices" / name
+
     @property
     def diagnosis_folder(self) -> Path:
         """How far a search's ranking holds: the networks that were trained alone for it, and figures."""

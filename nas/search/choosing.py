@@ -6,7 +6,7 @@ from typing import Any
 from nas.search.drift import References
 from nas.search.estimate import Estimate
 from nas.search.finalists import Finals, measure_finalists
-from nas.search.judging import AccuracyJudge
+from nas.search.judging import AccuracyJudge, KnownAccuracies
 from nas.search.measuring import Bench, fitted_networks
 from nas.search.pareto import whole, within
 from nas.search.preparation import Search
@@ -21,7 +21,7 @@ def choose_subnets(
     search: Search,
     estimate: Estimate,
     history: Sequence[Evaluation],
-    judge: AccuracyJudge,
+    judge: AccuracyJudge | KnownAccuracies,
     facts: Mapping[str, Any],
 ) -> SearchResult:
     """The winner of each budget.
@@ -39,7 +39,8 @@ def choose_subnets(
         subnets = tuple(
             Subnet(budget, top[0], None, _predicted(estimate, top[0].arch)) for budget, top in tops if top
         )
-        return SearchResult(subnets, (), (), tuple(history), facts)
+        unmet = tuple(budget for budget, top in tops if not top)
+        return SearchResult(subnets, unmet, (), tuple(history), facts)
     finals = _finals(search, search.bench, history, judge, facts)
     fitted = fitted_networks(search.table, estimate.predictor)
     predicted = {
@@ -71,7 +72,7 @@ def _finals(
     search: Search,
     bench: Bench,
     history: Sequence[Evaluation],
-    judge: AccuracyJudge,
+    judge: AccuracyJudge | KnownAccuracies,
     facts: Mapping[str, Any],
 ) -> Finals:
     """Finalists, measured, and decided between where they are close."""
@@ -80,7 +81,7 @@ def _finals(
         References(search.table, search.base.predictor, bench),
         pays=search.base.end_to_end,
         detector=search.detector,
-        former=former_measurements(search.run.results_file, facts),
+        former=former_measurements(search.place.file, facts),
     )
     settings = search.settings
     measured = measure_finalists(

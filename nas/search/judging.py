@@ -93,5 +93,23 @@ class _Draws:
         self._known[key, arch.id] = draws
 
 
+class KnownAccuracies:
+    """Compares networks by what is known of them: no network is scored."""
+
+    def whole(self, item: Evaluation) -> Evaluation:
+        """The same: what was stopped early is not asked about."""
+        return item
+
+    def closer(self, item: Evaluation) -> Evaluation:
+        """The same, too."""
+        return item
+
+    def tied(self, one: Evaluation, other: Evaluation) -> bool:
+        """Whether their intervals overlap; where one has none, whether they are equal."""
+        if one.interval is None or other.interval is None:
+            return one.accuracy == other.accuracy
+        return _overlap(one.interval, other.interval)
+
+
 def _overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
     return one[0] <= other[1] and other[0] <= one[1]

@@ -18,9 +18,10 @@ from nas.search.estimate import Estimate
 from nas.search.limits import Overrun, Requirements
 from nas.search.measuring import Bench, time_detector
 from nas.search.refinement import Refinement
+from nas.search.results import ResultPlace
 from nas.search.samplers import sampler_named
 from nas.search.settings import Displays, SearchSettings
-from nas.space import SearchSpace, Skeleton
+from nas.space import ArchManager, SearchSpace, Skeleton
 from nas.timing import LatencyTable, Network
 from nas.timing.networks import file_network
 
@@ -57,7 +58,24 @@ class Search:
     @property
     def predictor_file(self) -> Path:
         """Of the predictor that was given."""
-        return self.settings.predictor or self.run.predictor_file
+        return _predictor_file(self.run, self.settings)
+
+    @property
+    def device(self) -> str | None:
+        """What names the device that subnets are searched for, where it is not the run's own."""
+        if self.settings.device is None:
+            return None
+        predictor = self.base.predictor
+        precision = "" if predictor.precision == "fp32" else f"-{predictor.precision}"
+        return f"{predictor.device.fingerprint}{precision}"
+
+    @property
+    def place(self) -> ResultPlace:
+        """Where what is found is written."""
+        if self.device is None:
+            return ResultPlace(self.run.results_file, self.run.subnets_folder)
+        folder = self.run.device_folder(self.device)
+        return ResultPlace(folder / "results.json", folder / "subnets")
 
     def refinement(self, study: str) -> Refinement | None:
         """Of this search's predictor; None where none is wanted."""
@@ -81,11 +99,14 @@ def prepare(run: RunFolder, settings: SearchSettings, displays: Displays) -> Sea
     run.require_weights()
     skeleton, space = Skeleton.load(config.skeleton), config.load_space()
     require_metric(settings.metric, skeleton)
-    sampler_named(settings.sampler)
+    _check_settings(settings)
     if settings.heads:
         space = space.narrow(heads=settings.heads)
-    path = settings.predictor or run.predictor_file
-    predictor = load_predictor(path, skeleton, allow_other_device=settings.allow_other_device)
+    path = _predictor_file(run, settings)
+    predictor = load_predictor(
+        path, skeleton, allow_other_device=settings.allow_other_device or settings.device is not None
+    )
+    _say_of_another_space(predictor, space, path)
     tracer = Tracer(space, skeleton)
     bench, table = None, _find_table(run, path)
     if predictor.is_here:
@@ -134,6 +155,44 @@ def load_predictor(path: Path, skeleton: Skeleton, *, allow_other_device: bool =
             f"measure with the skeleton {skeleton.name}"
         )
     return predictor
+
+
+def _predictor_file(run: RunFolder, settings: SearchSettings) -> Path:
+    return settings.device or settings.predictor or run.predictor_file
+
+
+def _check_settings(settings: SearchSettings) -> None:
+    """Raises UserError for what does not go together."""
+    sampler = sampler_named(settings.sampler)
+    if settings.device is not None and settings.predictor is not None:
+        raise UserError("`device` is a predictor, too: give it or `predictor`")
+    if settings.refine and not settings.to_score:
+        raise UserError("`refine` measures while networks are scored: give `trials`, or leave it out")
+    if settings.prior is not None and not settings.to_score:
+        raise UserError("`prior` says which networks to score, and none is: give `trials`, or leave it out")
+    if settings.prior is not None and not sampler.takes_prior:
+        raise UserError(f"`prior` is for a model of accuracy, and the `sampler` {sampler.name} has none")
+
+
+def _say_of_another_space(predictor: LatencyPredictor, space: SearchSpace, path: Path) -> None:
+    """Say so in one line where a predictor was fitted to networks of another space."""
+    manager = ArchManager(space)
+    ends = [
+        end(head=head, resolution=size)
+        for head in space.heads
+        for size in space.resolutions
+        for end in (manager.smallest, manager.largest)
+    ]
+    known = [SearchSpace.from_json(other, source=str(path)) for other in predictor.spaces]
+    if not all(any(other.contains(arch) for other in known) for arch in ends):
+        names = ", ".join(other.name for other in known) or "none"
+        _log.warning(
+            "%s was fitted to networks of another space (%s) than %s: its intervals are wider for what it "
+            "does not know; measure some networks of this one for closer predictions.",
+            path,
+            names,
+            space.name,
+        )
 
 
 def _end_to_end(
@@ -188,13 +247,14 @@ def _table_to_refine(table: Path | None, predictor_file: Path, predictor: Latenc
 
 def _refit(table: Path, given: LatencyPredictor, *, seed: int) -> LatencyPredictor:
     """A predictor of the same kind, on all that the table holds by now."""
-    boosted, can_boost = given.model.residual is not None, find_spec("sklearn") is not None
+    boosted, can_boost = given.model.is_boosted, find_spec("sklearn") is not None
     if boosted and not can_boost:
         _log.warning("scikit-learn is not installed: the predictor is refitted as a roofline alone.")
     return LatencyPredictor.fit(
         LatencyTable.read(table),
         skeleton=given.skeleton.name,
         precision=given.precision,
+        other=given.other,
         boosted=boosted and can_boost,
         seed=seed,
     )

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -106,6 +106,7 @@ class SearchRecord:
         limits: these limits by name.
         predictor: digest of what predicts; kept with every trial.
         origin: what networks are scored with, by name; kept with the study.
+        device: that networks are scored for, where it is not the run's own: such are counted apart.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class SearchRecord:
         overrun: Overrun = no_overrun,
         limits: Mapping[str, float] | None = None,
         origin: Mapping[str, str] | None = None,
+        device: str | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
@@ -128,6 +130,7 @@ class SearchRecord:
         self._predictor = predictor
         self._overrun = overrun
         self._limits = dict(limits or {})
+        self._device = device
         self._arch = cache(_parse_arch)
         self._distributions = index_distributions(space)
         name = study_name(space, metric=metric, key=key)
@@ -151,8 +154,15 @@ class SearchRecord:
         return [self._evaluation(trial) for trial in self._claims.trials(TrialState.COMPLETE)]
 
     def count(self, budgets_ms: Sequence[float]) -> int:
-        """How many networks were scored by searches for exactly these budgets and this search's limits."""
+        """How many networks were scored for exactly these budgets and this search's limits and device."""
         return len(self._of(budgets_ms, self._claims.trials(TrialState.COMPLETE)))
+
+    def kept(self, name: str, make: Callable[[], Any]) -> Any:
+        """Plain data that the study keeps under a name; made where it keeps none yet."""
+        study = self._claims.study
+        if name not in study.user_attrs:
+            study.set_user_attr(name, make())
+        return study.user_attrs[name]
 
     @property
     def is_in_work(self) -> bool:
@@ -220,6 +230,7 @@ class SearchRecord:
                 "predictor": self._predictor,
                 "budgets_ms": list(budgets_ms),
                 "limits": self._limits,
+                **({"device": self._device} if self._device else {}),
             },
             params={name: indices[name] for name in names},
             distributions={name: self._distributions[name] for name in names},
@@ -233,11 +244,12 @@ class SearchRecord:
         return claim.arch not in others and len(self._of(budgets_ms, earlier)) < most
 
     def _of(self, budgets_ms: Sequence[float], trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        wanted = list(budgets_ms), self._limits
+        wanted = {"budgets_ms": list(budgets_ms), "limits": self._limits, "device": self._device}
+        others: dict[str, Any] = {"budgets_ms": None, "limits": {}, "device": None}
         return [
             trial
             for trial in trials
-            if (trial.user_attrs.get("budgets_ms"), trial.user_attrs.get("limits", {})) == wanted
+            if {name: trial.user_attrs.get(name, other) for name, other in others.items()} == wanted
         ]
 
     def _archs(self, trials: Sequence[FrozenTrial]) -> Iterator[tuple[FrozenTrial, Arch]]:

@@ -108,16 +108,25 @@ class Subnet:
 
 
 @dataclass(frozen=True)
+class ResultPlace:
+    """Where what a search found is written: `file` tells all of it, `subnets` is a folder of arch JSONs."""
+
+    file: Path
+    subnets: Path
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """A finished search.
 
     Args:
         subnets: by rising budget.
-        unmet_ms: budgets that no measured network met.
+        unmet_ms: budgets that no measured network met; none as predicted, where nothing was measured.
         measured: every network that was measured as a finalist.
         history: everything scored.
         facts: what was searched with (study, predictor, device ...), plain data.
         predicted: of the measured networks, by arch id.
+        place: where it was written; None while it was not.
     """
 
     subnets: tuple[Subnet, ...]
@@ -126,6 +135,7 @@ class SearchResult:
     history: tuple[Evaluation, ...]
     facts: Mapping[str, Any]
     predicted: Mapping[str, LatencyPrediction] = field(default_factory=dict)
+    place: ResultPlace | None = None
 
     def finalists(self) -> list[dict[str, Any]]:
         """Plain data, by rising time: every finalist, predicted against measured, and the budgets it won."""
@@ -198,6 +208,12 @@ def former_measurements(file: Path, facts: Mapping[str, Any]) -> dict[str, tuple
         }
     except (KeyError, TypeError):
         return {}
+
+
+def former_average_pose(file: Path, *, study: str) -> dict[str, float]:
+    """What `file` says that the average pose scores; nothing where it is of another study."""
+    found = _former(file)
+    return dict(found.get("average_pose", {})) if found.get("study") == study else {}
 
 
 def finalist_remarks(entry: Mapping[str, Any]) -> str:

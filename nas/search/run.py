@@ -1,10 +1,9 @@
 """Searching in a run folder: from a trained supernet and a latency predictor to measured subnets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nas.files import digest_files
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
 from nas.models import load_weights
@@ -14,18 +13,21 @@ from nas.runs.supernet import load_supernet, open_calibration
 from nas.search.choosing import choose_subnets
 from nas.search.estimate import Estimate
 from nas.search.evaluator import SubnetEvaluator, average_pose, require_measured
-from nas.search.judging import AccuracyJudge
+from nas.search.judging import AccuracyJudge, KnownAccuracies
 from nas.search.loop import ShowProgress, score_networks
-from nas.search.origin import origin, require_same_origin
+from nas.search.origin import require_same_origin
+from nas.search.pareto import whole
 from nas.search.preparation import Search, load_predictor, prepare
-from nas.search.record import EvaluationCache, SearchRecord, study_name
+from nas.search.prior import prior_of
+from nas.search.record import EvaluationCache, SearchRecord
 from nas.search.refinement import Refinement
-from nas.search.results import SearchResult
+from nas.search.results import SearchResult, former_average_pose
 from nas.search.samplers import sampler_named
 from nas.search.scoring import Scoring
 from nas.search.settings import Displays, SearchSettings
 from nas.search.stopping import EarlyStopping
-from nas.search.storage import open_storage, reaching, sqlite_url
+from nas.search.storage import reaching
+from nas.search.study import choose_scoring, evaluation_key, open_record, require_study, storage_of
 from nas.search.values import Cost, Scores
 from nas.timing import describe_device
 from nas.train.launch import launch
@@ -41,7 +43,8 @@ def search_run(
 ) -> SearchResult:
     """Search the subnets of a trained supernet, going on where a former call was stopped.
 
-    Writes `search/results.json` and `subnets/*.json` into the run folder.
+    Writes `search/results.json` and `subnets/*.json` into the run folder; for a `device`, beside each other
+    into a folder of that device.
 
     Args:
         run: the folder of the trained supernet.
@@ -78,12 +81,14 @@ class Scored:
     refinement: Refinement | None
     average_pose: Scores
     scoring: Scoring
-    judge: AccuracyJudge
+    judge: AccuracyJudge | KnownAccuracies
 
 
 def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, shared: bool = False) -> Scored:
     """Score as many networks as are wanted; `shared` among workers, whose run folders must be alike."""
     search = prepare(run, settings, displays)
+    if not settings.to_score:
+        return _known(search)
     data = open_data(run.config(), search.space, run)
     average = average_pose(data.split.train(data.sources), data.search)
     require_measured(settings.metric, average)
@@ -92,19 +97,9 @@ def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, share
     storage = storage_of(run, settings)
     if shared:
         require_same_origin(run, storage)
-    scoring = _scoring(search, of_all.key, storage)
+    scoring = choose_scoring(run, search.space, settings, storage)
     evaluator = scoring.evaluator(of_all, settings.metric)
-    record = SearchRecord(
-        search.space,
-        storage=storage,
-        key=_study_key(evaluator.key, settings),
-        metric=settings.metric,
-        cost=search.base,
-        predictor=search.base.source,
-        overrun=search.overrun(search.base),
-        limits=settings.limits.by_name,
-        origin=origin(run),
-    )
+    record = open_record(search, scoring, storage)
     refinement = search.refinement(record.name)
     cache = EvaluationCache(run.evaluations_file)
     judge = AccuracyJudge(
@@ -123,20 +118,17 @@ def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, share
 
 def finish(scored: Scored) -> SearchResult:
     """Measure the finalists, and write down what was found."""
-    run, record = scored.search.run, scored.record
+    search, record, place = scored.search, scored.record, scored.search.place
     facts = {
-        **_facts(scored.search, record, scored.estimate, scored.refinement),
+        **_facts(search, record, scored.estimate, scored.refinement),
         **scored.scoring.facts(),
         "average_pose": dict(scored.average_pose),
     }
-    result = choose_subnets(scored.search, scored.estimate, record.history(), scored.judge, facts)
-    result.save(run.results_file, run.subnets_folder)
-    return result
-
-
-def storage_of(run: RunFolder, settings: SearchSettings) -> str:
-    """The URL of the database that a search's study lies in: one in the run folder where none is given."""
-    return settings.storage or sqlite_url(run.study_file)
+    # Where no network is scored, what was stopped early stays out.
+    history = record.history() if search.settings.to_score else whole(record.history())
+    result = choose_subnets(search, scored.estimate, history, scored.judge, facts)
+    result.save(place.file, place.subnets)
+    return replace(result, place=place)
 
 
 def predicted_cost(predictor: LatencyPredictor, tracer: Tracer, *, people: int = 1) -> Cost:
@@ -154,34 +146,27 @@ def open_evaluator(run: RunFolder, data: RunData, *, weights: Path | None = None
         net.to(fabric.device),
         calibration,
         data.search,
-        key=evaluation_key(run, weights or run.weights_file),
+        key=evaluation_key(run, weights),
         padding=config.data.padding,
     )
 
 
-def evaluation_key(run: RunFolder, weights: Path) -> str:
-    """What the scores of weights in a run depend on besides the architecture, as a digest."""
-    return digest_files(weights, run.search_split_file, run.calibration_file)
-
-
-def _scoring(search: Search, key: str, storage: str) -> Scoring:
-    """How networks are scored: as asked for, as they were before, or as they are in a new search."""
-    settings = search.settings
-
-    def name(key: str) -> str:
-        return study_name(search.space, metric=settings.metric, key=_study_key(key, settings))
-
-    return Scoring.chosen(
-        key,
-        studies={study.study_name for study in open_storage(storage).get_all_studies()},
-        name=name,
-        calibration_images=settings.calibration_images,
-        early_stopping=settings.early_stopping,
+def _known(search: Search) -> Scored:
+    """What was scored before, for whatever device and budgets, and nothing else."""
+    run, settings = search.run, search.settings
+    storage = storage_of(run, settings)
+    require_study(run, search.space, settings, storage)
+    scoring = choose_scoring(run, search.space, settings, storage)
+    record = open_record(search, scoring, storage)
+    return Scored(
+        search=search,
+        record=record,
+        estimate=search.base,
+        refinement=None,
+        average_pose=former_average_pose(run.results_file, study=record.name),
+        scoring=scoring,
+        judge=KnownAccuracies(),
     )
-
-
-def _study_key(key: str, settings: SearchSettings) -> str:
-    return " ".join([key, *sorted(settings.heads)])
 
 
 def _score(
@@ -196,7 +181,8 @@ def _score(
     settings = search.settings
     sampler = sampler_named(settings.sampler)
     estimate = refinement.estimate() if refinement else search.base
-    for milestone in refinement.milestones(settings.trials) if refinement else (settings.trials,):
+    prior, trials = prior_of(search, record), settings.to_score
+    for milestone in refinement.milestones(trials) if refinement else (trials,):
         overrun = search.overrun(estimate)
         record.use(estimate, predictor=estimate.source, overrun=overrun)
         with displays.scoring() as report:
@@ -207,6 +193,7 @@ def _score(
                     budgets_ms=search.budgets,
                     seed=settings.seed,
                     overrun=overrun,
+                    prior=prior,
                 ),
                 EarlyStopping(
                     evaluator,
@@ -218,12 +205,12 @@ def _score(
                 record=record,
                 cache=cache,
                 budgets_ms=search.budgets,
-                trials=settings.trials,
+                trials=trials,
                 report=report,
                 until=milestone,
             )
         if refinement:
-            estimate = refinement(history, scored=milestone, trials=settings.trials)
+            estimate = refinement(history, scored=milestone, trials=trials)
     record.use(estimate, predictor=estimate.source, overrun=search.overrun(estimate))
     return estimate
 
@@ -256,4 +243,5 @@ def _facts(
         if search.bench is None
         else describe_device(threads=predictor.device.threads).to_json(),
         "protocol": predictor.protocol.to_json(),
+        **({"prior": str(settings.prior)} if settings.prior else {}),
     }

@@ -54,12 +54,16 @@ class Scoring:
             images = _recorded(studies, name(_key(key, "IMAGES")))
         return cls(images, (not former) if early_stopping is None else early_stopping)
 
+    def key(self, of_all: str) -> str:
+        """Of scores so, where those that are calibrated with all images have the key `of_all`."""
+        return of_all if self.calibration_images is None else _key(of_all, str(self.calibration_images))
+
     def evaluator(self, of_all: SubnetEvaluator, metric: str) -> SubnetEvaluator:
         """Scores so, where `of_all` calibrates with all images and stops nobody."""
         shares = SHARES if self.early_stopping else ()
-        images = self.calibration_images
-        key = of_all.key if images is None else _key(of_all.key, str(images))
-        return of_all.for_search(metric, key=key, images=images, shares=shares)
+        return of_all.for_search(
+            metric, key=self.key(of_all.key), images=self.calibration_images, shares=shares
+        )
 
     def thorough(self, of_all: SubnetEvaluator, metric: str) -> SubnetEvaluator:
         """Calibrates with all images, and scores on everybody."""

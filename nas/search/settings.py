@@ -9,6 +9,9 @@ from nas.search.limits import Limits
 from nas.search.loop import ShowProgress
 from nas.timing import TimingProgress
 
+TRIALS = 200
+"""Networks that a search scores where nothing is said."""
+
 
 @dataclass(frozen=True)
 class SearchSettings:
@@ -16,7 +19,7 @@ class SearchSettings:
 
     Args:
         budgets_ms: hard limits, end to end.
-        trials: networks to score for these budgets.
+        trials: networks to score for these budgets; None for 200, and for none where `device` is given.
         heads: the only ones to look at; none for all of the space.
         metric: the score that is searched for, such as AP or PCK_torso@0.2.
         people: expected per image; a head on person crops runs once for each.
@@ -29,15 +32,19 @@ class SearchSettings:
         early_stopping: whether networks that will not be among the finalists are stopped; None for yes in a
             new search, and for no in one of a version that stopped none.
         sampler: what draws networks, one of `nas.search.samplers.SAMPLERS`.
+        prior: a run with other weights of the same space; what does well there is expected to do well here,
+            as long as this run's own networks do not say otherwise.
         seed: of all random choices.
         predictor: None for the run folder's own.
+        device: a predictor of another device (or thread count, precision ...), instead of `predictor`, to
+            find subnets for it among all that was scored; they have a place of their own.
         allow_other_device: search with a predictor of another device; nothing is measured then.
         storage: an Optuna storage URL; None for sqlite in the run folder.
         limits: hard ones, besides the budgets.
     """
 
     budgets_ms: Sequence[float]
-    trials: int = 200
+    trials: int | None = None
     metric: str = "AP"
     heads: Sequence[str] = ()
     people: int = 1
@@ -48,11 +55,20 @@ class SearchSettings:
     calibration_images: int | None = None
     early_stopping: bool | None = None
     sampler: str = "surrogate"
+    prior: Path | None = None
     seed: int = 0
     predictor: Path | None = None
+    device: Path | None = None
     allow_other_device: bool = False
     storage: str | None = None
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def to_score(self) -> int:
+        """How many networks to score for these budgets."""
+        if self.trials is not None:
+            return self.trials
+        return TRIALS if self.device is None else 0
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ def search_worker(
         raise UserError(
             "`detector` is timed anew by every process, and workers have to agree: give `detector_ms` instead"
         )
+    if not settings.to_score:
+        raise UserError("`worker` scores networks, and for another `device` none is unless `trials` say so")
     folder = RunFolder.open(run)
     with reaching(settings.storage):
         scored = score(folder, settings, Displays.of(progress), shared=True)
@@ -77,6 +79,7 @@ def _finish_once(scored: Scored, storage: str) -> SearchResult | LeftToOthers:
         "people": search.settings.people,
         "detector_ms": search.settings.detector_ms,
         "scored": count,
+        **({"device": search.device} if search.device else {}),
     }
     claims = Claims(open_storage(storage), f"{record.name}, finals", directions=["maximize"])
     claims.fail_dead()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from search_fakes import FakeEvaluator, fake_cost, fake_costs
 
-from nas.cli.search import print_subnets
+from nas.cli.search_display import print_subnets
 from nas.data import Annotations, load_annotations
 from nas.errors import UserError
 from nas.evaluate import mean_pose_baseline

@@ -97,3 +97,19 @@ def test_a_budget_above_the_largest_network_aims_at_the_largest(space: SearchSpa
     archs = search_in_memory(make(space, (10 * most,)), 24)
     best = max(archs, key=fake_accuracy)
     assert fake_cost(best) > 0.5 * most
+
+
+def test_a_new_budget_starts_from_what_is_known(
+    space: SearchSpace, budgets: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks over it say what is good, too: nothing more is drawn at random."""
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    known = search_in_memory(make(space, (1e9,)), 20, study=study)
+    fitting = [arch for arch in known if fake_cost(arch) <= budgets[0]]
+    assert 2 <= len(fitting) < STARTUP
+    with monkeypatch.context() as patch:
+        patch.setattr(SurrogateSampler, "_drawn", lambda *_: pytest.fail("drawn at random"))
+        archs = search_in_memory(make(space, budgets[:1]), 6, study=study)
+    assert max(map(fake_cost, archs)) <= budgets[0]
+    anew = search_in_memory(make(space, budgets[:1]), 6)
+    assert max(map(fake_accuracy, archs)) > max(map(fake_accuracy, anew))

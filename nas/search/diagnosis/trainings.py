@@ -10,7 +10,8 @@ from nas.runs.config import FinetuneConfig, SupernetConfig
 from nas.runs.data import RunData
 from nas.runs.folder import RunFolder
 from nas.search.record import EvaluationCache
-from nas.search.run import evaluation_key, open_evaluator
+from nas.search.run import open_evaluator
+from nas.search.study import evaluation_key
 from nas.search.values import Scores
 from nas.space import Arch
 from nas.train.finetune import finetune_subnet

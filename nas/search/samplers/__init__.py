@@ -5,10 +5,11 @@ from nas.search.samplers.base import ArchSampler, NothingLeftError
 from nas.search.samplers.evolution import LitePoseEvolution
 from nas.search.samplers.genes import index_distributions
 from nas.search.samplers.of_optuna import OptunaGp, OptunaNsga2, OptunaTpe
+from nas.search.samplers.prior import Prior
 from nas.search.samplers.surrogate import SurrogateSampler
 from nas.search.samplers.uniform import UniformSampler
 
-__all__ = ["SAMPLERS", "ArchSampler", "NothingLeftError", "index_distributions", "sampler_named"]
+__all__ = ["SAMPLERS", "ArchSampler", "NothingLeftError", "Prior", "index_distributions", "sampler_named"]
 
 SAMPLERS: dict[str, type[ArchSampler]] = {
     sampler.name: sampler

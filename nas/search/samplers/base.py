@@ -15,6 +15,7 @@ from nas.graph.tracer import collector_paused
 from nas.search.limits import Overrun, no_overrun
 from nas.search.samplers.genes import Genes, Genome, index_distributions
 from nas.search.samplers.moving import Mover
+from nas.search.samplers.prior import Prior
 from nas.search.values import BatchCost, Evaluation
 from nas.space import Arch, SearchSpace
 
@@ -58,10 +59,13 @@ class ArchSampler(optuna.samplers.BaseSampler):
         budgets_ms: hard limits; no network takes more than the largest of them.
         seed: of every draw.
         overrun: of further limits.
+        prior: what networks of the space scored with other weights; for those that `takes_prior`.
     """
 
     name: ClassVar[str]
     """What it is chosen by."""
+    takes_prior: ClassVar[bool] = False
+    """Whether it models accuracy, and a prior helps it."""
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class ArchSampler(optuna.samplers.BaseSampler):
         budgets_ms: Sequence[float],
         seed: int,
         overrun: Overrun = no_overrun,
+        prior: Prior | None = None,
     ) -> None:
         self.distributions = index_distributions(space)
         self._space = space
@@ -78,6 +83,7 @@ class ArchSampler(optuna.samplers.BaseSampler):
         self._budgets = tuple(sorted(budgets_ms))
         self._seed = seed
         self._overrun = overrun
+        self._prior = prior
         self._genome = Genome(space)
         self._move = Mover(self._genome, predict, overrun)
         self._archs: dict[tuple[tuple[str, int], ...], Arch] = {}

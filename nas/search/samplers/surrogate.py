@@ -12,6 +12,7 @@ from nas.search.samplers.features import Features
 from nas.search.samplers.gain import BudgetGain, FrontGain
 from nas.search.samplers.gaussian_process import Covariance, GaussianProcess, unit_of
 from nas.search.samplers.genes import Genes
+from nas.search.samplers.prior import AccuracyModel, GuidedProcess, Trend
 from nas.search.values import Evaluation
 from nas.space import Arch, ArchManager
 
@@ -36,10 +37,11 @@ class SurrogateSampler(ArchSampler):
 
     Accuracy is modelled by a Gaussian process; time is predicted for every candidate before it is compared.
     Candidates are evolved from the networks that have been scored. Published, smallest and largest networks
-    come first, then some that are drawn.
+    come first, then some that are drawn; half as many where there is a prior.
     """
 
     name = "surrogate"
+    takes_prior = True
     _fitted: tuple[Floats, Covariance] | None = None
 
     def _propose(self, known: Known, rng: np.random.Generator) -> Arch:
@@ -48,9 +50,17 @@ class SurrogateSampler(ArchSampler):
                 return arch
         budget = self._aim(known.number)
         usable = sum(map(self._is_usable, known.scored))
-        if usable < 2 or usable + len(known.running) < STARTUP:
+        # What was scored for larger budgets counts: it is modelled, too.
+        if usable < 2 or self._starts(len(known.scored) + len(known.running)):
             return self._drawn(budget, known, rng)
         return self._best(budget, known, rng) or self._drawn(budget, known, rng)
+
+    def _starts(self, modelled: int) -> bool:
+        """Whether a turn is for drawing at random, where so many networks are or will be modelled.
+
+        With a prior every other one is: what it prefers alone would not show where it is wrong.
+        """
+        return modelled < STARTUP and (self._trend is None or modelled % 2 == 1)
 
     @cached_property
     def _anchors(self) -> tuple[Arch, ...]:
@@ -108,7 +118,7 @@ class SurrogateSampler(ArchSampler):
         genes = np.stack([self._genes_of(item.arch) for item in known.scored])
         log_ms = log_times(np.array([item.predicted_ms for item in known.scored]))
         points, values = self._points(genes, log_ms), np.array([item.accuracy for item in known.scored])
-        model = GaussianProcess(self._covariance(points, values), points, values)
+        model = self._model(points, values)
         means, stds = model(points)
         usable = np.array([self._is_usable(item) for item in known.scored])
         gain = self._gain(budget, log_ms[usable], means[usable])
@@ -156,17 +166,39 @@ class SurrogateSampler(ArchSampler):
         """Of networks that were scored: remembered, since every turn asks for all of them."""
         return cache(self._genome.read)
 
+    @cached_property
+    def _trend(self) -> Trend | None:
+        """What the prior lets one expect; None where there is none."""
+        if self._prior is None:
+            return None
+        archs = [self._genome.build(genes) for genes in self._prior.genes]
+        return Trend(self._points_of(archs), self._prior.accuracies)
+
+    def _model(self, points: Floats, values: Floats) -> AccuracyModel:
+        """Of accuracy, by what was scored. Its parameters are fitted to a beginning of that."""
+        size, trend = _beginning(len(values)), self._trend
+        if trend is None:
+            return GaussianProcess(self._covariance(points[:size], values[:size]), points, values)
+        slope = trend.slope(points[:size], values[:size])
+        left = values - slope * trend(points)[0]
+        covariance = self._covariance(points[:size], left[:size])
+        unit = trend.spread(left, least=STARTUP)
+        return GuidedProcess(trend, slope, GaussianProcess(covariance, points, left, unit=unit))
+
     def _covariance(self, points: Floats, values: Floats) -> Covariance:
-        """Fitted to a beginning of the history, so that it needs no fit at every turn."""
-        size = STARTUP
-        while int(_GROWTH * size) <= len(values):
-            size = int(_GROWTH * size)
-        size = min(size, len(values))
-        middle, unit = unit_of(values[:size])
-        fitted = np.column_stack([points[:size], (values[:size] - middle) / unit])
+        middle, unit = unit_of(values)
+        fitted = np.column_stack([points, (values - middle) / unit])
         if self._fitted is None or not np.array_equal(self._fitted[0], fitted):
             self._fitted = fitted, Covariance.fit(fitted[:, :-1], fitted[:, -1])
         return self._fitted[1]
+
+
+def _beginning(count: int) -> int:
+    """Of so many networks, how many parameters are fitted to: so that not every turn needs a fit."""
+    size = STARTUP
+    while int(_GROWTH * size) <= count:
+        size = int(_GROWTH * size)
+    return min(size, count)
 
 
 class _Line:
