@@ -47,7 +47,7 @@ def diagnose(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Train some networks alone and compare them with what they inherit. The same command goes on."""
-    from nas.report.diagnosis import write_diagnosis
+    from nas.report.diagnosis_files import write_diagnosis
     from nas.runs import RunFolder
     from nas.search.diagnosis.run import diagnose_run
     from nas.search.diagnosis.settings import DiagnosisSettings

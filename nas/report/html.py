@@ -5,7 +5,7 @@ from collections.abc import Callable
 from nas.pages import cell, macros
 
 __all__ = [
-    "cards", "cell", "chart_of", "commands", "facts", "folded", "missing", "paragraph", "picture",
+    "cards", "cell", "chart_of", "commands", "facts", "folded", "missing", "paragraph",
     "samples", "table",
 ]  # fmt: skip
 
@@ -18,6 +18,5 @@ facts: Callable[..., str] = _PARTS.facts
 folded: Callable[..., str] = _PARTS.folded
 missing: Callable[..., str] = _PARTS.missing
 paragraph: Callable[..., str] = _PARTS.paragraph
-picture: Callable[..., str] = _PARTS.picture
 samples: Callable[..., str] = _PARTS.samples
 table: Callable[..., str] = _PARTS.table

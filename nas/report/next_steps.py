@@ -17,6 +17,11 @@ def next_steps_section(run: RunFolder, results: Figures | None) -> str:
     lines = [line for entry in results["subnets"] for line in _of_subnet(run, entry["name"])]
     if not lines:
         raise MissingPartError("subnets to go on with; nas search with other budgets.")
+    if not run.diagnosis_file.is_file():
+        lines += [
+            "# how far the ranking of the search can be trusted, in hours",
+            _line("nas", "diagnose", run.path),
+        ]
     lines += ["# this page, of all that is there by then", _line("nas", "report", run.path)]
     note = "PICTURES is a picture, a folder, a video, or the number of a camera."
     return commands(lines) + paragraph(note, note=True)

@@ -21,12 +21,15 @@ def test_a_subnet_goes_on_from_where_it_is(tmp_path: Path) -> None:
     subnets = run.subnets_folder
     subnets.mkdir(parents=True)
     assert f"nas finetune '{run.path}' '{subnets / '5ms-aaa.json'}'" in lines(run)
+    assert f"nas diagnose '{run.path}'" in lines(run)
     (subnets / "5ms-aaa.safetensors").touch()
     assert f"nas export '{subnets / '5ms-aaa.safetensors'}'" in lines(run)
     assert not any(line.startswith("nas finetune") for line in lines(run))
     (subnets / "5ms-aaa.onnx").touch()
+    run.diagnosis_file.parent.mkdir()
+    run.diagnosis_file.touch()
     assert f"nas predict '{subnets / '5ms-aaa.onnx'}' PICTURES" in lines(run)
-    assert not any(line.startswith("nas export") for line in lines(run))
+    assert not any(line.startswith(("nas export", "nas diagnose")) for line in lines(run))
 
 
 def test_without_a_subnet_there_is_none() -> None:

@@ -246,9 +246,11 @@ def test_a_whole_run_is_told_in_one_file(whole: RunFolder) -> None:
         "Predicted over measured milliseconds",
         "Losses of the supernet over steps",
         "Scores on validation images over steps",
+        "Accuracy alone over inherited accuracy",
+        "Pairs that are right over their difference of inherited accuracy",
     }
-    # Three people's labels, what one network finds, and the plot of the diagnosis.
-    assert len(page.pictures) == 7
+    # Three people's labels, and what one network finds.
+    assert len(page.pictures) == 6
     for jpeg in page.pictures:
         assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) is not None
     assert any(re.fullmatch(r"99ms-\w+: OKS \d\.\d\d", word) for word in page.words)
@@ -281,13 +283,13 @@ def test_intervals_ties_drift_and_stopped_networks_are_told(whole: RunFolder) ->
     assert found[7] == "0.600 (0.550 - 0.650)"
     assert found[9] == "timed under load, abc123 is as accurate as far as can be told"
     assert any("took 1.020 times what the table says" in word for word in page.words)
-    (chosen,) = points(page, "Accuracy", "chosen")
+    (chosen,) = points(page, "Accuracy over", "chosen")
     assert (chosen["y"], chosen["ys"]) == (pytest.approx(0.6), [0.55, 0.65])
     assert any(line.startswith("AP 0.600 (95 %: 0.550 to 0.650)") for line in chosen["tip"])
-    (stopped,) = points(page, "Accuracy", "stopped early (1)")
+    (stopped,) = points(page, "Accuracy over", "stopped early (1)")
     assert stopped["tip"][0] == results["evaluated"][0]["arch"]
     assert stopped["tip"][-1] == "an estimate, stopped after 40 people"
-    assert len(points(page, "Accuracy", "scored (11)")) == 11
+    assert len(points(page, "Accuracy over", "scored (11)")) == 11
 
 
 def test_a_mark_tells_architecture_time_and_accuracy(
@@ -298,20 +300,20 @@ def test_a_mark_tells_architecture_time_and_accuracy(
     best = results["front"][-1]
     arch = next(arch for arch in archs if arch.id == best["arch"])
     interval = Estimate(predictor, tracer, end_to_end=EndToEnd(people=2, detector_ms=4.0)).interval(arch)
-    assert points(page, "Accuracy", "Pareto front")[-1]["tip"] == [
+    assert points(page, "Accuracy over", "Pareto front")[-1]["tip"] == [
         arch.id,
         f"{interval.predicted_ms:.3f} ms predicted (90 %: {interval.low_ms:.3f} to {interval.high_ms:.3f})",
         "AP 0.600",
     ]
-    (chosen,) = points(page, "Accuracy", "chosen")
+    (chosen,) = points(page, "Accuracy over", "chosen")
     assert chosen["x"] == pytest.approx(results["subnets"][0]["measured_ms"])
     assert chosen["xs"] == pytest.approx([results["subnets"][0][name] for name in ("low_ms", "high_ms")])
 
 
 def test_published_networks_are_there_for_who_asks(whole: RunFolder) -> None:
     page = read(write_report(whole).path)
-    published = points(page, "Accuracy", "published (15)")
-    (chart,) = (chart for label, chart in page.charts.items() if label.startswith("Accuracy"))
+    published = points(page, "Accuracy over", "published (15)")
+    (chart,) = (chart for label, chart in page.charts.items() if label.startswith("Accuracy over"))
     assert [series["shown"] for series in chart["series"] if series["name"].startswith("published")] == [
         False
     ]
@@ -366,7 +368,7 @@ def test_results_of_an_older_version_still_make_a_page(whole: RunFolder) -> None
     results["measured"] = [{name: entry[name] for name in points} for entry in results["measured"]]
     file.write_text(json.dumps(results))
     page = read(write_report(whole).path)
-    assert len(page.charts) == 4
+    assert len(page.charts) == 6
     assert row(page, results["subnets"][0]["name"])[5] == "-20.0 %"
 
 
@@ -521,13 +523,13 @@ def test_a_browser_draws_plots_that_tell_of_their_marks(whole: RunFolder, width:
             page.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
         else:
             page.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
-        (chosen,) = points(shown, "Accuracy", "chosen")
+        (chosen,) = points(shown, "Accuracy over", "chosen")
         assert page.value(TIP).split("\n") == chosen["tip"]
         inside = "(tip => tip.left >= 0 && tip.right <= window.innerWidth)"
         assert page.value(f"{inside}(document.querySelector('.tip').getBoundingClientRect())")
         page.value("document.querySelector('.plot svg').focus()")
         page.send("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")
-        assert page.value(TIP).split("\n") == points(shown, "Accuracy", "Pareto front")[0]["tip"]
+        assert page.value(TIP).split("\n") == points(shown, "Accuracy over", "Pareto front")[0]["tip"]
         page.send("Input.dispatchKeyEvent", type="keyDown", key="Escape")
         assert page.value(TIP) == ""
         legend = "[...document.querySelectorAll('.legend button')]"

@@ -22,7 +22,7 @@ from nas.cli.main import run as run_command
 from nas.errors import UserError
 from nas.interrupt import Paused
 from nas.models import read_weights
-from nas.report.diagnosis import write_diagnosis
+from nas.report.diagnosis_files import write_diagnosis
 from nas.report.run_report import write_report
 from nas.runs import RunFolder
 from nas.search.diagnosis.run import diagnose_run
