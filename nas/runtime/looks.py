@@ -32,13 +32,13 @@ def limb_colours(
         min_keypoint: keypoints of a lower score are unsure.
     """
     ends = np.array(limbs, np.intp).reshape(-1, 2)
-    known = sure_keypoints(keypoints, min_keypoint)[:, ends].all(2)
+    known = np.all(sure_keypoints(keypoints, min_keypoint)[:, ends], axis=2, keepdims=True)
     start, end = (np.asarray(keypoints[:, side, None, :2], np.float64) for side in ends.T)
     places = np.nan_to_num(start + (end - start) * _PLACES[:, None])
     height, width = frame.size
-    x, y = places.round().clip(0, (width - 1, height - 1)).astype(np.intp).transpose(3, 0, 1, 2)
+    x, y = np.moveaxis(places.round().clip(0, (width - 1, height - 1)).astype(np.intp), 3, 0)
     colours = frame.pixels[y, x].mean(2, dtype=np.float64)
-    return np.where(known[..., None], colours, np.nan)
+    return np.where(known, colours, np.nan)
 
 
 def same_look(found: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -49,7 +49,7 @@ def same_look(found: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray
     difference = np.abs(found[:, None] - known)
     count = np.isfinite(difference).sum((2, 3))
     mean = np.nan_to_num(difference).sum((2, 3)) / np.maximum(count, 1)
-    return np.exp(-((mean / _OTHER) ** 2))
+    return np.asarray(np.exp(-((mean / _OTHER) ** 2)), np.float64)
 
 
 def blended(before: NDArray[np.float64], now: NDArray[np.float64], share: float) -> NDArray[np.float64]:
