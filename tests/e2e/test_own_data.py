@@ -19,7 +19,10 @@ NINE = {
     "R_Ankle": "right_ankle",
 }  # fmt: skip
 LIMBS = [[1, 2], [1, 3], [2, 4], [3, 5], [4, 6], [5, 7], [6, 8], [7, 9]]
-SHORT = ("epochs=20", "schedule.warmup=10", "checkpoint.every=10", "workflow.trials=12", "finetune.epochs=8")
+SHORT = (
+    "epochs=4", "schedule.warmup=5", "checkpoint.every=5", "validation.every=null", "workflow.timed=8",
+    "workflow.visits=1", "workflow.trials=8", "finetune.epochs=2",
+)  # fmt: skip
 """As much as shows that everything works, not as much as makes good networks."""
 
 
