@@ -95,8 +95,11 @@ def test_a_worker_heeds_its_parent_alone() -> None:
         subprocess.run(["sh", "-c", f"kill -{name} {worker.pid}"], check=True)
         ours.send(True)
         assert ours.recv() == "here"
-    worker.terminate()
-    worker.join(60)
+    for _ in range(60):  # the system merges it with another process's that is not yet taken
+        worker.terminate()
+        worker.join(1)
+        if worker.exitcode is not None:
+            break
     assert worker.exitcode == 0
 
 

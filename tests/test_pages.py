@@ -18,10 +18,6 @@ def test_every_text_is_escaped_unless_a_macro_wrote_it() -> None:
     assert page.endswith("</html>\n")
 
 
-def test_pictures_are_inlined() -> None:
-    assert 'src="data:image/png;base64,YWJj"' in macros("parts.html").picture(b"abc", alt='"')
-
-
 def test_a_value_that_was_forgotten_is_an_error() -> None:
     with pytest.raises(UndefinedError, match="subtitle"):
         render("report.html", title="t", sections=[])
