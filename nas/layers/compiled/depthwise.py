@@ -56,7 +56,6 @@ def _taps(
     reach = kernel // 2
     blocks = (channels + lanes - 1) // lanes
     line = (width + 2 * reach) * lanes
-    # Of the images' rows those that a window reaches: row r lies at r % kernel.
     ring = np.zeros(kernel * blocks * line, images.dtype)
     slopes = np.zeros(blocks * columns * lanes, images.dtype)
     totals = np.empty(blocks * kernel * kernel * lanes, images.dtype)
@@ -65,10 +64,7 @@ def _taps(
         for image in range(batch * part // PARTS, batch * (part + 1) // PARTS):
             held = 0
             for row in range(rows):
-                while held < min(height, row * stride + kernel - reach):
-                    at = held % kernel * blocks * line + reach * lanes
-                    _spread(ring, at, line, images, (image * height + held) * width, width, channels, vector)
-                    held += 1
+                held = _hold(ring, held, row * stride + kernel - reach, images, inputs, image, taps, vector)
                 source = (image * rows + row) * columns
                 _spread(slopes, 0, columns * lanes, gradient, source, columns, channels, vector)
                 first = max(0, reach - row * stride)
@@ -107,10 +103,7 @@ def _windows(
     for image in range(batch * begin // PARTS, batch * end // PARTS):
         held = 0
         for row in range(rows):
-            while held < min(height, row * stride + kernel - reach):
-                at = held % kernel * blocks * line + reach * lanes
-                _spread(ring, at, line, images, (image * height + held) * width, width, channels, vector)
-                held += 1
+            held = _hold(ring, held, row * stride + kernel - reach, images, inputs, image, taps, vector)
             first = max(0, reach - row * stride)
             last = min(kernel, height + reach - row * stride)
             for block in range(blocks):
@@ -123,6 +116,26 @@ def _windows(
             _gather(
                 results, (image * rows + row) * columns, found, columns * lanes, columns, channels, vector
             )
+
+
+@numba.njit  # type: ignore[untyped-decorator]
+def _hold(
+    ring: Array, held: int, until: int, images: Array, inputs: _Shape, image: int, taps: _Constant,
+    vector: _Constant,
+) -> int:  # fmt: skip
+    """Spread an image's rows from `held` up to `until` into the ring of those that a window reaches.
+
+    Row r lies at r % kernel. Returns up to which row it holds them now.
+    """
+    _, height, width, channels = inputs
+    kernel, lanes = len(taps), len(vector)
+    reach = kernel // 2
+    blocks, line = (channels + lanes - 1) // lanes, (width + 2 * reach) * lanes
+    until = min(height, until)
+    for row in range(held, until):
+        at = row % kernel * blocks * line + reach * lanes
+        _spread(ring, at, line, images, (image * height + row) * width, width, channels, vector)
+    return max(held, until)
 
 
 @numba.njit  # type: ignore[untyped-decorator]

@@ -75,9 +75,7 @@ def _statistics(
                     value = values[_at(pixel + c)] - shift[_at(c)]
                     one[_at(c)] += value
                     two[_at(c)] += value * value
-            for c in range(channels):
-                sums[2 * part * channels + c] += one[c]
-                sums[(2 * part + 1) * channels + c] += two[c]
+            _add(sums, part, one, two)
 
 
 def _normalise(
@@ -111,9 +109,7 @@ def _slopes(
                     slope = zero if output <= low or output >= high else slope
                     one[_at(c)] += slope
                     two[_at(c)] += slope * (value - mean[_at(c)])
-            for c in range(channels):
-                sums[2 * part * channels + c] += one[c]
-                sums[(2 * part + 1) * channels + c] += two[c]
+            _add(sums, part, one, two)
 
 
 def _backward(
@@ -129,3 +125,12 @@ def _backward(
             given = zero if output <= low or output >= high else given
             centred = (value - mean[_at(c)]) * slope[_at(c)] + constant[_at(c)]
             outputs[_at(pixel + c)] = given * scale[_at(c)] + centred
+
+
+@numba.njit  # type: ignore[untyped-decorator]
+def _add(sums: Array, part: int, one: Array, two: Array) -> None:
+    """Add what one run summed up [C] to both sums of its part."""
+    channels = len(one)
+    for c in range(channels):
+        sums[2 * part * channels + c] += one[c]
+        sums[(2 * part + 1) * channels + c] += two[c]
