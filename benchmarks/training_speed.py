@@ -49,6 +49,8 @@ from nas.train.plan import Role, StepPlan, Trainee
 from nas.train.rules import PlainRule, SandwichRule
 
 WAYS = ("without", "with")
+_OF_RUN = ("resolution",)
+_TOLD = ("space", "skeleton", "head", "resolution", "batch")
 
 
 def serve(pipe: Connection, settings: dict[str, Any], way: str) -> None:
@@ -185,7 +187,9 @@ def main() -> None:
         "date": str(date.today()),
         "machine": platform.processor() or platform.machine(),
         "torch": torch.__version__,
-        **{name: value for name, value in given.items() if name not in ("annotations", "images", "run")},
+        "rounds": args.rounds,
+        # A search's evaluation takes all else from its run.
+        **{name: value for name, value in given.items() if name in (_OF_RUN if args.run else _TOLD)},
         "results": results,
     }
     print(json.dumps(result, indent=2))

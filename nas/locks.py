@@ -4,7 +4,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout, lock_descriptor
@@ -67,12 +67,14 @@ def taking_turns(path: Path) -> Iterator[None]:
     Args:
         path: of an empty file for the lock alone, in a folder that exists.
     """
-    with writing(path), path.open("ab") as file:
-        try:
-            lock_descriptor(file.fileno(), blocking=True)
-        except OSError as error:
-            if error.errno not in NOT_OFFERED:
-                raise
+    with ExitStack() as held:
+        with writing(path):
+            file = held.enter_context(path.open("ab"))
+            try:
+                lock_descriptor(file.fileno(), blocking=True)
+            except OSError as error:
+                if error.errno not in NOT_OFFERED:
+                    raise
         yield
 
 

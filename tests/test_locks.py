@@ -8,7 +8,7 @@ import pytest
 from lock_holder import Holder, no_locks
 
 from nas.errors import UserError
-from nas.locks import lock_file, sole_process
+from nas.locks import lock_file, sole_process, taking_turns
 
 fcntl = pytest.importorskip("fcntl")
 
@@ -71,4 +71,11 @@ def test_an_open_file_has_one_writer(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"), sole_process(tmp_path / "file" / "run"):
+        pass
+
+
+def test_what_fails_while_it_is_ones_turn_is_no_fault_of_the_lock(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), taking_turns(tmp_path / ".lock"):
+        (tmp_path / "missing").stat()
+    with pytest.raises(UserError, match="cannot be written"), taking_turns(tmp_path / "no" / ".lock"):
         pass

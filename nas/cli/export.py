@@ -44,9 +44,11 @@ def export(
     category: CategoryOption = None,
     samples: Annotated[int, typer.Option(min=1, help="Images (or people) to calibrate int8 on.")] = 64,
     similarity: Annotated[
-        float,
-        typer.Option(help="OKS that int8's poses have with fp32's, at least; layers stay in fp32 for it."),
-    ] = 0.98,
+        float | None,
+        typer.Option(
+            help="Least OKS of int8's poses with fp32's (0.98 unless told); layers stay in fp32 for it."
+        ),
+    ] = None,
     even_if_slower: Annotated[
         bool, typer.Option("--even-if-slower", help="Write int8 where it is slower than fp32 too.")
     ] = False,
@@ -55,7 +57,7 @@ def export(
     """Write ONNX with batch norm folded and decode inside, after comparing its outputs with torch's."""
     from nas.evaluate.export import export_fp32
     from nas.evaluate.int8 import calibration_data
-    from nas.evaluate.int8_export import Int8Wishes, export_int8
+    from nas.evaluate.int8_export import LEAST_SIMILARITY, Int8Wishes, export_int8
     from nas.evaluate.loading import load_plain
     from nas.evaluate.torch_model import TorchModel
     from nas.graph import OnnxForm
@@ -67,6 +69,8 @@ def export(
         )
     if not int8 and (data is not None or images is not None or orientation != "turned"):
         raise UserError("--data, --images and --orientation calibrate int8: give --int8 as well")
+    if not int8 and (similarity is not None or even_if_slower or category is not None):
+        raise UserError("--similarity, --even-if-slower and --category are for int8: give --int8 as well")
     form = OnnxForm(batch=_batch(batch), opset=opset, uint8_input=uint8_input)
     net = load_plain(weights)
     path = output or weights.with_suffix(".int8.onnx" if int8 else ".onnx")
@@ -81,7 +85,7 @@ def export(
             path,
             calibration=calibration,
             form=form,
-            wishes=Int8Wishes(similarity, even_if_slower),
+            wishes=Int8Wishes(LEAST_SIMILARITY if similarity is None else similarity, even_if_slower),
             progress=progress_lines("layers"),
         )
     if as_json:

@@ -1,6 +1,5 @@
 """`nas latency fit`: a predictor from a table, and what it is worth."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from nas.errors import UserError
 
 if TYPE_CHECKING:
     from nas.latency import LatencyPredictor
+    from nas.latency.boosting import can_boost
     from nas.latency.checks import PredictorCheck
     from nas.latency.validation import HeldOutErrors, Validation
 
@@ -44,8 +44,8 @@ def fit(
     from nas.latency.kernel_model import LEAST_MATCHED
     from nas.timing import LatencyTable
 
-    can_boost = find_spec("sklearn") is not None
-    if not can_boost and not roofline:
+    boosts = can_boost()
+    if not boosts and not roofline:
         remark("scikit-learn is not installed: the roofline alone is fitted (pip install scikit-learn).")
     timings = LatencyTable.read(table)
     path = output or table.with_name("predictor.json")
@@ -56,8 +56,8 @@ def fit(
         skeleton=skeleton,
         precision=precision,
         other=LatencyPredictor.load(other, allow_other_device=True) if other else None,
-        boosted=can_boost and not roofline,
-        baselines=can_boost,
+        boosted=boosts and not roofline,
+        baselines=boosts,
         seed=seed,
     )
     predictor.save(path)

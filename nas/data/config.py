@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from nas.codecs.affine import PADDING
 from nas.data.annotations import Annotations
 from nas.data.augment import AugmentConfig
 from nas.data.coco import load_annotations
@@ -85,7 +86,7 @@ class DataConfig(StrictModel):
     augment: AugmentConfig = AugmentConfig.model_validate("weak")
     late_augment: LateAugmentConfig | None = None
     rare_poses: float = Field(default=0.0, ge=0, le=2)
-    padding: float = Field(default=1.25, gt=0)
+    padding: float = Field(default=PADDING, gt=0)
     cache_mib: Annotated[int, Field(ge=0)] | None = None
     workers: Annotated[int, Field(ge=0)] | None = None
     bad_share: float = Field(default=0.05, ge=0, le=1)
@@ -103,6 +104,11 @@ class DataConfig(StrictModel):
         if self.val and self.holdout:
             raise ValueError("data.holdout: data.val names what is validated on already; leave one out")
         return self
+
+    @property
+    def folder(self) -> Path:
+        """What the paths of sets start from."""
+        return Path(self.root).expanduser()
 
     @property
     def validates(self) -> bool:
@@ -149,7 +155,7 @@ class DataConfig(StrictModel):
 
     def load(self, sources: tuple[SourceConfig, ...], skeleton: Skeleton) -> tuple[Annotations, ...]:
         """Any sets below `root`. Raises UserError as `load_annotations` does."""
-        root = Path(self.root).expanduser()
+        root = self.folder
         if not is_folder(root):
             raise UserError(
                 f"data.root: {root} is not a folder; name yours with `overrides` data.root=FOLDER"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from nas.codecs import People, Targets
-from nas.codecs.affine import Affine, invert
+from nas.codecs.affine import PADDING, Affine, invert
 from nas.codecs.build import head_codec
 from nas.data.annotations import Annotations
 from nas.data.augment import NO_AUGMENT, UNCHANGED, AugmentConfig, Variation, draw_variation, dropped_patches
@@ -74,7 +74,7 @@ class KeypointDataset(Dataset[Sample]):
         rare_poses: float = 0.0,
         largest: tuple[int, int] | None = None,
         cache_mib: int | None = 0,
-        padding: float = 1.25,
+        padding: float = PADDING,
         empty: bool = False,
     ) -> None:
         self.task = task

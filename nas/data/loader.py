@@ -1,7 +1,6 @@
 """Batches prepared by worker processes."""
 
 import logging
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
@@ -12,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from nas.data.batch import Batch, SampleRequest
 from nas.data.dataset import KeypointDataset
+from nas.data.threads import cores
 from nas.errors import UserError
 from nas.interrupt import leave_to_parent
 
@@ -25,9 +25,7 @@ MOST_WORKERS = 16
 
 def default_workers() -> int:
     """Worker processes where nothing is stated: all cores of this process but one, at least one."""
-    known = hasattr(os, "sched_getaffinity")
-    cores = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
-    return min(MOST_WORKERS, max(1, cores - 1))
+    return min(MOST_WORKERS, max(1, cores() - 1))
 
 
 class Loader:

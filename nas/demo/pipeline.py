@@ -5,11 +5,11 @@ from typing import Any
 
 from rich.console import Console
 
+from nas.data.threads import cores
 from nas.demo.people import generate
 from nas.demo.scale import DemoScale
 from nas.runs import load_config
 from nas.runs.override import assignment
-from nas.workflow.machine import cores
 from nas.workflow.way import WorkflowDisplays
 from nas.workflow.workflow import run_workflow
 

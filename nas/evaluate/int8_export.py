@@ -1,6 +1,6 @@
 """int8 files: which layers stay in fp32, and what is gained and lost."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +29,10 @@ _SHOWN = 8
 """Images that errors of single layers are measured on, at most."""
 
 
+LEAST_SIMILARITY = 0.98
+"""Of int8's poses to those of fp32, unless told otherwise."""
+
+
 @dataclass(frozen=True)
 class Int8Wishes:
     """What an int8 file has to be.
@@ -39,10 +43,10 @@ class Int8Wishes:
         even_if_slower: whether the file is written where it takes longer than fp32 on this machine.
 
     Raises:
-        UserError: a similarity that is none.
+        UserError: a similarity outside of 0..1.
     """
 
-    similarity: float = 0.98
+    similarity: float = LEAST_SIMILARITY
     even_if_slower: bool = False
 
     def __post_init__(self) -> None:
@@ -98,7 +102,7 @@ def export_int8(
             **shift.to_json(),
             "similarity_of_all_layers": everywhere.similarity,
             "layers": len(drafts.layers),
-            "fp32_layers": [drafts.layers[edge] for edge in drafts.layers if edge in exact],
+            "fp32_layers": drafts.kept(exact),
         }
 
 
@@ -132,6 +136,10 @@ class _Drafts:
     def layers(self) -> Mapping[int, str]:
         """What may compute in int8."""
         return self._quantiser.layers
+
+    def kept(self, exact: Collection[int]) -> list[str]:
+        """The names of layers that compute in fp32."""
+        return self._quantiser.kept(exact)
 
     def shift(self, exact: Sequence[int]) -> Shift:
         """How far the int8 file with these layers in fp32 is from fp32; it is there afterwards."""

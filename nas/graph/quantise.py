@@ -85,13 +85,17 @@ class Quantiser:
             else find_ranges(model, tensors, images)
         )
 
+    def kept(self, exact: Collection[int]) -> list[str]:
+        """The names of these layers, first layers first."""
+        return [name for edge, name in self.layers.items() if edge in exact]
+
     def __call__(self, exact: Collection[int] = ()) -> ModelProto:
         """The int8 model in which these of the layers compute in fp32."""
         model = ModelProto()
         model.CopyFrom(self._model)
         ranges = {name: self._ranges[name] for name in self._choice.tensors(exact)}
         insert_pairs(model, products=self._choice.products(exact), ranges=ranges)
-        kept = [self.layers[edge] for edge in self.layers if edge in exact]
+        kept = self.kept(exact)
         describe(model, precision="int8", **({"fp32_layers": kept} if kept else {}))
         return model
 

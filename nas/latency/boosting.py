@@ -6,6 +6,7 @@ that a saved predictor needs nothing else.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +26,11 @@ _SUBSAMPLE = 0.7
 _LEAST_MS = 1e-4
 # Features in steps of 1/256 are exact in scikit-learn's single precision, and short in a file.
 _STEPS = 256
+
+
+def can_boost() -> bool:
+    """Whether scikit-learn is there to fit trees."""
+    return find_spec("sklearn") is not None
 
 
 @dataclass(frozen=True, eq=False)

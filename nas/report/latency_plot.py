@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,30 +17,26 @@ _MARGIN = 1.12
 
 
 def plot_predicted(
-    path: Path | IO[bytes],
+    path: Path,
     *,
     predicted: ArrayLike,
     measured: ArrayLike,
     title: str,
-    low: ArrayLike | None = None,
-    high: ArrayLike | None = None,
     groups: Sequence[str] | None = None,
 ) -> None:
     """Draw predicted over measured times on logarithmic axes, with the diagonal and a band of 10 % about it.
 
     Args:
-        path: of the picture, the suffix says its format; or a stream that gets PNG.
+        path: of the picture, the suffix says its format.
         predicted, measured: [N] ms.
         title: above the plot.
-        low, high: [N] ms, bounds of the predictions; drawn as bars.
-        groups: [N] names for the legend. Points of a group whose name contains "finalist" are stars, those
-            of a group whose name contains "loaded" are hollow.
+        groups: [N] names for the legend.
 
     Raises:
         ValueError: no points, sizes that differ, or times that are not positive.
     """
     x, y = np.asarray(measured, np.float64), np.asarray(predicted, np.float64)
-    _check(x, y, low, high, groups)
+    _check(x, y, groups)
     figure, (axes,) = new_figure(6.4, 6.0)
     least, most = min(x.min(), y.min()) / _MARGIN, max(x.max(), y.max()) * _MARGIN
     for axis in (axes.xaxis, axes.yaxis):
@@ -50,10 +46,8 @@ def plot_predicted(
     names = list(groups) if groups is not None else ["networks"] * len(x)
     for number, name in enumerate(dict.fromkeys(names)):
         rows = np.array([other == name for other in names])
-        bounds = None
-        if low is not None and high is not None:
-            bounds = (np.asarray(low, np.float64)[rows], np.asarray(high, np.float64)[rows])
-        _draw_group(axes, x[rows], y[rows], bounds, name=name, colour=COLOURS[number % len(COLOURS)])
+        label, colour = f"{name} ({rows.sum()})", COLOURS[number % len(COLOURS)]
+        axes.scatter(x[rows], y[rows], s=26, linewidths=0.6, alpha=0.75, zorder=3, color=colour, label=label)
     errors = np.abs(y / x - 1)
     axes.set_title(title, loc="left")
     axes.set_xlabel("measured ms")
@@ -71,15 +65,8 @@ def plot_predicted(
     save(figure, path)
 
 
-def _check(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    low: ArrayLike | None,
-    high: ArrayLike | None,
-    groups: Sequence[str] | None,
-) -> None:
-    others = [np.asarray(values) for values in (low, high) if values is not None]
-    if x.ndim != 1 or not len(x) or any(other.shape != x.shape for other in (y, *others)):
+def _check(x: NDArray[np.float64], y: NDArray[np.float64], groups: Sequence[str] | None) -> None:
+    if x.ndim != 1 or not len(x) or y.shape != x.shape:
         raise ValueError(f"predicted {y.shape} and measured {x.shape} times must be lists of one length")
     if groups is not None and len(groups) != len(x):
         raise ValueError(f"{len(groups)} groups for {len(x)} networks")
@@ -93,31 +80,3 @@ def _draw_diagonal(axes: "Axes", least: float, most: float) -> None:
         ends, ends * (1 - BAND), ends * (1 + BAND), color="#eef3f8", zorder=0, label=f"within {BAND:.0%}"
     )
     axes.plot(ends, ends, color=GREY, linewidth=1, zorder=1)
-
-
-def _draw_group(
-    axes: "Axes",
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    bounds: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
-    *,
-    name: str,
-    colour: str,
-) -> None:
-    star, hollow = "finalist" in name, "loaded" in name
-    if bounds is not None:
-        # Where a bound is not known, no bar is drawn.
-        lengths = np.clip(np.nan_to_num(np.stack([y - bounds[0], bounds[1] - y])), 0, None)
-        axes.errorbar(x, y, lengths, fmt="none", ecolor=colour, alpha=0.35, linewidth=1, zorder=2)
-    style: dict[str, Any] = {"facecolors": "white" if hollow else colour, "edgecolors": colour}
-    axes.scatter(
-        x,
-        y,
-        s=130 if star else 26,
-        marker="*" if star else "o",
-        linewidths=1.2 if hollow else 0.6,
-        alpha=0.95 if star or hollow else 0.75,
-        zorder=4 if star else 3,
-        label=f"{name} ({len(x)})",
-        **style,
-    )

@@ -10,7 +10,7 @@ from nas.report.html import cards, cell, paragraph
 from nas.report.run_files import Figures, SubnetTraining, finetuned
 from nas.report.sections import NO_SEARCH, MissingPartError
 from nas.runs.folder import RunFolder
-from nas.space import Arch, ArchManager, SearchSpace, Skeleton
+from nas.space import Arch, ArchManager, Skeleton
 
 _NOTE = (
     "A row for each part: its map's height x width and channels (the bar; pale, the largest's), and a square "
@@ -31,13 +31,23 @@ def networks_section(run: RunFolder, results: Figures | None, trainings: Sequenc
         space, skeleton = config.load_space(), Skeleton.load(config.skeleton)
     except UserError as error:
         raise MissingPartError(f"the search space ({error})") from error
+    manager, metric = ArchManager(space), str(results["metric"])
+    largest = {arch: _largest(manager, arch) for arch in archs.values() if arch is not None}
     shown = [
-        _card(arch, _largest(space, arch), skeleton, entry["name"], _figures(entry, results, trainings))
+        _card(
+            arch,
+            largest[arch],
+            skeleton,
+            entry["name"],
+            list(_told(entry, metric, finetuned(trainings, entry["arch"]))),
+        )
         for entry in results["subnets"]
         if (arch := archs[entry["name"]]) is not None
     ]
-    largest = dict.fromkeys(_largest(space, arch) for arch in archs.values() if arch is not None)
-    shown += [_card(arch, arch, skeleton, f"The largest with head {arch.head.type}", []) for arch in largest]
+    shown += [
+        _card(arch, arch, skeleton, f"The largest with head {arch.head.type}", [])
+        for arch in dict.fromkeys(largest.values())
+    ]
     return cards(shown) + paragraph(_NOTE, note=True)
 
 
@@ -53,9 +63,9 @@ def arch_of(run: RunFolder, results: Figures, entry: Figures) -> Arch | None:
     return found if found is not None and found.id == entry["arch"] else None
 
 
-def _largest(space: SearchSpace, arch: Arch) -> Arch:
+def _largest(manager: ArchManager, arch: Arch) -> Arch:
     """Of the same head; of the whole space where that has no such head."""
-    return ArchManager(space).largest(head=arch.head.type if arch.head.type in space.heads else None)
+    return manager.largest(head=arch.head.type if arch.head.type in manager.space.heads else None)
 
 
 def _card(
@@ -72,12 +82,8 @@ def _card(
     return title, figures, lines, draw_network(arch, largest)
 
 
-def _figures(entry: Figures, results: Figures, trainings: Sequence[SubnetTraining]) -> list[tuple[str, str]]:
-    """What matters most of a network."""
-    return list(_told(entry, str(results["metric"]), finetuned(trainings, entry["arch"])))
-
-
 def _told(entry: Figures, metric: str, trained: Sequence[SubnetTraining]) -> Iterator[tuple[str, str]]:
+    """What matters most of a network."""
     measured = entry.get("measured_ms")
     ms = entry["predicted_ms"] if measured is None else measured
     yield cell(float(ms)), "ms predicted" if measured is None else "ms"

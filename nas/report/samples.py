@@ -80,10 +80,8 @@ def _files(run: RunFolder, results: Figures) -> list[Path]:
 def _sets(run: RunFolder) -> tuple[Sequence[Annotations], str]:
     """Labelled images that no network was trained on, and what they are called. Raises UserError for none."""
     config = run.config()
-    skeleton, tested = Skeleton.load(config.skeleton), config.workflow.test
-    if tested or config.data.validates:
-        sets = config.data.load(tested, skeleton) if tested else config.data.load_val(skeleton)
-        return sets, "the validation images"
+    if config.workflow.test or config.data.validates:
+        return config.load_validated(Skeleton.load(config.skeleton)), "the validation images"
     if not run.search_split_file.is_file():
         raise UserError("the recipe names no set to validate on")
     data = open_data(config, config.load_space(), run)

@@ -1,6 +1,5 @@
 """A page that runs a network in the browser, with all that it needs inside."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,7 @@ def write_web_page(model: Path, library: Path, page: Path) -> None:
         "web.html",
         title=model.stem,
         subtitle=f"{len(network.skeleton)} keypoints of {_WHOM[network.task]}, input {width} x {height}.",
-        config=_script_json(_config(network)),
+        config=_config(network),
         library=(folder / LIBRARY).read_bytes(),
         binary=(folder / BINARY).read_bytes(),
         model=model.read_bytes(),
@@ -88,11 +87,6 @@ def _find(library: Path) -> Path:
         f"{library}: there is no {LIBRARY} with {BINARY} in it; unpack what `npm pack onnxruntime-web` "
         "fetches, and name that folder with `library`"
     )
-
-
-def _script_json(data: Any) -> str:
-    """JSON that no end of a script element lies in."""
-    return json.dumps(data).replace("<", "\\u003c")
 
 
 def _css(colour: Sequence[float]) -> str:

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from nas.data import DataConfig
+from nas.data import Annotations, DataConfig
 from nas.data.paths import FileOrName, FilePath, anchored
 from nas.documents import read_yaml
 from nas.errors import UserError
 from nas.runs.override import LENGTHS, override, plain_copy
 from nas.runs.workflow_config import WorkflowConfig
 from nas.shipped import is_shipped, locate
-from nas.space import SearchSpace
+from nas.space import SearchSpace, Skeleton
 from nas.space.fields import AsTuple, Count, FileName, StrictModel
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -265,6 +265,11 @@ class SupernetConfig(Recipe):
         """The search space, narrowed to `resolutions`. Raises UserError where it cannot be."""
         space = SearchSpace.load(self.space)
         return space if self.resolutions is None else space.narrow(resolutions=self.resolutions)
+
+    def load_validated(self, skeleton: Skeleton) -> tuple[Annotations, ...]:
+        """What finished networks are validated on: `workflow.test`, else as `DataConfig.load_val` says."""
+        test = self.workflow.test
+        return self.data.load(test, skeleton) if test else self.data.load_val(skeleton)
 
 
 def load_config(source: str | Path, overrides: Iterable[str] = ()) -> SupernetConfig:

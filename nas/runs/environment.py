@@ -1,12 +1,13 @@
 """Where and with what a command runs, for the record."""
 
-import os
 import platform
 import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from nas.data.threads import cores
 
 _PACKAGES = (
     "pose-nas", "torch", "lightning-fabric", "numpy", "opencv-python", "opencv-python-headless",
@@ -22,7 +23,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name)) is not None},
     }
 

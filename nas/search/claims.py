@@ -1,11 +1,11 @@
 """Claims: which process works on which trial of a study, and what becomes of it when that process is gone."""
 
 import logging
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from datetime import datetime, timedelta
 from threading import Event, Thread
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 _WORKER = "worker"
 _HEARD = "heard"
+_TAKEN = "taken"
 LIVE = (TrialState.COMPLETE, TrialState.RUNNING)
 """States of trials that somebody works on, or has ended."""
 
@@ -69,7 +70,7 @@ class Claims:
             state=TrialState.RUNNING,
             params=dict(params or {}),
             distributions=dict(distributions or {}),
-            user_attrs={**attributes, _WORKER: asdict(Worker.this())},
+            user_attrs={**attributes, _WORKER: asdict(Worker.this()), _TAKEN: time.time()},
             constraints=dict(constraints or {}),
         )
         return self._storage.get_trial(self._storage.create_new_trial(self._id, trial)).number
@@ -146,8 +147,9 @@ def worker_of(trial: FrozenTrial) -> Worker | None:
 def _is_dead(trial: FrozenTrial) -> bool:
     """Whether the process of a running trial is gone, where no missing heartbeat says so."""
     worker = worker_of(trial)
-    if worker is None or trial.datetime_start is None:
+    if worker is None:
         return False
     # It may have ended before it was heard of for the first time.
     silent = _HEARD not in trial.system_attrs
-    return worker.is_gone or (silent and datetime.now() - trial.datetime_start > timedelta(seconds=GRACE_S))
+    # Seconds since 1970: times of day differ from machine to machine.
+    return worker.is_gone or (silent and time.time() - trial.user_attrs.get(_TAKEN, 0.0) > GRACE_S)

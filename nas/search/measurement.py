@@ -25,9 +25,12 @@ class Measurement:
         loaded: whether others used the processor meanwhile.
         people, detector_ms: what the end-to-end time was put together with.
         total_p95_ms: as `ms`, of the network's 95th percentile.
-        load_allowance: by how much that may have lengthened its time.
+        load_allowance: by which share of it others' work may have lengthened `network_ms`.
         file_bytes, peak_memory_bytes: of its ONNX file, and of loading and running it; None where that is
             not known.
+        noise: by which share timings of one network differ, of those that were timed beside it.
+        drift: how many times slower the machine was than for its latency table; None where that is not known.
+        corrected: whether times were divided by it.
     """
 
     ms: float

@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 from nas.errors import UserError
@@ -11,6 +10,7 @@ from nas.evaluate.metrics import require_metric
 from nas.files import digest_files
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
+from nas.latency.boosting import can_boost
 from nas.latency.endtoend import check_detector
 from nas.runs.folder import RunFolder
 from nas.search.budgets import check_budgets
@@ -247,14 +247,14 @@ def _table_to_refine(table: Path | None, predictor_file: Path, predictor: Latenc
 
 def _refit(table: Path, given: LatencyPredictor, *, seed: int) -> LatencyPredictor:
     """A predictor of the same kind, on all that the table holds by now."""
-    boosted, can_boost = given.model.is_boosted, find_spec("sklearn") is not None
-    if boosted and not can_boost:
+    boosted, boosts = given.model.is_boosted, can_boost()
+    if boosted and not boosts:
         _log.warning("scikit-learn is not installed: the predictor is refitted as a roofline alone.")
     return LatencyPredictor.fit(
         LatencyTable.read(table),
         skeleton=given.skeleton.name,
         precision=given.precision,
         other=given.other,
-        boosted=boosted and can_boost,
+        boosted=boosted and boosts,
         seed=seed,
     )

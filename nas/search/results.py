@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +55,7 @@ class LatencyPrediction:
         }
 
 
-_MEASURED = (
-    "measured_ms", "network_ms", "grouping_ms", "median_ms", "p95_ms", "loaded", "people", "detector_ms",
-    "total_p95_ms", "load_allowance", "file_bytes", "peak_memory_bytes", "noise", "drift", "corrected",
-)  # fmt: skip
+_MEASURED = ("measured_ms", *(known.name for known in fields(Measurement) if known.name != "ms"))
 
 _MEASURED_UNDER = (
     "measured_on", "protocol", "predictor_digest", "refined_predictor_digest",

@@ -9,6 +9,9 @@ from nas.errors import UserError
 from nas.search.evaluator import SubnetEvaluator
 from nas.search.stopping import SHARES
 
+_ANY = "\0"
+"""Stands for any number in the name of a study, which has no such character."""
+
 CALIBRATION_IMAGES = 64
 """Scores on two sets of as many differ by a tenth of what networks of equal time differ by."""
 
@@ -51,7 +54,7 @@ class Scoring:
         former = calibration_images is None and name(key) in studies
         images = calibration_images
         if images is None and not former:
-            images = _recorded(studies, name(_key(key, "IMAGES")))
+            images = _recorded(studies, name(_key(key, _ANY)))
         return cls(images, (not former) if early_stopping is None else early_stopping)
 
     def key(self, of_all: str) -> str:
@@ -80,7 +83,8 @@ def _key(key: str, images: str) -> str:
 
 
 def _recorded(studies: Collection[str], name: str) -> int:
-    """The calibration images that a study's name tells, IMAGES in `name`; those of a new one without any."""
-    pattern = re.escape(name).replace("IMAGES", r"(\d+)")
+    """The calibration images that a study's name tells, in the place of `_ANY`; those of a new one else."""
+    before, _, behind = name.partition(_ANY)
+    pattern = f"{re.escape(before)}(\\d+){re.escape(behind)}"
     found = {int(match[1]) for study in studies if (match := re.fullmatch(pattern, study))}
     return CALIBRATION_IMAGES if CALIBRATION_IMAGES in found else max(found, default=CALIBRATION_IMAGES)

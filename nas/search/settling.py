@@ -54,7 +54,7 @@ def settle(
         known.update((key, known[key].timed_again(times[key])) for key in unsure)
     winners = {budget: best_within(known.values(), budget, limits) for budget in finals.winners}
     tied = {
-        budget: tuple(f.item.arch.id for f in leading[budget] if f is not winner and _fits(f, budget))
+        budget: tuple(f.item.arch.id for f in leading[budget] if f is not winner)
         for budget, winner in winners.items()
         if winner is not None
     }

@@ -79,6 +79,7 @@ def _finish_once(scored: Scored, storage: str) -> SearchResult | LeftToOthers:
         "people": search.settings.people,
         "detector_ms": search.settings.detector_ms,
         "scored": count,
+        "predictor": search.base.source,
         **({"device": search.device} if search.device else {}),
     }
     claims = Claims(open_storage(storage), f"{record.name}, finals", directions=["maximize"])

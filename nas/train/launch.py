@@ -16,6 +16,7 @@ from torch import distributed
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from nas.data.threads import cores
 from nas.interrupt import ending_at_once
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -118,5 +119,4 @@ def _default_threads() -> int:
     stated = os.environ.get("OMP_NUM_THREADS")
     if stated and "LOCAL_WORLD_SIZE" not in os.environ:
         return int(stated)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

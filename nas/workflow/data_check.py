@@ -110,7 +110,7 @@ def _sets(way: Way) -> list[_Listed]:
     """The recipe's sets, those that it names twice once."""
     data = way.config.data
     listed = [
-        _Listed(source, way.root / source.annotations, way.root / source.images)
+        _Listed(source, way.config.data.folder / source.annotations, way.config.data.folder / source.images)
         for source in (*data.train, *data.val, *way.config.workflow.test)
     ]
     return list({(one.file, one.folder, one.source.category): one for one in listed}.values())

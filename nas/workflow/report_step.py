@@ -25,7 +25,9 @@ def report_step(way: Way) -> WorkflowStep:
 
 
 def _inputs(run: RunFolder) -> dict[str, Any]:
-    shown = (run.results_file, run.summary_file, run.predictor_file, run.metrics_file)
+    shown = (
+        run.results_file, run.summary_file, run.predictor_file, run.metrics_file, run.diagnosis_file,
+    )  # fmt: skip
     return {"version": __version__, **{path.name: digest_of(path) for path in shown}}
 
 

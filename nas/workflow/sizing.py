@@ -7,6 +7,8 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.data.split import FRACTION
+
 _FEW = 5_000
 """Fewer people than this get a space of smaller networks."""
 
@@ -17,7 +19,6 @@ _SINGLE_SHARE = 0.4
 """Of that, what a step of one network takes: it is one of the three that a supernet step runs."""
 
 _BATCH = 32
-_SEARCH_SHARE = 0.05
 _SMALL = 80.0
 """Px: people of less on their longer side are shown in smaller inputs."""
 
@@ -63,7 +64,7 @@ def size(
     """The sizing for so many labelled people with boxes [N, 2] (w, h) in px."""
     small = people < _FEW
     holdout = 0.0 if has_validation else 0.2 if people < 500 else 0.1
-    training = max(1, round(people * (1 - holdout) * (1 - _SEARCH_SHARE)))
+    training = max(1, round(people * (1 - holdout) * (1 - FRACTION)))
     batch = min(_BATCH if memory_mib >= _LEAST_MIB else _BATCH // 2, max(4, training // 4))
     seen = max(min(max(40 * training, 20_000), 40_000 * cores), 8 * training)
     epochs = max(1, round(seen / training))

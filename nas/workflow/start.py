@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.coco import PeopleFile, choose_category, people_of, read_coco
+from nas.coco import PeopleFile, people_of, read_coco
 from nas.coco.categories import choose_records
 from nas.data.check_layout import image_folder
 from nas.data.images import available_mib
 from nas.data.shards import members_of, shards_of
+from nas.data.threads import cores
 from nas.errors import UserError
 from nas.files import is_file, is_folder, write_text
 from nas.progress import duration
 from nas.workflow.joints import GuessedSkeleton, guess_skeleton
-from nas.workflow.machine import cores
 from nas.workflow.sizing import Sizing, size
 from nas.workflow.start_files import recipe_text, skeleton_text, space_text
 
@@ -122,9 +122,6 @@ def write_start(
 
 def _read(path: Path, images: Path | None, *, category: str | None, parameter: str) -> DataFile:
     content = read_coco(path)
-    choose_category(
-        content["categories"], path, category=category
-    )  # says what is wrong with categories first
     read = people_of(content, path, None, category=category)
     limbs = choose_records(content["categories"], path, category=category)[0].get("skeleton")
     if images is not None and not is_folder(images):

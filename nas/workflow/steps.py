@@ -77,10 +77,8 @@ class StepRecords:
         former = self._read(name)
         if former.get("inputs") != json.loads(json.dumps(dict(inputs))):
             return False
-        files = made()
-        return {self._below(path) for path in files} == set(self._made(former)) and all(
-            self.has_made(name, path) for path in files
-        )
+        known, files = self._made(former), {self._below(path): path for path in made()}
+        return files.keys() == known.keys() and all(known[name] == digest_of(files[name]) for name in files)
 
     def has_made(self, name: str, path: Path) -> bool:
         """Whether a file is what the step made, and nobody has changed it since."""

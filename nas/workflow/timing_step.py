@@ -9,6 +9,7 @@ from typing import Any
 
 from nas.files import digest_files, read_rows
 from nas.latency import LatencyPredictor, measure_space
+from nas.latency.boosting import can_boost
 from nas.search.budgets import cheapest, check_budgets
 from nas.search.run import predicted_cost
 from nas.space import ArchManager
@@ -82,7 +83,7 @@ def _measure(way: Way) -> None:
             protocol=protocol,
             progress=progress,
         )
-    LatencyPredictor.fit(LatencyTable.read(run.table_file)).save(file)
+    LatencyPredictor.fit(LatencyTable.read(run.table_file), boosted=can_boost()).save(file)
 
 
 def _put_aside(path: Path, protocol: Protocol, source: Source) -> None:

@@ -4,12 +4,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 from rich.console import Console
 
 from nas.data import Annotations, SourceConfig
-from nas.data.threads import Progress
+from nas.data.threads import Progress, cores
 from nas.graph import Tracer
 from nas.latency import LatencyPredictor
 from nas.runs.config import SupernetConfig
@@ -18,7 +17,6 @@ from nas.search.preparation import load_predictor
 from nas.search.settings import Displays
 from nas.space import SearchSpace, Skeleton
 from nas.train.clock import Deadline
-from nas.workflow.machine import cores
 from nas.workflow.steps import StepRecords, digest_of
 
 
@@ -100,7 +98,7 @@ class Way:
 
     def digests(self, sources: Sequence[SourceConfig]) -> list[str | None]:
         """Of the annotation files of some sets."""
-        return [digest_of(self.root / source.annotations) for source in sources]
+        return [digest_of(self.config.data.folder / source.annotations) for source in sources]
 
     @property
     def validated(self) -> tuple[SourceConfig, ...]:
@@ -109,13 +107,7 @@ class Way:
 
     def load_validated(self) -> tuple[Annotations, ...]:
         """These sets, or what is held out. Raises UserError as `load_val` does."""
-        data = self.config.data
-        return data.load(self.validated, self.skeleton) if self.validated else data.load_val(self.skeleton)
-
-    @property
-    def root(self) -> Path:
-        """What the paths of sets start from."""
-        return Path(self.config.data.root).expanduser()
+        return self.config.load_validated(self.skeleton)
 
 
 def own_predictor(config: SupernetConfig, run: RunFolder) -> SupernetConfig:

@@ -260,6 +260,8 @@ def test_other_forms_score_the_same(
             "no category is called 'ape'; its categories: person",
         ),
         (["--data", "{people}/images"], "give --int8"),
+        (["--even-if-slower"], "give --int8"),
+        (["--similarity", "0.9"], "give --int8"),
     ],
 )
 def test_int8_export_says_which_images_it_needs(

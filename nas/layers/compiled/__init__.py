@@ -1,7 +1,7 @@
 """What layers compute by on CPUs where numba is installed: loops of our own for what torch is slow at.
 
 They read tensors as they lie in memory, channels last. Each sums over a fixed number of parts of the batch:
-how many threads there are does not change a bit. numba takes half a second to import, so that `jit`, `taps`
+how many threads there are does not change a bit. numba takes half a second to import, so that `depthwise`
 and `norms` are imported where they first run.
 """
 

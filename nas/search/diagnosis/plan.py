@@ -1,7 +1,7 @@
 """What a run's diagnosis consists of: written down before anything is trained, and added to later."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,8 +16,6 @@ from nas.space import SearchSpace
 
 _NETWORKS = 12
 _SEEDS = 2
-
-_RULE = ("bins", "bin_width", "max_ms", "heads", "seed")
 
 
 @dataclass(frozen=True)
@@ -74,10 +72,9 @@ class DiagnosisPlan:
 
 def pick_rule(settings: DiagnosisSettings, former: PickRule | None, where: Path) -> PickRule:
     """By what networks are picked. Raises UserError where that was something else before."""
-    given = {name: getattr(settings, name) for name in _RULE}
-    given = {name: value for name, value in given.items() if value is not None and value != ()}
-    if "heads" in given:
-        given["heads"] = tuple(given["heads"])
+    asked = {field.name: getattr(settings, field.name) for field in fields(PickRule)}
+    asked["heads"] = tuple(settings.heads) or None
+    given = {name: value for name, value in asked.items() if value is not None}
     if former is None:
         return PickRule(**given)
     _require_same(asdict(former), {**asdict(former), **given}, where)

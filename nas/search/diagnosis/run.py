@@ -25,6 +25,7 @@ from nas.search.diagnosis.settings import MINIMUM_NETWORKS, DiagnosisSettings
 from nas.search.diagnosis.trainings import LoneTrainings
 from nas.search.estimate import Estimate
 from nas.search.evaluator import require_measured
+from nas.search.loop import scored
 from nas.search.preparation import load_predictor
 from nas.search.record import EvaluationCache
 from nas.search.run import open_evaluator
@@ -194,11 +195,8 @@ class _Diagnosis:
         _log.info("scoring %d networks with inherited weights", len(self._plan.networks))
         found = {}
         for network in self._plan.networks:
-            scores = self._cache.get(evaluator.key, network.arch)
-            if scores is None or self._metric not in scores:
-                scores = evaluator(network.arch)
-                require_measured(self._metric, scores)
-                self._cache.add(evaluator.key, network.arch, scores)
+            scores = scored(evaluator, network.arch, self._cache, metric=self._metric)
+            require_measured(self._metric, scores)
             found[network.arch.id] = scores
         return found
 

@@ -33,7 +33,7 @@ class Known:
     Args:
         scored: in the order of their trials, with times by the present predictor.
         running: networks that are being scored.
-        number: how many trials went before; workers that ask at the same time have different ones.
+        number: how many trials went before.
     """
 
     scored: Sequence[Evaluation]
@@ -142,6 +142,10 @@ class ArchSampler(optuna.samplers.BaseSampler):
                 return arch
             genes, high = self._genome.random(rng), self._budgets[-1]
         raise NothingLeftError(f"no further network within {self._budgets[-1]:g} ms was found")
+
+    def _is_usable(self, item: Evaluation) -> bool:
+        """Whether a network is within the largest budget and all limits."""
+        return item.predicted_ms <= self._budgets[-1] and item.overrun == 0
 
     def _read(self, study: optuna.Study, trial: FrozenTrial) -> Known:
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING))

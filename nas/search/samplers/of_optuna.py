@@ -43,9 +43,7 @@ class OptunaSampler(ArchSampler):
 
     def _mirror_of(self, known: Known) -> optuna.Study:
         """The study in memory; one that is a beginning of what is known now is gone on with."""
-        usable = [
-            item for item in known.scored if item.predicted_ms <= self._budgets[-1] and item.overrun == 0
-        ]
+        usable = [item for item in known.scored if self._is_usable(item)]
         if self._mirror is None or usable[: len(self._mirrored)] != self._mirrored:
             self._mirror = optuna.create_study(directions=["maximize", "minimize"])
             self._mirrored = []

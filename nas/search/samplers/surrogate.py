@@ -13,7 +13,6 @@ from nas.search.samplers.gain import BudgetGain, FrontGain
 from nas.search.samplers.gaussian_process import Covariance, GaussianProcess, unit_of
 from nas.search.samplers.genes import Genes
 from nas.search.samplers.prior import AccuracyModel, GuidedProcess, Trend
-from nas.search.values import Evaluation
 from nas.space import Arch, ArchManager
 
 STARTUP = 10
@@ -157,9 +156,6 @@ class SurrogateSampler(ArchSampler):
         return self._points(
             genes.reshape(len(archs), len(self._genome.names)), log_times(self._predict(archs))
         )
-
-    def _is_usable(self, item: Evaluation) -> bool:
-        return item.predicted_ms <= self._budgets[-1] and item.overrun == 0
 
     @cached_property
     def _genes_of(self) -> Callable[[Arch], Genes]:
