@@ -32,7 +32,7 @@ def pictures(way: Way, which: str) -> list[Path]:
     sets = {"validation": validation, "search": kept, "training": training[0]}
     names = {part: {image.file for image in of.images} for part, of in sets.items()}
     names["training"] -= names["search"]
-    return [way.root / "images" / name for name in sorted(names[which])]
+    return [way.config.data.folder / "images" / name for name in sorted(names[which])]
 
 
 def test_sound_data_are_looked_at_once(make_way: Any) -> None:
@@ -51,7 +51,7 @@ def test_pictures_and_labels_that_changed_are_looked_at_again(make_way: Any) -> 
     os.utime(pictures(way, "training")[0], (1, 1))
     assert "Done before" not in check(way)
     assert "Done before" in check(way)
-    file = way.root / "people.json"
+    file = way.config.data.folder / "people.json"
     content = json.loads(file.read_text())
     content["annotations"][0]["keypoints"][0] = 47.0
     content["annotations"][0]["keypoints"][1] = 900.0
@@ -108,7 +108,7 @@ def test_several_processes_are_refused(make_way: Any, monkeypatch: pytest.Monkey
 
 def test_sets_of_other_joints_are_told_and_taken(make_way: Any) -> None:
     way = make_way()
-    skeleton = way.root / "skeleton.yaml"
+    skeleton = way.config.data.folder / "skeleton.yaml"
     text = skeleton.read_text().replace("Neck", "Throat")
     skeleton.write_text(text)
     assert "- Other joints than the skeleton's: 1." in check(make_way())
