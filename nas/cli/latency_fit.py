@@ -11,7 +11,6 @@ from nas.errors import UserError
 
 if TYPE_CHECKING:
     from nas.latency import LatencyPredictor
-    from nas.latency.boosting import can_boost
     from nas.latency.checks import PredictorCheck
     from nas.latency.validation import HeldOutErrors, Validation
 
@@ -40,6 +39,7 @@ def fit(
 ) -> None:
     """Fit a predictor on a table, and print its error on held-out networks beside that of other ways."""
     from nas.latency import LatencyPredictor
+    from nas.latency.boosting import can_boost
     from nas.latency.checks import check_predictor
     from nas.latency.kernel_model import LEAST_MATCHED
     from nas.timing import LatencyTable

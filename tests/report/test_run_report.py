@@ -318,7 +318,7 @@ def test_published_networks_are_there_for_who_asks(whole: RunFolder) -> None:
         False
     ]
     assert all(point["tip"][-1].startswith("Source: ") for point in published)
-    assert row(page, "RTMPose-t")[4:7] == ["5.2", "0.685", "arXiv 2303.07399"]
+    assert row(page, "RTMPose-t")[4:7] == ["5.2", "0.685", "arXiv 2303.07399, mirrored too"]
     change_results(whole, metric="PCK_torso@0.2")
     assert "RTMPose-t" not in read(write_report(whole).path).words
 
