@@ -356,7 +356,7 @@ RUNS: dict[str, Hostile] = {
     ),
     "a database that is none": Hostile("nas search $RUN --budget-ms 5 --storage nonsense", "storage"),
     "a password in a URL": Hostile(
-        "nas search $RUN --budget-ms 5 --storage mysql://me:secret@localhost/x", "cannot open"
+        "nas search $RUN --budget-ms 5 --storage mysql://me:secret@localhost/x", "mysql://me:***@localhost/x"
     ),
 }
 
