@@ -15,7 +15,8 @@ from nas.runs.override import LENGTHS, override, plain_copy
 from nas.runs.workflow_config import WorkflowConfig
 from nas.shipped import is_shipped, locate
 from nas.space import SearchSpace, Skeleton
-from nas.space.fields import AsTuple, Count, FileName, StrictModel
+from nas.space.choices import Listed
+from nas.space.fields import AsTuple, Count, FileName, NeckType, StrictModel
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -232,12 +233,15 @@ class SupernetConfig(Recipe):
     Args:
         space: a shipped search space or the path of one.
         resolutions: those of the space's inputs (h, w) to train and search; null for all.
+        heads: those of the space's heads to train and search, each with the necks that it may stand on; null
+            for all.
         skeleton: a shipped skeleton or the path of one.
     """
 
     name: FileName
     space: FileOrName
     resolutions: Annotated[tuple[Annotated[tuple[int, int], AsTuple], ...], AsTuple] | None = None
+    heads: Annotated[dict[str, Annotated[tuple[NeckType, ...], Listed]], Field(min_length=1)] | None = None
     skeleton: FileOrName
     data: DataConfig
     sandwich: SandwichConfig = SandwichConfig()
@@ -262,9 +266,11 @@ class SupernetConfig(Recipe):
         return self
 
     def load_space(self) -> SearchSpace:
-        """The search space, narrowed to `resolutions`. Raises UserError where it cannot be."""
+        """The search space, narrowed to `resolutions` and `heads`. Raises UserError where it cannot be."""
         space = SearchSpace.load(self.space)
-        return space if self.resolutions is None else space.narrow(resolutions=self.resolutions)
+        if self.resolutions is None and self.heads is None:
+            return space
+        return space.narrow(resolutions=self.resolutions, heads=self.heads)
 
     def load_validated(self, skeleton: Skeleton) -> tuple[Annotations, ...]:
         """What finished networks are validated on: `workflow.test`, else as `DataConfig.load_val` says."""

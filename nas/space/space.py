@@ -10,7 +10,7 @@ from nas.shipped import locate
 from nas.space.arch import Arch
 from nas.space.dimension import Dimension
 from nas.space.layout import Layout, MismatchError
-from nas.space.spec import SpaceSpec
+from nas.space.spec import HeadChoices, SpaceSpec
 from nas.space.specs import Task
 
 FORMAT_VERSION = 1
@@ -63,18 +63,35 @@ class SearchSpace:
         return {"version": FORMAT_VERSION, **self.spec.to_json()}
 
     def narrow(
-        self, *, resolutions: Sequence[Resolution] | None = None, heads: Sequence[str] | None = None
+        self,
+        *,
+        resolutions: Sequence[Resolution] | None = None,
+        heads: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     ) -> Self:
-        """The same space with some of its resolutions or heads only. Raises UserError for what it has not."""
+        """The same space with some of its resolutions or heads only. Raises UserError for what it has not.
+
+        Args:
+            resolutions: those to keep.
+            heads: those to keep; as a mapping, each with those of its necks that it keeps.
+        """
         changes: dict[str, Any] = {}
         if resolutions is not None:
             changes["resolutions"] = _some_of(self.resolutions, resolutions, f"{self.name!r}: resolution")
         if heads is not None:
-            kept = _some_of(self.heads, heads, f"{self.name!r}: head")
-            changes["heads"] = {name: self.spec.heads[name] for name in kept}
+            kept = _some_of(self.heads, tuple(heads), f"{self.name!r}: head")
+            necks = heads if isinstance(heads, Mapping) else {}
+            changes["heads"] = {name: self._on_necks(name, necks.get(name)) for name in kept}
             used = {neck for head in changes["heads"].values() for neck in head.necks}
             changes["necks"] = {name: neck for name, neck in self.spec.necks.items() if name in used}
         return type(self)(self.spec.model_copy(update=changes), folder=self._folder)
+
+    def _on_necks(self, head: str, wanted: Sequence[str] | None) -> HeadChoices:
+        """One of the heads, on those necks only; on all of its own where none are named."""
+        choices = self.spec.heads[head]
+        if wanted is None:
+            return choices
+        necks = _some_of(choices.necks, wanted, f"{self.name!r}: head {head} on neck")
+        return choices.model_copy(update={"necks": necks})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SearchSpace) and self.spec == other.spec

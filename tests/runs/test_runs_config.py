@@ -137,6 +137,26 @@ def test_shipped_recipes_are_valid(name: str) -> None:
         assert codec_of(arch, skeleton).encode(somebody(arch, len(skeleton.keypoints)))
 
 
+def test_heads_and_necks_of_a_recipe_narrow_its_space() -> None:
+    config = load_config("person-crop-photographs")
+    space = config.load_space()
+    settings = {
+        (head, neck, resolution)
+        for head in space.heads
+        for neck in space.spec.heads[head].necks
+        for resolution in space.resolutions
+    }
+    assert len(settings) == 6
+    assert {(head, neck) for head, neck, _ in settings} == {("simcc", "none"), ("heatmap", "fusion_deconv")}
+    # As a run writes it down, and reads it back.
+    assert type(config).read(config.model_dump(mode="json"), "again") == config
+    assert load_config("person-crop-photographs", ["heads={simcc: none}"]).load_space().heads == ("simcc",)
+    with pytest.raises(UserError, match=r"heads.*unknown neck 'crystal'"):
+        load_config("person-crop-photographs", ["heads={simcc: crystal}"])
+    with pytest.raises(UserError, match="heads"):
+        load_config("person-crop-photographs", ["heads={}"])
+
+
 def test_rtmposes_numbers_are_its_papers() -> None:
     """Jiang et al. 2023, table of hyper-parameters."""
     config = load_config("rtmpose-coco")

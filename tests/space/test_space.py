@@ -104,3 +104,17 @@ def test_a_narrowed_space_has_the_given_heads_and_their_necks_only() -> None:
     assert all(space.contains(arch) for arch in (manager.smallest(), manager.largest()))
     with pytest.raises(UserError, match="head: crystal is not among heatmap, simcc"):
         space.narrow(heads=["crystal"])
+
+
+def test_a_narrowed_space_has_heads_on_the_given_necks_only() -> None:
+    space = SearchSpace.load("person-crop")
+    narrow = space.narrow(heads={"heatmap": ["fusion_deconv"], "simcc": ["none"]})
+    assert narrow.heads == space.heads
+    assert narrow.spec.heads["simcc"].necks == ("none",)
+    assert tuple(narrow.spec.necks) == ("none", "fusion_deconv")
+    assert SearchSpace.from_json(narrow.to_json()) == narrow
+    assert ArchManager(narrow).largest(head="simcc").neck.type == "none"
+    assert not narrow.contains(ArchManager(space).largest(head="simcc"))
+    assert tuple(space.narrow(heads={"simcc": ["none"]}).spec.necks) == ("none",)
+    with pytest.raises(UserError, match="head simcc on neck: fpn is not among none, fusion_deconv"):
+        space.narrow(heads={"simcc": ["fpn"]})

@@ -72,6 +72,7 @@ class LoneTrainings:
             name=f"{config.name}-alone",
             space=config.space,
             resolutions=config.resolutions,
+            heads=config.heads,
             skeleton=config.skeleton,
             data=config.data.model_copy(update={"val": ()}),
             images=self._recipe.images,
