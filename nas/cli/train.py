@@ -81,6 +81,9 @@ def finetune(
     teacher: Annotated[
         Path | None, typer.Option("--teacher", help="Weights of a network with the same head to learn from.")
     ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Changes all random choices; by default the run's.")
+    ] = None,
     hours: HoursOption = None,
 ) -> None:
     """Train a subnet on from what it inherits. The same command goes on where it was stopped."""
@@ -93,7 +96,14 @@ def finetune(
     opened = RunFolder.open(run, filter(is_free, changes))
     recipe = load_finetune_config(opened, itertools.filterfalse(is_free, changes))
     path = finetune_subnet(
-        opened, Arch.load(arch), recipe=recipe, name=name, scratch=scratch, hours=hours, console=err
+        opened,
+        Arch.load(arch),
+        recipe=recipe,
+        name=name,
+        scratch=scratch,
+        seed=seed,
+        hours=hours,
+        console=err,
     )
     say(str(path))
 

@@ -13,12 +13,23 @@ from nas.space import Arch
 RECORD = "finetune.json"
 
 
-def record_training(work: Path, arch: Arch, recipe: FinetuneConfig, *, scratch: bool) -> None:
-    """Record what is trained in this folder. Raises UserError where it was something else."""
+def record_training(
+    work: Path, arch: Arch, recipe: FinetuneConfig, *, scratch: bool, seed: int | None = None
+) -> None:
+    """Record what is trained in this folder. Raises UserError where it was something else.
+
+    Args:
+        work: the folder.
+        arch: what is trained.
+        recipe: how.
+        scratch: from random weights.
+        seed: of all draws; None for the run's.
+    """
     record: dict[str, Any] = {
         "arch": arch.to_json(),
         "scratch": scratch,
         "recipe": recipe.model_dump(mode="json"),
+        **({} if seed is None else {"seed": seed}),
     }
     path = work / RECORD
     if not path.is_file():
@@ -27,7 +38,7 @@ def record_training(work: Path, arch: Arch, recipe: FinetuneConfig, *, scratch: 
     former = _former(path)
     if former:
         record["recipe"] = moved_back(FinetuneConfig, record["recipe"], former["recipe"], former["files"])
-    differing = [name for name, value in record.items() if former.get(name) != value]
+    differing = [name for name in dict.fromkeys((*record, "seed")) if former.get(name) != record.get(name)]
     if differing:
         raise UserError(
             f"{work} holds a training with another {' and '.join(differing)}; "

@@ -18,7 +18,7 @@ def open_calibration(run: RunFolder, data: RunData) -> CalibrationImages:
     return choose_images(
         run.calibration_file,
         data.training,
-        generator(config.seed, CALIBRATION),
+        generator(run.config().seed, CALIBRATION),  # whatever seed a subnet is trained with
         images=config.calibration.images,
         batch=config.calibration.batch,
     )

@@ -67,6 +67,7 @@ def finetune_subnet(
     recipe: FinetuneConfig | None = None,
     name: str | None = None,
     scratch: bool = False,
+    seed: int | None = None,
     hours: float | None = None,
     console: Console | None = None,
 ) -> Path:
@@ -78,6 +79,7 @@ def finetune_subnet(
         recipe: how; the run's own `finetune` section by default.
         name: of the file in `subnets/`; the architecture's id by default (with `-scratch` after it).
         scratch: start from random weights instead of the supernet's (a baseline).
+        seed: of all draws; the run's own by default.
         hours: stop after so long, at the end of a step; None to go on to the end.
         console: where to show progress.
 
@@ -102,9 +104,18 @@ def finetune_subnet(
         run.require_weights()
     fabric = launch(accelerator=config.accelerator, precision=recipe.precision, threads=config.threads)
     title = one_component(name or (f"{arch.id}-scratch" if scratch else arch.id), "`name`")
+    seed = None if seed == config.seed else seed
     with alone_in(run.work_folder(title), fabric), memory_for(recipe, device=fabric.device.type):
         return _finetune(
-            run, arch, recipe, fabric, title=title, scratch=scratch, deadline=deadline, console=console
+            run,
+            arch,
+            recipe,
+            fabric,
+            title=title,
+            scratch=scratch,
+            seed=seed,
+            deadline=deadline,
+            console=console,
         )
 
 
@@ -116,15 +127,18 @@ def _finetune(
     *,
     title: str,
     scratch: bool,
+    seed: int | None,
     deadline: Deadline,
     console: Console | None,
 ) -> Path:
     config = run.config()
+    if seed is not None:
+        config = config.model_copy(update={"seed": seed})
     data = on_first_process(fabric, partial(open_data, config, config.load_space(), run))
     calibration = on_first_process(fabric, partial(open_calibration, run, data))
     work = run.work_folder(title)
     path = run.subnets_folder / f"{title}.safetensors"
-    on_first_process(fabric, partial(record_training, work, arch, recipe, scratch=scratch))
+    on_first_process(fabric, partial(record_training, work, arch, recipe, scratch=scratch, seed=seed))
 
     net = _start(run, config, arch, calibration, fabric, scratch=scratch)
     prepare_network(net, recipe, work, fabric)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_training import RecipeMaker
 
+from nas.cli.main import run as run_command
 from nas.errors import UserError
 from nas.models import load_weights
 from nas.runs import RunFolder, load_finetune_config, load_supernet, open_calibration, open_data
@@ -62,6 +63,27 @@ def test_another_recipe_under_the_same_name_is_refused(run: RunFolder, arch: Arc
         finetune_subnet(run.path, arch, recipe=load_finetune_config(run.path, ["steps=2"]))
     recipe = load_finetune_config(run.path, ["steps=2"])
     assert finetune_subnet(run.path, arch, recipe=recipe, name="b").name == "b.safetensors"
+
+
+def test_another_seed_is_another_training(run: RunFolder, arch: Arch, tmp_path: Path) -> None:
+    recipe = load_finetune_config(run.path, ["steps=1"])
+
+    def trained(name: str, seed: int | None) -> torch.Tensor:
+        path = finetune_subnet(run.path, arch, recipe=recipe, name=name, scratch=True, seed=seed)
+        return load_weights(path).get_parameter("stems.separable.conv.weight")
+
+    own, other = trained("own", None), trained("other", 1)
+    assert torch.equal(own, trained("stated", run.config().seed))
+    assert not torch.allclose(own, other, atol=1e-2)
+    arch.save(tmp_path / "arch.json")
+    command = ["finetune", str(run.path), str(tmp_path / "arch.json"), "--scratch", "--set", "steps=1"]
+    assert run_command([*command, "--name", "by-command", "--seed", "1"]) == 0
+    weights = load_weights(run.subnets_folder / "by-command.safetensors")
+    assert torch.equal(weights.get_parameter("stems.separable.conv.weight"), other)
+    for name, seed in (("own", 1), ("other", None), ("other", 2)):
+        with pytest.raises(UserError, match="another seed"):
+            trained(name, seed)
+    assert torch.equal(own, trained("own", run.config().seed))
 
 
 def test_an_arch_of_another_space_is_told_by_field(run: RunFolder) -> None:
