@@ -118,7 +118,14 @@ def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, share
 
 def finish(scored: Scored) -> SearchResult:
     """Measure the finalists, and write down what was found."""
-    search, record, place = scored.search, scored.record, scored.search.place
+    result, place = choose(scored), scored.search.place
+    result.save(place.file, place.subnets)
+    return replace(result, place=place)
+
+
+def choose(scored: Scored) -> SearchResult:
+    """Measure the finalists, and say what was found; nothing is written."""
+    search, record = scored.search, scored.record
     facts = {
         **_facts(search, record, scored.estimate, scored.refinement),
         **scored.scoring.facts(),
@@ -126,9 +133,7 @@ def finish(scored: Scored) -> SearchResult:
     }
     # Where no network is scored, what was stopped early stays out.
     history = record.history() if search.settings.to_score else whole(record.history())
-    result = choose_subnets(search, scored.estimate, history, scored.judge, facts)
-    result.save(place.file, place.subnets)
-    return replace(result, place=place)
+    return choose_subnets(search, scored.estimate, history, scored.judge, facts)
 
 
 def predicted_cost(predictor: LatencyPredictor, tracer: Tracer, *, people: int = 1) -> Cost:
