@@ -1,0 +1,245 @@
+"""Picks the architectures that are compared, each with how it was found; goes on where it was stopped.
+
+All baselines are scored with the weights that they inherit from the same supernet, on the same images, and
+take scores from the run's own cache; no study is shared with the search, so none learns from another. What is
+chosen between is measured as finalists of a search are, where the predictor is of this machine.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.flagship.rows import HAND_MADE, SCALED, SEARCHED, Comparison
+from benchmarks.flagship.scaling import ladder, largest_within
+from benchmarks.flagship.workplace import Workplace
+from nas.documents import read_json
+from nas.errors import UserError
+from nas.graph import Tracer
+from nas.runs import open_data
+from nas.search.drift import References
+from nas.search.judging import AccuracyJudge
+from nas.search.loop import SearchProgress, score_networks, scored
+from nas.search.pareto import within
+from nas.search.preparation import Search, prepare
+from nas.search.record import EvaluationCache, SearchRecord
+from nas.search.run import Scored, choose, open_evaluator, score
+from nas.search.samplers.evolution import LitePoseEvolution
+from nas.search.scoring import Scoring
+from nas.search.settings import Displays, SearchSettings
+from nas.search.side_by_side import FinalistTimer
+from nas.search.storage import reaching, sqlite_url
+from nas.space import Arch, ArchManager, SearchSpace
+
+SHUFFLENET = Path(__file__).with_name("shufflenet.yaml")
+
+DRAWN = 6000
+"""Networks whose MACs and predicted milliseconds say what a limit of MACs stands for a budget."""
+NEAR = 0.03
+_FEWEST_NEAR = 10
+
+Found = tuple[Arch, dict[str, Any]]
+"""An architecture, and how it was found."""
+
+
+def pick_all(place: Workplace, comparison: Comparison, settings: SearchSettings) -> None:
+    """Pick what is not picked yet.
+
+    Args:
+        place: of the comparison; its run has been searched.
+        comparison: what is needed.
+        settings: metric, seed, predictor; `trials` of each baseline at each budget, None for as many as the
+            search scored for all of them.
+
+    Raises:
+        UserError: the run was not searched at a budget, or as `search_run` does.
+    """
+    trials = settings.trials or read_json(place.run.results_file)["scored"]
+    with place.run.alone():
+        for pick, budget in comparison.picks:
+            if place.picked(pick, budget) is not None:
+                continue
+            print(f"{pick} at {budget:g} ms", flush=True)
+            own = replace(
+                settings,
+                budgets_ms=(budget,),
+                trials=trials,
+                early_stopping=False,
+                storage=sqlite_url(place.study_file(pick, budget)),
+            )
+            place.study_file(pick, budget).parent.mkdir(parents=True, exist_ok=True)
+            with reaching(own.storage or ""):
+                arch, found = PICKERS[pick](place, own)
+            common = {"pick": pick, "budget_ms": budget, "metric": settings.metric, "date": str(date.today())}
+            place.keep(pick, budget, arch, {**common, **found})
+
+
+def median_near(ms: NDArray[np.float64], macs: NDArray[np.float64], budget_ms: float) -> tuple[float, int]:
+    """The median MACs of the networks that take a budget, give or take 3 %, and how many they are.
+
+    Args:
+        ms: [N] milliseconds of networks.
+        macs: [N] their MACs.
+        budget_ms: the budget.
+
+    Raises:
+        UserError: they are too few to tell.
+    """
+    near = np.abs(ms / budget_ms - 1) <= NEAR
+    if near.sum() < _FEWEST_NEAR:
+        raise UserError(f"{near.sum()} of {len(ms)} networks drawn take about {budget_ms:g} ms; draw more")
+    return float(np.median(macs[near])), int(near.sum())
+
+
+def _searched(place: Workplace, settings: SearchSettings) -> Found:
+    """What the run's search found."""
+    result, (budget,) = read_json(place.run.results_file), settings.budgets_ms
+    for subnet in result["subnets"]:
+        if subnet["budget_ms"] == budget:
+            arch = Arch.load(place.run.subnets_folder / f"{subnet['name']}.json")
+            return arch, {**subnet, "evaluations": result["scored"]}
+    raise UserError(
+        f"{place.run.results_file}: names no subnet for {budget:g} ms; search at that budget first"
+    )
+
+
+def _random(place: Workplace, settings: SearchSettings) -> Found:
+    """The best of random networks within the budget."""
+    settings = replace(settings, sampler="random")
+    return _chosen(score(place.run, settings, Displays.of(_tell)))
+
+
+def _macs(place: Workplace, settings: SearchSettings) -> Found:
+    """LitePose's evolution under a limit of MACs: those of the median network that takes the budget.
+
+    It never sees a millisecond. If what it ends with is over the budget, the best of all that it scored
+    within the budget is taken.
+    """
+    inherited, (budget,) = _Inherited(place, settings), settings.budgets_ms
+    search, space, quick = inherited.search, inherited.search.space, inherited.quick
+
+    def mmacs(archs: Sequence[Arch]) -> NDArray[np.float64]:
+        return np.array([search.tracer(arch).macs / 1e6 for arch in archs], np.float64)
+
+    rng, manager = np.random.default_rng(settings.seed), ArchManager(space)
+    drawn = [manager.sample(rng) for _ in range(DRAWN)]
+    limit, near = median_near(search.base.many(drawn), mmacs(drawn), budget)
+    record = SearchRecord(
+        space,
+        storage=str(settings.storage),
+        key=quick.key,
+        metric=settings.metric,
+        cost=lambda arch: float(mmacs([arch])[0]),
+    )
+    history = score_networks(
+        LitePoseEvolution(space, mmacs, budgets_ms=(limit,), seed=settings.seed),
+        quick,
+        record=record,
+        cache=inherited.cache,
+        budgets_ms=(limit,),
+        trials=settings.to_score,
+        report=_tell,
+    )
+    winner = within(history, limit)[0]
+    record.use(search.base, predictor=search.base.source)
+    arch, found = _chosen(Scored(search, record, search.base, None, {}, inherited.scoring, inherited.judge))
+    facts = {
+        "limit_mmac": limit,
+        "networks_near_budget": near,
+        "winner": {
+            "arch": winner.arch.to_json(),
+            "accuracy": winner.accuracy,
+            "mmac": winner.predicted_ms,  # what the study takes for its cost
+            "predicted_ms": search.base(winner.arch),
+        },
+    }
+    return arch, {**found, **facts}
+
+
+def _scaled(place: Workplace, settings: SearchSettings) -> Found:
+    """The largest scaled network that keeps the budget; of those of several heads the most accurate."""
+    inherited, (budget,) = _Inherited(place, settings), settings.budgets_ms
+    search, space = inherited.search, inherited.search.space
+    tried: list[tuple[float, Arch, float]] = []
+    for head, choices in space.spec.heads.items():
+        for neck in choices.necks:
+            rungs = ladder(space, head=head, neck=neck)
+            top = largest_within(rungs, _milliseconds(search, space, rungs), budget)
+            if top is not None:
+                scores = scored(inherited.thorough, top[0], inherited.cache, metric=settings.metric)
+                tried.append((scores[settings.metric], *top))
+    if not tried:
+        raise UserError(f"no scaled network of {space.name} keeps {budget:g} ms")
+    accuracy, arch, ms = max(tried, key=lambda each: each[0])
+    times = {"predicted_ms": search.base(arch), "measured_ms": ms if search.bench else None}
+    return arch, {**times, "accuracy": accuracy, "evaluations": len(tried)}
+
+
+def _hand_made(place: Workplace, settings: SearchSettings) -> Found:
+    """The largest of a published shape that keeps the budget; there is no supernet to score it with."""
+    search, space = prepare(place.run, settings, Displays()), SearchSpace.load(SHUFFLENET)
+    (budget,) = settings.budgets_ms
+    rungs = ladder(space, head="simcc", neck="none")
+    top = largest_within(rungs, _milliseconds(search, space, rungs), budget)
+    if top is None:
+        raise UserError(f"no network of {SHUFFLENET.name} keeps {budget:g} ms")
+    arch, ms = top
+    return arch, {"measured_ms": ms if search.bench else None, "evaluations": 0}
+
+
+PICKERS: dict[str, Callable[[Workplace, SearchSettings], Found]] = {
+    SEARCHED: _searched,
+    SCALED: _scaled,
+    "macs": _macs,
+    "random": _random,
+    HAND_MADE: _hand_made,
+}
+
+
+class _Inherited:
+    """Scores networks of the run with inherited weights as a search does, but all of them on everybody."""
+
+    def __init__(self, place: Workplace, settings: SearchSettings) -> None:
+        run = place.run
+        self.search = prepare(run, settings, Displays())
+        of_all = open_evaluator(run, open_data(run.config(), self.search.space, run))
+        self.scoring = Scoring(early_stopping=False)
+        self.quick = self.scoring.evaluator(of_all, settings.metric)
+        self.thorough = self.scoring.thorough(of_all, settings.metric)
+        self.cache = EvaluationCache(run.evaluations_file)
+        self.judge = AccuracyJudge(self.quick, self.thorough, cache=self.cache, metric=settings.metric)
+
+
+def _chosen(scored_networks: Scored) -> Found:
+    """The winner, chosen as a search does: measured within the budget, for another machine predicted."""
+    result = choose(scored_networks)
+    if not result.subnets:
+        raise UserError(
+            f"none of {len(result.history)} networks was measured within {result.unmet_ms[0]:g} ms"
+        )
+    (subnet,) = result.subnets
+    return subnet.arch, {**subnet.figures(), "evaluations": len(result.history)}
+
+
+def _milliseconds(search: Search, space: SearchSpace, archs: Sequence[Arch]) -> list[float]:
+    """What networks of a space take, measured here as finalists are; predicted for another machine."""
+    tracer = Tracer(space, search.tracer.skeleton)
+    if search.bench is None:
+        pays = search.base.end_to_end
+        return search.base.predictor.total_ms(archs, people=pays.people, tracer=tracer).tolist()
+    timer = FinalistTimer(
+        replace(search.bench, space=space, tracer=tracer),
+        References(search.table, search.base.predictor, search.bench),
+        pays=search.base.end_to_end,
+    )
+    measured = timer(archs)
+    return [measured[arch.id].ms for arch in archs]
+
+
+def _tell(progress: SearchProgress) -> None:
+    if progress.done % 20 == 0 or progress.done == progress.total:
+        print(f"  {progress.done} of {progress.total} networks scored", flush=True)

@@ -1,0 +1,116 @@
+"""Trains the rows of the comparison, one after the other, as `nas finetune` does; goes on as that does."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from rich.console import Console
+
+from benchmarks.flagship.picks import SHUFFLENET
+from benchmarks.flagship.rows import HAND_MADE, KINDS, Comparison, Row, images_of
+from benchmarks.flagship.workplace import Workplace
+from nas.errors import UserError
+from nas.interrupt import Paused
+from nas.runs import FinetuneConfig, RunFolder, load_finetune_config, open_data
+from nas.space import Arch
+from nas.train import finetune_subnet
+from nas.train.clock import Deadline
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How many images the trainings of a run see.
+
+    Args:
+        finetuning: of the recipe's fine-tuning.
+        supernet: of the supernet.
+    """
+
+    finetuning: int
+    supernet: int
+
+    @classmethod
+    def of(cls, run: RunFolder) -> Self:
+        config = run.config()
+        samples = len(open_data(config, config.load_space(), run).training.order)
+        finetuning, supernet = (
+            recipe.total_steps(samples) * recipe.batch for recipe in (config.finetune, config)
+        )
+        return cls(finetuning, supernet)
+
+    def recipe(self, run: RunFolder, row: Row, *, budgets: int) -> FinetuneConfig:
+        """That of the run's fine-tuning, for as many images as a row is given."""
+        images = images_of(row.kind, finetuning=self.finetuning, supernet=self.supernet, budgets=budgets)
+        return load_finetune_config(run, [f"images={images}"])
+
+
+def train_rows(
+    place: Workplace,
+    comparison: Comparison,
+    *,
+    budgets_ms: Iterable[float] | None = None,
+    hours: float | None = None,
+    console: Console | None = None,
+) -> None:
+    """Train what is not trained yet, in the order of value.
+
+    Args:
+        place: of the comparison.
+        comparison: what is compared.
+        budgets_ms: train these alone, so that two processes can share the work.
+        hours: stop after so long, at the end of a step; None to go on to the end.
+        console: where to show progress.
+
+    Raises:
+        Paused: after `hours`; the same call goes on.
+        UserError: another network was trained under a row's name, or as `finetune_subnet` does.
+        KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
+    """
+    deadline = Deadline(hours)
+    wanted = set(comparison.budgets_ms if budgets_ms is None else budgets_ms)
+    rows = [row for row in comparison.rows if row.budget_ms in wanted]
+    lengths, begun = Lengths.of(place.run), False
+    for row in rows:
+        arch = place.picked(KINDS[row.kind].pick, row.budget_ms)
+        if arch is None:
+            print(f"{row.name}: its architecture is not picked yet", flush=True)
+            continue
+        if _is_trained(place, row, arch):
+            continue
+        # One row is begun in any case: a part of no length gets on too.
+        if begun and deadline.left <= 0:
+            raise Paused(f"before {row.name}")
+        begun = True
+        print(f"{row.name}: {arch.id}", flush=True)
+        finetune_subnet(
+            _open_home(place, row),
+            arch,
+            recipe=lengths.recipe(place.run, row, budgets=len(comparison.budgets_ms)),
+            name=row.name,
+            scratch=KINDS[row.kind].scratch,
+            seed=row.seed,
+            hours=None if math.isinf(deadline.left) else max(deadline.left, 1e-3) / 3600,
+            console=console,
+        )
+
+
+def _is_trained(place: Workplace, row: Row, arch: Arch) -> bool:
+    """Whether a row's weights are there. Raises UserError where another network was begun under its name."""
+    record = place.training(row)
+    if record is not None and record.get("arch") != arch.to_json():
+        raise UserError(
+            f"{place.home(row).work_folder(row.name)}: holds another network than is picked by now; put the "
+            "former pick back, or delete that folder and its weights to train anew"
+        )
+    return record is not None and place.weights_file(row).is_file()
+
+
+def _open_home(place: Workplace, row: Row) -> RunFolder:
+    """The run that a row is trained in; of hand-made networks one like the supernet's, but of their space."""
+    home = place.home(row)
+    if row.kind != HAND_MADE:
+        return home
+    changes = {"name": HAND_MADE, "space": str(SHUFFLENET.resolve()), "resolutions": None, "heads": None}
+    RunFolder.start(home.path, place.run.config().model_copy(update=changes))
+    return RunFolder.open(home.path, place.overrides)

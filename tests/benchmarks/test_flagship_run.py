@@ -1,0 +1,210 @@
+"""The whole comparison at a tiny size, from a run that has been searched to its table; killed on the way."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from made_up_predictor import made_up_predictor
+from tiny_training import STAGE, RecipeMaker
+
+from benchmarks.flagship import __main__ as program
+from benchmarks.flagship import picks, trainings
+from benchmarks.flagship.rows import Comparison, Row
+from benchmarks.flagship.scoring import time_picks
+from benchmarks.flagship.workplace import Workplace
+from nas.graph import Tracer
+from nas.latency import LatencyPredictor
+from nas.models import PoseNet, load_weights, save_weights
+from nas.runs import RunFolder
+from nas.search.run import SearchSettings, search_run
+from nas.space import ArchManager, SearchSpace, Skeleton
+from nas.train.update import Updater
+
+pytestmark = pytest.mark.slow
+
+METRIC = "PCK_torso@0.5"
+TRIALS = 6
+
+
+@pytest.fixture
+def searched(make_config: RecipeMaker, tiny_space: SearchSpace, tmp_path: Path) -> RunFolder:
+    """A run with a supernet of random weights and a predictor of another machine."""
+    source = {"annotations": "people.json", "images": "images"}
+    data = {**make_config().data.model_dump(mode="json"), "val": [source]}
+    run = RunFolder.start(tmp_path / "run", make_config(data=data))
+    torch.manual_seed(0)
+    save_weights(run.weights_file, PoseNet(tiny_space, "coco17"))
+    run.predictor_file.parent.mkdir()
+    made_up_predictor(tiny_space, Skeleton.load("coco17"), tmp_path).rename(run.predictor_file)
+    return run
+
+
+@pytest.fixture
+def budget(searched: RunFolder, tiny_space: SearchSpace) -> float:
+    """What the median network takes, as predicted."""
+    predictor = LatencyPredictor.load(searched.predictor_file, allow_other_device=True)
+    rng = np.random.default_rng(1)
+    drawn = [ArchManager(tiny_space).sample(rng) for _ in range(101)]
+    times = predictor.total_ms(drawn, tracer=Tracer(tiny_space, "coco17"))
+    return round(float(np.median(times)), 3)
+
+
+@pytest.fixture
+def command(
+    searched: RunFolder, budget: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., int]:
+    """The program, on that run and one budget; hand-made networks are tiny."""
+    small = {**STAGE, "type": "shuffle", "width": [8, 16], "depth": 1, "kernel": 3}
+    del small["expansion"]
+    space = {
+        "name": "tiny-shuffle",
+        "task": "crop",
+        "resolution": [[32, 32]],
+        "stem": {"type": "conv", "width": 8, "activation": "relu"},
+        "stages": [small] * 3,
+        "necks": {"none": {}},
+        "heads": {"simcc": {"neck": "none"}},
+    }
+    file = tmp_path / "shuffle.yaml"
+    file.write_text(yaml.safe_dump(space))
+    for module in (picks, trainings):
+        monkeypatch.setattr(module, "SHUFFLENET", file)
+    monkeypatch.setattr(picks, "DRAWN", 400)
+    monkeypatch.setattr(picks, "NEAR", 0.1)
+    settings = SearchSettings(budgets_ms=[budget], trials=TRIALS, metric=METRIC, allow_other_device=True)
+    search_run(searched, settings)
+
+    def run(name: str, *options: str) -> int:
+        shared = ["--whole", f"{budget}", "--pair"]
+        return program.main([name, str(searched.path), *shared, *options])
+
+    return run
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Every step that is taken."""
+    taken: list[int] = []
+    original = Updater.step
+
+    def stepping(self: Updater, plan: Any, parts: Any) -> dict[str, float]:
+        taken.append(plan.step)
+        return original(self, plan, parts)
+
+    monkeypatch.setattr(Updater, "step", stepping)
+    return taken
+
+
+def pick(command: Callable[..., int]) -> int:
+    return command("pick", "--metric", METRIC, "--allow-other-device")
+
+
+def test_from_a_searched_run_to_a_table(
+    searched: RunFolder,
+    budget: float,
+    command: Callable[..., int],
+    steps: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    place, comparison = Workplace(searched), Comparison(whole=(budget,), pair=())
+    out = tmp_path / "out"
+    former = searched.results_file.read_bytes(), sorted(searched.subnets_folder.iterdir())
+
+    # Before anything is picked the table says so, and trainings are passed over.
+    assert command("table", "--out", str(out)) == 0
+    assert (out / "table.md").read_text().count("not run.") == 7
+    assert command("train") == 0
+    assert steps == []
+
+    assert pick(command) == 0
+    found = {name: place.found(name, at) for name, at in comparison.picks}
+    archs = {name: place.picked(name, at) for name, at in comparison.picks}
+    assert {name: facts["evaluations"] for name, facts in found.items()} == {
+        "searched": TRIALS, "scaled": 2, "macs": TRIALS, "random": TRIALS, "hand-made": 0,
+    }  # fmt: skip
+    space = searched.config().load_space()
+    for name, facts in found.items():
+        arch = archs[name]
+        assert arch is not None
+        assert (facts["budget_ms"], facts["metric"]) == (budget, METRIC)
+        assert space.contains(arch) == (name != "hand-made")
+        assert facts.get("predicted_ms", 0) <= budget
+    macs = found["macs"]
+    assert macs["winner"]["mmac"] <= macs["limit_mmac"]
+    assert macs["winner"]["accuracy"] >= macs["accuracy"]
+    if macs["winner"]["predicted_ms"] <= budget:
+        assert macs["accuracy"] == macs["winner"]["accuracy"]
+    # The search's own files are as they were.
+    assert (searched.results_file.read_bytes(), sorted(searched.subnets_folder.iterdir())) == former
+
+    with monkeypatch.context() as patch:
+        patch.setattr(picks, "PICKERS", {})
+        assert pick(command) == 0  # all are picked already
+
+    # A part of no length takes one step of one row; the same command goes on.
+    assert command("train", "--hours", "1e-9") == 0
+    assert steps == [0]
+    assert "Time is up: searched-" in capsys.readouterr().out
+    assert command("train") == 0
+    longer = (16 + 48) // 4
+    assert len(steps) == 8 * 4 + 2 * longer
+    assert command("train") == 0
+    assert len(steps) == 8 * 4 + 2 * longer
+    assert all(place.weights_file(row).is_file() for row in comparison.rows)
+    trained = load_weights(place.weights_file(Row("hand-made", budget)))
+    assert trained.arch is not None
+    assert trained.arch == archs["hand-made"]
+
+    time_picks(place, comparison, visits=1)
+    assert command("table", "--out", str(out)) == 0
+    content = json.loads((out / "flagship.json").read_text())
+    assert [entry["status"] for entry in content["rows"]] == ["2 of 2"] * 3 + ["1 of 1"] * 4
+    images = {entry["kind"]: {each["images"] for each in entry["trainings"]} for entry in content["rows"]}
+    assert {kind for kind, lengths in images.items() if lengths == {64}} == {"scratch-long", "hand-made"}
+    assert all(entry["measured_ms"] > 0 for entry in content["rows"])
+    assert all("verdict" in entry for entry in content["rows"][1:])
+    assert "verdict" not in content["rows"][0]
+    people = json.loads((out / "people.json").read_text())
+    assert len(people["images"]) == len(people["counted"]) == 40
+    assert set(people) == {"images", "counted", *(row.name for row in comparison.rows)}
+    metrics = content["rows"][0]["trainings"][0]["metrics"]
+    right = people[Row("searched", budget).name]["PCK@0.2"]
+    assert metrics["PCK@0.2"] == pytest.approx(sum(right) / sum(people["counted"]))
+    assert "not run" not in (out / "table.md").read_text()
+
+    # Another network under a row's name is refused.
+    place.keep("scaled", budget, trained.arch, {"evaluations": 1})
+    assert command("train") == 2
+    assert "holds another network than is picked by now" in capsys.readouterr().err
+
+
+def test_a_run_that_was_not_searched_at_a_budget_is_told(
+    searched: RunFolder, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = ["--whole", "77", "--pair", "--metric", METRIC, "--allow-other-device"]
+    assert program.main(["pick", str(searched.path), *other]) == 2
+    assert "no subnet for 77 ms; search at that budget first" in capsys.readouterr().err
+
+
+def test_ladders_are_timed_where_the_predictor_is_of_this_machine(
+    searched: RunFolder, tiny_space: SearchSpace, tmp_path: Path
+) -> None:
+    (tmp_path / "here").mkdir()
+    made_up_predictor(tiny_space, Skeleton.load("coco17"), tmp_path / "here", here=True).replace(
+        searched.predictor_file
+    )
+    settings = SearchSettings(budgets_ms=[1e6], trials=1, metric=METRIC)
+    search = picks.prepare(searched, settings, picks.Displays())
+    rungs = picks.ladder(tiny_space, head="simcc", neck="none")[:2]
+    measured = picks._milliseconds(search, tiny_space, rungs)
+    predicted = search.base.many(rungs).tolist()
+    assert len(measured) == 2
+    # Of a predictor that makes up its times, by a millisecond for a million MACs.
+    assert all(0 < real < made_up for real, made_up in zip(measured, predicted, strict=True))
