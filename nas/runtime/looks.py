@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.codecs.types import FloatArray
 from nas.runtime.frames import ColourFrame
-from nas.runtime.poses import MIN_KEYPOINT, sure_keypoints
+from nas.runtime.poses import SeenPoses
 
 _PLACES = np.array([0.25, 0.5, 0.75])
 """Where on a limb its colour is read, from one end to the other."""
@@ -17,23 +16,18 @@ _OTHER = 30.0
 
 
 def limb_colours(
-    frame: ColourFrame,
-    keypoints: FloatArray,
-    limbs: Sequence[tuple[int, int]],
-    *,
-    min_keypoint: float = MIN_KEYPOINT,
+    frame: ColourFrame, seen: SeenPoses, limbs: Sequence[tuple[int, int]]
 ) -> NDArray[np.float64]:
     """The mean colours [N, limbs, 3] of people's limbs in a frame; NaN of limbs with an unsure end.
 
     Args:
         frame: where.
-        keypoints: [N, K, 3] px.
+        seen: people's poses.
         limbs: positions of their two ends.
-        min_keypoint: keypoints of a lower score are unsure.
     """
     ends = np.array(limbs, np.intp).reshape(-1, 2)
-    known = np.all(sure_keypoints(keypoints, min_keypoint)[:, ends], axis=2, keepdims=True)
-    start, end = (np.asarray(keypoints[:, side, None, :2], np.float64) for side in ends.T)
+    known = np.all(seen.sure[:, ends], axis=2, keepdims=True)
+    start, end = (seen.keypoints[:, side, None, :2] for side in ends.T)
     places = np.nan_to_num(start + (end - start) * _PLACES[:, None])
     height, width = frame.size
     x, y = np.moveaxis(places.round().clip(0, (width - 1, height - 1)).astype(np.intp), 3, 0)
@@ -52,7 +46,9 @@ def same_look(found: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray
     return np.asarray(np.exp(-((mean / _OTHER) ** 2)), np.float64)
 
 
-def blended(before: NDArray[np.float64], now: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+def blended(
+    before: NDArray[np.float64], now: NDArray[np.float64], share: NDArray[np.float64] | float
+) -> NDArray[np.float64]:
     """Colours of which a share is new; those that are known at one time only are taken as they are."""
     mixed = np.where(np.isnan(now), before, before + share * (now - before))
     return np.where(np.isnan(before), now, mixed)

@@ -1,6 +1,8 @@
 """What poses tell of people: where they are, how alike two poses are, and which show one person twice."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,14 +43,7 @@ def pose_boxes(keypoints: FloatArray, *, min_keypoint: float = MIN_KEYPOINT) -> 
 
     The extent of the sure keypoints, grown about its middle; NaN of a pose without numbers.
     """
-    sure = sure_keypoints(keypoints, min_keypoint)[..., None]
-    xy = np.asarray(keypoints[..., :2], np.float64)
-    low, high = np.where(sure, xy, np.inf).min(1), np.where(sure, xy, -np.inf).max(1)
-    with np.errstate(invalid="ignore"):
-        middle, half = (low + high) / 2, (high - low) / 2 * BODY_MARGIN
-    half = np.maximum(half, half.max(1, keepdims=True) * THINNEST)
-    boxes = np.concatenate([middle - half, middle + half], 1)
-    return np.where(sure.any(1), boxes, np.nan)
+    return SeenPoses.of(keypoints, min_keypoint=min_keypoint).boxes
 
 
 def box_areas(boxes: FloatArray) -> NDArray[np.float64]:
@@ -57,32 +52,66 @@ def box_areas(boxes: FloatArray) -> NDArray[np.float64]:
     return np.asarray(sides.clip(0).prod(1), np.float64)
 
 
-def pose_similarity(
-    found: FloatArray,
-    known: FloatArray,
-    *,
-    sigmas: Sequence[float],
-    min_keypoint: float = MIN_KEYPOINT,
-) -> NDArray[np.float64]:
-    """How alike poses [N, K, 3] are to others [M, K, 3]: [N, M] in 0..1.
+@dataclass(frozen=True)
+class SeenPoses:
+    """Poses with what they tell of where people are.
 
-    The mean similarity (as in OKS) of the keypoints that both are sure of, at the size of the known one's
-    box; 0 where there is no such keypoint.
+    Args:
+        keypoints: [N, K, 3] px.
+        sure: [N, K] those that tell where a person is.
+        boxes: [N, 4] as of `pose_boxes`.
     """
-    shared = sure_keypoints(found, min_keypoint)[:, None] & sure_keypoints(known, min_keypoint)[None]
-    areas = np.nan_to_num(box_areas(pose_boxes(known, min_keypoint=min_keypoint)))
-    with np.errstate(invalid="ignore"):
-        each = keypoint_similarity(found, known, areas=areas, sigmas=sigmas)
-    return np.asarray(np.where(shared, each, 0).sum(-1) / np.maximum(shared.sum(-1), 1), np.float64)
+
+    keypoints: NDArray[np.float64]
+    sure: NDArray[np.bool_]
+    boxes: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, keypoints: FloatArray, *, min_keypoint: float = MIN_KEYPOINT) -> Self:
+        """What keypoints [N, K, 3] tell, where those of a lower score tell nothing."""
+        poses, sure = np.asarray(keypoints, np.float64), sure_keypoints(keypoints, min_keypoint)
+        xy, tells = poses[..., :2], sure[..., None]
+        low, high = np.where(tells, xy, np.inf).min(1), np.where(tells, xy, -np.inf).max(1)
+        with np.errstate(invalid="ignore"):
+            middle, half = (low + high) / 2, (high - low) / 2 * BODY_MARGIN
+        half = np.maximum(half, half.max(1, keepdims=True) * THINNEST)
+        boxes = np.concatenate([middle - half, middle + half], 1)
+        return cls(poses, sure, np.where(tells.any(1), boxes, np.nan))
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    def at(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Self:
+        """Some of them, in the order of these rows."""
+        return replace(self, keypoints=self.keypoints[rows], sure=self.sure[rows], boxes=self.boxes[rows])
+
+    def similarity(self, others: Self, sigmas: Sequence[float]) -> NDArray[np.float64]:
+        """How alike they are to others (M): [N, M] in 0..1.
+
+        The mean similarity (as in OKS) of the keypoints that both are sure of, at the size of the other one's
+        box; 0 where there is no such keypoint.
+        """
+        shared = self.sure[:, None] & others.sure[None]
+        areas = np.nan_to_num(box_areas(others.boxes))
+        with np.errstate(invalid="ignore"):
+            each = keypoint_similarity(self.keypoints, others.keypoints, areas=areas, sigmas=sigmas)
+        return np.asarray(np.where(shared, each, 0).sum(-1) / np.maximum(shared.sum(-1), 1), np.float64)
 
 
 def distinct(
     poses: Poses, *, sigmas: Sequence[float], same: float = SAME_PERSON, min_keypoint: float = MIN_KEYPOINT
 ) -> NDArray[np.intp]:
     """The rows of poses that are no double of a better one, in order (non-maximum suppression by OKS)."""
-    similar = pose_similarity(poses.keypoints, poses.keypoints, sigmas=sigmas, min_keypoint=min_keypoint)
+    seen = SeenPoses.of(poses.keypoints, min_keypoint=min_keypoint)
+    return without_doubles(poses.scores, seen.similarity(seen, sigmas), same=same)
+
+
+def without_doubles(
+    scores: FloatArray, similar: NDArray[np.float64], *, same: float = SAME_PERSON
+) -> NDArray[np.intp]:
+    """The same, where it is known how similar [N, N] they are to each other."""
     kept: list[int] = []
-    for row in np.argsort(-poses.scores, kind="stable"):
+    for row in np.argsort(-scores, kind="stable").tolist():
         if not (similar[row, kept] > same).any():
-            kept.append(int(row))
+            kept.append(row)
     return np.array(sorted(kept), np.intp)

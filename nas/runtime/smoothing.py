@@ -1,5 +1,6 @@
 """Smoothing of keypoints over time: steady at rest, quick in motion."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import pi
 
@@ -25,7 +26,7 @@ class OneEuroSettings:
 
 
 class OneEuroFilter:
-    """The One Euro filter (Casiez, Roussel, Vogel, CHI 2012) of all coordinates of a person.
+    """The One Euro filter (Casiez, Roussel, Vogel, CHI 2012) of all coordinates of people.
 
     Speeds count in sizes of the person, so that near and far people are smoothed alike.
 
@@ -35,41 +36,54 @@ class OneEuroFilter:
 
     def __init__(self, settings: OneEuroSettings | None = None) -> None:
         self._settings = settings or OneEuroSettings()
-        self._raw: NDArray[np.float64] | None = None
-        self._value = self._speed = np.zeros(0)
+        self._states: dict[int, NDArray[np.float64]] = {}
+        """By person [3, K, 2]: their places as they came, and smoothed, NaN where unknown; their speeds."""
 
     def __call__(
-        self, xy: NDArray[np.float64], sure: NDArray[np.bool_], *, size: float, seconds: float
+        self,
+        xy: NDArray[np.float64],
+        sure: NDArray[np.bool_],
+        *,
+        ids: Sequence[int],
+        sizes: NDArray[np.float64],
+        seconds: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Places [K, 2], smoothed.
+        """Places [N, K, 2], smoothed.
 
         Args:
-            xy: [K, 2] px.
-            sure: [K] whose places are known. The others stay where they are, and start anew when they are
+            xy: [N, K, 2] px.
+            sure: [N, K] whose places are known. The others stay where they are, and start anew when they are
                 known again.
-            size: the person's, px.
-            seconds: since the last time.
+            ids: whose they are, each once.
+            sizes: [N] the people's, px.
+            seconds: [N] since the last time.
         """
-        if self._raw is None:
-            self._raw = self._value = np.full_like(xy, np.nan)
-            self._speed = np.zeros_like(xy)
-        settings, seconds = self._settings, max(seconds, _LEAST_SECONDS)
-        new = np.isnan(self._raw)
-        change = np.where(new, 0.0, (xy - self._raw) / seconds)
-        speed = np.where(new, 0.0, _blend(self._speed, change, settings.change_hz, seconds))
-        cutoff = settings.rest_hz + settings.speed_hz * np.abs(speed) / max(size, 1.0)
-        value = np.where(new, xy, _blend(self._value, xy, cutoff, seconds))
-        known = sure[:, None]
-        self._raw, self._speed = np.where(known, xy, np.nan), speed
-        self._value = np.where(known, value, np.nan)
+        if not len(xy):
+            return xy
+        settings, nobody = self._settings, np.full((3, *xy.shape[1:]), np.nan)
+        raw, before, speed = np.stack([self._states.get(id_, nobody) for id_ in ids], 1)
+        passed = np.maximum(seconds, _LEAST_SECONDS)[:, None, None]
+        new = np.isnan(raw)
+        change = np.where(new, 0.0, (xy - raw) / passed)
+        speed = np.where(new, 0.0, _blend(speed, change, settings.change_hz, passed))
+        size = np.maximum(sizes, 1.0)[:, None, None]
+        cutoff = settings.rest_hz + settings.speed_hz * np.abs(speed) / size
+        value = np.where(new, xy, _blend(before, xy, cutoff, passed))
+        known = sure[..., None]
+        states = np.stack([np.where(known, xy, np.nan), np.where(known, value, np.nan), speed], 1)
+        self._states.update(zip(ids, states, strict=True))
         return np.where(known, value, xy)
+
+    def keep(self, ids: Collection[int]) -> None:
+        """Forget everybody but these."""
+        self._states = {id_: state for id_, state in self._states.items() if id_ in ids}
 
 
 def _blend(
     before: NDArray[np.float64],
     now: NDArray[np.float64],
     cutoff: NDArray[np.float64] | float,
-    seconds: float,
+    seconds: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """One step of exponential smoothing of a cutoff (Hz)."""
     share = 1 / (1 + 1 / (2 * pi * cutoff * seconds))

@@ -11,10 +11,10 @@ from nas.runtime.following import Follower
 from nas.runtime.frames import Channels, ColourFrame, FramePoses
 from nas.runtime.looks import limb_colours
 from nas.runtime.pipeline import Image, PosePipeline, as_frame
-from nas.runtime.poses import MIN_KEYPOINT, MIN_POSE, box_areas, distinct, pose_boxes, sure_keypoints
+from nas.runtime.poses import MIN_KEYPOINT, MIN_POSE, SeenPoses, box_areas, without_doubles
 from nas.runtime.smoothing import OneEuroFilter, OneEuroSettings
 from nas.runtime.stages import StageTimes
-from nas.runtime.tracking import PoseTracker, Track
+from nas.runtime.tracking import PoseTracker, Tracks
 
 USUAL_RATE = 30.0
 """Frames per second, where nobody says when a frame was taken."""
@@ -71,8 +71,8 @@ class PoseStream:
         """Forget everybody: another video begins."""
         self._frames = 0
         self._follower = Follower(self.every)
-        self._tracker = PoseTracker(self._sigmas, min_keypoint=self._min_keypoint)
-        self._filters: dict[int, OneEuroFilter] = {}
+        self._tracker = PoseTracker(self._sigmas)
+        self._filter = OneEuroFilter(self._settings)
 
     def __call__(
         self,
@@ -102,43 +102,38 @@ class PoseStream:
         (place,) = self.pipeline.places([frame], times=times) if asked is None else (asked,)
         found = self.pipeline.people(self.pipeline.by_box(frame, place, quick=True, times=times), place)
         with times("track"):
-            people = replace(self._distinct(found), detected=asked is None)
-            around = pose_boxes(people.poses.keypoints, min_keypoint=self._min_keypoint)
-            self._follower.note(frame, people, around, asked=asked)
-            if not (self.track or self._smooth):
-                return people
-            return self._tracked(frame, people, around, moment)
+            return self._followed(frame, found, asked, moment)
 
-    def _distinct(self, found: FramePoses) -> FramePoses:
-        """The people who are sure to be there, each of them once."""
-        people = found.at(found.poses.scores >= self._min_pose)
-        return people.at(distinct(people.poses, sigmas=self._sigmas, min_keypoint=self._min_keypoint))
-
-    def _tracked(
-        self, frame: ColourFrame, people: FramePoses, around: NDArray[np.float64], moment: float
+    def _followed(
+        self, frame: ColourFrame, found: FramePoses, asked: NDArray[np.float64] | None, moment: float
     ) -> FramePoses:
-        keypoints, limbs = people.poses.keypoints, self.pipeline.model.skeleton.limb_index
-        looks = limb_colours(frame, keypoints, limbs, min_keypoint=self._min_keypoint)
-        tracks = self._tracker.update(keypoints, moment, looks)
+        """The people who are sure to be there, each of them once, with what is known from before."""
+        found = found.at(found.poses.scores >= self._min_pose)
+        seen = SeenPoses.of(found.poses.keypoints, min_keypoint=self._min_keypoint)
+        similar = seen.similarity(seen, self._sigmas)
+        rows = without_doubles(found.poses.scores, similar)
+        people, seen = replace(found.at(rows), detected=asked is None), seen.at(rows)
+        self._follower.note(frame, people, seen.boxes, asked=asked)
+        if not (self.track or self._smooth):
+            return people
+        looks = limb_colours(frame, seen, self.pipeline.model.skeleton.limb_index)
+        tracks = self._tracker.update(seen, moment, looks=looks, similar=similar[np.ix_(rows, rows)])
         if self._smooth:
-            poses = Poses(self._smoothed(people.poses.keypoints, around, tracks), people.poses.scores)
-            people = replace(people, poses=poses)
+            people = replace(people, poses=Poses(self._smoothed(tracks), people.poses.scores))
         if self.track:
-            people = replace(people, ids=np.array([track.id for track in tracks], np.int64))
+            people = replace(people, ids=tracks.ids)
         return people
 
-    def _smoothed(
-        self, keypoints: NDArray[np.floating], around: NDArray[np.float64], tracks: list[Track]
-    ) -> NDArray[np.float64]:
+    def _smoothed(self, tracks: Tracks) -> NDArray[np.float64]:
         """Keypoints [N, K, 3], those of each person smoothed with theirs of before."""
-        remembered = {track.id for track in self._tracker.tracks}
-        self._filters = {id_: known for id_, known in self._filters.items() if id_ in remembered}
-        smoothed = np.array(keypoints, np.float64)
-        sure = sure_keypoints(smoothed, self._min_keypoint)
-        sizes = np.sqrt(box_areas(around))
-        for row, track in enumerate(tracks):
-            steady = self._filters.setdefault(track.id, OneEuroFilter(self._settings))
-            smoothed[row, :, :2] = steady(
-                smoothed[row, :, :2], sure[row], size=float(sizes[row]), seconds=track.gap
-            )
+        self._filter.keep(self._tracker.remembered)
+        seen = tracks.seen
+        smoothed = seen.keypoints.copy()
+        smoothed[..., :2] = self._filter(
+            seen.keypoints[..., :2],
+            seen.sure,
+            ids=tracks.ids.tolist(),
+            sizes=np.sqrt(box_areas(seen.boxes)),
+            seconds=tracks.gaps,
+        )
         return smoothed

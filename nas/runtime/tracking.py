@@ -1,14 +1,14 @@
 """Who is who from frame to frame: poses are matched to where people should be by now, and how they look."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.codecs.types import FloatArray
 from nas.runtime.looks import blended, same_look
-from nas.runtime.poses import MIN_KEYPOINT, pose_similarity, sure_keypoints
+from nas.runtime.poses import SeenPoses
 
 MIN_SIMILARITY = 0.3
 """A pose that is less like a person is not theirs."""
@@ -25,34 +25,96 @@ LASTING = 0.6
 _STEADY = 0.3
 """Seconds over which a person's velocity is averaged: poses tremble from frame to frame."""
 
+_NOBODY = -1
 
-@dataclass
-class Track:
-    """A person over frames.
+
+@dataclass(frozen=True)
+class Tracks:
+    """People over frames, one to a row.
 
     Args:
-        id: from 1, never given twice.
-        keypoints: [K, 3] where they were seen last.
-        seconds: when.
-        gap: seconds between that and the time before; 0 of somebody new.
-        velocity: [2] px per second.
-        look: [limbs, 3] their colours, NaN where unknown.
-        known: seconds over which they were seen.
+        ids: [N] from 1, never given twice.
+        seen: where they were seen last.
+        seconds: [N] when.
+        gaps: [N] seconds between that and the time before; 0 of somebody new.
+        velocities: [N, 2] px per second.
+        looks: [N, limbs, 3] their colours, NaN where unknown.
+        spans: [N] seconds over which they were seen.
     """
 
-    id: int
-    keypoints: NDArray[np.float64]
-    seconds: float
-    gap: float
-    velocity: NDArray[np.float64]
-    look: NDArray[np.float64]
-    known: float = 0.0
+    ids: NDArray[np.int64]
+    seen: SeenPoses
+    seconds: NDArray[np.float64]
+    gaps: NDArray[np.float64]
+    velocities: NDArray[np.float64]
+    looks: NDArray[np.float64]
+    spans: NDArray[np.float64]
 
-    def at(self, seconds: float) -> NDArray[np.float64]:
-        """Keypoints [K, 3] where they should be at that time."""
-        moved = self.keypoints.copy()
-        moved[:, :2] += self.velocity * (seconds - self.seconds)
-        return moved
+    @classmethod
+    def new(cls, first: int, seen: SeenPoses, seconds: float, looks: NDArray[np.float64]) -> Self:
+        """People who are seen for the first time, with ids from the first on."""
+        count = len(seen)
+        ids, when = np.arange(first, first + count, dtype=np.int64), np.full(count, seconds)
+        return cls(ids, seen, when, np.zeros(count), np.zeros((count, 2)), looks, np.zeros(count))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def at(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Self:
+        """Some of them, in the order of these rows."""
+        return type(self)(
+            self.ids[rows],
+            self.seen.at(rows),
+            self.seconds[rows],
+            self.gaps[rows],
+            self.velocities[rows],
+            self.looks[rows],
+            self.spans[rows],
+        )
+
+    def and_(self, others: Self) -> Self:
+        """They, and others behind them."""
+        seen = SeenPoses(
+            np.concatenate([self.seen.keypoints, others.seen.keypoints]),
+            np.concatenate([self.seen.sure, others.seen.sure]),
+            np.concatenate([self.seen.boxes, others.seen.boxes]),
+        )
+        return type(self)(
+            np.concatenate([self.ids, others.ids]),
+            seen,
+            np.concatenate([self.seconds, others.seconds]),
+            np.concatenate([self.gaps, others.gaps]),
+            np.concatenate([self.velocities, others.velocities]),
+            np.concatenate([self.looks, others.looks]),
+            np.concatenate([self.spans, others.spans]),
+        )
+
+    def expected(self, seconds: float) -> SeenPoses:
+        """Their poses where they should be at that time."""
+        keypoints = self.seen.keypoints.copy()
+        keypoints[..., :2] += (self.velocities * (seconds - self.seconds)[:, None])[:, None]
+        # A box is only asked for its size, which is the same wherever it is.
+        return replace(self.seen, keypoints=keypoints)
+
+    def again(self, seen: SeenPoses, seconds: float) -> Self:
+        """The same people, who were seen once more."""
+        gaps = seconds - self.seconds
+        both = self.seen.sure & seen.sure
+        moved = (gaps > 0) & both.any(1)
+        spans = np.where(moved, self.spans + gaps, self.spans)
+        # At least a tick, so that nothing is divided by nought where nobody moved.
+        passed = np.maximum(gaps, np.spacing(1.0))
+        share = passed / np.minimum(np.maximum(spans, passed), np.maximum(_STEADY, passed))
+        steps = _median(seen.keypoints[..., :2] - self.seen.keypoints[..., :2], both) / passed[:, None]
+        velocities = self.velocities + share[:, None] * (steps - self.velocities)
+        return replace(
+            self,
+            seen=seen,
+            seconds=np.full(len(self), seconds),
+            gaps=gaps,
+            velocities=np.where(moved[:, None], velocities, self.velocities),
+            spans=spans,
+        )
 
 
 class PoseTracker:
@@ -66,88 +128,88 @@ class PoseTracker:
         sigmas: [K] the skeleton's.
         min_similarity: a pose that is less like a person is not theirs.
         memory: seconds for which somebody who is not seen is remembered.
-        min_keypoint: keypoints of a lower score tell nothing.
     """
 
     def __init__(
-        self,
-        sigmas: Sequence[float],
-        *,
-        min_similarity: float = MIN_SIMILARITY,
-        memory: float = MEMORY,
-        min_keypoint: float = MIN_KEYPOINT,
+        self, sigmas: Sequence[float], *, min_similarity: float = MIN_SIMILARITY, memory: float = MEMORY
     ) -> None:
         self._sigmas = sigmas
         self._min_similarity = min_similarity
         self._memory = memory
-        self._min_keypoint = min_keypoint
         self._last_id = 0
-        self.tracks: list[Track] = []
-        """Those who are remembered."""
+        self.tracks: Tracks | None = None
+        """Those who are remembered; None before the first frame."""
+
+    @property
+    def remembered(self) -> set[int]:
+        """Their ids."""
+        return set() if self.tracks is None else set(self.tracks.ids.tolist())
 
     def update(
-        self, keypoints: FloatArray, seconds: float, looks: NDArray[np.float64] | None = None
-    ) -> list[Track]:
-        """The person of each pose of a frame.
+        self,
+        seen: SeenPoses,
+        seconds: float,
+        *,
+        looks: NDArray[np.float64] | None = None,
+        similar: NDArray[np.float64] | None = None,
+    ) -> Tracks:
+        """The people of a frame, in the order of its poses.
 
         Args:
-            keypoints: [N, K, 3] px.
+            seen: the poses, no two of them of one person.
             seconds: when; times go up.
             looks: [N, limbs, 3] colours, as of `limb_colours`.
+            similar: [N, N] how alike the poses are to each other, where that is known.
         """
-        poses = np.asarray(keypoints, np.float64)
-        looks = np.zeros((len(poses), 0, 3)) if looks is None else looks
-        self.tracks = [track for track in self.tracks if seconds - track.seconds <= self._memory]
-        people = []
-        owners = self._owners(poses, seconds, looks)
-        for pose, look, alone, owner in zip(poses, looks, self._alone(poses), owners, strict=True):
-            if owner is None:
-                self._last_id += 1
-                owner = Track(self._last_id, pose, seconds, 0.0, np.zeros(2), look)
-                self.tracks.append(owner)
-            else:
-                self._move(owner, pose, seconds)
-                if alone:
-                    owner.look = blended(owner.look, look, min(1.0, owner.gap / LASTING))
-            people.append(owner)
+        looks = np.zeros((len(seen), 0, 3)) if looks is None else looks
+        known = self.tracks
+        if known is None:
+            known = Tracks.new(1, seen.at(np.zeros(0, np.intp)), seconds, looks[:0])
+        known = known.at(seconds - known.seconds <= self._memory)
+        owners = self._owners(known, seen, seconds, looks)
+        old = owners != _NOBODY
+        again = known.at(owners[old]).again(seen.at(old), seconds)
+        share = np.minimum(1.0, again.gaps / LASTING)[:, None, None]
+        alone = self._alone(seen, similar)[old][:, None, None]
+        again = replace(again, looks=np.where(alone, blended(again.looks, looks[old], share), again.looks))
+        new = Tracks.new(self._last_id + 1, seen.at(~old), seconds, looks[~old])
+        self._last_id += len(new)
+        # Those who were known stand before those who are new: back to the order of the poses.
+        people = again.and_(new).at(np.where(old, old.cumsum(), len(again) + (~old).cumsum()) - 1)
+        hidden = np.ones(len(known), np.bool_)
+        hidden[owners[old]] = False
+        self.tracks = known.at(hidden).and_(people)
         return people
 
     def _owners(
-        self, poses: NDArray[np.float64], seconds: float, looks: NDArray[np.float64]
-    ) -> list[Track | None]:
-        """The known person of each pose; None of those of nobody."""
-        owners: list[Track | None] = [None] * len(poses)
-        if not self.tracks:
+        self, known: Tracks, seen: SeenPoses, seconds: float, looks: NDArray[np.float64]
+    ) -> NDArray[np.intp]:
+        """The row of the known person of each pose; -1 of those of nobody."""
+        owners = np.full(len(seen), _NOBODY, np.intp)
+        if not len(known) or not len(seen):
             return owners
-        similar = self._similarity(poses, np.stack([track.at(seconds) for track in self.tracks]))
-        alike = similar * same_look(looks, np.stack([track.look for track in self.tracks]))
+        similar = seen.similarity(known.expected(seconds), self._sigmas)
+        alike = similar * same_look(looks, known.looks)
         alike[similar < self._min_similarity] = -1
-        while alike.size and alike.max() >= 0:
-            row, column = np.unravel_index(alike.argmax(), alike.shape)
-            owners[int(row)] = self.tracks[int(column)]
+        for _ in range(min(alike.shape)):
+            row, column = divmod(int(alike.argmax()), alike.shape[1])
+            if alike[row, column] < 0:
+                break
+            owners[row] = column
             alike[row], alike[:, column] = -1, -1
         return owners
 
-    def _alone(self, poses: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def _alone(self, seen: SeenPoses, similar: NDArray[np.float64] | None) -> NDArray[np.bool_]:
         """Which poses are not much like another one of the frame."""
-        if len(poses) < 2:
-            return np.ones(len(poses), np.bool_)
-        similar = self._similarity(poses, poses)
-        np.fill_diagonal(similar, 0)
-        return np.asarray((similar < CROWDED).all(1), np.bool_)
+        others = seen.similarity(seen, self._sigmas) if similar is None else similar
+        return np.asarray((others - 2 * np.eye(len(seen)) < CROWDED).all(1), np.bool_)
 
-    def _similarity(self, found: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
-        return pose_similarity(found, known, sigmas=self._sigmas, min_keypoint=self._min_keypoint)
 
-    def _move(self, track: Track, pose: NDArray[np.float64], seconds: float) -> None:
-        """A person was seen again."""
-        gap = seconds - track.seconds
-        sure = sure_keypoints(np.stack([pose, track.keypoints]), self._min_keypoint).all(0)
-        if gap > 0 and sure.any():
-            # The median: an arm that swings moves nobody.
-            steps = np.sort(pose[sure, :2] - track.keypoints[sure, :2], axis=0)
-            step = (steps[(len(steps) - 1) // 2] + steps[len(steps) // 2]) / (2 * gap)
-            track.known += gap
-            share = gap / min(track.known, max(_STEADY, gap))
-            track.velocity = track.velocity + share * (step - track.velocity)
-        track.keypoints, track.seconds, track.gap = pose, seconds, gap
+def _median(steps: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The median [N, 2] of the steps [N, K, 2] that count [N, K]: an arm that swings moves nobody."""
+    ordered = np.sort(np.where(counted[..., None], steps, np.inf), axis=1)
+    count = counted.sum(1)[:, None, None]
+    last = steps.shape[1] - 1
+    low = np.take_along_axis(ordered, np.broadcast_to((count - 1).clip(0) // 2, (*count.shape[:2], 2)), 1)
+    high = np.take_along_axis(ordered, np.broadcast_to((count // 2).clip(0, last), (*count.shape[:2], 2)), 1)
+    return np.asarray(np.where(count > 0, low + high, 0.0)[:, 0] / 2, np.float64)

@@ -4,6 +4,7 @@ import numpy as np
 
 from nas.runtime.frames import ColourFrame
 from nas.runtime.looks import blended, limb_colours, same_look
+from nas.runtime.poses import SeenPoses
 from nas.runtime.tracking import LASTING, PoseTracker
 
 LIMBS = ((0, 1), (1, 2))
@@ -15,9 +16,9 @@ def look(*colours: tuple[float, ...]) -> np.ndarray:
     return np.array(colours).reshape(-1, 1, 3)
 
 
-def pose(*xs: float) -> np.ndarray:
+def pose(*xs: float) -> SeenPoses:
     """People at these places."""
-    return np.array([[(x, 0, 0.9), (x + 40, 80, 0.9)] for x in xs])
+    return SeenPoses.of(np.array([[(x, 0, 0.9), (x + 40, 80, 0.9)] for x in xs]))
 
 
 def test_colours_are_read_along_limbs_with_sure_ends():
@@ -27,13 +28,13 @@ def test_colours_are_read_along_limbs_with_sure_ends():
     upright = [(50, 10, 0.9), (50, 90, 0.9), (95, 90, 0.9)]
     unsure = [(50, 10, 0.9), (50, 90, 0.1), (95, 90, 0.9)]
     outside = [(-50, 10, 0.9), (50, 500, 0.9), (np.nan, 0, 0.9)]
-    colours = limb_colours(frame, np.array([upright, unsure, outside], np.float64), LIMBS)
+    colours = limb_colours(frame, SeenPoses.of(np.array([upright, unsure, outside], np.float64)), LIMBS)
     np.testing.assert_allclose(colours[0], [RED, [0, 0, 0]])
     assert np.isnan(colours[1]).all()
     assert np.isfinite(colours[2, 0]).all()
     assert np.isnan(colours[2, 1]).all()
-    assert limb_colours(frame, np.zeros((0, 3, 3)), LIMBS).shape == (0, 2, 3)
-    assert limb_colours(frame, np.array([upright]), ()).shape == (1, 0, 3)
+    assert limb_colours(frame, SeenPoses.of(np.zeros((0, 3, 3))), LIMBS).shape == (0, 2, 3)
+    assert limb_colours(frame, SeenPoses.of(np.array([upright])), ()).shape == (1, 0, 3)
 
 
 def test_the_same_colours_are_alike_and_what_is_unknown_tells_nothing():
@@ -48,23 +49,23 @@ def test_the_same_colours_are_alike_and_what_is_unknown_tells_nothing():
 
 def test_colours_tell_apart_who_stands_in_one_place():
     tracker = PoseTracker((0.1, 0.1))
-    assert [track.id for track in tracker.update(pose(0, 8), 0.0, look(RED, BLUE))] == [1, 2]
+    assert tracker.update(pose(0, 8), 0.0, looks=look(RED, BLUE)).ids.tolist() == [1, 2]
     # Each now where the other one was.
-    assert [track.id for track in tracker.update(pose(0, 8), 0.1, look(BLUE, RED))] == [2, 1]
-    assert [track.id for track in tracker.update(pose(8), 0.2, look(RED))] == [1]
+    assert tracker.update(pose(0, 8), 0.1, looks=look(BLUE, RED)).ids.tolist() == [2, 1]
+    assert tracker.update(pose(8), 0.2, looks=look(RED)).ids.tolist() == [1]
 
 
 def test_other_colours_alone_make_nobody_new():
     tracker = PoseTracker((0.1, 0.1))
-    tracker.update(pose(0), 0.0, look(RED))
-    assert [track.id for track in tracker.update(pose(0), 0.1, look(BLUE))] == [1]
+    tracker.update(pose(0), 0.0, looks=look(RED))
+    assert tracker.update(pose(0), 0.1, looks=look(BLUE)).ids.tolist() == [1]
 
 
 def test_colours_are_averaged_over_a_while_where_nobody_else_is():
     tracker = PoseTracker((0.1, 0.1))
-    tracker.update(pose(0, 300), 0.0, look(RED, RED))
-    tracker.update(pose(0, 300), LASTING / 2, look(BLUE, BLUE))
+    tracker.update(pose(0, 300), 0.0, looks=look(RED, RED))
+    people = tracker.update(pose(0, 300), LASTING / 2, looks=look(BLUE, BLUE))
     mixed = (np.array(RED) + BLUE) / 2
-    np.testing.assert_allclose([track.look[0] for track in tracker.tracks], [mixed, mixed])
-    tracker.update(pose(0, 8), LASTING, look(RED, BLUE))
-    np.testing.assert_allclose(tracker.tracks[0].look[0], mixed)
+    np.testing.assert_allclose(people.looks[:, 0], [mixed, mixed])
+    people = tracker.update(pose(0, 8), LASTING, looks=look(RED, BLUE))
+    np.testing.assert_allclose(people.looks[0, 0], mixed)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nas.codecs import Poses
-from nas.runtime.poses import box_areas, distinct, pose_boxes, pose_similarity, sure_keypoints
+from nas.runtime.poses import SeenPoses, box_areas, distinct, pose_boxes, sure_keypoints
 
 SIGMAS = (0.1, 0.1, 0.1)
 PERSON = np.array([[0.0, 0, 0.9], [10, 20, 0.9], [100, 100, 0.1]])
@@ -13,6 +13,10 @@ PERSON = np.array([[0.0, 0, 0.9], [10, 20, 0.9], [100, 100, 0.1]])
 
 def shifted(x: float) -> np.ndarray:
     return PERSON + np.array((x, 0, 0))
+
+
+def similarity(found: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return SeenPoses.of(found).similarity(SeenPoses.of(others), SIGMAS)
 
 
 def test_a_box_is_the_grown_extent_of_sure_keypoints():
@@ -28,19 +32,19 @@ def test_where_hardly_a_keypoint_is_sure_all_count():
     np.testing.assert_allclose(pose_boxes(unsure[None]), [[-12.5, -12.5, 112.5, 112.5]])
     lost = np.full((1, 3, 3), np.nan)
     assert np.isnan(pose_boxes(lost)).all()
-    assert pose_similarity(lost, PERSON[None], sigmas=SIGMAS) == 0
-    assert pose_similarity(PERSON[None], lost, sigmas=SIGMAS) == 0
+    assert similarity(lost, PERSON[None]) == 0
+    assert similarity(PERSON[None], lost) == 0
     assert pose_boxes(np.zeros((0, 3, 3))).shape == (0, 4)
 
 
 def test_similarity_is_that_of_the_keypoints_that_both_are_sure_of():
     # d^2 / (2 sigma)^2 / area / 2 = 9 / .04 / 312.5 / 2
     found = shifted(3) + np.array(((0, 0, 0), (0, 0, 0), (999, 0, 0.8)))
-    similar = pose_similarity(np.stack([PERSON, found]), PERSON[None], sigmas=SIGMAS)
+    similar = similarity(np.stack([PERSON, found]), PERSON[None])
     np.testing.assert_allclose(similar, [[1], [np.exp(-0.36)]])
     half = shifted(0) + np.array(((0, 0, 0), (5, 0, 0), (0, 0, 0)))
     expected = (1 + np.exp(-25 / 25)) / 2
-    np.testing.assert_allclose(pose_similarity(half[None], PERSON[None], sigmas=SIGMAS), [[expected]])
+    np.testing.assert_allclose(similarity(half[None], PERSON[None]), [[expected]])
 
 
 def test_of_doubles_the_best_stays():

@@ -5,11 +5,17 @@ import pytest
 
 from nas.runtime.smoothing import OneEuroFilter, OneEuroSettings
 
-SURE = np.array([True])
+
+def through(
+    steady: OneEuroFilter, xy: np.ndarray, sure: np.ndarray, *, size: float = 50.0, seconds: float = 0.1
+) -> np.ndarray:
+    """One person's places."""
+    sizes, passed = np.array([size]), np.array([seconds])
+    return steady(xy[None], sure[None], ids=[1], sizes=sizes, seconds=passed)[0]
 
 
 def smooth(steady: OneEuroFilter, x: float, *, sure: bool = True, size: float = 10.0) -> float:
-    return float(steady(np.array([[x, 0.0]]), np.array([sure]), size=size, seconds=0.1)[0, 0])
+    return float(through(steady, np.array([[x, 0.0]]), np.array([sure]), size=size)[0, 0])
 
 
 def test_at_a_fixed_cutoff_it_is_exponential_smoothing():
@@ -40,8 +46,8 @@ def test_keypoints_do_not_mix():
     steady = OneEuroFilter()
     first, second = np.array([[0.0, 0], [100, 100]]), np.array([[10.0, 0], [100, 100]])
     known = np.array([True, True])
-    np.testing.assert_array_equal(steady(first, known, size=50, seconds=0.1), first)
-    smoothed = steady(second, known, size=50, seconds=0.1)
+    np.testing.assert_array_equal(through(steady, first, known), first)
+    smoothed = through(steady, second, known)
     assert 0 < smoothed[0, 0] < 10
     np.testing.assert_array_equal(smoothed[1], [100, 100])
 
@@ -49,5 +55,24 @@ def test_keypoints_do_not_mix():
 @pytest.mark.parametrize("seconds", [0.0, 1e9])
 def test_times_that_stand_still_or_jump_do_no_harm(seconds: float):
     steady = OneEuroFilter()
-    steady(np.zeros((1, 2)), SURE, size=10, seconds=0.1)
-    assert np.isfinite(steady(np.ones((1, 2)), SURE, size=10, seconds=seconds)).all()
+    known = np.array([True])
+    through(steady, np.zeros((1, 2)), known)
+    assert np.isfinite(through(steady, np.ones((1, 2)), known, seconds=seconds)).all()
+
+
+def test_people_do_not_mix_whatever_their_order_and_are_forgotten():
+    alone, together = [OneEuroFilter(), OneEuroFilter()], OneEuroFilter()
+    places = np.array([[[[0.0, 0]], [[100, 0]]], [[[9, 0]], [[140, 0]]], [[[30, 0]], [[150, 0]]]])
+    sizes, seconds, known = np.array([10.0, 80.0]), np.array([0.1, 0.2]), np.array([[True], [True]])
+    for frame in places:
+        expected = [
+            through(each, xy, sure, size=size, seconds=passed)
+            for each, xy, sure, size, passed in zip(alone, frame, known, sizes, seconds, strict=True)
+        ]
+        smoothed = together(frame[::-1], known, ids=[2, 1], sizes=sizes[::-1], seconds=seconds[::-1])
+        np.testing.assert_array_equal(smoothed[::-1], expected)
+    together.keep({2})
+    fresh = together(places[0], known, ids=[1, 2], sizes=sizes, seconds=seconds)
+    np.testing.assert_array_equal(fresh[0], places[0, 0])
+    assert fresh[1, 0, 0] > 100
+    assert together(places[0, :0], known[:0], ids=[], sizes=sizes[:0], seconds=seconds[:0]).shape == (0, 1, 2)

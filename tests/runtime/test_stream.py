@@ -9,7 +9,7 @@ from walking_people import RATE, SKELETON, Walk, Walker, WalkPipeline
 
 from nas.errors import UserError
 from nas.runtime.frames import FramePoses
-from nas.runtime.poses import pose_similarity
+from nas.runtime.poses import SeenPoses
 from nas.runtime.stages import StageTimes
 from nas.runtime.stream import PoseStream
 
@@ -32,7 +32,8 @@ def whose(walk: Walk, found: FramePoses) -> dict[int, int]:
     truth = walk.truth()
     if not truth or not len(found):
         return {}
-    similar = pose_similarity(found.poses.keypoints, np.stack(list(truth.values())), sigmas=SKELETON.sigmas)
+    people = SeenPoses.of(np.stack(list(truth.values())))
+    similar = SeenPoses.of(found.poses.keypoints).similarity(people, SKELETON.sigmas)
     rows = similar.argmax(0)
     return {
         person: int(row)

@@ -2,19 +2,20 @@
 
 import numpy as np
 
+from nas.runtime.poses import SeenPoses
 from nas.runtime.tracking import MEMORY, PoseTracker
 
 SIGMAS = (0.1, 0.1)
 PERSON = np.array([[0.0, 0, 0.9], [40, 80, 0.9]])
 
 
-def at(*xs: float) -> np.ndarray:
+def at(*xs: float) -> SeenPoses:
     """People at these places."""
-    return np.stack([PERSON + np.array((x, 0, 0)) for x in xs]) if xs else np.zeros((0, 2, 3))
+    return SeenPoses.of(np.stack([PERSON + np.array((x, 0, 0)) for x in xs]) if xs else np.zeros((0, 2, 3)))
 
 
 def ids(tracker: PoseTracker, seconds: float, *xs: float) -> list[int]:
-    return [track.id for track in tracker.update(at(*xs), seconds)]
+    return tracker.update(at(*xs), seconds).ids.tolist()
 
 
 def test_ids_stay_with_people_whatever_the_order():
@@ -37,21 +38,54 @@ def test_velocity_is_averaged_over_a_while():
     tracker.update(at(0), 0.0)
     velocities = []
     for number, x in enumerate((1, 3, 6, 6), start=1):
-        (track,) = tracker.update(at(x), number / 10)
-        velocities.append(track.velocity.tolist())
+        people = tracker.update(at(x), number / 10)
+        velocities += people.velocities.tolist()
     np.testing.assert_allclose(velocities, [[10, 0], [15, 0], [20, 0], [20 * 2 / 3, 0]])
-    np.testing.assert_allclose(track.at(0.7)[:, 0], [10, 50])
-    (track,) = tracker.update(at(16), 0.9)
-    np.testing.assert_allclose(track.velocity, [20, 0])
-    np.testing.assert_allclose(track.gap, 0.5)
+    np.testing.assert_allclose(people.expected(0.7).keypoints[0, :, 0], [10, 50])
+    people = tracker.update(at(16), 0.9)
+    np.testing.assert_allclose(people.velocities, [[20, 0]])
+    np.testing.assert_allclose(people.gaps, [0.5])
+
+
+def test_each_moves_on_their_own():
+    """In any order, with somebody new among them."""
+    tracker = PoseTracker(SIGMAS)
+    tracker.update(at(0, 300), 0.0)
+    people = tracker.update(at(600, 304, 2), 0.1)
+    assert people.ids.tolist() == [3, 2, 1]
+    np.testing.assert_allclose(people.velocities, [[0, 0], [40, 0], [20, 0]])
+    np.testing.assert_allclose(people.gaps, [0, 0.1, 0.1])
+    np.testing.assert_allclose(people.seen.keypoints[:, 0, 0], [600, 304, 2])
+
+
+def test_times_that_stand_still_move_nobody():
+    tracker = PoseTracker(SIGMAS)
+    tracker.update(at(0), 0.0)
+    people = tracker.update(at(5), 0.0)
+    np.testing.assert_array_equal(people.velocities, [[0, 0]])
+    np.testing.assert_array_equal(people.spans, [0])
+
+
+def test_an_arm_that_swings_moves_nobody():
+    """The median of the steps that both poses are sure of, whichever they are; of an even number the mean."""
+    tracker = PoseTracker((0.1,) * 4)
+    pose = np.array([[0.0, 0, 0.9], [40, 80, 0.9], [20, 40, 0.9], [10, 10, 0.9]])
+    steps = np.array([[1.0, 0, 0], [2, 0, 0], [3, 0, 0], [30, 0, 0]])
+    other = pose + np.array((500, 0, 0))
+    tracker.update(SeenPoses.of(np.stack([pose, other])), 0.0)
+    unsure = np.array([[0, 0, -0.85], [0, 0, 0], [0, 0, 0], [0, 0, 0]])
+    people = tracker.update(SeenPoses.of(np.stack([pose + steps, other + steps + unsure])), 1.0)
+    assert people.ids.tolist() == [1, 2]
+    np.testing.assert_allclose(people.velocities, [[2.5, 0], [3, 0]])
 
 
 def test_an_unsure_keypoint_does_not_move_a_person():
     tracker = PoseTracker((0.1, 0.1, 0.1))
     pose = np.array([[0.0, 0, 0.9], [40, 80, 0.9], [20, 40, 0.9]])
-    tracker.update(pose[None], 0.0)
-    (track,) = tracker.update((pose + np.array(((0, 0, 0), (0, 0, 0), (500, 0, -0.85))))[None], 1.0)
-    np.testing.assert_allclose(track.velocity, 0)
+    tracker.update(SeenPoses.of(pose[None]), 0.0)
+    moved = pose + np.array(((0, 0, 0), (0, 0, 0), (500, 0, -0.85)))
+    people = tracker.update(SeenPoses.of(moved[None]), 1.0)
+    np.testing.assert_allclose(people.velocities, [[0, 0]])
 
 
 def test_who_is_not_seen_is_remembered_for_a_while():
