@@ -28,6 +28,7 @@ from nas.evaluate.inputs import Input, InputSource
 from nas.evaluate.loading import load_plain
 from nas.evaluate.torch_model import TorchModel
 from nas.evaluate.validate import score
+from nas.evenly import evenly
 from nas.graph import OnnxForm, export_onnx
 from nas.models import PoseNet
 from nas.runtime import OnnxModel, PoseModel
@@ -137,8 +138,9 @@ def forms_of(net: PoseNet, folder: Path) -> dict[str, PoseModel]:
 def some(annotations: Annotations, count: int) -> Annotations:
     """At most so many of the labelled images, evenly spread."""
     labelled = annotations.labelled_images
-    places = np.unique(np.linspace(0, len(labelled) - 1, min(count, len(labelled))).round().astype(int))
-    return annotations.select(annotations.images[image].id for image in labelled[places])
+    return annotations.select(
+        annotations.images[image].id for image in labelled[evenly(len(labelled), count)]
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from people_film import PEOPLE, RATE, FilmFrame, film
 
 from nas.evaluate import oks, oks_ap
+from nas.evenly import evenly
 from nas.runtime import (
     ColourFrame,
     FoundBoxes,
@@ -206,7 +207,7 @@ def steadiness(
 
 def draw(folder: Path, model: OnnxModel, frames: Sequence[FilmFrame], found: Sequence[FramePoses]) -> None:
     """Write the film, as it is and drawn, and a contact sheet."""
-    chosen = {round(number) for number in np.linspace(0, len(frames) - 1, _SHEET)}
+    chosen = set(evenly(len(frames), _SHEET))
     small = []
     with (
         VideoWriter(folder / "film.mp4", rate=RATE) as plain,

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data.annotations import Annotations
+from nas.evenly import evenly
 from nas.space.skeleton import Skeleton
 
 REFERENCES = 2048
@@ -67,7 +68,7 @@ def pose_density(
         [N] in 0..1, never 0.
     """
     points, seen = normalised_poses(keypoints, boxes, skeleton)
-    chosen = np.unique(np.linspace(0, len(points) - 1, min(len(points), REFERENCES)).round().astype(int))
+    chosen = np.array(evenly(len(points), REFERENCES), np.intp)
     flip = np.array(skeleton.flip_index)
     references = np.concatenate([points[chosen], points[chosen][:, flip] * (-1.0, 1.0)])
     shown = np.concatenate([seen[chosen], seen[chosen][:, flip]])

@@ -15,6 +15,7 @@ from nas.codecs.similarity import keypoint_similarity
 from nas.data import Annotations, load_annotations
 from nas.errors import UserError
 from nas.evaluate.inputs import InputSource
+from nas.evenly import evenly
 from nas.pictures import Orientation, read_picture
 from nas.runtime.model import PoseModel
 from nas.runtime.poses import box_areas, pose_boxes
@@ -199,5 +200,4 @@ def _pictures(folder: Path) -> list[Path]:
 
 def spread(items: Sequence[Any], count: int) -> list[Any]:
     """At most `count` of the items, evenly spaced."""
-    places = np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))
-    return [items[place] for place in places]
+    return [items[place] for place in evenly(len(items), count)]

@@ -1,15 +1,11 @@
 """The plots of a diagnosis in a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from nas.report.charts import ChartAxis, ChartPoint, ChartSeries, chart
+from nas.report.diagnosis_series import Networks, agreements, by_bin
 from nas.report.html import cell
-from nas.search.diagnosis.statistics import LEAST_PAIRS, agreement_by_difference
-
-Networks = Sequence[Mapping[str, Any]]
 
 
 def diagnosis_charts(figures: Mapping[str, Any]) -> str:
@@ -21,7 +17,10 @@ def diagnosis_charts(figures: Mapping[str, Any]) -> str:
     metric = figures["metric"]
     scores = chart(
         "Accuracy alone over inherited accuracy",
-        list(_scores(figures["networks"], metric)),
+        [
+            ChartSeries(group.name, "dot", [_score(row, metric) for row in group.members], group.number)
+            for group in by_bin(figures["networks"])
+        ],
         x=ChartAxis(f"{metric}, inherited weights"),
         y=ChartAxis(f"{metric}, trained alone"),
         caption="Bars reach from the worst seed to the best.",
@@ -38,19 +37,6 @@ def diagnosis_charts(figures: Mapping[str, Any]) -> str:
     )
 
 
-def _scores(rows: Networks, metric: str) -> list[ChartSeries]:
-    """A series for each bin, and one of the other networks."""
-    series = []
-    for number in sorted({row["bin"] for row in rows}, key=lambda number: (number is None, number)):
-        members = sorted(
-            (row for row in rows if row["bin"] == number), key=lambda row: float(row["inherited"])
-        )
-        ms = np.exp(np.mean(np.log([row["predicted_ms"] for row in members])))
-        name = "other networks" if number is None else f"bin at {ms:.3g} ms"
-        series.append(ChartSeries(name, "dot", [_score(row, metric) for row in members], number))
-    return series
-
-
 def _score(row: Mapping[str, Any], metric: str) -> ChartPoint:
     alone = [float(value) for value in row["alone"]]
     tip = (
@@ -63,24 +49,24 @@ def _score(row: Mapping[str, Any], metric: str) -> ChartPoint:
 
 
 def _shares(rows: Networks) -> list[ChartSeries]:
-    """By falling difference, so that a step holds until the next pair joins; few pairs tell nothing."""
-    binned = [row for row in rows if row["bin"] is not None]
-    lines = {
-        "all pairs": (rows, np.zeros(len(rows), np.int64)),
-        "pairs within a bin": (binned, np.array([row["bin"] for row in binned], np.int64)),
-    }
-    series = []
-    for number, (name, (members, groups)) in enumerate(lines.items()):
-        x, y = (np.array([row[key] for row in members], float) for key in ("inherited", "alone_mean"))
-        found = zip(*agreement_by_difference(x, y, groups), strict=True)
-        points = [
-            ChartPoint(
-                float(size),
-                float(right),
-                tip=(name, f"{right:.0%} of {count} pairs are right", f"that differ by {size:.4f} or more"),
-            )
-            for size, right, count in found
-            if count >= LEAST_PAIRS
-        ]
-        series.append(ChartSeries(name, "steps", points, number))
-    return series
+    """By falling difference, so that a step holds until the next pair joins."""
+    return [
+        ChartSeries(
+            line.name,
+            "steps",
+            [
+                ChartPoint(
+                    size,
+                    share,
+                    tip=(
+                        line.name,
+                        f"{share:.0%} of {pairs} pairs are right",
+                        f"that differ by {size:.4f} or more",
+                    ),
+                )
+                for size, share, pairs in line.points
+            ],
+            number,
+        )
+        for number, line in enumerate(agreements(rows))
+    ]

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nas.report.diagnosis_series import agreements, by_bin
 from nas.report.figures import COLOURS, GREY, new_figure, png
-from nas.search.diagnosis.statistics import LEAST_PAIRS, agreement_by_difference
+from nas.search.diagnosis.statistics import ENOUGH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_ENOUGH = 0.9
 
 
 def plot_diagnosis(figures: Mapping[str, Any]) -> bytes:
@@ -27,12 +26,9 @@ def plot_diagnosis(figures: Mapping[str, Any]) -> bytes:
 
 
 def _draw_scores(axes: "Axes", figures: Mapping[str, Any]) -> None:
-    rows = figures["networks"]
-    for number in sorted({row["bin"] for row in rows}, key=lambda bin: (bin is not None, bin)):
-        members = [row for row in rows if row["bin"] == number]
-        ms = np.exp(np.mean(np.log([row["predicted_ms"] for row in members])))
-        x, y = (np.array([row[name] for row in members]) for name in ("inherited", "alone_mean"))
-        alone = np.array([row["alone"] for row in members])
+    for group in by_bin(figures["networks"]):
+        x, y = (np.array([row[name] for row in group.members]) for name in ("inherited", "alone_mean"))
+        alone = np.array([row["alone"] for row in group.members])
         axes.errorbar(
             x,
             y,
@@ -40,8 +36,8 @@ def _draw_scores(axes: "Axes", figures: Mapping[str, Any]) -> None:
             fmt="o",
             markersize=5,
             linewidth=1,
-            color=GREY if number is None else COLOURS[number % len(COLOURS)],
-            label="other networks" if number is None else f"bin at {ms:.3g} ms",
+            color=GREY if group.number is None else COLOURS[group.number % len(COLOURS)],
+            label=group.name,
         )
     axes.set_xlabel(f"{figures['metric']}, inherited weights")
     axes.set_ylabel(f"{figures['metric']}, trained alone")
@@ -49,19 +45,11 @@ def _draw_scores(axes: "Axes", figures: Mapping[str, Any]) -> None:
 
 
 def _draw_shares(axes: "Axes", figures: Mapping[str, Any]) -> None:
-    rows = figures["networks"]
-    binned = [row for row in rows if row["bin"] is not None]
-    lines = {
-        "all pairs": (rows, np.zeros(len(rows), np.int64)),
-        "pairs within a bin": (binned, np.array([row["bin"] for row in binned], np.int64)),
-    }
-    for colour, (label, (members, groups)) in zip(COLOURS, lines.items(), strict=False):
-        x, y = (np.array([row[name] for row in members]) for name in ("inherited", "alone_mean"))
-        sizes, right, counts = agreement_by_difference(x, y, groups)
-        told = counts >= LEAST_PAIRS
-        if told.any():
-            axes.plot(sizes[told], right[told], color=colour, drawstyle="steps-pre", label=label)
-    axes.axhline(_ENOUGH, color=GREY, linestyle="--", linewidth=1)
+    for colour, line in zip(COLOURS, agreements(figures["networks"]), strict=False):
+        if line.points:
+            sizes, shares, _ = zip(*line.points, strict=True)
+            axes.plot(sizes, shares, color=colour, drawstyle="steps-pre", label=line.name)
+    axes.axhline(ENOUGH, color=GREY, linestyle="--", linewidth=1)
     axes.axhline(0.5, color=GREY, linestyle=":", linewidth=1)
     axes.set_ylim(0.4, 1.02)
     axes.set_xlabel(f"inherited {figures['metric']} differs by this or more")

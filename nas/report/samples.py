@@ -14,6 +14,7 @@ from nas.data.images import read_annotated
 from nas.errors import UserError
 from nas.evaluate import oks
 from nas.evaluate.loading import load_model
+from nas.evenly import evenly
 from nas.report.html import paragraph, samples
 from nas.report.run_files import Figures
 from nas.report.sections import NO_SEARCH, MissingPartError
@@ -74,7 +75,7 @@ def _files(run: RunFolder, results: Figures) -> list[Path]:
         paths = [run.subnets_folder / f"{entry['name']}{suffix}" for suffix in (".onnx", ".safetensors")]
         found += [path for path in paths if path.is_file()][:1]
     found = list(dict.fromkeys(found))
-    return [found[index] for index in _evenly(len(found), _NETWORKS)]
+    return [found[index] for index in evenly(len(found), _NETWORKS)]
 
 
 def _sets(run: RunFolder) -> tuple[Sequence[Annotations], str]:
@@ -91,12 +92,7 @@ def _sets(run: RunFolder) -> tuple[Sequence[Annotations], str]:
 def _chosen(sets: Sequence[Annotations]) -> list[tuple[Annotations, int]]:
     """Images with labelled people: each with its set."""
     pairs = [(part, int(position)) for part in sets for position in part.labelled_images]
-    return [pairs[index] for index in _evenly(len(pairs), _PICTURES)]
-
-
-def _evenly(count: int, wanted: int) -> list[int]:
-    """Indices of so many of a list, spread over it."""
-    return sorted(set(np.linspace(0, count - 1, min(count, wanted)).round().astype(int).tolist()))
+    return [pairs[index] for index in evenly(len(pairs), _PICTURES)]
 
 
 def _row(annotations: Annotations, position: int, networks: dict[str, PosePipeline]) -> list[SamplePicture]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nas.evenly import evenly
 from nas.report.charts import ChartAxis, ChartPoint, ChartSeries, chart
 from nas.report.html import folded, paragraph, table
 from nas.report.sections import MissingPartError
@@ -93,6 +94,8 @@ def _series(
     if width > 1:
         # At both ends the mean is over what there is.
         values = np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
-    kept = np.unique(np.linspace(0, len(values) - 1, min(len(values), _MOST_POINTS)).round().astype(int))
-    points = [ChartPoint(float(steps[row]), float(f"{values[row]:.6g}")) for row in kept]
+    points = [
+        ChartPoint(float(steps[row]), float(f"{values[row]:.6g}"))
+        for row in evenly(len(values), _MOST_POINTS)
+    ]
     return ChartSeries(label or name, "line", points, number)

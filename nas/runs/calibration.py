@@ -11,6 +11,7 @@ from torch import Tensor
 from nas.data import KeypointDataset, SampleRequest
 from nas.documents import read_json
 from nas.errors import UserError
+from nas.evenly import evenly
 from nas.files import write_json
 from nas.models import PoseNet, Statistics, to_input
 from nas.models.calibrate import Moments, moments, pooled
@@ -63,11 +64,9 @@ class CalibrationImages:
 
     def part(self, images: int) -> "CalibrationImages":
         """So many of them, evenly spread over the list; all where there are no more."""
-        count = min(images, len(self.indices))
-        places = np.linspace(0, len(self.indices) - 1, count).round().astype(int) if count else ()
         return CalibrationImages(
             self._dataset,
-            [self.indices[place] for place in places],
+            [self.indices[place] for place in evenly(len(self.indices), images)],
             batch=self._batch,
             source=self._source,
         )

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 from scipy.special import stdtrit
 
+from nas.evenly import evenly
 from nas.latency import LatencyPredictor
 from nas.search.measuring import Bench, fitted_timings
 from nas.space import Arch
@@ -77,6 +78,5 @@ class References:
     def besides(self, archs: Collection[Arch]) -> list[tuple[Network, Timing]]:
         """Up to seven networks that are none of these, evenly spread over time, and what the table says."""
         others = [(arch, timing) for arch, timing in self._known if arch not in archs]
-        count = min(REFERENCES, len(others))
-        places = np.linspace(0, len(others) - 1, count).round().astype(int).tolist() if count else []
-        return [(self._bench.network(others[place][0]), others[place][1]) for place in places]
+        chosen = [others[place] for place in evenly(len(others), REFERENCES)]
+        return [(self._bench.network(arch), timing) for arch, timing in chosen]

@@ -12,6 +12,7 @@ from nas.codecs import Poses
 from nas.data import Annotations
 from nas.data.images import read_annotated
 from nas.evaluate import Detection, oks
+from nas.evenly import evenly
 from nas.files import write_bytes
 from nas.report import contact_sheet
 from nas.runtime import draw_poses
@@ -48,7 +49,7 @@ def write_sheet(path: Path, detections: Sequence[Detection], annotations: Annota
     rows = np.flatnonzero(people.labelled)
     similarity = _similarities(detections, annotations)
     order = np.argsort(-similarity)
-    chosen = order[np.unique(np.linspace(0, len(order) - 1, _CELLS).round().astype(int))]
+    chosen = order[evenly(len(order), _CELLS)]
     images = [_draw_person(annotations, int(rows[index]), detections[index]) for index in chosen]
     captions = [f"OKS {similarity[index]:.2f}" for index in chosen]
     sheet = contact_sheet(images, columns=_COLUMNS, cell=_CELL, captions=captions)

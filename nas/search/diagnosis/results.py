@@ -8,6 +8,7 @@ import numpy as np
 
 from nas.search.diagnosis.picking import PickedNetwork
 from nas.search.diagnosis.statistics import (
+    ENOUGH,
     Floats,
     Ints,
     Statistic,
@@ -22,7 +23,7 @@ from nas.search.diagnosis.statistics import (
     worth,
 )
 
-SHARES = (0.75, 0.9, 0.95)
+SHARES = (0.75, ENOUGH, 0.95)
 """Of pairs that are right: for these it is told what a difference is worth."""
 
 _STATISTICS: Mapping[str, Statistic] = {

@@ -20,6 +20,9 @@ Statistic = Callable[[Floats, Floats, Ints], Floats]
 
 _QUANTILES = (0.05, 0.95)
 _DRAWS = 1000
+ENOUGH = 0.9
+"""The share of pairs that have to be right for a difference to be relied on."""
+
 LEAST_PAIRS = 10
 """A share of fewer pairs than these says nothing."""
 

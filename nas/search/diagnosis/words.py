@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nas.search.diagnosis.statistics import ENOUGH
+
 SCOPES = {"overall": "Over all networks", "within_bins": "Within bins of milliseconds"}
 """Titles of what is compared."""
 
@@ -17,7 +19,6 @@ _NAMES = {
     "random": "drawing lots",
     "another_seed": "another seed (the ceiling)",
 }
-_ENOUGH = 0.9
 
 
 def explain(figures: Figures) -> list[str]:
@@ -139,17 +140,17 @@ def _ceiling(overall: Figures, difference: float) -> str:
 
 
 def _worth(metric: str, scope: Figures, among: str) -> str:
-    (item,) = (item for item in scope["worth"] if item["share"] == _ENOUGH)
+    (item,) = (item for item in scope["worth"] if item["share"] == ENOUGH)
     difference = item["difference"]
     if difference["value"] is None:
         return (
             f"Among {among}, no inherited {metric} differed by so much that the better one is better alone "
-            f"in {_ENOUGH:.0%} of the pairs."
+            f"in {ENOUGH:.0%} of the pairs."
         )
     low, high = _number(difference["low"]), difference["high"]
     return (
         f"Among {among}, where inherited {metric} differs by {_number(difference['value'])} or more, the "
-        f"better one is better alone in {_ENOUGH:.0%} of the pairs or more: {item['pairs']} of "
+        f"better one is better alone in {ENOUGH:.0%} of the pairs or more: {item['pairs']} of "
         f"{scope['pairs']} differ by so much (90 % interval of that difference: {low} to "
         f"{'more than was seen' if high is None else _number(high)})."
     )
