@@ -8,7 +8,6 @@ shortest of all rounds, ratios are medians of torch / compiled.
 
 import argparse
 import json
-import platform
 import time
 from datetime import date
 
@@ -18,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.layers.compiled.convolution import convolution, weight_gradient
+from nas.timing import describe_device
 
 SHAPES = (
     (64, 64, 48, 7, 1), (96, 64, 48, 7, 2), (128, 32, 24, 7, 1), (128, 32, 24, 5, 1),
@@ -81,7 +81,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     result = {
         "date": str(date.today()),
-        "machine": platform.processor() or platform.machine(),
+        "machine": describe_device().cpu,
         "torch": torch.__version__,
         **vars(args),
         "results": [compare(shape, batch=args.batch, rounds=args.rounds, rng=rng) for shape in SHAPES],

@@ -8,7 +8,6 @@ compete. Then all of `group` of both heads that group. Printed are medians of CP
 """
 
 import argparse
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from nas.codecs.associative_embedding import AssociativeEmbeddingCodec, match_by
 from nas.codecs.part_affinity import PartAffinityCodec
 from nas.codecs.types import People
 from nas.space.skeleton import Skeleton
+from nas.timing import describe_device
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "codecs"))
 from plain_grouping import plain_match
@@ -47,7 +47,7 @@ def main() -> None:
     skeleton = Skeleton.load(given.skeleton)
     people = crowd(given.people, len(skeleton))
 
-    machine = platform.processor() or platform.machine()
+    machine = describe_device().cpu
     print(f"{given.people} people, {given.skeleton}, {machine}, {date.today()}")
     embedding = AssociativeEmbeddingCodec(skeleton, RESOLUTION)
     tags = embedding.ideal_tags(people, spacing=1)

@@ -10,7 +10,6 @@ either may be found first. Ties are named, and so are keypoints that are no ties
 
 import argparse
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -33,6 +32,7 @@ from nas.graph import OnnxForm, export_onnx
 from nas.models import PoseNet
 from nas.runtime import OnnxModel, PoseModel
 from nas.runtime.results import Detection, coco_results
+from nas.timing import describe_device
 
 NEAR = 0.01
 """Pixels of the input that equal keypoints lie apart, at most."""
@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
             print(f"  {name:18s} AP {row['AP']:.6f}" + (_told(row) if "share" in row else ""))
     result = {
         "date": date.today().isoformat(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": describe_device().cpu,
         "torch": torch.__version__,
         "onnxruntime": onnxruntime.__version__,
         "data": given.data.name,

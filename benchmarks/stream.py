@@ -10,7 +10,6 @@ time with detection in every frame, less what the detector takes in the frames b
 
 import argparse
 import json
-import platform
 import time
 from datetime import date
 from itertools import islice
@@ -21,6 +20,7 @@ import onnxruntime
 
 from nas.runtime import OnnxModel, PosePipeline, PoseStream, StageTimes, load_detector
 from nas.runtime.video import VideoFrame, VideoReader, VideoSource
+from nas.timing import describe_device
 
 NETWORKS = ("detect", "network", "decode")
 
@@ -58,7 +58,7 @@ def main() -> None:
     always, seldom = figures[1], figures[given.every]
     allowed = always["ms"] - always["detect"] * (1 - 1 / given.every)
     result = {
-        "machine": platform.processor() or platform.machine(),
+        "machine": describe_device().cpu,
         "date": str(date.today()),
         "onnxruntime": onnxruntime.__version__,
         "frame": list(frames[0].pixels.shape),

@@ -8,7 +8,6 @@ supernet / static with a bootstrap interval (95 %).
 
 import argparse
 import json
-import platform
 import time
 from datetime import date
 
@@ -19,6 +18,7 @@ from nas.models import PoseNet
 from nas.space.arch import Arch
 from nas.space.manager import ArchManager
 from nas.space.space import SearchSpace
+from nas.timing import describe_device
 
 
 def seconds(net: PoseNet, arch: Arch, images: torch.Tensor) -> float:
@@ -63,7 +63,7 @@ def main() -> None:
     }
     result = {
         "date": str(date.today()),
-        "machine": platform.processor() or platform.machine(),
+        "machine": describe_device().cpu,
         "torch": torch.__version__,
         **vars(args),
         "ratios": {},

@@ -8,7 +8,6 @@ are both printed: on a busy machine they differ.
 """
 
 import argparse
-import platform
 import time
 from datetime import date
 
@@ -18,6 +17,7 @@ from nas.graph import Tracer, to_onnx
 from nas.space.arch import Arch
 from nas.space.manager import ArchManager
 from nas.space.space import SearchSpace
+from nas.timing import describe_device
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
 
     start = time.perf_counter()
     tracer = Tracer(space, given.skeleton)
-    print(f"{given.space}, {platform.processor() or platform.machine()}, {date.today()}")
+    print(f"{given.space}, {describe_device().cpu}, {date.today()}")
     print(f"  network on the meta device       {time.perf_counter() - start:8.2f} s")
 
     wall, cpu = time.perf_counter(), time.process_time()

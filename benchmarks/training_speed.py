@@ -17,7 +17,6 @@ scoring on all images that the run keeps for them; how far the AP of both ways l
 import argparse
 import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -43,6 +42,7 @@ from nas.runs.folder import RunFolder
 from nas.runs.supernet import load_supernet, open_calibration
 from nas.search.evaluator import SubnetEvaluator
 from nas.space import ArchManager, SearchSpace, Skeleton
+from nas.timing import describe_device
 from nas.train.compiled import COMPILED, TORCH, choose_loops
 from nas.train.launch import keep_memory
 from nas.train.plan import Role, StepPlan, Trainee
@@ -185,7 +185,7 @@ def main() -> None:
         print(results[-1], file=sys.stderr, flush=True)
     result = {
         "date": str(date.today()),
-        "machine": platform.processor() or platform.machine(),
+        "machine": describe_device().cpu,
         "torch": torch.__version__,
         "rounds": args.rounds,
         # A search's evaluation takes all else from its run.

@@ -10,7 +10,6 @@ pair; the figure is the median of the ratios with a bootstrap interval (95 %).
 
 import argparse
 import json
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,6 +25,7 @@ from nas.models import PoseNet, to_input
 from nas.runs.config import Recipe
 from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 from nas.space.specs import Task
+from nas.timing import describe_device
 from nas.train.ema import averaged
 from nas.train.feed import BatchPart
 from nas.train.optimizer import build_optimizer
@@ -149,7 +149,7 @@ def main() -> None:
     low, high = np.quantile(np.median(rng.choice(ratios, (2000, len(ratios))), axis=1), [0.025, 0.975])
     result = {
         "date": str(date.today()),
-        "machine": platform.processor() or platform.machine(),
+        "machine": describe_device().cpu,
         "torch": torch.__version__,
         **{name: value for name, value in vars(args).items() if name not in ("annotations", "images")},
         "ratio": {"median": float(np.median(ratios)), "low": float(low), "high": float(high)},

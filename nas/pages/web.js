@@ -27,6 +27,12 @@ function tell(text, wrong = false) {
   element("status").className = wrong ? "wrong" : "";
 }
 
+/** What was to be done could not: the reason is told, and the camera rests. */
+function fail(error) {
+  stop();
+  tell(`That did not work: ${error.message}`, true);
+}
+
 async function load() {
   const url = URL.createObjectURL(new Blob([bytes("library")], { type: "text/javascript" }));
   ort = await import(url);
@@ -190,9 +196,9 @@ function at(event) {
 
 element("file").addEventListener("change", (event) => {
   const [file] = event.target.files;
-  if (file) open(URL.createObjectURL(file));
+  if (file) open(URL.createObjectURL(file)).catch(fail);
 });
-element("camera").addEventListener("click", () => (stream ? stop() : start()));
+element("camera").addEventListener("click", () => (stream ? stop() : start().catch(fail)));
 if (crops) {
   let from = null;
   view.style.touchAction = "none";
@@ -206,11 +212,11 @@ if (crops) {
     const to = at(event), first = from;
     from = null;
     const box = [Math.min(first[0], to[0]), Math.min(first[1], to[1]), Math.max(first[0], to[0]), Math.max(first[1], to[1])];
-    if (box[2] - box[0] > 4 && box[3] - box[1] > 4) look(shown, box);
+    if (box[2] - box[0] > 4 && box[3] - box[1] > 4) look(shown, box).catch(fail);
   });
 }
 
 load().then(
-  () => location.hash.startsWith("#data:image/") && open(location.hash.slice(1)),
+  () => location.hash.startsWith("#data:image/") && open(location.hash.slice(1)).catch(fail),
   (error) => tell(`The network cannot be loaded: ${error.message}`, true),
 );
