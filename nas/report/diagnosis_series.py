@@ -12,7 +12,7 @@ Networks = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Bin:
+class TimeBin:
     """Networks of nearly the same time; without a number those that are in no bin.
 
     Args:
@@ -32,7 +32,7 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class AgreementLine:
     """Which share of pairs is right, by falling difference.
 
     Args:
@@ -44,14 +44,14 @@ class Agreement:
     points: Sequence[tuple[float, float, int]]
 
 
-def by_bin(rows: Networks) -> list[Bin]:
+def by_bin(rows: Networks) -> list[TimeBin]:
     """The bins in order, and what is in none behind them."""
     numbers = sorted({row["bin"] for row in rows}, key=lambda number: (number is None, number))
     ordered = sorted(rows, key=lambda row: float(row["inherited"]))
-    return [Bin(number, [row for row in ordered if row["bin"] == number]) for number in numbers]
+    return [TimeBin(number, [row for row in ordered if row["bin"] == number]) for number in numbers]
 
 
-def agreements(rows: Networks) -> list[Agreement]:
+def agreements(rows: Networks) -> list[AgreementLine]:
     """Of all pairs, and of those within a bin."""
     binned = [row for row in rows if row["bin"] is not None]
     return [
@@ -60,10 +60,10 @@ def agreements(rows: Networks) -> list[Agreement]:
     ]
 
 
-def _agreement(name: str, rows: Networks, groups: Sequence[int]) -> Agreement:
+def _agreement(name: str, rows: Networks, groups: Sequence[int]) -> AgreementLine:
     x, y = (np.array([row[key] for row in rows], np.float64) for key in ("inherited", "alone_mean"))
     found = zip(*agreement_by_difference(x, y, np.array(groups, np.int64)), strict=True)
-    return Agreement(
+    return AgreementLine(
         name,
         [(float(size), float(share), int(pairs)) for size, share, pairs in found if pairs >= LEAST_PAIRS],
     )
