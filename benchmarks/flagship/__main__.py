@@ -45,9 +45,9 @@ def parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("run", type=Path, help="the folder of the trained supernet")
     shared.add_argument("--set", action="append", default=[], help="a.b=c of the run, such as data.root")
-    shared.add_argument("--whole", type=float, nargs="*", default=DEFAULT.whole, help="budgets of all rows")
-    shared.add_argument("--pair", type=float, nargs="*", default=DEFAULT.pair, help="searched against scaled")
     pick = commands.add_parser("pick", parents=[shared])
+    pick.add_argument("--whole", type=float, nargs="*", help=f"budgets of all rows, else {DEFAULT.whole} ms")
+    pick.add_argument("--pair", type=float, nargs="*", help=f"of searched and scaled, else {DEFAULT.pair} ms")
     pick.add_argument("--metric", default="PCK_torso@0.2", help="that the search went by")
     pick.add_argument("--trials", type=int, help="of each baseline; by default as many as the search scored")
     pick.add_argument("--seed", type=int, default=0)
@@ -71,6 +71,17 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+def asked(args: argparse.Namespace) -> Comparison | None:
+    """The budgets that a command line names; None where it names none."""
+    if args.whole is None and args.pair is None:
+        return None
+    whole, pair = (
+        default if given is None else tuple(given)
+        for given, default in ((args.whole, DEFAULT.whole), (args.pair, DEFAULT.pair))
+    )
+    return Comparison(whole, pair)
+
+
 def work(args: argparse.Namespace) -> None:
     """Do what a command line says. Raises UserError, Paused and KeyboardInterrupt as its parts do."""
     if args.command == "find":
@@ -78,8 +89,8 @@ def work(args: argparse.Namespace) -> None:
         print(*finder.told(finder.measure(args.model, args.data, args.images, **options)), sep="\n")
         return
     place = Workplace(RunFolder.open(args.run, args.set), tuple(args.set))
-    comparison = Comparison(tuple(args.whole), tuple(args.pair))
     if args.command == "pick":
+        comparison = place.begin(asked(args))
         settings = SearchSettings(
             budgets_ms=comparison.budgets_ms,
             metric=args.metric,
@@ -90,12 +101,12 @@ def work(args: argparse.Namespace) -> None:
         )
         pick_all(place, comparison, settings)
     elif args.command == "train":
-        train_rows(place, comparison, budgets_ms=args.budget_ms, hours=args.hours, console=err)
+        train_rows(place, place.comparison, budgets_ms=args.budget_ms, hours=args.hours, console=err)
     elif args.command == "time":
-        time_picks(place, comparison, visits=args.visits)
+        time_picks(place, place.comparison, visits=args.visits)
     else:
-        score_rows(place, comparison)
-        facts, people = summarise(place, comparison)
+        score_rows(place, place.comparison)
+        facts, people = summarise(place, place.comparison)
         write_all(args.out, facts, people)
         print(markdown(facts))
 

@@ -47,7 +47,7 @@ Found = tuple[Arch, dict[str, Any]]
 
 
 def pick_all(place: Workplace, comparison: Comparison, settings: SearchSettings) -> None:
-    """Pick what is not picked yet.
+    """Pick what is not picked yet; what cannot be picked within a budget does not keep others from it.
 
     Args:
         place: of the comparison; its run has been searched.
@@ -56,9 +56,10 @@ def pick_all(place: Workplace, comparison: Comparison, settings: SearchSettings)
             search scored for all of them.
 
     Raises:
-        UserError: the run was not searched at a budget, or as `search_run` does.
+        UserError: what could not be picked, and why: the run was not searched at a budget, say.
     """
     trials = settings.trials or read_json(place.run.results_file)["scored"]
+    failed: list[str] = []
     with place.run.alone():
         for pick, budget in comparison.picks:
             if place.picked(pick, budget) is not None:
@@ -72,10 +73,17 @@ def pick_all(place: Workplace, comparison: Comparison, settings: SearchSettings)
                 storage=sqlite_url(place.study_file(pick, budget)),
             )
             place.study_file(pick, budget).parent.mkdir(parents=True, exist_ok=True)
-            with reaching(own.storage or ""):
-                arch, found = PICKERS[pick](place, own)
+            try:
+                with reaching(own.storage or ""):
+                    arch, found = PICKERS[pick](place, own)
+            except UserError as error:
+                failed.append(f"{pick} at {budget:g} ms: {error}")
+                print(f"  {error}", flush=True)
+                continue
             common = {"pick": pick, "budget_ms": budget, "metric": settings.metric, "date": str(date.today())}
             place.keep(pick, budget, arch, {**common, **found})
+    if failed:
+        raise UserError("; ".join(failed))
 
 
 def median_near(ms: NDArray[np.float64], macs: NDArray[np.float64], budget_ms: float) -> tuple[float, int]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.flagship.rows import HAND_MADE, Row
+from benchmarks.flagship.rows import HAND_MADE, Comparison, Row
 from nas.documents import read_json
+from nas.errors import UserError
 from nas.files import file_digest, is_file, write_json
 from nas.runs import RunFolder
 from nas.runs.subnet_training import RECORD
@@ -28,6 +29,39 @@ class Workplace:
     @property
     def folder(self) -> Path:
         return self.run.path / "flagship"
+
+    def begin(self, asked: Comparison | None = None) -> Comparison:
+        """What is compared, written down by the first call; by default as before, or as `Comparison` says.
+
+        Raises UserError where something else is asked for than before.
+        """
+        known = self._known()
+        if known is None:
+            known = asked or Comparison()
+            write_json(self._comparison_file, vars(known))
+        if asked not in (None, known):
+            raise UserError(
+                f"{self._comparison_file}: other budgets are compared here: all rows at {known.whole} ms, "
+                f"two at {known.pair} ms; leave them out, or move that folder away to start anew"
+            )
+        return known
+
+    @property
+    def comparison(self) -> Comparison:
+        """What is compared. Raises UserError where nothing has been picked yet."""
+        known = self._known()
+        if known is None:
+            raise UserError(f"{self.folder}: no comparison has begun; pick its architectures first")
+        return known
+
+    @property
+    def _comparison_file(self) -> Path:
+        return self.folder / "comparison.json"
+
+    def _known(self) -> Comparison | None:
+        if not is_file(self._comparison_file):
+            return None
+        return Comparison(**{name: tuple(ms) for name, ms in read_json(self._comparison_file).items()})
 
     @property
     def timings_file(self) -> Path:

@@ -58,7 +58,7 @@ def budget(searched: RunFolder, tiny_space: SearchSpace) -> float:
 def command(
     searched: RunFolder, budget: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., int]:
-    """The program, on that run and one budget; hand-made networks are tiny."""
+    """The program, on that run; hand-made networks are tiny."""
     small = {**STAGE, "type": "shuffle", "width": [8, 16], "depth": 1, "kernel": 3}
     del small["expansion"]
     space = {
@@ -80,8 +80,7 @@ def command(
     search_run(searched, settings)
 
     def run(name: str, *options: str) -> int:
-        shared = ["--whole", f"{budget}", "--pair"]
-        return program.main([name, str(searched.path), *shared, *options])
+        return program.main([name, str(searched.path), *options])
 
     return run
 
@@ -100,8 +99,8 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return taken
 
 
-def pick(command: Callable[..., int]) -> int:
-    return command("pick", "--metric", METRIC, "--allow-other-device")
+def pick(command: Callable[..., int], *options: str) -> int:
+    return command("pick", "--metric", METRIC, "--allow-other-device", *options)
 
 
 def test_from_a_searched_run_to_a_table(
@@ -117,7 +116,10 @@ def test_from_a_searched_run_to_a_table(
     out = tmp_path / "out"
     former = searched.results_file.read_bytes(), sorted(searched.subnets_folder.iterdir())
 
+    assert command("train") == 2
+    assert "no comparison has begun; pick its architectures first" in capsys.readouterr().err
     # Before anything is picked the table says so, and trainings are passed over.
+    place.begin(comparison)
     assert command("table", "--out", str(out)) == 0
     assert (out / "table.md").read_text().count("not run.") == 7
     assert command("train") == 0
@@ -147,6 +149,8 @@ def test_from_a_searched_run_to_a_table(
     with monkeypatch.context() as patch:
         patch.setattr(picks, "PICKERS", {})
         assert pick(command) == 0  # all are picked already
+    assert pick(command, "--whole", "9") == 2
+    assert "other budgets are compared here" in capsys.readouterr().err
 
     # A part of no length takes one step of one row; the same command goes on.
     assert command("train", "--hours", "1e-9") == 0
@@ -185,12 +189,15 @@ def test_from_a_searched_run_to_a_table(
     assert "holds another network than is picked by now" in capsys.readouterr().err
 
 
-def test_a_run_that_was_not_searched_at_a_budget_is_told(
+def test_what_cannot_be_picked_is_told_and_does_not_keep_others_from_it(
     searched: RunFolder, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = ["--whole", "77", "--pair", "--metric", METRIC, "--allow-other-device"]
-    assert program.main(["pick", str(searched.path), *other]) == 2
-    assert "no subnet for 77 ms; search at that budget first" in capsys.readouterr().err
+    assert pick(command, "--whole", "--pair", "77") == 2
+    assert "searched at 77 ms: " in (said := capsys.readouterr().err)
+    assert "no subnet for 77 ms; search at that budget first" in said
+    place = Workplace(searched)
+    assert place.picked("searched", 77) is None
+    assert place.picked("scaled", 77) is not None
 
 
 def test_ladders_are_timed_where_the_predictor_is_of_this_machine(
