@@ -90,16 +90,15 @@ def work(args: argparse.Namespace) -> None:
         return
     place = Workplace(RunFolder.open(args.run, args.set), tuple(args.set))
     if args.command == "pick":
-        comparison = place.begin(asked(args))
         settings = SearchSettings(
-            budgets_ms=comparison.budgets_ms,
+            budgets_ms=(),
             metric=args.metric,
             trials=args.trials,
             seed=args.seed,
             predictor=args.predictor,
             allow_other_device=args.allow_other_device,
         )
-        pick_all(place, comparison, settings)
+        pick_all(place, asked(args), settings)
     elif args.command == "train":
         train_rows(place, place.comparison, budgets_ms=args.budget_ms, hours=args.hours, console=err)
     elif args.command == "time":

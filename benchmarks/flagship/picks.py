@@ -19,6 +19,7 @@ from benchmarks.flagship.scaling import ladder, largest_within
 from benchmarks.flagship.workplace import Workplace
 from nas.documents import read_json
 from nas.errors import UserError
+from nas.files import is_file
 from nas.graph import Tracer
 from nas.runs import open_data
 from nas.search.drift import References
@@ -46,20 +47,22 @@ Found = tuple[Arch, dict[str, Any]]
 """An architecture, and how it was found."""
 
 
-def pick_all(place: Workplace, comparison: Comparison, settings: SearchSettings) -> None:
+def pick_all(place: Workplace, asked: Comparison | None, settings: SearchSettings) -> None:
     """Pick what is not picked yet; what cannot be picked within a budget does not keep others from it.
 
     Args:
         place: of the comparison; its run has been searched.
-        comparison: what is needed.
-        settings: metric, seed, predictor; `trials` of each baseline at each budget, None for as many as the
-            search scored for all of them.
+        asked: what is compared; None for what was before.
+        settings: metric, seed and predictor; its budgets are not looked at. `trials` are of each baseline at
+            each budget, None for as many as the search scored for all of them.
 
     Raises:
         UserError: what could not be picked, and why: the run was not searched at a budget, say.
     """
+    if not is_file(place.run.results_file):
+        raise UserError(f"{place.run.path}: has not been searched yet; search it at the budgets first")
     trials = settings.trials or read_json(place.run.results_file)["scored"]
-    failed: list[str] = []
+    comparison, failed = place.begin(asked), list[str]()
     with place.run.alone():
         for pick, budget in comparison.picks:
             if place.picked(pick, budget) is not None:

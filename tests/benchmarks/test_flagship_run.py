@@ -1,6 +1,7 @@
 """The whole comparison at a tiny size, from a run that has been searched to its table; killed on the way."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from nas.graph import Tracer
 from nas.latency import LatencyPredictor
 from nas.models import PoseNet, load_weights, save_weights
 from nas.runs import RunFolder
+from nas.search.evaluator import SubnetEvaluator
 from nas.search.run import SearchSettings, search_run
 from nas.space import ArchManager, SearchSpace, Skeleton
 from nas.train.update import Updater
@@ -198,6 +200,41 @@ def test_what_cannot_be_picked_is_told_and_does_not_keep_others_from_it(
     place = Workplace(searched)
     assert place.picked("searched", 77) is None
     assert place.picked("scaled", 77) is not None
+
+
+def test_picks_that_were_killed_go_on_to_the_same(
+    searched: RunFolder,
+    budget: float,
+    command: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    straight = Workplace(RunFolder(shutil.copytree(searched.path, tmp_path / "straight")))
+    options = ["--whole", f"{budget}", "--pair", "--metric", METRIC, "--allow-other-device"]
+    assert program.main(["pick", str(straight.run.path), *options]) == 0
+    original, calls = SubnetEvaluator.until, 0
+
+    def until(self: SubnetEvaluator, *arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls in (2, 5, 8):
+            raise KeyboardInterrupt
+        return original(self, *arguments)
+
+    monkeypatch.setattr(SubnetEvaluator, "until", until)
+    place, codes = Workplace(searched), [130]
+    while codes[-1] == 130:
+        codes.append(command("pick", *options))
+    assert codes == [130, 130, 130, 130, 0]
+    for pick, at in place.comparison.picks:
+        assert place.found(pick, at) == straight.found(pick, at)
+        assert place.picked(pick, at) == straight.picked(pick, at)
+
+
+def test_a_run_that_was_not_searched_is_told(searched: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["pick", str(searched.path)]) == 2
+    assert "has not been searched yet" in capsys.readouterr().err
+    assert not Workplace(searched).folder.exists()
 
 
 def test_ladders_are_timed_where_the_predictor_is_of_this_machine(
