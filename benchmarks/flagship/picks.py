@@ -28,9 +28,10 @@ from nas.search.loop import SearchProgress, score_networks, scored
 from nas.search.pareto import within
 from nas.search.preparation import Search, prepare
 from nas.search.record import EvaluationCache, SearchRecord
-from nas.search.run import Scored, choose, open_evaluator, score
+from nas.search.run import Scored, choose, score
 from nas.search.samplers.evolution import LitePoseEvolution
 from nas.search.scoring import Scoring
+from nas.search.session import open_evaluator
 from nas.search.settings import Displays, SearchSettings
 from nas.search.side_by_side import FinalistTimer
 from nas.search.storage import reaching, sqlite_url

@@ -6,12 +6,11 @@ from typing import Any
 from nas.search.drift import References
 from nas.search.estimate import Estimate
 from nas.search.finalists import Finals, measure_finalists
-from nas.search.judging import AccuracyJudge, KnownAccuracies
 from nas.search.measuring import Bench, fitted_networks
 from nas.search.pareto import whole, within
 from nas.search.preparation import Search
 from nas.search.results import LatencyPrediction, SearchResult, Subnet, former_measurements
-from nas.search.settling import settle
+from nas.search.settling import Judge, settle
 from nas.search.side_by_side import FinalistTimer
 from nas.search.values import Evaluation
 from nas.space import Arch
@@ -21,7 +20,7 @@ def choose_subnets(
     search: Search,
     estimate: Estimate,
     history: Sequence[Evaluation],
-    judge: AccuracyJudge | KnownAccuracies,
+    judge: Judge,
     facts: Mapping[str, Any],
 ) -> SearchResult:
     """The winner of each budget.
@@ -72,7 +71,7 @@ def _finals(
     search: Search,
     bench: Bench,
     history: Sequence[Evaluation],
-    judge: AccuracyJudge | KnownAccuracies,
+    judge: Judge,
     facts: Mapping[str, Any],
 ) -> Finals:
     """Finalists, measured, and decided between where they are close."""

@@ -6,31 +6,26 @@ from typing import Any
 
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
-from nas.models import load_weights
-from nas.runs.data import RunData, open_data
+from nas.runs.data import open_data
 from nas.runs.folder import RunFolder
-from nas.runs.supernet import load_supernet, open_calibration
 from nas.search.choosing import choose_subnets
 from nas.search.estimate import Estimate
-from nas.search.evaluator import SubnetEvaluator, average_pose, require_measured
-from nas.search.judging import AccuracyJudge, KnownAccuracies
-from nas.search.loop import ShowProgress, score_networks
-from nas.search.origin import require_same_origin
+from nas.search.judging import KnownAccuracies
+from nas.search.loop import ShowProgress
 from nas.search.pareto import whole
 from nas.search.preparation import Search, load_predictor, prepare
 from nas.search.prior import prior_of
-from nas.search.record import EvaluationCache, SearchRecord
+from nas.search.record import SearchRecord
 from nas.search.refinement import Refinement
 from nas.search.results import SearchResult, former_average_pose
-from nas.search.samplers import sampler_named
 from nas.search.scoring import Scoring
+from nas.search.session import ScoringSession
 from nas.search.settings import Displays, SearchSettings
-from nas.search.stopping import EarlyStopping
+from nas.search.settling import Judge
 from nas.search.storage import reaching
-from nas.search.study import choose_scoring, evaluation_key, open_record, require_study, storage_of
+from nas.search.study import choose_scoring, open_record, require_study, storage_of
 from nas.search.values import Cost, Scores
 from nas.timing import describe_device
-from nas.train.launch import launch
 
 __all__ = ["Displays", "SearchSettings", "load_predictor", "predicted_cost", "search_run"]
 
@@ -81,7 +76,7 @@ class Scored:
     refinement: Refinement | None
     average_pose: Scores
     scoring: Scoring
-    judge: AccuracyJudge | KnownAccuracies
+    judge: Judge
 
 
 def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, shared: bool = False) -> Scored:
@@ -89,30 +84,16 @@ def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, share
     search = prepare(run, settings, displays)
     if not settings.to_score:
         return _known(search)
-    data = open_data(run.config(), search.space, run)
-    average = average_pose(data.split.train(data.sources), data.search)
-    require_measured(settings.metric, average)
-    of_all = open_evaluator(run, data)
-    run.search_folder.mkdir(parents=True, exist_ok=True)
-    storage = storage_of(run, settings)
-    if shared:
-        require_same_origin(run, storage)
-    scoring = choose_scoring(run, search.space, settings, storage)
-    evaluator = scoring.evaluator(of_all, settings.metric)
-    record = open_record(search, scoring, storage)
-    refinement = search.refinement(record.name)
-    cache = EvaluationCache(run.evaluations_file)
-    judge = AccuracyJudge(
-        evaluator, scoring.thorough(of_all, settings.metric), cache=cache, metric=settings.metric
-    )
+    session = ScoringSession.open(search, open_data(run.config(), search.space, run), shared=shared)
+    refinement = search.refinement(session.record.name)
     return Scored(
         search=search,
-        record=record,
-        estimate=_score(search, evaluator, record, cache, refinement, displays),
+        record=session.record,
+        estimate=_score(session, refinement, displays),
         refinement=refinement,
-        average_pose=average,
-        scoring=scoring,
-        judge=judge,
+        average_pose=session.average_pose,
+        scoring=session.scoring,
+        judge=session.judge,
     )
 
 
@@ -126,109 +107,20 @@ def finish(scored: Scored) -> SearchResult:
 def choose(scored: Scored) -> SearchResult:
     """Measure the finalists, and say what was found; nothing is written."""
     search, record = scored.search, scored.record
-    facts = {
-        **_facts(search, record, scored.estimate, scored.refinement),
-        **scored.scoring.facts(),
-        "average_pose": dict(scored.average_pose),
-    }
     # Where no network is scored, what was stopped early stays out.
     history = record.history() if search.settings.to_score else whole(record.history())
-    return choose_subnets(search, scored.estimate, history, scored.judge, facts)
+    return choose_subnets(search, scored.estimate, history, scored.judge, facts_of(scored))
 
 
-def predicted_cost(predictor: LatencyPredictor, tracer: Tracer, *, people: int = 1) -> Cost:
-    """Predicted ms with decode and grouping; of a head on person crops, for so many people."""
-    return Estimate(predictor, tracer, end_to_end=EndToEnd(people))
-
-
-def open_evaluator(run: RunFolder, data: RunData, *, weights: Path | None = None) -> SubnetEvaluator:
-    """Scores networks of a run's supernet, or of other weights, on what the run keeps for the search."""
-    config = run.config()
-    fabric = launch(accelerator=config.accelerator, precision=config.precision, threads=config.threads)
-    calibration = open_calibration(run, data)
-    net = load_supernet(run) if weights is None else load_weights(weights)
-    return SubnetEvaluator(
-        net.to(fabric.device),
-        calibration,
-        data.search,
-        key=evaluation_key(run, weights),
-        padding=config.data.padding,
-    )
-
-
-def _known(search: Search) -> Scored:
-    """What was scored before, for whatever device and budgets, and nothing else."""
-    run, settings = search.run, search.settings
-    storage = storage_of(run, settings)
-    require_study(run, search.space, settings, storage)
-    scoring = choose_scoring(run, search.space, settings, storage)
-    record = open_record(search, scoring, storage)
-    return Scored(
-        search=search,
-        record=record,
-        estimate=search.base,
-        refinement=None,
-        average_pose=former_average_pose(run.results_file, study=record.name),
-        scoring=scoring,
-        judge=KnownAccuracies(),
-    )
-
-
-def _score(
-    search: Search,
-    evaluator: SubnetEvaluator,
-    record: SearchRecord,
-    cache: EvaluationCache,
-    refinement: Refinement | None,
-    displays: Displays,
-) -> Estimate:
-    """Score networks, refining the predictor in between; the record uses the estimate that is returned."""
-    settings = search.settings
-    sampler = sampler_named(settings.sampler)
-    estimate = refinement.estimate() if refinement else search.base
-    prior, trials = prior_of(search, record), settings.to_score
-    for milestone in refinement.milestones(trials) if refinement else (trials,):
-        overrun = search.overrun(estimate)
-        record.use(estimate, predictor=estimate.source, overrun=overrun)
-        with displays.scoring() as report:
-            history = score_networks(
-                sampler(
-                    search.space,
-                    estimate.many,
-                    budgets_ms=search.budgets,
-                    seed=settings.seed,
-                    overrun=overrun,
-                    prior=prior,
-                ),
-                EarlyStopping(
-                    evaluator,
-                    metric=settings.metric,
-                    history=record.history,
-                    cost=estimate,
-                    finalists=settings.finalists,
-                ),
-                record=record,
-                cache=cache,
-                budgets_ms=search.budgets,
-                trials=trials,
-                report=report,
-                until=milestone,
-            )
-        if refinement:
-            estimate = refinement(history, scored=milestone, trials=trials)
-    record.use(estimate, predictor=estimate.source, overrun=search.overrun(estimate))
-    return estimate
-
-
-def _facts(
-    search: Search, record: SearchRecord, estimate: Estimate, refinement: Refinement | None
-) -> dict[str, Any]:
+def facts_of(scored: Scored) -> dict[str, Any]:
+    """What was searched with, for the result: plain data."""
+    search, estimate, refinement = scored.search, scored.estimate, scored.refinement
     settings, predictor = search.settings, estimate.predictor
     refined = refinement is not None and estimate.source != search.base.source
     return {
         "space": search.space.name,
         "skeleton": search.tracer.skeleton.name,
-        "study": record.name,
+        "study": scored.record.name,
         "metric": settings.metric,
         "budgets_ms": list(search.budgets),
         "limits": dict(settings.limits.by_name),
@@ -249,4 +141,44 @@ def _facts(
         else describe_device(threads=predictor.device.threads).to_json(),
         "protocol": predictor.protocol.to_json(),
         **({"prior": str(settings.prior)} if settings.prior else {}),
+        **scored.scoring.facts(),
+        "average_pose": dict(scored.average_pose),
     }
+
+
+def predicted_cost(predictor: LatencyPredictor, tracer: Tracer, *, people: int = 1) -> Cost:
+    """Predicted ms with decode and grouping; of a head on person crops, for so many people."""
+    return Estimate(predictor, tracer, end_to_end=EndToEnd(people))
+
+
+def _known(search: Search) -> Scored:
+    """What was scored before, for whatever device and budgets, and nothing else."""
+    run, settings = search.run, search.settings
+    storage = storage_of(run, settings)
+    require_study(run, search.space, settings, storage)
+    scoring = choose_scoring(run, search.space, settings, storage)
+    record = open_record(search, scoring, storage)
+    return Scored(
+        search=search,
+        record=record,
+        estimate=search.base,
+        refinement=None,
+        average_pose=former_average_pose(run.results_file, study=record.name),
+        scoring=scoring,
+        judge=KnownAccuracies(),
+    )
+
+
+def _score(session: ScoringSession, refinement: Refinement | None, displays: Displays) -> Estimate:
+    """Score networks, refining the predictor in between; the record uses the estimate that is returned."""
+    search, record = session.search, session.record
+    estimate = refinement.estimate() if refinement else search.base
+    prior, trials = prior_of(search, record), search.settings.to_score
+    for milestone in refinement.milestones(trials) if refinement else (trials,):
+        score_up_to = session.scorer(estimate, prior=prior)
+        with displays.scoring() as report:
+            history = score_up_to(trials=trials, report=report, until=milestone)
+        if refinement:
+            estimate = refinement(history, scored=milestone, trials=trials)
+    record.use(estimate, predictor=estimate.source, overrun=search.overrun(estimate))
+    return estimate

@@ -12,6 +12,10 @@ from nas.search.values import Evaluation
 class Judge(Protocol):
     """Tells finalists apart by accuracy."""
 
+    def whole(self, item: Evaluation) -> Evaluation:
+        """The same, scored on everybody."""
+        ...
+
     def tied(self, one: Evaluation, other: Evaluation) -> bool:
         """Whether other people could have put them in the other order."""
         ...

@@ -28,7 +28,7 @@ from nas.search.evaluator import require_measured
 from nas.search.loop import scored
 from nas.search.preparation import load_predictor
 from nas.search.record import EvaluationCache
-from nas.search.run import open_evaluator
+from nas.search.session import open_evaluator
 from nas.search.values import Scores
 from nas.space import Skeleton
 from nas.train.clock import Deadline

@@ -10,7 +10,7 @@ from nas.runs.config import FinetuneConfig, SupernetConfig
 from nas.runs.data import RunData
 from nas.runs.folder import RunFolder
 from nas.search.record import EvaluationCache
-from nas.search.run import open_evaluator
+from nas.search.session import open_evaluator
 from nas.search.study import evaluation_key
 from nas.search.values import Scores
 from nas.space import Arch
