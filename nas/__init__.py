@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nas.search.diagnosis.settings import DiagnosisSettings
     from nas.search.run import search_run
     from nas.search.settings import SearchSettings
+    from nas.search.together import search_together
     from nas.space import Arch, ArchManager, SearchSpace, Skeleton
 
 keep_quiet()
@@ -34,6 +35,7 @@ __all__ = [
     "complexity",
     "diagnose_run",
     "search_run",
+    "search_together",
     "transfer",
 ]
 
@@ -49,6 +51,7 @@ _HOMES = {
     "complexity": "nas.graph",
     "diagnose_run": "nas.search.diagnosis.run",
     "search_run": "nas.search.run",
+    "search_together": "nas.search.together",
     "transfer": "nas.models",
 }
 

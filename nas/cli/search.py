@@ -10,6 +10,7 @@ from nas.cli.displays import search_display
 from nas.cli.options import finite
 from nas.cli.search_display import print_comparison, print_left, print_place, print_subnets
 from nas.cli.train import RunSetOption
+from nas.errors import UserError
 
 
 def search(
@@ -20,6 +21,14 @@ def search(
             "--budget-ms", callback=finite, help="Most milliseconds a subnet may take; may be repeated."
         ),
     ],
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--also",
+            help="Another run, of the same task and people: both are searched at once, and the best of all "
+            "networks found; may be repeated.",
+        ),
+    ] = None,
     p95_ms: Annotated[
         float | None,
         typer.Option(
@@ -39,7 +48,9 @@ def search(
     trials: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Networks to score for these budgets; 200 by default, with --device none anew."
+            min=1,
+            help="Networks to score for these budgets, in all runs together; 200 by default, with --device "
+            "none anew.",
         ),
     ] = None,
     metric: Annotated[str, typer.Option(help="The score to search for, e.g. AP or PCK_torso@0.2.")] = "AP",
@@ -122,10 +133,14 @@ def search(
     from nas.cli.latency_display import VisitDisplay
     from nas.runs import RunFolder
     from nas.search.limits import Limits
-    from nas.search.run import Displays, SearchSettings, search_run
+    from nas.search.settings import Displays, SearchSettings
     from nas.search.shared import LeftToOthers, search_worker
+    from nas.search.together import search_together
 
+    if worker and also:
+        raise UserError("--worker shares the search of one run among processes: leave it out, or --also")
     folder = RunFolder.open(run, overrides or [])
+    others = [RunFolder.open(other, overrides or []) for other in also or ()]
     settings = SearchSettings(
         budgets_ms=budgets_ms,
         trials=trials,
@@ -148,7 +163,10 @@ def search(
         limits=Limits(p95_ms=p95_ms, memory_mb=memory_mb, file_mb=file_mb),
     )
     displays = Displays(search_display, VisitDisplay)
-    result = (search_worker if worker else search_run)(folder, settings, progress=displays)
+    if worker:
+        result = search_worker(folder, settings, progress=displays)
+    else:
+        result = search_together(folder, settings, also=others, progress=displays)
     if isinstance(result, LeftToOthers):
         print_left(result, as_json=as_json)
         return

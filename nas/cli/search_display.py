@@ -42,7 +42,7 @@ def print_subnets(result: "SearchResult") -> None:
             figures["inherited"].get(shown[0]),
             _interval(figures),
             *(figures["inherited"].get(name) for name in shown[1:]),
-            "timed under load" if figures["loaded"] else "",
+            _remarks(figures),
         )
         for figures in (subnet.figures() for subnet in result.subnets)
     ]
@@ -96,6 +96,12 @@ def print_subnets(result: "SearchResult") -> None:
         )
     if result.subnets and result.subnets[0].measured is None:
         remark("The predictor is of another device: nothing was measured here.")
+
+
+def _remarks(figures: Mapping[str, Any]) -> str:
+    """What to know of a subnet, whose run is named where several were searched."""
+    remarks = [f"of {figures['run']}"] if figures.get("run", ".") != "." else []
+    return ", ".join([*remarks, *(["timed under load"] if figures["loaded"] else [])])
 
 
 def _interval(figures: Mapping[str, Any]) -> str:
@@ -173,7 +179,13 @@ def print_comparison(result: "SearchResult") -> None:
 
 def print_place(result: "SearchResult", run: Path) -> None:
     """Say where everything is, and what comes next."""
+    from nas.runs import RunFolder
+
     assert result.place is not None
+    home = RunFolder(run)
+    for each in result.facts.get("runs", ()):
+        say(f"{each['scored']} networks of {each['space']} are scored in {home.at(each['run']).path}")
     say(f"\nSubnets: {result.place.subnets}/*.json   everything: {result.place.file}")
     for subnet in result.subnets[:1]:
-        say(f"Next: nas finetune {run} {result.place.subnets / subnet.name}.json --name {subnet.name}")
+        own = run if subnet.run is None else home.at(subnet.run).path
+        say(f"Next: nas finetune {own} {result.place.subnets / subnet.name}.json --name {subnet.name}")

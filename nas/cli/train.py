@@ -63,10 +63,11 @@ def transfer(
 ) -> None:
     """Write the calibrated weights that a subnet inherits from a run's supernet."""
     from nas.runs import RunFolder
-    from nas.space import Arch
+    from nas.runs.subnet_file import load_subnet
     from nas.train import transfer_subnet
 
-    say(str(transfer_subnet(RunFolder.open(run, overrides or []), Arch.load(arch), name=name)))
+    opened = RunFolder.open(run, overrides or [])
+    say(str(transfer_subnet(opened, load_subnet(opened, arch), name=name)))
 
 
 def finetune(
@@ -89,7 +90,7 @@ def finetune(
     """Train a subnet on from what it inherits. The same command goes on where it was stopped."""
     from nas.runs import RunFolder, load_finetune_config
     from nas.runs.folder import is_free
-    from nas.space import Arch
+    from nas.runs.subnet_file import load_subnet
     from nas.train import finetune_subnet
 
     changes = [*(overrides or []), *_assigned("init.backbone", init_backbone), *_assigned("teacher", teacher)]
@@ -97,7 +98,7 @@ def finetune(
     recipe = load_finetune_config(opened, itertools.filterfalse(is_free, changes))
     path = finetune_subnet(
         opened,
-        Arch.load(arch),
+        load_subnet(opened, arch),
         recipe=recipe,
         name=name,
         scratch=scratch,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal
 
-from nas.graph import Graph, Tracer, to_int8, to_onnx
+from nas.graph import Graph, to_int8, to_onnx
 from nas.space.arch import Arch
 from nas.timing.networks import grouping
 from nas.timing.protocol import Network
@@ -16,7 +16,7 @@ Precision = Literal["fp32", "int8"]
 
 def arch_network(
     arch: Arch,
-    tracer: Tracer,
+    tracer: ArchTracer,
     *,
     name: str | None = None,
     precision: Precision = "fp32",
@@ -32,7 +32,7 @@ def arch_network(
         return bytes(export(tracer(arch)).SerializeToString())
 
     graph = tracer(arch)
-    skeleton = tracer.skeleton
+    skeleton = graph.skeleton
     suffix = "" if precision == "fp32" else f"-{precision}"
     return Network(
         key=f"{arch.id}-{skeleton.name}{suffix}",

@@ -114,6 +114,7 @@ class TracerOfSpaces:
     def __init__(
         self, spaces: Sequence[Mapping[str, Any]], skeleton: Skeleton, *, anonymous: bool = False
     ) -> None:
+        self.skeleton = skeleton
         self._spaces = [SearchSpace.from_json(space) for space in spaces]
         self._tracer = lru_cache(maxsize=8)(lambda space: Tracer(space, skeleton, anonymous=anonymous))
 

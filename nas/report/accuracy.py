@@ -1,6 +1,7 @@
 """The part of a run's report on accuracy against latency: all scored networks, the chosen, published ones."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from nas.errors import UserError
 from nas.files import read_rows
@@ -9,7 +10,7 @@ from nas.latency import EndToEnd, LatencyPredictor
 from nas.report.charts import Bounds, ChartAxis, ChartPoint, ChartSeries, chart, within
 from nas.report.html import cell, folded, missing, table
 from nas.report.peers import MEASURED, PUBLISHED
-from nas.report.run_files import GIVEN, REFITTED, Figures
+from nas.report.run_files import GIVEN, REFITTED, Figures, run_of, runs_of
 from nas.report.sections import NO_SEARCH, MissingPartError
 from nas.runs.folder import RunFolder
 from nas.search.estimate import Estimate
@@ -133,19 +134,23 @@ def _intervals(
     if predictor is None:
         return {}
     pays = EndToEnd(people=results.get("people", 1), detector_ms=results.get("detector_ms") or 0.0)
-    try:
-        tracer = Tracer(run.config().load_space(), predictor.skeleton, anonymous=True)
-        estimate = Estimate(predictor, tracer, end_to_end=pays)
-        return {arch.id: estimate.interval(arch) for arch in _archs(run, results)}
-    except UserError:
-        return {}
+    found: dict[str, Interval] = {}
+    for own in runs_of(run, results):
+        entries = [
+            entry
+            for entry in (*results.get("evaluated", []), *results["front"])
+            if run_of(run, entry).path == own.path
+        ]
+        with suppress(UserError):
+            tracer = Tracer(own.config().load_space(), predictor.skeleton, anonymous=True)
+            estimate = Estimate(predictor, tracer, end_to_end=pays)
+            found |= {arch.id: estimate.interval(arch) for arch in _archs(own, entries)}
+    return found
 
 
-def _archs(run: RunFolder, results: Figures) -> Iterator[Arch]:
-    """What was scored, by what the search keeps of it."""
-    wanted = {
-        entry["arch"]: entry.get("json") for entry in (*results.get("evaluated", []), *results["front"])
-    }
+def _archs(run: RunFolder, entries: Sequence[Figures]) -> Iterator[Arch]:
+    """What was scored in a run, by what the search keeps of it."""
+    wanted = {entry["arch"]: entry.get("json") for entry in entries}
     if run.evaluations_file.is_file():
         for _, row in read_rows(run.evaluations_file, strict=False):
             if row.get("id") in wanted:

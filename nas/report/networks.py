@@ -7,7 +7,7 @@ from nas.errors import UserError
 from nas.graph import complexity
 from nas.report.drawing import draw_network
 from nas.report.html import cards, cell, paragraph
-from nas.report.run_files import Figures, SubnetTraining, finetuned
+from nas.report.run_files import Figures, SubnetTraining, finetuned, run_of
 from nas.report.sections import NO_SEARCH, MissingPartError
 from nas.runs.folder import RunFolder
 from nas.space import Arch, ArchManager, Skeleton
@@ -26,13 +26,16 @@ def networks_section(run: RunFolder, results: Figures | None, trainings: Sequenc
     archs = {entry["name"]: arch_of(run, results, entry) for entry in results["subnets"]}
     if not any(archs.values()):
         raise MissingPartError("architectures of the subnets (subnets/*.json); nas search writes them.")
+    metric = str(results["metric"])
     try:
-        config = run.config()
-        space, skeleton = config.load_space(), Skeleton.load(config.skeleton)
+        skeleton = Skeleton.load(run.config().skeleton)
+        largest = {
+            arch: _largest(run_of(run, entry), arch)
+            for entry in results["subnets"]
+            if (arch := archs[entry["name"]]) is not None
+        }
     except UserError as error:
         raise MissingPartError(f"the search space ({error})") from error
-    manager, metric = ArchManager(space), str(results["metric"])
-    largest = {arch: _largest(manager, arch) for arch in archs.values() if arch is not None}
     shown = [
         _card(
             arch,
@@ -63,8 +66,9 @@ def arch_of(run: RunFolder, results: Figures, entry: Figures) -> Arch | None:
     return found if found is not None and found.id == entry["arch"] else None
 
 
-def _largest(manager: ArchManager, arch: Arch) -> Arch:
-    """Of the same head; of the whole space where that has no such head."""
+def _largest(run: RunFolder, arch: Arch) -> Arch:
+    """In the space of a run, of the same head; of the whole space where that has no such head."""
+    manager = ArchManager(run.config().load_space())
     return manager.largest(head=arch.head.type if arch.head.type in manager.space.heads else None)
 
 

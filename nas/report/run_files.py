@@ -42,6 +42,16 @@ def read_results(run: RunFolder) -> Figures | None:
     return _read_json(run.results_file)
 
 
+def run_of(run: RunFolder, entry: Figures) -> RunFolder:
+    """The run that a network of the results is of: another one where several were searched at once."""
+    return run.at(str(entry["run"])) if "run" in entry else run
+
+
+def runs_of(run: RunFolder, results: Figures | None) -> list[RunFolder]:
+    """The runs that were searched, this one first."""
+    return [run_of(run, each) for each in (results or {}).get("runs", [])] or [run]
+
+
 def read_diagnosis(run: RunFolder) -> Figures | None:
     """The content of `diagnosis/diagnosis.json`."""
     return _read_json(run.diagnosis_file)
@@ -74,8 +84,18 @@ def read_predictors(run: RunFolder, results: Figures | None) -> dict[str, Latenc
     return found
 
 
-def read_trainings(run: RunFolder) -> list[SubnetTraining]:
-    """Every training of a subnet: with the run's summary's figure, else with the last one while training."""
+def read_trainings(run: RunFolder, results: Figures | None) -> list[SubnetTraining]:
+    """Every training of a subnet in the run, and in another one those of what was found there."""
+    found = _trainings(run)
+    for other in runs_of(run, results)[1:]:
+        subnets = (results or {}).get("subnets", [])
+        wanted = {str(entry["arch"]) for entry in subnets if run_of(run, entry).path == other.path}
+        found += [training for training in _trainings(other) if training.arch in wanted]
+    return found
+
+
+def _trainings(run: RunFolder) -> list[SubnetTraining]:
+    """Those of one run: with the run's summary's figure, else with the last one while training."""
     summed = {str(entry["arch"]): entry for entry in _summary(run)}
     found = []
     for work in _training_folders(run):

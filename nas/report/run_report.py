@@ -44,7 +44,7 @@ class Report:
 def write_report(run: RunFolder) -> Report:
     """Write `report/index.html` into a run folder. A part that is missing is named in the page as missing."""
     results = read_results(run)
-    predictors, trainings = read_predictors(run, results), read_trainings(run)
+    predictors, trainings = read_predictors(run, results), read_trainings(run, results)
     parts: dict[str, Callable[[], str]] = {
         "What was searched": partial(sections.searched, run, results),
         "Accuracy against latency": partial(accuracy_section, run, results, predictors),

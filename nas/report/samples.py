@@ -16,7 +16,7 @@ from nas.evaluate import oks
 from nas.evaluate.loading import load_model
 from nas.evenly import evenly
 from nas.report.html import paragraph, samples
-from nas.report.run_files import Figures
+from nas.report.run_files import Figures, run_of
 from nas.report.sections import NO_SEARCH, MissingPartError
 from nas.runs.data import open_data
 from nas.runs.folder import RunFolder
@@ -52,7 +52,8 @@ def samples_section(run: RunFolder, results: Figures | None) -> str:
     try:
         sets, whose = _sets(run)
         networks = {
-            path.stem: PosePipeline(load_model(path), padding=run.config().data.padding) for path in files
+            path.stem: PosePipeline(load_model(path), padding=own.config().data.padding)
+            for path, own in files.items()
         }
         rows = [_row(part, position, networks) for part, position in _chosen(sets)]
     except UserError as error:
@@ -68,14 +69,18 @@ def samples_section(run: RunFolder, results: Figures | None) -> str:
     )
 
 
-def _files(run: RunFolder, results: Figures) -> list[Path]:
-    """Of the subnets that were trained or exported; of many the fastest, the slowest, and some between."""
-    found = []
+def _files(run: RunFolder, results: Figures) -> dict[Path, RunFolder]:
+    """Of the subnets that were trained or exported, and the run of each.
+
+    Of many the fastest, the slowest, and some between.
+    """
+    found: dict[Path, RunFolder] = {}
     for entry in results["subnets"]:
-        paths = [run.subnets_folder / f"{entry['name']}{suffix}" for suffix in (".onnx", ".safetensors")]
-        found += [path for path in paths if path.is_file()][:1]
-    found = list(dict.fromkeys(found))
-    return [found[index] for index in evenly(len(found), _NETWORKS)]
+        own = run_of(run, entry)
+        paths = [own.subnets_folder / f"{entry['name']}{suffix}" for suffix in (".onnx", ".safetensors")]
+        found |= dict.fromkeys([path for path in paths if path.is_file()][:1], own)
+    files = list(found)
+    return {files[index]: found[files[index]] for index in evenly(len(files), _NETWORKS)}
 
 
 def _sets(run: RunFolder) -> tuple[Sequence[Annotations], str]:

@@ -9,7 +9,7 @@ from nas.latency import LatencyPredictor
 from nas.latency.validation import HeldOutErrors
 from nas.report.charts import BAND, Bounds, ChartAxis, ChartPoint, ChartSeries, chart, within
 from nas.report.html import cell, facts, missing, paragraph, table
-from nas.report.run_files import GIVEN, Figures
+from nas.report.run_files import GIVEN, Figures, run_of
 from nas.runs.folder import RunFolder
 from nas.search.results import drift_remarks, finalist_remarks
 from nas.space import Skeleton
@@ -40,6 +40,10 @@ def searched(run: RunFolder, results: Figures | None) -> str:
         return facts(rows) + missing(f"the search space ({error})")
     if results is None:
         return facts(rows) + missing(NO_SEARCH)
+    rows += [
+        (f"Searched in {run_of(run, each).path}", f"{each['space']}: {each['scored']:,} networks scored")
+        for each in results.get("runs", [])
+    ]
     rows += [
         ("Budgets", ", ".join(f"{budget:g} ms" for budget in results["budgets_ms"])),
         ("Searched for", f"{results['metric']}; {results['scored']:,} networks scored"),

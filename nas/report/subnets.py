@@ -62,7 +62,8 @@ def _finetuned(trainings: Sequence[SubnetTraining], arch: str) -> str | None:
 
 
 def _worth(entry: Figures) -> str:
-    remarks = ["timed under load"] if entry.get("loaded") else []
+    remarks = [f"of {entry['run']}"] if entry.get("run", ".") != "." else []
+    remarks += ["timed under load"] if entry.get("loaded") else []
     if tied := entry.get("tied_with"):
         remarks.append(f"{', '.join(tied)} is as accurate as far as can be told")
     remarks += ["no better than the average pose"] if entry.get("better_than_average_pose") is False else []

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -135,6 +136,17 @@ class RunFolder:
     def work_folder(self, name: str) -> Path:
         """Record, checkpoints and metrics of one training of a subnet."""
         return self.trainings_folder / name
+
+    def way_to(self, other: "RunFolder") -> str:
+        """The way from this folder to another run's: it holds where both are moved or copied together."""
+        return Path(os.path.relpath(other.path.resolve(), self.path.resolve())).as_posix()
+
+    def at(self, way: str) -> "RunFolder":
+        """The run at the end of a way, see `way_to`; need not exist."""
+        there = self.path / way
+        short = Path(os.path.normpath(there))
+        # A folder above may be a link, of which the short form knows nothing.
+        return RunFolder(short if short.resolve() == there.resolve() else there.resolve())
 
     def alone(self) -> AbstractContextManager[None]:
         """Keeps all other processes out of the run. Raises UserError where one is in it."""

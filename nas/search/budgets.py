@@ -26,22 +26,25 @@ def cheapest(space: SearchSpace, cost: Cost) -> Arch:
     return best
 
 
-def check_budgets(budgets_ms: Sequence[float], space: SearchSpace, cost: Cost) -> tuple[float, ...]:
-    """The budgets, ascending and without repetition.
+def check_budgets(
+    budgets_ms: Sequence[float], space: SearchSpace, cost: Cost, *, some: bool = False
+) -> tuple[float, ...]:
+    """The budgets, ascending and without repetition; `some`: those that networks of the space may meet.
 
     Raises:
-        UserError: there is none, or one is below what the cheapest network costs; says what that is.
+        UserError: there is none, or one (with `some` each) is below what the cheapest network costs; says
+            what that is.
     """
     budgets = tuple(sorted(set(budgets_ms)))
     if not budgets:
         raise UserError("search needs a budget: `budgets_ms`, such as 10")
-    smallest = cost(cheapest(space, cost))
-    if budgets[0] < smallest:
+    smallest, needed = cost(cheapest(space, cost)), budgets[-1 if some else 0]
+    if needed < smallest:
         raise UserError(
-            f"`budgets_ms` {budgets[0]:g}: the cheapest network of {space.name} takes {smallest:.2f} ms as "
+            f"`budgets_ms` {needed:g}: the cheapest network of {space.name} takes {smallest:.2f} ms as "
             f"predicted; give a budget of {smallest:.2f} ms or more, or a space with smaller networks"
         )
-    return budgets
+    return tuple(budget for budget in budgets if budget >= smallest)
 
 
 def _neighbours(space: SearchSpace, arch: Arch) -> Iterable[Arch]:

@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
+from nas.latency.networks import ArchTracer
 from nas.search.values import Interval
 from nas.space import Arch
 
@@ -19,13 +19,13 @@ class Estimate:
 
     Args:
         predictor: of network and grouping.
-        tracer: of the search space, with the predictor's skeleton.
+        tracer: of the search space, or of several, with the predictor's skeleton.
         end_to_end: what a user pays besides.
         source: digest of the predictor's file.
     """
 
     def __init__(
-        self, predictor: LatencyPredictor, tracer: Tracer, *, end_to_end: EndToEnd, source: str = ""
+        self, predictor: LatencyPredictor, tracer: ArchTracer, *, end_to_end: EndToEnd, source: str = ""
     ) -> None:
         self.predictor = predictor
         self.end_to_end = end_to_end

@@ -13,6 +13,7 @@ from nas.errors import UserError
 from nas.files import write_json
 from nas.graph import Tracer
 from nas.latency import LatencyPredictor, Precision, arch_network
+from nas.latency.samples import TracerOfSpaces
 from nas.space import Arch, SearchSpace
 from nas.timing import (
     LatencyTable,
@@ -48,7 +49,7 @@ class Bench:
     """
 
     space: SearchSpace
-    tracer: Tracer
+    tracer: Tracer | TracerOfSpaces
     threads: int
     protocol: Protocol
     precision: Precision = "fp32"

@@ -93,8 +93,13 @@ class Search:
         )
 
 
-def prepare(run: RunFolder, settings: SearchSettings, displays: Displays) -> Search:
-    """Check what was asked for against the run. Raises UserError; see `search_run`."""
+def prepare(
+    run: RunFolder, settings: SearchSettings, displays: Displays, *, together: bool = False
+) -> Search:
+    """Check what was asked for against the run. Raises UserError; see `search_run`.
+
+    Where runs are searched `together`, budgets that networks of this one cannot meet are left to the others.
+    """
     config = run.config()
     run.require_weights()
     skeleton, space = Skeleton.load(config.skeleton), config.load_space()
@@ -128,7 +133,7 @@ def prepare(run: RunFolder, settings: SearchSettings, displays: Displays) -> Sea
     detector, pays = _end_to_end(run, settings, space, bench)
     quick = Tracer(space, skeleton, anonymous=True)
     base = Estimate(predictor, quick, end_to_end=pays, source=digest_files(path))
-    budgets = check_budgets(settings.budgets_ms, space, base)
+    budgets = check_budgets(settings.budgets_ms, space, base, some=together)
     requirements = Requirements(settings.limits, tracer, precision=predictor.precision)
     requirements.check(space, base, p95_ratio=predictor.p95_ratio, budgets_ms=budgets)
     return Search(run, settings, space, tracer, base, budgets, table, bench, detector, requirements)

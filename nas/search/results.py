@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,8 @@ class Subnet:
         measured: None where this machine is not the predictor's device.
         predicted: with its intervals.
         tied: ids of other finalists within the budget that are as accurate as far as can be told.
+        run: the way from the folder of the search's run to that of the one whose weights it was scored with,
+            where several were searched; None for the only one.
     """
 
     budget_ms: float
@@ -80,6 +82,7 @@ class Subnet:
     measured: Measurement | None
     predicted: LatencyPrediction
     tied: tuple[str, ...] = ()
+    run: str | None = None
 
     @property
     def arch(self) -> Arch:
@@ -101,6 +104,7 @@ class Subnet:
             "tied_with": list(self.tied),
             "inherited_ap": self.item.scores.get("AP"),
             "inherited": {name: value for name, value in self.item.scores.items() if "/" not in name},
+            **({} if self.run is None else {"run": self.run}),
         }
 
 
@@ -123,6 +127,7 @@ class SearchResult:
         history: everything scored.
         facts: what was searched with (study, predictor, device ...), plain data.
         predicted: of the measured networks, by arch id.
+        runs: where several runs were searched, by arch id the one that a network is of, see `Subnet.run`.
         place: where it was written; None while it was not.
     """
 
@@ -132,7 +137,13 @@ class SearchResult:
     history: tuple[Evaluation, ...]
     facts: Mapping[str, Any]
     predicted: Mapping[str, LatencyPrediction] = field(default_factory=dict)
+    runs: Mapping[str, str] = field(default_factory=dict)
     place: ResultPlace | None = None
+
+    def of_runs(self, runs: Mapping[str, str]) -> "SearchResult":
+        """The same of several runs, see `runs`."""
+        subnets = tuple(replace(subnet, run=runs[subnet.arch.id]) for subnet in self.subnets)
+        return replace(self, subnets=subnets, runs=runs)
 
     def finalists(self) -> list[dict[str, Any]]:
         """Plain data, by rising time: every finalist, predicted against measured, and the budgets it won."""
@@ -146,6 +157,7 @@ class SearchResult:
                 **self.predicted[finalist.item.arch.id].compared(finalist.measured),
                 "won_budgets_ms": won.get(finalist.item.arch.id, []),
                 **({"timings": [each.figures() for each in finalist.timings]} if finalist.timings else {}),
+                **self._run(finalist.item),
             }
             for finalist in sorted(self.measured, key=lambda f: f.measured.ms)
         ]
@@ -174,8 +186,11 @@ class SearchResult:
             ],
             "unmet_budgets_ms": list(self.unmet_ms),
             "measured": self.finalists(),
-            "front": [{**_point(item), "json": item.arch.to_json()} for item in pareto_front(self.history)],
-            "evaluated": [_point(item) for item in self.history],
+            "front": [
+                {**_point(item), **self._run(item), "json": item.arch.to_json()}
+                for item in pareto_front(self.history)
+            ],
+            "evaluated": [{**_point(item), **self._run(item)} for item in self.history],
         }
 
     def save(self, file: Path, subnets: Path) -> None:
@@ -188,6 +203,10 @@ class SearchResult:
             subnet.arch.save(subnets / f"{subnet.name}.json", info=subnet.figures())
         _remove_former(file, subnets, kept={subnet.name for subnet in self.subnets})
         write_json(file, self.to_json())
+
+    def _run(self, item: Evaluation) -> dict[str, str]:
+        """Which run a network is of; nothing where there is one run alone."""
+        return {"run": self.runs[item.arch.id]} if self.runs else {}
 
 
 def former_measurements(file: Path, facts: Mapping[str, Any]) -> dict[str, tuple[Measurement, ...]]:

@@ -32,6 +32,13 @@ def test_budget_below_the_cheapest_names_what_it_costs(space: SearchSpace) -> No
         check_budgets([least * 0.9, least * 3], space, fake_cost)
 
 
+def test_budgets_that_another_space_may_meet_are_left_to_it(space: SearchSpace) -> None:
+    least = fake_cost(cheapest(space, fake_cost))
+    assert check_budgets([3 * least, least / 2, least], space, fake_cost, some=True) == (least, 3 * least)
+    with pytest.raises(UserError, match=f"{least * 0.9:g}: the cheapest network of demo"):
+        check_budgets([least * 0.9, least / 2], space, fake_cost, some=True)
+
+
 def test_budgets_are_sorted_and_unique(space: SearchSpace) -> None:
     least = fake_cost(cheapest(space, fake_cost))
     assert check_budgets([3 * least, least, 3 * least], space, fake_cost) == (least, 3 * least)
