@@ -56,7 +56,14 @@ def test_nothing_over_the_largest_budget_and_nothing_twice_is_scored(
     assert reports[-1].total == 14
 
 
-@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "gp"])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        name if name == "surrogate" else pytest.param(name, marks=pytest.mark.slow)
+        for name in SAMPLERS
+        if name != "gp"
+    ],
+)
 def test_a_killed_search_goes_on_as_if_it_had_not_been(
     space: SearchSpace, tmp_path: Path, budgets: tuple[float, float], sampler: str
 ) -> None:

@@ -118,6 +118,7 @@ def search(space: SearchSpace, folder: Path, evaluator: PartwiseEvaluator) -> li
     )
 
 
+@pytest.mark.slow
 def test_a_killed_search_stops_the_same_and_keeps_no_estimate_for_others(
     space: SearchSpace, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def test_a_run_is_diagnosed_and_added_to(tiny_run: RunFolder, steps: list[int]) 
     assert (tiny_run.diagnosis_folder / "evaluations.jsonl").read_text().startswith(kept)
 
 
+@pytest.mark.slow
 def test_other_weights_of_the_supernet_are_scored_anew_and_nothing_is_trained_again(
     tiny_run: RunFolder, steps: list[int]
 ) -> None:
@@ -112,6 +113,7 @@ def test_other_weights_of_the_supernet_are_scored_anew_and_nothing_is_trained_ag
     assert [row[key] for row in again["networks"]] != [row[key] for row in found["networks"]]
 
 
+@pytest.mark.slow
 def test_it_goes_on_in_parts_of_so_many_hours(
     tiny_run: RunFolder, monkeypatch: pytest.MonkeyPatch, steps: list[int]
 ) -> None:
@@ -170,6 +172,7 @@ def test_a_run_without_a_supernet_is_told(tiny_run: RunFolder) -> None:
         diagnose_run(tiny_run, TINY)
 
 
+@pytest.mark.slow
 def test_a_diagnosis_of_another_kind_is_not_mixed_with_this_one(
     tiny_run: RunFolder, steps: list[int], tmp_path: Path
 ) -> None:
@@ -213,6 +216,7 @@ def test_a_diagnosis_of_another_kind_is_not_mixed_with_this_one(
     assert not steps
 
 
+@pytest.mark.slow
 def test_another_run_of_the_same_space_and_data_takes_over_what_was_trained_alone(
     tiny_run: RunFolder, steps: list[int], tmp_path: Path, make_config: Callable[..., Any]
 ) -> None:
