@@ -145,15 +145,20 @@ SHOW = f"{shlex.quote(sys.executable)} -m nas arch show litepose-auto-xs"
     [
         (f"{SHOW} | head -c 1 > /dev/null; exit ${{PIPESTATUS[0]}}", (0, 1), ""),
         (f"{SHOW} > /dev/full", (2,), "Error: "),
-        (f"{SHOW} --json > /dev/full", (2,), "Error: "),
         (f"{SHOW} >&-", (0,), ""),
-        (f"{SHOW} >&- 2>&-", (0,), ""),
-        (f"{SHOW} <&- >&- 2>&-", (0,), ""),
-        (f"{SHOW} --json >&-", (0,), ""),
-        (f"{SHOW} nonsense 2> /dev/full", (2,), ""),
-        (f"{SHOW} nonsense 2>&-", (2,), ""),
-        (f"PYTHONIOENCODING=ascii {SHOW} --json", (0,), ""),
         (f"PYTHONIOENCODING=ascii {SHOW[: SHOW.index('arch')]} arch show $'\\u2603\\xff'", (2,), "Error: "),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (f"{SHOW} --json > /dev/full", (2,), "Error: "),
+                (f"{SHOW} >&- 2>&-", (0,), ""),
+                (f"{SHOW} <&- >&- 2>&-", (0,), ""),
+                (f"{SHOW} --json >&-", (0,), ""),
+                (f"{SHOW} nonsense 2> /dev/full", (2,), ""),
+                (f"{SHOW} nonsense 2>&-", (2,), ""),
+                (f"PYTHONIOENCODING=ascii {SHOW} --json", (0,), ""),
+            )
+        ),
     ],
 )
 def test_an_output_that_takes_nothing_is_no_traceback(line: str, code: tuple[int, ...], said: str) -> None:

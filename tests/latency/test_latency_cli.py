@@ -33,6 +33,7 @@ def predictor(made_up_table: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
+@pytest.mark.slow
 def test_fit_prints_the_error_beside_the_baseline(made_up_table: Path, tmp_path: Path) -> None:
     printed = _run("fit", made_up_table, "--out", tmp_path / "p.json")
     assert "MACs, linear" in printed

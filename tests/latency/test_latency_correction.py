@@ -176,6 +176,7 @@ def test_what_is_no_correction_is_named(corrected: LatencyPredictor, tmp_path: P
         LatencyPredictor.load(path, device=OTHER)
 
 
+@pytest.mark.slow
 def test_the_command_corrects_and_says_what(
     known: LatencyPredictor, few: LatencyTable, tmp_path: Path
 ) -> None:

@@ -185,7 +185,11 @@ def test_every_edge_is_made_by_one_kernel() -> None:
 
 @pytest.mark.parametrize(
     "space",
-    [SearchSpace.load("person-crop"), SearchSpace.load("litepose"), _attentive()],
+    [
+        SearchSpace.load("person-crop"),
+        pytest.param(SearchSpace.load("litepose"), marks=pytest.mark.slow),
+        _attentive(),
+    ],
     ids=lambda space: space.name,
 )
 def test_what_is_remembered_of_other_networks_changes_nothing(space: SearchSpace) -> None:

@@ -122,6 +122,7 @@ def test_a_search_ends_where_no_network_is_left(space: SearchSpace, tmp_path: Pa
     assert len(history) == 1
 
 
+@pytest.mark.slow
 def test_a_search_in_parts_is_the_whole_one(
     space: SearchSpace, tmp_path: Path, budgets: tuple[float, float]
 ) -> None:

@@ -31,7 +31,7 @@ def test_every_step_trains_every_head(make_config: RecipeMaker, tmp_path: Path) 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"accumulate": 2, "loss_weighting": "auto"},
+        pytest.param({"accumulate": 2, "loss_weighting": "auto"}, marks=pytest.mark.slow),
         {"precision": "bf16-mixed", "sandwich": {"random": 1, "largest_first": 0.3, "smallest_every": 2}},
     ],
 )

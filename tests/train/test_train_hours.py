@@ -235,6 +235,7 @@ def test_without_a_share_validation_comes_as_said(
     assert [line["step"] for line in lines if "val/largest/AP" in line] == [4, 8, 12]
 
 
+@pytest.mark.slow
 def test_what_is_validated_and_when_changes_no_weight(
     make_config: RecipeMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

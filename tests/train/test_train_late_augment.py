@@ -126,7 +126,7 @@ def test_samples_follow_from_their_step_with_prefetching_and_after_a_resume(
             assert torch.equal(found, image)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("step", [5, 8])
 def test_killed_on_either_side_of_the_change_and_resumed_equals_undisturbed(
     make_config: RecipeMaker, tmp_path: Path, workers: int, step: int

@@ -76,6 +76,7 @@ def test_slurm_says_how_many_processes(environment: dict[str, str], expected: tu
     assert slurm_tasks(environment) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs Linux and glibc")
 def test_freed_memory_is_kept() -> None:
     """In a process of its own: glibc alone gives a large block back as soon as it is freed."""

@@ -32,7 +32,7 @@ def with_validation(make_config: RecipeMaker, **changes: Any) -> Any:
     ("precision", "tolerance", "weighting"),
     [
         ("64-true", 1e-10, "fixed"),
-        ("64-true", 1e-10, "auto"),
+        pytest.param("64-true", 1e-10, "auto", marks=pytest.mark.slow),
         pytest.param("32-true", 1e-6, "fixed", marks=pytest.mark.slow),
     ],
 )
@@ -114,7 +114,7 @@ def test_the_command_on_two_processes(make_config: RecipeMaker, tmp_path: Path) 
     assert refused.stderr.count("holds a run of another configuration") == 1
 
 
-@pytest.mark.parametrize("head", ["simcc", "heatmap"])
+@pytest.mark.parametrize("head", [pytest.param("simcc", marks=pytest.mark.slow), "heatmap"])
 def test_bf16_trains_on_the_cpu(make_config: RecipeMaker, tmp_path: Path, head: str) -> None:
     space = json.loads(json.dumps(yaml.safe_load(Path(make_config().space).read_text())))
     neck = {"simcc": "none", "heatmap": "fusion_deconv"}[head]

@@ -62,6 +62,7 @@ def saved(tmp_path: Path) -> Saved:
     return save
 
 
+@pytest.mark.slow
 def test_without_labels_the_student_becomes_its_teacher(
     run: RunFolder, student: Arch, tiny_space: SearchSpace, saved: Saved
 ) -> None:

@@ -190,7 +190,7 @@ def test_rules_weigh_labels_and_teacher_and_tell_unweighted_losses(
     )
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("precision", ["32-true", pytest.param("bf16-mixed", marks=pytest.mark.slow)])
 def test_killed_and_resumed_equals_undisturbed(
     make_config: RecipeMaker, tmp_path: Path, precision: str
 ) -> None:

@@ -45,6 +45,7 @@ def test_some_are_spread_over_all_milliseconds_and_several_lie_in_narrow_bins(sp
     assert len(outside) >= 3
 
 
+@pytest.mark.slow
 def test_what_is_picked_follows_from_the_seed_and_grows_without_changing(space: SearchSpace) -> None:
     picked = pick(space, 9)
     assert pick(space, 9) == picked
