@@ -12,6 +12,7 @@ import yaml
 
 from nas.runs.config import SupernetConfig
 from nas.space import SearchSpace
+from nas.train.update import Updater
 
 RecipeMaker = Callable[..., SupernetConfig]
 
@@ -116,3 +117,17 @@ def make_config(tiny_files: Path) -> RecipeMaker:
         return SupernetConfig.read(values, "recipe")
 
     return make
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Every step that is taken."""
+    taken: list[int] = []
+    original = Updater.step
+
+    def stepping(self: Updater, plan: Any, parts: Any) -> dict[str, float]:
+        taken.append(plan.step)
+        return original(self, plan, parts)
+
+    monkeypatch.setattr(Updater, "step", stepping)
+    return taken

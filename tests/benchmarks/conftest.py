@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from tiny_training import make_config, tiny_files, tiny_space
+from tiny_training import make_config, steps, tiny_files, tiny_space
 
 ROOT = Path(__file__).parents[2]
 sys.path += [str(ROOT), str(ROOT / "benchmarks")]
 
-__all__ = ["make_config", "tiny_files", "tiny_space"]
+__all__ = ["make_config", "steps", "tiny_files", "tiny_space"]

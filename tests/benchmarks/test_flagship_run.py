@@ -25,7 +25,6 @@ from nas.runs import RunFolder
 from nas.search.evaluator import SubnetEvaluator
 from nas.search.run import SearchSettings, search_run
 from nas.space import ArchManager, SearchSpace, Skeleton
-from nas.train.update import Updater
 
 pytestmark = pytest.mark.slow
 
@@ -85,20 +84,6 @@ def command(
         return program.main([name, str(searched.path), *options])
 
     return run
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Every step that is taken."""
-    taken: list[int] = []
-    original = Updater.step
-
-    def stepping(self: Updater, plan: Any, parts: Any) -> dict[str, float]:
-        taken.append(plan.step)
-        return original(self, plan, parts)
-
-    monkeypatch.setattr(Updater, "step", stepping)
-    return taken
 
 
 def pick(command: Callable[..., int], *options: str) -> int:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 from made_up_predictor import made_up_predictor
-from tiny_training import RecipeMaker, make_config, tiny_files, tiny_space
+from tiny_training import RecipeMaker, make_config, steps, tiny_files, tiny_space
 
 from nas.models import PoseNet, save_weights
 from nas.runs import RunFolder
 from nas.space import SearchSpace, Skeleton
 
-__all__ = ["make_config", "tiny_files", "tiny_space"]
+__all__ = ["make_config", "steps", "tiny_files", "tiny_space"]
 
 
 @pytest.fixture

@@ -28,25 +28,10 @@ from nas.runs import RunFolder
 from nas.search.diagnosis.run import diagnose_run
 from nas.search.diagnosis.settings import DiagnosisSettings
 from nas.train.clock import Deadline
-from nas.train.update import Updater
 
 TINY = DiagnosisSettings(
     networks=4, seeds=2, images=8, bins=1, bin_width=0.5, metric="PCK_torso@0.5", allow_other_device=True
 )
-
-
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Every step that is taken."""
-    taken: list[int] = []
-    original = Updater.step
-
-    def stepping(self: Updater, plan: Any, parts: Any) -> dict[str, float]:
-        taken.append(plan.step)
-        return original(self, plan, parts)
-
-    monkeypatch.setattr(Updater, "step", stepping)
-    return taken
 
 
 def trained(run: RunFolder) -> list[str]:
