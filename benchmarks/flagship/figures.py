@@ -1,7 +1,6 @@
 """Metrics of trained networks on the same people, and on the same draws of them: paired bootstrap."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from nas.evaluate.pck import right_joints
 from nas.evaluate.validate import NOBODY, ModelAnswers, answers_of
 from nas.evaluate.weighted import bootstrap_weights, weighted_metric
 from nas.runtime.results import Detection
+from nas.search.diagnosis.statistics import Bounded
 
 Floats = NDArray[np.float64]
 
@@ -24,19 +24,6 @@ LIMBS = tuple(
 THRESHOLDS = (0.2, 0.1)
 METRICS = (*(f"PCK@{threshold:g}" for threshold in THRESHOLDS), "AP")
 DRAWS = 2000
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """A figure and its 95 % interval, had other people, and other seeds, been drawn."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data; what is not known is None."""
-        return {name: value if np.isfinite(value) else None for name, value in vars(self).items()}
 
 
 def drawn_weights(images: int, *, draws: int = DRAWS) -> Floats:
@@ -83,8 +70,8 @@ def metrics_of(
     return {**found, "AP": np.where(ap == NOBODY, np.nan, ap)}
 
 
-def bounds(seeds: Sequence[Floats], *, less: Sequence[Floats] = (), seed: int = 0) -> Bounds:
-    """The mean of a metric over seeds of a training, and its interval; or the difference of two such means.
+def bounds(seeds: Sequence[Floats], *, less: Sequence[Floats] = (), seed: int = 0) -> Bounded:
+    """The mean of a metric over seeds of a training, and its 95 % interval; or two such means' difference.
 
     Every draw is of people, the same ones for all networks, and of the seeds of each row.
 
@@ -99,7 +86,7 @@ def bounds(seeds: Sequence[Floats], *, less: Sequence[Floats] = (), seed: int = 
         values = values - _over_seeds(less, rng)
     known = values[1:][np.isfinite(values[1:])]
     low, high = np.quantile(known, (0.025, 0.975)).tolist() if len(known) else (np.nan, np.nan)
-    return Bounds(float(values[0]), low, high)
+    return Bounded(float(values[0]), low, high)
 
 
 def verdict(ahead: Mapping[str, Any]) -> str:

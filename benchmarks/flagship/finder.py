@@ -13,6 +13,7 @@ from nas.data import Annotations, load_annotations
 from nas.data.images import read_annotated
 from nas.evaluate.loading import load_model
 from nas.files import write_json
+from nas.labels.merge import overlaps
 from nas.runtime.detector import Detector
 from nas.runtime.frames import ColourFrame
 from nas.runtime.pose_detector import PoseDetector
@@ -25,21 +26,12 @@ _TALL = 0.25
 """Of the picture's height."""
 
 
-def overlaps(one: Floats, other: Floats) -> Floats:
-    """Intersection over union [N, M] of boxes [N, 4] and [M, 4] (x0, y0, x1, y1, px)."""
-    low = np.maximum(one[:, None, :2], other[None, :, :2])
-    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    shared = (high - low).clip(0).prod(-1)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (one, other)]
-    return np.asarray(shared / (areas[0][:, None] + areas[1][None] - shared), np.float64)
-
-
 def people_found(boxes: Floats, people: Floats) -> NDArray[np.bool_]:
-    """Which people [M, 4] have a box [N, 4] of their own that overlaps them by half: [M].
+    """Which people [M, 4] have a box [N, 4] of their own that overlaps them by half: [M]; corners, px.
 
     Boxes are dealt out so that as many people as possible have one.
     """
-    fits = (overlaps(boxes, people) >= IOU).astype(float)
+    fits = (overlaps(_sized(boxes), _sized(people)) >= IOU).astype(float)
     rows, columns = linear_sum_assignment(fits, maximize=True)
     found = np.zeros(len(people), bool)
     found[columns] = fits[rows, columns] > 0
@@ -106,6 +98,11 @@ def told(figures: dict[str, Any]) -> Sequence[str]:
         else:
             lines.append(f"{who}: {each['value']:.3f} [{each['low']:.3f}, {each['high']:.3f}]")
     return lines
+
+
+def _sized(corners: Floats) -> Floats:
+    """Boxes [N, 4] of two corners as x, y, width, height."""
+    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
 
 
 def _share(

@@ -23,18 +23,16 @@ from nas.files import is_file
 from nas.graph import Tracer
 from nas.runs import open_data
 from nas.search.drift import References
-from nas.search.judging import AccuracyJudge
-from nas.search.loop import SearchProgress, score_networks, scored
+from nas.search.loop import SearchProgress, score_networks
 from nas.search.pareto import within
 from nas.search.preparation import Search, prepare
-from nas.search.record import EvaluationCache, SearchRecord
 from nas.search.run import Scored, choose, score
 from nas.search.samplers.evolution import LitePoseEvolution
-from nas.search.scoring import Scoring
-from nas.search.session import open_evaluator
+from nas.search.session import ScoringSession
 from nas.search.settings import Displays, SearchSettings
 from nas.search.side_by_side import FinalistTimer
 from nas.search.storage import reaching, sqlite_url
+from nas.search.values import Evaluation
 from nas.space import Arch, ArchManager, SearchSpace
 
 SHUFFLENET = Path(__file__).with_name("shufflenet.yaml")
@@ -131,8 +129,8 @@ def _macs(place: Workplace, settings: SearchSettings) -> Found:
     It never sees a millisecond. If what it ends with is over the budget, the best of all that it scored
     within the budget is taken.
     """
-    inherited, (budget,) = _Inherited(place, settings), settings.budgets_ms
-    search, space, quick = inherited.search, inherited.search.space, inherited.quick
+    session, (budget,) = _opened(place, settings), settings.budgets_ms
+    search, record, space = session.search, session.record, session.search.space
 
     def mmacs(archs: Sequence[Arch]) -> NDArray[np.float64]:
         return np.array([search.tracer(arch).macs / 1e6 for arch in archs], np.float64)
@@ -140,25 +138,21 @@ def _macs(place: Workplace, settings: SearchSettings) -> Found:
     rng, manager = np.random.default_rng(settings.seed), ArchManager(space)
     drawn = [manager.sample(rng) for _ in range(DRAWN)]
     limit, near = median_near(search.base.many(drawn), mmacs(drawn), budget)
-    record = SearchRecord(
-        space,
-        storage=str(settings.storage),
-        key=quick.key,
-        metric=settings.metric,
-        cost=lambda arch: float(mmacs([arch])[0]),
-    )
+    record.use(lambda arch: float(mmacs([arch])[0]), predictor="")
     history = score_networks(
         LitePoseEvolution(space, mmacs, budgets_ms=(limit,), seed=settings.seed),
-        quick,
+        session.evaluator,
         record=record,
-        cache=inherited.cache,
+        cache=session.cache,
         budgets_ms=(limit,),
         trials=settings.to_score,
         report=_tell,
     )
     winner = within(history, limit)[0]
     record.use(search.base, predictor=search.base.source)
-    arch, found = _chosen(Scored(search, record, search.base, None, {}, inherited.scoring, inherited.judge))
+    arch, found = _chosen(
+        Scored(search, record, search.base, None, session.average_pose, session.scoring, session.judge)
+    )
     facts = {
         "limit_mmac": limit,
         "networks_near_budget": near,
@@ -174,21 +168,22 @@ def _macs(place: Workplace, settings: SearchSettings) -> Found:
 
 def _scaled(place: Workplace, settings: SearchSettings) -> Found:
     """The largest scaled network that keeps the budget; of those of several heads the most accurate."""
-    inherited, (budget,) = _Inherited(place, settings), settings.budgets_ms
-    search, space = inherited.search, inherited.search.space
-    tried: list[tuple[float, Arch, float]] = []
+    session, (budget,) = _opened(place, settings), settings.budgets_ms
+    search, space = session.search, session.search.space
+    tried: list[tuple[Evaluation, float]] = []
     for head, choices in space.spec.heads.items():
         for neck in choices.necks:
             rungs = ladder(space, head=head, neck=neck)
             top = largest_within(rungs, _milliseconds(search, space, rungs), budget)
             if top is not None:
-                scores = scored(inherited.thorough, top[0], inherited.cache, metric=settings.metric)
-                tried.append((scores[settings.metric], *top))
+                arch, ms = top
+                unscored = Evaluation(arch, search.base(arch), float("nan"))
+                tried.append((session.judge.closer(unscored), ms))
     if not tried:
         raise UserError(f"no scaled network of {space.name} keeps {budget:g} ms")
-    accuracy, arch, ms = max(tried, key=lambda each: each[0])
-    times = {"predicted_ms": search.base(arch), "measured_ms": ms if search.bench else None}
-    return arch, {**times, "accuracy": accuracy, "evaluations": len(tried)}
+    best, ms = max(tried, key=lambda each: each[0].accuracy)
+    times = {"predicted_ms": best.predicted_ms, "measured_ms": ms if search.bench else None}
+    return best.arch, {**times, "accuracy": best.accuracy, "evaluations": len(tried)}
 
 
 def _hand_made(place: Workplace, settings: SearchSettings) -> Found:
@@ -212,18 +207,10 @@ PICKERS: dict[str, Callable[[Workplace, SearchSettings], Found]] = {
 }
 
 
-class _Inherited:
-    """Scores networks of the run with inherited weights as a search does, but all of them on everybody."""
-
-    def __init__(self, place: Workplace, settings: SearchSettings) -> None:
-        run = place.run
-        self.search = prepare(run, settings, Displays())
-        of_all = open_evaluator(run, open_data(run.config(), self.search.space, run))
-        self.scoring = Scoring(early_stopping=False)
-        self.quick = self.scoring.evaluator(of_all, settings.metric)
-        self.thorough = self.scoring.thorough(of_all, settings.metric)
-        self.cache = EvaluationCache(run.evaluations_file)
-        self.judge = AccuracyJudge(self.quick, self.thorough, cache=self.cache, metric=settings.metric)
+def _opened(place: Workplace, settings: SearchSettings) -> ScoringSession:
+    """The run's networks are scored with inherited weights as in a search, but all of them on everybody."""
+    search = prepare(place.run, settings, Displays())
+    return ScoringSession.open(search, open_data(place.run.config(), search.space, place.run))
 
 
 def _chosen(scored_networks: Scored) -> Found:

@@ -7,19 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.flagship.finder import overlaps, people_found, recall, told
+from benchmarks.flagship.finder import people_found, recall, told
 from nas.data import Annotations, load_annotations
 from nas.runtime.detector import FoundBoxes
 from nas.runtime.frames import ColourFrame
 from nas.space import Skeleton
 
 SQUARE = np.array([[0.0, 0.0, 10.0, 10.0]])
-
-
-def test_overlaps_are_shares_of_what_both_cover() -> None:
-    others = np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [10, 10, 20, 20], [2, 2, 4, 4]])
-    assert overlaps(SQUARE, others)[0] == pytest.approx([1, 1 / 3, 0, 4 / 100])
-    assert overlaps(np.zeros((0, 4)), others).shape == (0, 4)
 
 
 def test_a_box_finds_one_person_and_boxes_are_dealt_out_well() -> None:

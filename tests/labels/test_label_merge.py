@@ -106,7 +106,8 @@ def test_poses_find_their_people() -> None:
 def test_shares_of_boxes() -> None:
     box, half, other = [0.0, 0, 10, 10], [5.0, 0, 10, 10], [50.0, 0, 10, 10]
     np.testing.assert_allclose(
-        overlaps(np.array([box]), np.array([box, half, other])), [[1.0, 50 / 150, 0.0]]
+        overlaps(np.array([box]), np.array([box, half, other, [2, 2, 2, 2]])), [[1.0, 50 / 150, 0.0, 0.04]]
     )
+    assert overlaps(np.zeros((0, 4)), np.array([box, half])).shape == (0, 2)
     np.testing.assert_allclose(covered(np.array([half, other]), np.array([box, [0, 0, 8, 20]])), [0.5, 0])
     assert covered(np.array([box]), np.zeros((0, 4))) == pytest.approx([0])

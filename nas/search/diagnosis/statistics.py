@@ -29,7 +29,7 @@ LEAST_PAIRS = 10
 
 @dataclass(frozen=True)
 class Bounded:
-    """A figure and its 90 % interval; NaN, and no bound, where nothing can be told."""
+    """A figure and its interval, of 90 % here; NaN, and no bound, where nothing can be told."""
 
     value: float
     low: float
