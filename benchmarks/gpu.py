@@ -23,13 +23,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from gpu_device import GIB, Utilisation, allocated, describe_gpu, in_turn, line_of, peak, without_tf32
 from gpu_step import PRECISIONS, Bench
-from numpy.typing import NDArray
 from torch import Tensor
 
+from nas.arrays import Floats
 from nas.graph import Tracer
 from nas.runs.environment import environment
 from nas.space import SearchSpace, Skeleton
@@ -163,7 +162,7 @@ class Way:
     def step(self) -> dict[str, float]:
         return self._trainer.step(self._bench.plan, [self._part])
 
-    def time(self, seconds: NDArray[np.float64]) -> None:
+    def time(self, seconds: Floats) -> None:
         self._seconds = statistics.median(seconds)
 
     def figures(self) -> Figures:

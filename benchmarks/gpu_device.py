@@ -12,7 +12,8 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+
+from nas.arrays import Floats
 
 WARM_UPS = 3
 """Rounds that do not count."""
@@ -66,7 +67,7 @@ def nvidia_smi(command: str, query: str) -> str:
     return subprocess.run(asked, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
 
 
-def in_turn(actions: Sequence[Callable[[], object]], rounds: int, device: str) -> list[NDArray[np.float64]]:
+def in_turn(actions: Sequence[Callable[[], object]], rounds: int, device: str) -> list[Floats]:
     """Seconds [rounds] of each action, after some rounds that warm up."""
     rng = np.random.default_rng(0)
     seconds = np.zeros((rounds + WARM_UPS, len(actions)))

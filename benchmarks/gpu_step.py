@@ -6,9 +6,9 @@ from functools import cached_property
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from training_step import updater
 
+from nas.arrays import Ints
 from nas.codecs import People
 from nas.codecs.build import codec_of
 from nas.models import PoseNet, to_input
@@ -27,7 +27,7 @@ PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 class Order:
     """Any samples: what they show is made up."""
 
-    def indices(self, start: int, count: int, *, seed: int) -> NDArray[np.int64]:
+    def indices(self, start: int, count: int, *, seed: int) -> Ints:
         return np.arange(start, start + count)
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Ints, Pixels
 from nas.codecs.affine import Affine, invert, warp_image
 from nas.codecs.normalise import normalise
 from nas.data import Annotations, AugmentConfig, KeypointDataset, SampleRequest, load_annotations
@@ -25,7 +25,7 @@ from nas.space.parts import part
 from nas.space.skeleton import Skeleton
 from nas.space.specs import HeadSpec
 
-Loop = Callable[[NDArray[np.int64]], object]
+Loop = Callable[[Ints], object]
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
     print(f"  whole sample path         {speeds[1]:8.0f} samples/s   {speeds[1] / speeds[0]:.0%}")
 
 
-def compare(first: Loop, second: Loop, drawn: NDArray[np.int64]) -> tuple[float, float]:
+def compare(first: Loop, second: Loop, drawn: Ints) -> tuple[float, float]:
     """Median samples per second of two loops, run in turn on each row of samples; three rounds warm up."""
     seconds = np.zeros((len(drawn), 2))
     for row, indices in enumerate(drawn):
@@ -64,7 +64,7 @@ def _loops(
     head = Head(spec.name, freeze_options(spec.options))
     requests = [SampleRequest(index, (0, index), resolution, head) for index in range(len(dataset))]
     position = {image.id: index for index, image in enumerate(annotations.images)}
-    photographs: list[NDArray[np.uint8]] = []
+    photographs: list[Pixels] = []
     affines: list[Affine] = []
     for request in requests:
         sample = dataset[request]
@@ -72,11 +72,11 @@ def _loops(
         photographs.append(read_annotated(annotations, image))
         affines.append(invert(sample.inverse))
 
-    def bare(indices: NDArray[np.int64]) -> None:
+    def bare(indices: Ints) -> None:
         for index in indices:
             normalise(warp_image(photographs[index], affines[index], resolution))
 
-    def whole(indices: NDArray[np.int64]) -> None:
+    def whole(indices: Ints) -> None:
         dataset.batch([requests[index] for index in indices])
 
     return bare, whole

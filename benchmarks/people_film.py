@@ -7,8 +7,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats, Pixels
 from nas.demo.people.anatomy import BONE, BONES, Build, landmarks
 from nas.demo.people.backdrop import sample_backdrop
 from nas.demo.people.body import person_mesh
@@ -62,7 +62,7 @@ class Walker:
         middle = np.array([0.0, self.build.stature / 2, 0.0])
         return Camera(turned, middle, 6.0, self.scale, (self.start + self.speed * seconds, self.y))
 
-    def transforms(self, seconds: float) -> NDArray[np.float64]:
+    def transforms(self, seconds: float) -> Floats:
         """What moves each bone, [B, 3, 4]."""
         angles = np.zeros((len(BONES), 3))
         phase = 2 * np.pi * _STEPS * seconds + self.seed
@@ -100,7 +100,7 @@ class FilmFrame:
         seen: the share of each that nobody stands before.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     seconds: float
     people: dict[int, dict[str, Any]]
     seen: dict[int, float]
@@ -115,7 +115,7 @@ def film(skeleton: Skeleton, people: Sequence[Walker] = PEOPLE, *, seed: int = 0
 
 
 def _draw(
-    backdrop: NDArray[np.uint8],
+    backdrop: Pixels,
     light: Light,
     skeleton: Skeleton,
     people: Sequence[Walker],
@@ -150,7 +150,7 @@ def _draw(
     return FilmFrame(np.clip(noisy, 0, 255).astype(np.uint8), seconds, found, seen)
 
 
-def _joints(walker: Walker, camera: Camera, transforms: NDArray[np.float64]) -> dict[str, Joint]:
+def _joints(walker: Walker, camera: Camera, transforms: Floats) -> dict[str, Joint]:
     marks = landmarks(walker.build)
     points = [
         transforms[mark.bone, :, :3] @ mark.rest + transforms[mark.bone, :, 3] for mark in marks.values()

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from nas.arrays import Floats
 from nas.runtime import OnnxModel, PosePipeline
 from nas.runtime.poses import MIN_POSE
 
-Boxes = NDArray[np.float64]
+Boxes = Floats
 """[N, 4] x0, y0, x1, y1 (px)."""
 
 LEAST_SIDE = 24
@@ -68,7 +68,7 @@ def pictures(data: Path, rng: np.random.Generator) -> list[Picture]:
 
 
 def empty_boxes(
-    size: tuple[int, int], taken: Boxes, spans: NDArray[np.float64], *, count: int, rng: np.random.Generator
+    size: tuple[int, int], taken: Boxes, spans: Floats, *, count: int, rng: np.random.Generator
 ) -> Boxes:
     """Up to `count` boxes within a picture (w, h) that touch none that is taken, of sizes [M, 2] given."""
     found: list[Boxes] = []
@@ -84,15 +84,13 @@ def empty_boxes(
     return np.reshape(found, (-1, 4))
 
 
-def auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
+def auc(positive: Floats, negative: Floats) -> float:
     """How often a positive is above a negative; ties count half (Mann and Whitney)."""
     ranks = rankdata(np.concatenate([positive, negative]))[: len(positive)]
     return float((ranks.mean() - (len(positive) + 1) / 2) / len(negative))
 
 
-def interval(
-    scores: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], rng: np.random.Generator
-) -> list[float]:
+def interval(scores: Sequence[tuple[Floats, Floats]], rng: np.random.Generator) -> list[float]:
     """A 95 % interval of the area of scores (with, without) by picture."""
     areas = []
     for _ in range(ROUNDS):

@@ -21,9 +21,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from people_film import PEOPLE, RATE, FilmFrame, film
 
+from nas.arrays import Floats, Pixels
 from nas.evaluate import oks, oks_ap
 from nas.evenly import evenly
 from nas.runtime import (
@@ -116,7 +116,7 @@ def look(
     detector: SeeingDetector,
     frame: FilmFrame,
     *,
-    pixels: NDArray[np.uint8] | None = None,
+    pixels: Pixels | None = None,
     times: StageTimes | None = None,
 ) -> FramePoses:
     """The people that a stream finds in a frame, or in other pixels of it."""
@@ -224,7 +224,7 @@ def draw(folder: Path, model: OnnxModel, frames: Sequence[FilmFrame], found: Seq
     cv2.imwrite(str(folder / "contact_sheet.jpg"), sheet, [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
-def _keypoints(person: dict[str, Any]) -> NDArray[np.float64]:
+def _keypoints(person: dict[str, Any]) -> Floats:
     return np.array(person["keypoints"], np.float64).reshape(-1, 3)
 
 

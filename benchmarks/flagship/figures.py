@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Flags, Floats, Ints
 from nas.data import Annotations
 from nas.evaluate.pck import right_joints
 from nas.evaluate.validate import NOBODY, ModelAnswers, answers_of
 from nas.evaluate.weighted import bootstrap_weights, weighted_metric
 from nas.runtime.results import Detection
 from nas.search.diagnosis.statistics import Bounded
-
-Floats = NDArray[np.float64]
 
 LIMBS = tuple(
     f"{side}_{joint}"
@@ -31,9 +29,7 @@ def drawn_weights(images: int, *, draws: int = DRAWS) -> Floats:
     return np.concatenate([np.ones((1, images)), bootstrap_weights(images, draws=draws)])
 
 
-def limb_counts(
-    detections: Sequence[Detection], annotations: Annotations
-) -> tuple[dict[float, NDArray[np.int64]], NDArray[np.int64]]:
+def limb_counts(detections: Sequence[Detection], annotations: Annotations) -> tuple[dict[float, Ints], Ints]:
     """Of each image, how many limb joints are right, by threshold [I], and how many count [I].
 
     Right is what lies within the threshold's share of the torso's length.
@@ -42,7 +38,7 @@ def limb_counts(
     answers, rows = answers_of(detections, annotations), people.labelled
     columns = [skeleton.index(name) for name in LIMBS]
 
-    def of_images(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def of_images(flags: Flags) -> Ints:
         sums = np.bincount(people.image[rows], flags[:, columns].sum(1), minlength=len(annotations.images))
         return sums.astype(np.int64)
 

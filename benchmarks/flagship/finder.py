@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.flagship.figures import bounds, drawn_weights
+from nas.arrays import Flags, Floats, Ints
 from nas.data import Annotations, load_annotations
 from nas.data.images import read_annotated
 from nas.evaluate.loading import load_model
@@ -19,14 +19,12 @@ from nas.runtime.frames import ColourFrame
 from nas.runtime.pose_detector import PoseDetector
 from nas.runtime.poses import MIN_POSE
 
-Floats = NDArray[np.float64]
-
 IOU = 0.5
 _TALL = 0.25
 """Of the picture's height."""
 
 
-def people_found(boxes: Floats, people: Floats) -> NDArray[np.bool_]:
+def people_found(boxes: Floats, people: Floats) -> Flags:
     """Which people [M, 4] have a box [N, 4] of their own that overlaps them by half: [M]; corners, px.
 
     Boxes are dealt out so that as many people as possible have one.
@@ -105,9 +103,7 @@ def _sized(corners: Floats) -> Floats:
     return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
 
 
-def _share(
-    found: NDArray[np.bool_], image: NDArray[np.int64], total: Floats, weights: Floats
-) -> dict[str, Any]:
+def _share(found: Flags, image: Ints, total: Floats, weights: Floats) -> dict[str, Any]:
     """How many of `total` [I] are found, with its interval, as plain data."""
     right = weights @ np.bincount(image, found, minlength=len(total))
     of_all = weights @ total

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.flagship.rows import HAND_MADE, SCALED, SEARCHED, Comparison
 from benchmarks.flagship.scaling import ladder, largest_within
 from benchmarks.flagship.workplace import Workplace
+from nas.arrays import Floats
 from nas.documents import read_json
 from nas.errors import UserError
 from nas.files import is_file
@@ -88,7 +88,7 @@ def pick_all(place: Workplace, asked: Comparison | None, settings: SearchSetting
         raise UserError("; ".join(failed))
 
 
-def median_near(ms: NDArray[np.float64], macs: NDArray[np.float64], budget_ms: float) -> tuple[float, int]:
+def median_near(ms: Floats, macs: Floats, budget_ms: float) -> tuple[float, int]:
     """The median MACs of the networks that take a budget, give or take 3 %, and how many they are.
 
     Args:
@@ -132,7 +132,7 @@ def _macs(place: Workplace, settings: SearchSettings) -> Found:
     session, (budget,) = _opened(place, settings), settings.budgets_ms
     search, record, space = session.search, session.record, session.search.space
 
-    def mmacs(archs: Sequence[Arch]) -> NDArray[np.float64]:
+    def mmacs(archs: Sequence[Arch]) -> Floats:
         return np.array([search.tracer(arch).macs / 1e6 for arch in archs], np.float64)
 
     rng, manager = np.random.default_rng(settings.seed), ArchManager(space)

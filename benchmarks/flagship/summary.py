@@ -7,7 +7,6 @@ from typing import Any
 
 from benchmarks.flagship.figures import (
     METRICS,
-    Floats,
     bounds,
     drawn_weights,
     limb_counts,
@@ -17,6 +16,7 @@ from benchmarks.flagship.figures import (
 from benchmarks.flagship.rows import KINDS, SEARCHED, Comparison, Row
 from benchmarks.flagship.scoring import validation_set
 from benchmarks.flagship.workplace import Workplace
+from nas.arrays import Floats
 from nas.data import Annotations
 from nas.documents import read_json
 from nas.files import is_file

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.coco.categories import category_ids, choose_records
 from nas.coco.document import read_coco, records
 from nas.coco.images import read_name
@@ -19,7 +19,7 @@ from nas.errors import UserError
 log = logging.getLogger(__name__)
 
 
-def people_boxes(path: Path, *, category: str | None = None) -> Mapping[str, NDArray[np.float64]]:
+def people_boxes(path: Path, *, category: str | None = None) -> Mapping[str, Floats]:
     """The boxes of the people in each image; crowds and other categories are left out.
 
     A box without extent is left out with a word.

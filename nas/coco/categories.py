@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.coco.document import records
 from nas.coco.values import Record, listed, whole
 from nas.documents import shown
@@ -132,7 +132,7 @@ def file_skeleton(name: str, joints: Sequence[str]) -> Skeleton:
     return Skeleton(name=name, keypoints=tuple(joints), flip_pairs=(), sigmas=())
 
 
-def map_joints(keypoints: NDArray[np.float64], source: Skeleton, wanted: Skeleton) -> NDArray[np.float64]:
+def map_joints(keypoints: Floats, source: Skeleton, wanted: Skeleton) -> Floats:
     """Joints [..., K, 3] of one skeleton as another's, by name; unlabelled where the source lacks one."""
     positions = np.array(wanted.joints_of(source))
     mapped = np.zeros((*keypoints.shape[:-2], len(wanted), 3))

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.coco.categories import Category, choose_category, file_skeleton, map_joints
 from nas.coco.document import check_unique, read_coco, records
 from nas.coco.images import ImageRecord, lies_outside, read_images
@@ -113,7 +113,7 @@ class _Entry:
     image: int
     size: tuple[int, int]
     crowd: bool
-    keypoints: NDArray[np.float64]
+    keypoints: Floats
     bbox: Box
     area: float | None
     stated: int
@@ -203,7 +203,7 @@ def _table(
     )
 
 
-def _mapped(entries: Sequence[_Entry], own: Skeleton, skeleton: Skeleton, path: Path) -> NDArray[np.float64]:
+def _mapped(entries: Sequence[_Entry], own: Skeleton, skeleton: Skeleton, path: Path) -> Floats:
     """The skeleton's keypoints [N, K, 3]."""
     if max(skeleton.joints_of(own)) < 0:
         raise UserError(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.coco.segmentation import FAR, Segmentation
 from nas.coco.values import EntryError, Record, flag, number, numbers, whole
 from nas.documents import shown
@@ -58,7 +58,7 @@ class Person:
     id: int | None
     image: int | None
     crowd: bool
-    keypoints: NDArray[np.float64] | None
+    keypoints: Floats | None
     bbox: Box | None
     area: float | None
     stated: int | None
@@ -125,7 +125,7 @@ class PersonReader:
 
     def _keypoints(
         self, value: Any, stated: int | None, size: tuple[int, int] | None, faults: list[Fault]
-    ) -> NDArray[np.float64] | None:
+    ) -> Floats | None:
         needed = 3 * len(self._joints)
         if value is None or value == []:
             value = [0.0] * needed
@@ -148,7 +148,7 @@ class PersonReader:
             self._leave_out_far(points, _reach(size), faults)
         return points
 
-    def _leave_out_far(self, points: NDArray[np.float64], reach: float, faults: list[Fault]) -> None:
+    def _leave_out_far(self, points: Floats, reach: float, faults: list[Fault]) -> None:
         """Make joints [K, 3] unlabelled, in place, that are farther away, or not a number."""
         far = ~(np.abs(points[:, :2]) <= reach).all(1)
         lost = tuple(np.flatnonzero(far & (points[:, 2] > 0)).tolist())

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Flags, Floats, Ints
 from nas.coco.values import EntryError, numbers, whole
 from nas.documents import shown
 
@@ -23,7 +23,7 @@ _LONGEST_GROUP = 7
 class Polygons:
     """Outlines [P, 2] x, y: continuous, 0 at the first pixel's edge."""
 
-    outlines: tuple[NDArray[np.float64], ...]
+    outlines: tuple[Floats, ...]
 
     @property
     def area(self) -> float:
@@ -36,14 +36,14 @@ class RunLengths:
     """Numbers of pixels outside, inside, outside, ..., down the columns of an image of size (h, w)."""
 
     size: tuple[int, int]
-    counts: NDArray[np.int64]
+    counts: Ints
 
     @property
     def area(self) -> float:
         """Px^2."""
         return float(self.counts[1::2].sum())
 
-    def mask(self) -> NDArray[np.bool_]:
+    def mask(self) -> Flags:
         """[h, w] True inside."""
         inside = np.arange(len(self.counts)) % 2 == 1
         return np.repeat(inside, self.counts).reshape(self.size[::-1]).T
@@ -69,7 +69,7 @@ def read_segmentation(value: Any, size: tuple[int, int]) -> Segmentation | None:
     return Polygons(tuple(_outline(part, size) for part in value))
 
 
-def _outline(part: Any, size: tuple[int, int]) -> NDArray[np.float64]:
+def _outline(part: Any, size: tuple[int, int]) -> Floats:
     points = numbers(part)
     if points is None:
         raise EntryError(f"has a polygon that is no list of numbers, but {shown(part)}")
@@ -103,7 +103,7 @@ def _run_lengths(value: Mapping[str, Any], size: tuple[int, int]) -> RunLengths:
     return RunLengths(size, runs)
 
 
-def decompress(text: str) -> NDArray[np.int64]:
+def decompress(text: str) -> Ints:
     """The counts of COCO's compressed encoding. Raises EntryError.
 
     Every character holds 5 bits, lowest first, and a sixth that says whether the number goes on; the highest
@@ -128,6 +128,6 @@ def decompress(text: str) -> NDArray[np.int64]:
     return np.asarray(found, np.int64)
 
 
-def _polygon_area(outline: NDArray[np.float64]) -> float:
+def _polygon_area(outline: Floats) -> float:
     x, y = (outline - outline[0]).T
     return abs(float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum())) / 2

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Flags, Floats, Ints
 from nas.coco.segmentation import Segmentation
 
 
@@ -25,30 +25,30 @@ class PersonTable:
         segmentations: N entries; the regions of those without labels, None for everyone else.
     """
 
-    ids: NDArray[np.int64]
-    image: NDArray[np.int64]
-    keypoints: NDArray[np.float64]
-    bbox: NDArray[np.float64]
-    areas: NDArray[np.float64]
-    crowd: NDArray[np.bool_]
-    num_keypoints: NDArray[np.int64]
+    ids: Ints
+    image: Ints
+    keypoints: Floats
+    bbox: Floats
+    areas: Floats
+    crowd: Flags
+    num_keypoints: Ints
     segmentations: tuple[Segmentation | None, ...]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @cached_property
-    def boxes(self) -> NDArray[np.float64]:
+    def boxes(self) -> Floats:
         """[N, 4] x0, y0, x1, y1 in the keypoints' coordinates (an image begins at -0.5)."""
         return centred(self.bbox)
 
     @cached_property
-    def labelled(self) -> NDArray[np.bool_]:
+    def labelled(self) -> Flags:
         """[N] True for one person, with a box of some extent, of whom something is labelled."""
         seen = (self.num_keypoints > 0) & (self.keypoints[..., 2] > 0).any(1)
         return ~self.crowd & seen & (self.bbox[:, 2:] > 0).all(1)
 
-    def take(self, rows: NDArray[np.int64], image: NDArray[np.int64]) -> "PersonTable":
+    def take(self, rows: Ints, image: Ints) -> "PersonTable":
         """The given rows, of images at new positions `image` [len(rows)]."""
         return PersonTable(
             ids=self.ids[rows],
@@ -62,7 +62,7 @@ class PersonTable:
         )
 
 
-def centred(bbox: NDArray[np.float64]) -> NDArray[np.float64]:
+def centred(bbox: Floats) -> Floats:
     """Boxes [N, 4] of COCO as x0, y0, x1, y1 where 0 is the first pixel's centre."""
     corner = bbox[:, :2] - 0.5
     return np.concatenate([corner, corner + bbox[:, 2:]], axis=1)

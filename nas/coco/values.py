@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.documents import shown
 
 Record = Mapping[str, Any]
@@ -43,7 +43,7 @@ def number(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def numbers(values: Any) -> NDArray[np.float64] | None:
+def numbers(values: Any) -> Floats | None:
     """A list of numbers [N], NaN where one is null; None for anything else."""
     if not isinstance(values, list) or not set(map(type, values)) <= _NUMBERS:
         return None

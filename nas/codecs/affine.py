@@ -11,12 +11,13 @@ from math import cos, radians, sin, sqrt
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from nas.arrays import Flags, Floats, Pixels
 from nas.codecs.normalise import MEAN
 from nas.codecs.types import FloatArray
 
-Affine = NDArray[np.float64]
+Affine = Floats
 
 BORDER_COLOUR = tuple(float(channel) for channel in np.round(MEAN * 255))
 """Fills what lies outside the image: close to zero after normalisation."""
@@ -105,7 +106,7 @@ def turned_scale(size: tuple[int, int], resolution: tuple[int, int], rotation: f
     return min(1.0, max(width / columns, height / rows) / max(across / columns, down / rows))
 
 
-def image_box(size: tuple[int, int]) -> NDArray[np.float64]:
+def image_box(size: tuple[int, int]) -> Floats:
     """The box [4] (x0, y0, x1, y1, px) that an image of that size (h, w) covers."""
     return np.array([-0.5, -0.5, size[1] - 0.5, size[0] - 0.5])
 
@@ -117,7 +118,7 @@ def invert(affine: Affine) -> Affine:
     return np.asarray(np.array(rows) / (a * d - b * c), np.float64)
 
 
-def apply_affine(points: FloatArray, affine: Affine) -> NDArray[np.float64]:
+def apply_affine(points: FloatArray, affine: Affine) -> Floats:
     """Maps points [..., >= 2]: the first two numbers are x, y (px), the others (v, score) are kept."""
     moved = np.array(points, np.float64)
     moved[..., :2] = moved[..., :2] @ affine[:, :2].T + affine[:, 2]
@@ -138,13 +139,13 @@ def rescale_source(affine: Affine, scale: tuple[float, float]) -> Affine:
 
 
 def warp_image(
-    image: NDArray[np.uint8],
+    image: Pixels,
     affine: Affine,
     resolution: tuple[int, int],
     *,
     border: Sequence[float] = BORDER_COLOUR,
-    out: NDArray[np.uint8] | None = None,
-) -> NDArray[np.uint8]:
+    out: Pixels | None = None,
+) -> Pixels:
     """An image [H, W, 3] through the affine: [h, w, 3], linear interpolation, `border` outside it.
 
     With `out` [h, w, 3], contiguous, it is written there.
@@ -170,9 +171,7 @@ def warp_image(
     return np.asarray(warped, np.uint8)
 
 
-def warp_mask(
-    mask: NDArray[np.bool_], affine: Affine, resolution: tuple[int, int], *, outside: bool = True
-) -> NDArray[np.bool_]:
+def warp_mask(mask: Flags, affine: Affine, resolution: tuple[int, int], *, outside: bool = True) -> Flags:
     """A mask [H, W] through the affine: [h, w] of the nearest pixel, `outside` where the image ends."""
     height, width = resolution
     warped = cv2.warpAffine(

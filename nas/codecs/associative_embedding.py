@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 from scipy.optimize import linear_sum_assignment
 
+from nas.arrays import Floats, Ints
 from nas.codecs.base import Candidates, Codec, Targets
 from nas.codecs.confidence import Anchors, found_confidence
 from nas.codecs.kernels import keypoint_heatmaps
@@ -100,7 +101,7 @@ class AssociativeEmbeddingCodec(Codec):
         targets["joints"] = self._joints(keypoints[largest])
         return targets
 
-    def _joints(self, keypoints: NDArray[np.float64]) -> NDArray[np.int64]:
+    def _joints(self, keypoints: Floats) -> Ints:
         height, width = grid = self.grid(COARSE)
         cells, inside = nearest_cells(keypoints, COARSE, grid)
         flat = (np.arange(self.keypoints) * height + cells[..., 1]) * width + cells[..., 0]
@@ -173,7 +174,7 @@ def _mean_of_scales(coarse: NDArray[np.floating], fine: NDArray[np.floating]) ->
     return np.asarray((upsample_twice(coarse) + fine) / 2)
 
 
-def drop_twins(candidates: NDArray[np.floating]) -> NDArray[np.float64]:
+def drop_twins(candidates: NDArray[np.floating]) -> Floats:
     """Candidates [K, M, 3 + T] with score 0 where an earlier one is the same peak.
 
     Max-pooling keeps every cell of a flat top. Peaks that it keeps so near to each other have equal scores;
@@ -189,7 +190,7 @@ def drop_twins(candidates: NDArray[np.floating]) -> NDArray[np.float64]:
     return kept
 
 
-def match_by_tags(candidates: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def match_by_tags(candidates: NDArray[np.floating]) -> tuple[Floats, Floats]:
     """Groups candidates [K, M, 3 + T] into people.
 
     Keypoint by keypoint, in the skeleton's order: the candidates above the detection threshold are assigned
@@ -220,7 +221,7 @@ def match_by_tags(candidates: NDArray[np.floating]) -> tuple[NDArray[np.float64]
     return keypoints[:people], sums[:people, :-1] / sums[:people, -1:]
 
 
-def _owners(distance: NDArray[np.floating], scores: NDArray[np.float64]) -> NDArray[np.int64]:
+def _owners(distance: NDArray[np.floating], scores: Floats) -> Ints:
     """The person [M] of every candidate, -1 for none, by distances [M, N] to mean tags and scores [M, 1]."""
     close = distance < TAG_THRESHOLD
     row, column = close.nonzero()
@@ -234,17 +235,17 @@ def _owners(distance: NDArray[np.floating], scores: NDArray[np.float64]) -> NDAr
     return owner
 
 
-def _is_repeated(index: NDArray[np.int64]) -> bool:
+def _is_repeated(index: Ints) -> bool:
     """Whether something occurs more than once: candidates or people compete."""
     return len(set(index.tolist())) < len(index)
 
 
 def fill_missing(
-    keypoints: NDArray[np.float64],
-    tags: NDArray[np.float64],
+    keypoints: Floats,
+    tags: Floats,
     heatmap: NDArray[np.floating],
     tag_map: NDArray[np.floating],
-) -> NDArray[np.float64]:
+) -> Floats:
     """Keypoints [N, K, 3] with the missing ones (score 0) looked up in the maps.
 
     A missing keypoint goes to the maximum of heatmap - round(|tag - mean tag of the person|),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.codecs.confidence import Anchors, confidence, found_confidence, pose_confidence
 from nas.codecs.types import People, Poses
 from nas.codecs.typical import random_candidates
@@ -164,7 +165,7 @@ def group_direct(candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
     )
 
 
-def only_person(people: People) -> NDArray[np.float64]:
+def only_person(people: People) -> Floats:
     """The keypoints [K, 3] of a crop's one person. Raises ValueError where there is not exactly one."""
     if len(people) != 1:
         raise ValueError(f"a crop holds one person, got {len(people)}")

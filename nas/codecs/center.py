@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
+from nas.arrays import Flags, Floats, Ints
 from nas.codecs.base import Candidates, Codec, Targets, group_direct
 from nas.codecs.confidence import PLAIN, Anchors
 from nas.codecs.maps import draw_heatmaps, nearest_cells, shrink_mask, to_cells, to_pixels
@@ -39,7 +40,7 @@ CENTER_THRESHOLD = 0.1
 KEYPOINT_THRESHOLD = 0.1
 
 
-def disc(radius: float) -> NDArray[np.int64]:
+def disc(radius: float) -> Ints:
     """[D, 2] x, y of the cells within a radius of the cell (0, 0)."""
     reach = int(radius)
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
@@ -47,7 +48,7 @@ def disc(radius: float) -> NDArray[np.int64]:
     return np.column_stack([x[near], y[near]]).astype(np.int64)
 
 
-def window() -> NDArray[np.int64]:
+def window() -> Ints:
     """[M, 2] x, y of the cells of the search window around (0, 0)."""
     return disc(WINDOW)
 
@@ -192,14 +193,14 @@ class CenterCodec(Codec):
         return group_direct(candidates)
 
 
-def _adjoins_a_better_one(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _adjoins_a_better_one(x: Ints, y: Ints) -> Flags:
     """[N] whether a cell is a neighbour of an earlier one: maximum filters keep all cells of a flat top."""
     near = (np.abs(x[:, None] - x) <= 1) & (np.abs(y[:, None] - y) <= 1)
-    adjoins: NDArray[np.bool_] = np.tril(near, k=-1).any(1)
+    adjoins: Flags = np.tril(near, k=-1).any(1)
     return adjoins
 
 
-def _middles(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
+def _middles(keypoints: Floats) -> Floats:
     """[P, 3] middle of the box around each person's keypoints [P, K, 3] (px), and whether there are any."""
     labelled = keypoints[..., 2:] > 0
     present = labelled.any(1)
@@ -209,9 +210,7 @@ def _middles(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([middle, present], axis=1)
 
 
-def _claimed(
-    keypoints: NDArray[np.float64], shape: NDArray[np.int64], grid: tuple[int, int]
-) -> NDArray[np.int64]:
+def _claimed(keypoints: Floats, shape: Ints, grid: tuple[int, int]) -> Ints:
     """The cells around the nearest one of keypoints [P, K, 3] (px), each claimed by the nearest person.
 
     Args:

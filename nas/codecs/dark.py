@@ -1,8 +1,8 @@
 """DARK: peaks refined on the logarithm of a smoothed heatmap (Zhang et al., CVPR 2020)."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats, Ints
 from nas.codecs.kernels import SIGMA
 from nas.codecs.maps import FLATTEST
 from nas.codecs.types import FloatArray
@@ -17,9 +17,7 @@ FARTHEST = 1.0
 """Cells that a peak moves along an axis at most."""
 
 
-def dark_shift(
-    maps: FloatArray, joint: NDArray[np.int64], x: NDArray[np.int64], y: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def dark_shift(maps: FloatArray, joint: Ints, x: Ints, y: Ints) -> Floats:
     """Cells [..., 2] of peaks moved to the top of the Gaussian that fits around them.
 
     The map is smoothed with a Gaussian of sigma 2 cells; a Gaussian's logarithm is a parabola, whose top
@@ -55,7 +53,7 @@ def dark_shift(
     return np.asarray(np.stack([x, y], axis=-1) + moved, np.float64)
 
 
-def _smoothing(inner: NDArray[np.int64], size: int) -> NDArray[np.float64]:
+def _smoothing(inner: Ints, size: int) -> Floats:
     """Weights [..., 3, 15] of the window around inner cells [...] for the cell before, itself and after."""
     distance = np.arange(-REACH - 1, REACH + 2) - np.array([-1, 0, 1])[:, None]
     reach = np.minimum(REACH, np.minimum(inner - 1, size - 2 - inner))[..., None, None]

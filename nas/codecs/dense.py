@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from nas.arrays import Flags, Floats
 from nas.codecs.base import Candidates, Codec, Targets, group_direct
 from nas.codecs.confidence import Anchors
 from nas.codecs.maps import to_pixels
@@ -44,7 +45,7 @@ SURE = 20.0
 """Logit of an ideal network's certainty."""
 
 
-def cell_centres(grids: Iterable[tuple[int, tuple[int, int]]]) -> NDArray[np.float64]:
+def cell_centres(grids: Iterable[tuple[int, tuple[int, int]]]) -> Floats:
     """[A, 3] x, y (px) and stride of all cells of grids given as (stride, (h, w)), one after the other."""
     parts = []
     for stride, (height, width) in grids:
@@ -119,7 +120,7 @@ class DenseCodec(Codec):
         blocks = mask.reshape(height, STRIDES[-1], width, STRIDES[-1])
         return {**targets, "mask": blocks.mean((1, 3))}
 
-    def _visible(self, people: People) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _visible(self, people: People) -> tuple[Floats, Floats]:
         """Boxes [P, 4] cut at the input's border, and keypoints [P, K, 3] with 1 for labelled ones inside."""
         keypoints = np.asarray(people.keypoints, np.float64).reshape(-1, self.keypoints, 3)
         last = np.array(self.resolution[::-1]) - 1.0
@@ -128,7 +129,7 @@ class DenseCodec(Codec):
         boxes = np.asarray(people.boxes, np.float64).reshape(-1, 2, 2).clip(0, last).reshape(-1, 4)
         return boxes, np.concatenate([np.where(labelled[..., None], xy, 0), labelled[..., None]], axis=-1)
 
-    def ideal_maps(self, people: People) -> dict[str, NDArray[np.float64]]:
+    def ideal_maps(self, people: People) -> dict[str, Floats]:
         """A perfect network's outputs: each person answers at the free cell that is nearest to the box."""
         boxes, joints = self._visible(people)
         grids = [(stride, self.grid(stride)) for stride in self.strides if stride in STRIDES]
@@ -192,7 +193,7 @@ class DenseCodec(Codec):
         return group_direct(candidates)
 
 
-def suppress(boxes: NDArray[np.floating], rounds: int = ROUNDS) -> NDArray[np.bool_]:
+def suppress(boxes: NDArray[np.floating], rounds: int = ROUNDS) -> Flags:
     """Which boxes [N, 4], best first, survive non-maximum suppression: [N].
 
     Cluster NMS (Zheng et al. 2021): everyone is kept at first; in each round those are kept that overlap no

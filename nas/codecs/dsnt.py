@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from nas.arrays import Floats
 from nas.codecs.base import Targets
 from nas.codecs.integral import IntegralCodec, target_sigma
 from nas.codecs.types import People
@@ -28,7 +29,7 @@ class DSNTCodec(IntegralCodec):
     head = "dsnt"
     packages: ClassVar[tuple[str, ...]] = ("scipy",)
 
-    def centred(self, cells: int, grid: tuple[int, int]) -> NDArray[np.float64]:
+    def centred(self, cells: int, grid: tuple[int, int]) -> Floats:
         return np.asarray(_shared_gaussians(np.array([cells // 2]), cells, target_sigma(grid))[0], np.float64)
 
     def encode(self, people: People) -> Targets:
@@ -47,7 +48,7 @@ class DSNTCodec(IntegralCodec):
         }
 
 
-def _shared_gaussians(centres: NDArray[np.float64], cells: int, sigma: float) -> NDArray[np.float32]:
+def _shared_gaussians(centres: Floats, cells: int, sigma: float) -> NDArray[np.float32]:
     """[K, cells]: Gaussians around centres [K], clipped to the outermost cells, shared between neighbours.
 
     The share of cell k is the expectation of a hat function around it: the second difference of

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.codecs.base import Candidates, Codec, Targets, group_direct, only_person
 from nas.codecs.confidence import Anchors
 from nas.codecs.maps import nearest_cells, to_cells, to_pixels
@@ -89,7 +90,7 @@ class IntegralCodec(Codec):
         full, none = np.prod([_mean_and_nearness(side, radius)[1] for side in sides], axis=0)
         return Anchors(float(full), float(none))
 
-    def centred(self, cells: int, grid: tuple[int, int]) -> NDArray[np.float64]:
+    def centred(self, cells: int, grid: tuple[int, int]) -> Floats:
         """The distribution [cells] along an axis of a joint on the centre of the middle cell of that grid."""
         return np.asarray(np.eye(cells)[cells // 2], np.float64)
 
@@ -122,9 +123,7 @@ class IntegralCodec(Codec):
         return group_direct(candidates)
 
 
-def _mean_and_nearness(
-    marginal: NDArray[np.float64], radius: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _mean_and_nearness(marginal: Floats, radius: float) -> tuple[Floats, Floats]:
     """Of distributions [K, n] along one axis: the mean (cells), and how near to it the probability lies."""
     middle = (marginal.shape[1] - 1) / 2
     positions = np.arange(marginal.shape[1]) - middle

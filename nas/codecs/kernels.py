@@ -6,6 +6,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.codecs.maps import EXPONENTIAL, GAUSSIAN, PeakKernel, draw_heatmaps
 from nas.space.specs import OptionValue
 
@@ -21,22 +22,20 @@ SIGMA_RANGE = (1.0, 4.0)
 KERNELS: Mapping[str, PeakKernel] = MappingProxyType({"gaussian": GAUSSIAN, "exponential": EXPONENTIAL})
 
 
-def _fixed(areas: NDArray[np.float64], stride: int) -> NDArray[np.float64]:
+def _fixed(areas: Floats, stride: int) -> Floats:
     return np.full(len(areas), SIGMA)
 
 
-def _by_size(areas: NDArray[np.float64], stride: int) -> NDArray[np.float64]:
+def _by_size(areas: Floats, stride: int) -> Floats:
     return np.clip(SIGMA_BY_SIZE * np.sqrt(areas) / stride, *SIGMA_RANGE)
 
 
-RADII: Mapping[str, Callable[[NDArray[np.float64], int], NDArray[np.float64]]] = MappingProxyType(
-    {"fixed": _fixed, "person": _by_size}
-)
+RADII: Mapping[str, Callable[[Floats, int], Floats]] = MappingProxyType({"fixed": _fixed, "person": _by_size})
 """By name: every person's sigma [P] (cells) from their areas [P] (px^2) and the stride."""
 
 
 def keypoint_heatmaps(
-    keypoints: NDArray[np.float64],
+    keypoints: Floats,
     areas: NDArray[np.floating],
     options: Mapping[str, OptionValue],
     *,

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from nas.arrays import Flags, Floats
 from nas.codecs.limb_sets import Limbs
 
 NEAR = 0.5
@@ -105,18 +106,16 @@ def join_pieces(pieces: list[Person], points: NDArray[np.floating], telling: Lim
         ratios[other] = ratios[:, other] = np.inf
 
 
-def _told_apart(has: NDArray[np.float32], telling: Limbs) -> NDArray[np.bool_]:
+def _told_apart(has: NDArray[np.float32], telling: Limbs) -> Flags:
     """[N, N] True for pieces [N, K] of which one is a lone keypoint and a limb leads to the other."""
     linked = np.zeros((has.shape[1], has.shape[1]), np.float32)
     for start, end in telling:
         linked[start, end] = linked[end, start] = 1
     lone = has.sum(1) == 1
-    told: NDArray[np.bool_] = (has @ linked @ has.T > 0) & (lone[:, None] | lone)
+    told: Flags = (has @ linked @ has.T > 0) & (lone[:, None] | lone)
     return told
 
 
-def _ratios(
-    gaps: NDArray[np.float64], sizes: NDArray[np.float64], free: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _ratios(gaps: Floats, sizes: Floats, free: Flags) -> Floats:
     """Gaps over sizes; infinite where pieces may not be joined, or are points."""
     return np.divide(gaps, sizes, out=np.full_like(gaps, np.inf), where=free & (sizes > 0))

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Flags, Floats, Ints
 from nas.codecs.types import FloatArray
 
-Indices = NDArray[np.int64]
-Refinement = Callable[[FloatArray, Indices, Indices, Indices], NDArray[np.float64]]
+Indices = Ints
+Refinement = Callable[[FloatArray, Indices, Indices, Indices], Floats]
 """Called with maps [K, h, w] and peaks' joint, x and y, all [...], it gives their refined cells [..., 2]."""
 
 LEAST_NEIGHBOUR = 0.1
@@ -25,19 +26,17 @@ FARTHEST = 0.499
 """Cells from a peak to the Gaussian's top: short of a half, so that the peak is the nearest cell."""
 
 
-def to_cells(pixels: FloatArray, stride: float) -> NDArray[np.float64]:
+def to_cells(pixels: FloatArray, stride: float) -> Floats:
     """Positions in cells of pixel positions."""
     return (np.asarray(pixels, np.float64) + 0.5) / stride - 0.5
 
 
-def to_pixels(cells: FloatArray, stride: float) -> NDArray[np.float64]:
+def to_pixels(cells: FloatArray, stride: float) -> Floats:
     """Positions in pixels of cell positions."""
     return (np.asarray(cells, np.float64) + 0.5) * stride - 0.5
 
 
-def nearest_cells(
-    keypoints: FloatArray, stride: float, grid: tuple[int, int]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def nearest_cells(keypoints: FloatArray, stride: float, grid: tuple[int, int]) -> tuple[Ints, Flags]:
     """The nearest cell of each labelled keypoint.
 
     Args:
@@ -76,7 +75,7 @@ def draw_heatmaps(
     *,
     stride: float,
     grid: tuple[int, int],
-    sigma: float | NDArray[np.float64],
+    sigma: float | Floats,
     kernel: PeakKernel = GAUSSIAN,
 ) -> NDArray[np.float32]:
     """Heatmaps [K, h, w] of people's keypoints [P, K, 3] (px): 1 at the exact position, maximum over people.
@@ -112,9 +111,7 @@ def draw_heatmaps(
     return maps
 
 
-def quarter_shift(
-    maps: FloatArray, joint: NDArray[np.int64], x: NDArray[np.int64], y: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def quarter_shift(maps: FloatArray, joint: Ints, x: Ints, y: Ints) -> Floats:
     """Cells [..., 2] of peaks moved a quarter towards the higher neighbour, along x and along y.
 
     Between equal neighbours a peak does not move, nor along an axis on whose border it lies.
@@ -133,13 +130,13 @@ def quarter_shift(
 
 def gaussian_shift(
     maps: FloatArray,
-    joint: NDArray[np.int64],
-    x: NDArray[np.int64],
-    y: NDArray[np.int64],
+    joint: Ints,
+    x: Ints,
+    y: Ints,
     *,
     sigma: float,
     lowest: float,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Cells [..., 2] of peaks moved to the top of the Gaussian through the peak and its two neighbours.
 
     Along each axis, by less than half a cell; a Gaussian's logarithm is a parabola. On the border, where a
@@ -155,7 +152,7 @@ def gaussian_shift(
     _, height, width = maps.shape
     values = np.maximum(maps[joint, y, x], lowest)
 
-    def moved(along: NDArray[np.int64], size: int, before: FloatArray, after: FloatArray) -> FloatArray:
+    def moved(along: Ints, size: int, before: FloatArray, after: FloatArray) -> FloatArray:
         low, high = (np.log(np.maximum(side / values, LEAST_NEIGHBOUR)) for side in (before, after))
         low, high = (
             np.where(along == 0, -high - 1 / sigma**2, low),
@@ -169,9 +166,7 @@ def gaussian_shift(
     return np.stack([moved(x, width, left, right), moved(y, height, up, down)], axis=-1)
 
 
-def peaks(
-    maps: FloatArray, refine: Refinement = quarter_shift
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def peaks(maps: FloatArray, refine: Refinement = quarter_shift) -> tuple[Floats, Floats]:
     """The highest cell of each map [K, h, w], refined: cells [K, 2] x, y, and the maps' values there [K]."""
     count, _, width = maps.shape
     joint = np.arange(count)
@@ -193,7 +188,7 @@ def _double(maps: FloatArray, axis: int) -> FloatArray:
     return np.moveaxis(pair.reshape(*moved.shape[:-1], -1), -1, axis)
 
 
-def shrink_mask(mask: NDArray[np.bool_] | None, grid: tuple[int, int]) -> NDArray[np.float32]:
+def shrink_mask(mask: Flags | None, grid: tuple[int, int]) -> NDArray[np.float32]:
     """A mask [H, W] on a coarser grid (h, w): 1 where more than half of the cell counts; all 1 for None."""
     if mask is None:
         return np.ones(grid, np.float32)

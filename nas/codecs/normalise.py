@@ -3,12 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Pixels
+
 MEAN: NDArray[np.float32] = np.array([0.485, 0.456, 0.406], np.float32)
 STD: NDArray[np.float32] = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def normalise(
-    images: NDArray[np.uint8],
+    images: Pixels,
     *,
     mean: NDArray[np.float32] = MEAN,
     std: NDArray[np.float32] = STD,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
+from nas.arrays import Flags, Floats
 from nas.codecs.base import Candidates, Codec, Targets
 from nas.codecs.confidence import PLAIN, Anchors, found_confidence
 from nas.codecs.limb_sets import limb_set
@@ -114,7 +115,7 @@ class PartAffinityCodec(Codec):
             "mask": np.maximum(shrink_mask(people.mask, grid), labelled),
         }
 
-    def _affinities(self, keypoints: NDArray[np.float64], grid: tuple[int, int]) -> NDArray[np.float32]:
+    def _affinities(self, keypoints: Floats, grid: tuple[int, int]) -> NDArray[np.float32]:
         limbs = np.array(self.limbs)
         person, limb = np.nonzero((keypoints[:, limbs, 2] > 0).all(2))
         cells = to_cells(keypoints[..., :2], self.stride)
@@ -157,9 +158,7 @@ class PartAffinityCodec(Codec):
             "affinities": self._pairs(np.asarray(outputs["affinities"]), cells, found),
         }
 
-    def _pairs(
-        self, maps: NDArray[np.floating], cells: NDArray[np.float64], found: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
+    def _pairs(self, maps: NDArray[np.floating], cells: Floats, found: Flags) -> Floats:
         first, second = np.array(self.limbs).T
         start, end = cells[first][:, :, None], cells[second][:, None]
         offset = end - start
@@ -206,9 +205,7 @@ class PartAffinityCodec(Codec):
         return Poses(keypoints[best], scores[best])
 
 
-def best_peaks(
-    heatmaps: NDArray[np.floating], *, sigma: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def best_peaks(heatmaps: NDArray[np.floating], *, sigma: float) -> tuple[Floats, Floats]:
     """The 30 highest local maxima of each map [K, h, w] above the threshold, those of equal height once.
 
     Returns:

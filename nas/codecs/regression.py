@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.codecs.base import Candidates, Codec, Targets, group_direct, only_person
 from nas.codecs.confidence import PLAIN, Anchors
 from nas.codecs.maps import to_cells, to_pixels
@@ -102,7 +103,7 @@ class RegressionCodec(Codec):
         places = np.stack([to_pixels(xy[:, 0], width), to_pixels(xy[:, 1], height)], axis=1)
         return self.one_pose(places, self.values(outputs))
 
-    def values(self, outputs: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float64]:
+    def values(self, outputs: Mapping[str, NDArray[np.floating]]) -> Floats:
         """The joints' raw scores [K]."""
         from scipy.special import expit  # only here: devices group without scipy
 
@@ -110,7 +111,7 @@ class RegressionCodec(Codec):
             return np.asarray(expit(outputs["score_logits"].astype(np.float64)))
         return self.values_without_branch(outputs)
 
-    def values_without_branch(self, outputs: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float64]:
+    def values_without_branch(self, outputs: Mapping[str, NDArray[np.floating]]) -> Floats:
         """The joints' raw scores [K] where there is no score branch."""
         return np.ones(len(outputs["xy"]))
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.codecs.base import Targets
 from nas.codecs.confidence import Anchors
 from nas.codecs.regression import RegressionCodec
@@ -50,7 +51,7 @@ class RLECodec(RegressionCodec):
         """The targets of `RegressionCodec` and gamma [], float32."""
         return {**super().encode(people), "gamma": np.asarray(self.options["gamma"], np.float32)}
 
-    def values_without_branch(self, outputs: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float64]:
+    def values_without_branch(self, outputs: Mapping[str, NDArray[np.floating]]) -> Floats:
         """1 - mean sigma [K], from sigma_logits [K, 2]."""
         from scipy.special import expit  # only here: devices group without scipy
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.codecs.base import Candidates, Codec, Targets, group_direct, only_person
 from nas.codecs.confidence import Anchors
 from nas.codecs.maps import to_cells, to_pixels
@@ -81,7 +82,7 @@ class SimCCCodec(Codec):
             "weights": weights,
         }
 
-    def _label(self, centres: NDArray[np.float64], bins: int) -> NDArray[np.float32]:
+    def _label(self, centres: Floats, bins: int) -> NDArray[np.float32]:
         distance = np.arange(bins) - np.where(np.isfinite(centres), centres, 0)[:, None]
         if self.label == "gaussian":
             return np.exp(-(distance**2) / (2 * bin_sigma(bins) ** 2)).astype(np.float32)

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.codecs.types import FloatArray
 
 
 def keypoint_similarity(
     found: FloatArray, truth: FloatArray, *, areas: FloatArray, sigmas: Sequence[float]
-) -> NDArray[np.float64]:
+) -> Floats:
     """The similarity of every keypoint of every pose to its like (cocodataset.org/#keypoints-eval).
 
     Args:
@@ -27,7 +27,7 @@ def keypoint_similarity(
 
 def paired_similarity(
     found: FloatArray, truth: FloatArray, *, areas: FloatArray, sigmas: Sequence[float]
-) -> NDArray[np.float64]:
+) -> Floats:
     """The same [..., K] of poses [..., K, >= 2] to those that stand in the same place, of areas [...]."""
     distance = ((found[..., :2] - truth[..., :2]) ** 2).sum(-1)
     variance = (2 * np.asarray(sigmas)) ** 2

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Flags
+
 FloatArray = NDArray[np.floating]
 
 
@@ -22,7 +24,7 @@ class People:
     keypoints: FloatArray
     areas: FloatArray
     boxes: FloatArray
-    mask: NDArray[np.bool_] | None = None
+    mask: Flags | None = None
 
     def __len__(self) -> int:
         return len(self.keypoints)

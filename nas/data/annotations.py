@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Ints
 from nas.coco import ImageRecord, PersonTable
 from nas.data.shards import ImageFile, ShardMember, members_of, shards_of
 from nas.errors import UserError
@@ -44,7 +44,7 @@ class Annotations:
     joints: tuple[str, ...] = ()
 
     @cached_property
-    def _starts(self) -> NDArray[np.int64]:
+    def _starts(self) -> Ints:
         return np.searchsorted(self.people.image, np.arange(len(self.images) + 1))
 
     def people_of(self, image: int) -> slice:
@@ -52,7 +52,7 @@ class Annotations:
         return slice(int(self._starts[image]), int(self._starts[image + 1]))
 
     @cached_property
-    def labelled_images(self) -> NDArray[np.int64]:
+    def labelled_images(self) -> Ints:
         """The positions of the images with at least one labelled person."""
         return np.unique(self.people.image[self.people.labelled])
 

@@ -6,9 +6,9 @@ from math import exp, log, sqrt
 from typing import Annotated, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from nas.arrays import Floats
 from nas.space.fields import AsTuple, StrictModel
 
 Positive = Annotated[float, Field(gt=0)]
@@ -76,9 +76,7 @@ class AreaHistogram(StrictModel):
         return self.edges[-1]
 
 
-def moved_onto(
-    box: NDArray[np.float64], person: NDArray[np.float64], shown: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def moved_onto(box: Floats, person: Floats, shown: Floats) -> Floats:
     """A box [4] moved so that a person's box [4] comes near the middle of what is shown about its own.
 
     Of extent (w, h) is what is shown. Nothing beyond the former box comes into view: it does not move at all

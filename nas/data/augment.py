@@ -5,9 +5,9 @@ from typing import Annotated, Any, Self
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from nas.arrays import Floats, Pixels
 from nas.codecs import People
 from nas.data.areas import AreaHistogram, TargetArea
 from nas.data.mosaic import largest_tile
@@ -180,7 +180,7 @@ class Variation:
     shift: tuple[float, float] = (0.0, 0.0)
     flip: bool = False
     part_anchor: float | None = None
-    colour: NDArray[np.float64] | None = None
+    colour: Floats | None = None
     patch: Patch | None = None
     mosaic: int = 1
     cover: float | None = None
@@ -217,7 +217,7 @@ def _signed(uniform: float) -> float:
     return 2 * uniform - 1
 
 
-def _colour(config: AugmentConfig, u: list[float]) -> NDArray[np.float64]:
+def _colour(config: AugmentConfig, u: list[float]) -> Floats:
     """The colour change [3, 4]; contrast and tint pivot on middle grey."""
     contrast, colourful = 1 + config.contrast * _signed(u[0]), 1 + config.saturation * _signed(u[1])
     gain = [contrast * (1 + config.tint * _signed(value)) for value in u[3:6]]
@@ -230,7 +230,7 @@ def _colour(config: AugmentConfig, u: list[float]) -> NDArray[np.float64]:
     return np.array(rows)
 
 
-def change_colours(image: NDArray[np.uint8], variation: Variation) -> None:
+def change_colours(image: Pixels, variation: Variation) -> None:
     """Apply the colour change to an input [H, W, 3], in place."""
     if variation.colour is not None:
         image[:] = cv2.transform(image, variation.colour)
@@ -252,7 +252,7 @@ def dropped_patches(
     )
 
 
-def part_box(keypoints: NDArray[np.float64], box: NDArray[np.float64], anchor: float) -> NDArray[np.float64]:
+def part_box(keypoints: Floats, box: Floats, anchor: float) -> Floats:
     """The box of a part of a person: the half of the labelled joints that is nearest to one of them.
 
     Args:

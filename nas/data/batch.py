@@ -3,10 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.codecs import Targets
 from nas.codecs.affine import Affine
 from nas.space.arch import Head
@@ -72,7 +71,7 @@ class Sample:
         beside: the targets of each further head.
     """
 
-    image: NDArray[np.uint8]
+    image: Pixels
     targets: Targets
     id: SampleId
     inverse: Affine

@@ -9,8 +9,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.data.check_annotations import CheckedFile, Image
 from nas.data.check_report import Example, ExamplePicture, FindingCollector
 from nas.data.images import NotTurnedError, WrongSizeError, decode_annotated
@@ -33,7 +33,7 @@ class Fingerprint:
 
     content: bytes
     dhash: int
-    thumb: NDArray[np.uint8]
+    thumb: Pixels
 
 
 Fingerprints = Mapping[Path, Fingerprint]
@@ -117,7 +117,7 @@ def _look(asked: tuple[Path, tuple[int, int]], *, orientation: Orientation) -> _
     return _Look(found, "image_flag", f"orientation flag {header.flag}: labels may be of the picture {other}")
 
 
-def fingerprint(content: bytes, pixels: NDArray[np.uint8]) -> Fingerprint:
+def fingerprint(content: bytes, pixels: Pixels) -> Fingerprint:
     """The fingerprint of a file and its RGB pixels [H, W, 3]."""
     small = cv2.resize(pixels, (4 * THUMB, 4 * THUMB), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)

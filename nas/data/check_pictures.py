@@ -5,8 +5,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats, Pixels
 from nas.data.check_report import ExamplePicture
 from nas.errors import UserError
 from nas.pictures import Orientation, read_picture
@@ -59,9 +59,7 @@ def _view(points: list[tuple[float, float]], width: int, height: int) -> tuple[f
     )
 
 
-def _draw_person(
-    canvas: NDArray[np.uint8], person: Mapping[str, Any], warp: NDArray[np.float64], stressed: tuple[int, ...]
-) -> None:
+def _draw_person(canvas: Pixels, person: Mapping[str, Any], warp: Floats, stressed: tuple[int, ...]) -> None:
     box = _box(person)
     if box is not None:
         x, y, width, height = box
@@ -74,7 +72,7 @@ def _draw_person(
             cv2.circle(canvas, _at(warp, x, y), radius, colour, -1, cv2.LINE_AA)
 
 
-def _at(warp: NDArray[np.float64], x: float, y: float) -> tuple[int, int]:
+def _at(warp: Floats, x: float, y: float) -> tuple[int, int]:
     column, row = np.clip(warp @ (x, y, 1), -(2**14), 2**14).tolist()
     return round(column), round(row)
 

@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from nas.arrays import Floats, Pixels
 from nas.codecs import People, Targets
 from nas.codecs.affine import PADDING, Affine, invert
 from nas.codecs.build import head_codec
@@ -120,7 +120,7 @@ class KeypointDataset(Dataset[Sample]):
             tuple(beside),
         )
 
-    def labelled(self, request: SampleRequest) -> tuple[NDArray[np.uint8], People]:
+    def labelled(self, request: SampleRequest) -> tuple[Pixels, People]:
         """The image [H, W, 3] of a request and the people that are labelled in it: for looking at samples.
 
         Raises UserError as `__getitem__` does.
@@ -159,7 +159,7 @@ class KeypointDataset(Dataset[Sample]):
         """Where a sample comes from."""
         return self._photographs.sample_id(self._photographs.origin(index))
 
-    def _prepare(self, request: SampleRequest, out: NDArray[np.uint8]) -> _InputContent:
+    def _prepare(self, request: SampleRequest, out: Pixels) -> _InputContent:
         """Warp the requested sample, or what replaces it, into `out` [H, W, 3]."""
         rng = np.random.default_rng(request.seed)
         if not request.augment:
@@ -184,7 +184,7 @@ class KeypointDataset(Dataset[Sample]):
         request: SampleRequest,
         side: int,
         augment: AugmentConfig,
-        out: NDArray[np.uint8],
+        out: Pixels,
         rng: np.random.Generator,
     ) -> _InputContent:
         """Fill `out` [H, W, 3] with the requested sample and others, each varied by itself.
@@ -217,7 +217,7 @@ class KeypointDataset(Dataset[Sample]):
         self,
         index: int,
         variation: Variation,
-        out: NDArray[np.uint8],
+        out: Pixels,
         rng: np.random.Generator,
         *,
         replace: bool,
@@ -237,7 +237,7 @@ class KeypointDataset(Dataset[Sample]):
                 return _InputContent(origin, people, affine, failures)
         raise UserError(f"{ATTEMPTS} images in a row cannot be read, the first: {failures[0]}")
 
-    def _shares(self, rare_poses: float) -> NDArray[np.float64]:
+    def _shares(self, rare_poses: float) -> Floats:
         """[all samples] how often each is drawn; an image as often as its people on average."""
         shares = []
         for source, rows, people in zip(

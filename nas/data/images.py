@@ -10,8 +10,8 @@ from weakref import WeakSet
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats, Ints, Pixels
 from nas.data.annotations import Annotations
 from nas.data.shards import MIB, ImageFile
 from nas.pictures import (
@@ -39,9 +39,7 @@ class NotTurnedError(WrongSizeError):
     """A sound image of the annotated size only before, or only after, its orientation flag turns it."""
 
 
-def decode(
-    path: ImageFile, size: tuple[int, int], *, orientation: Orientation = "turned"
-) -> NDArray[np.uint8]:
+def decode(path: ImageFile, size: tuple[int, int], *, orientation: Orientation = "turned") -> Pixels:
     """An RGB image [H, W, 3] of the annotated size (h, w).
 
     Raises:
@@ -52,7 +50,7 @@ def decode(
 
 def decode_annotated(
     content: bytes, path: ImageFile, size: tuple[int, int], *, orientation: Orientation
-) -> NDArray[np.uint8]:
+) -> Pixels:
     """As `decode`, of the content of a file."""
     image = decode_picture(content, path, orientation=orientation)
     if image.shape[:2] != size:
@@ -60,7 +58,7 @@ def decode_annotated(
     return image
 
 
-def read_annotated(annotations: Annotations, image: int) -> NDArray[np.uint8]:
+def read_annotated(annotations: Annotations, image: int) -> Pixels:
     """The RGB image [H, W, 3] at that position of a set. Raises UnreadablePictureError; see `decode`."""
     size = annotations.images[image].size
     return decode(annotations.image_file(image), size, orientation=annotations.orientation)
@@ -126,8 +124,8 @@ class ImageStore:
     def __init__(
         self,
         paths: Sequence[ImageFile],
-        sizes: NDArray[np.int64],
-        shrink: NDArray[np.float64],
+        sizes: Ints,
+        shrink: Floats,
         *,
         orientations: Sequence[Orientation] | None = None,
         budget_mib: int | None = 0,
@@ -138,8 +136,8 @@ class ImageStore:
         shrunk = np.maximum(1, np.rint(sizes * shrink[:, None])).astype(np.int64)
         self._shrunk = np.where((shrink > WORTH_SHRINKING)[:, None], sizes, shrunk)
         self._ends = np.cumsum(self._shrunk.prod(1) * 3)
-        self._pixels: NDArray[np.uint8] | None = None
-        self._filled: NDArray[np.uint8] | None = None
+        self._pixels: Pixels | None = None
+        self._filled: Pixels | None = None
         if budget_mib != 0:
             self._reserve(budget_mib)
 
@@ -154,7 +152,7 @@ class ImageStore:
         shrunk_height, shrunk_width = self._shrunk[position]
         return shrunk_width / width, shrunk_height / height
 
-    def read(self, position: int) -> NDArray[np.uint8]:
+    def read(self, position: int) -> Pixels:
         """The RGB image [h, w, 3] at that position, shrunk; not to be written to.
 
         Raises:
@@ -171,7 +169,7 @@ class ImageStore:
             self._filled[position] = 1
         return place
 
-    def _load(self, position: int) -> NDArray[np.uint8]:
+    def _load(self, position: int) -> Pixels:
         height, width = self._sizes[position].tolist()
         image = decode(self._paths[position], (height, width), orientation=self._orientations[position])
         shrunk_height, shrunk_width = self._shrunk[position].tolist()

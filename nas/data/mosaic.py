@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Flags, Floats
 from nas.codecs import People
 from nas.data.regions import joints_inside, uncount
 
@@ -72,7 +73,7 @@ def _lines(extent: int, side: int, rng: np.random.Generator) -> list[int]:
     return [0, *np.rint(inner * extent).astype(int).tolist(), extent]
 
 
-def _cut(people: People, tile: Tile, mask: NDArray[np.bool_]) -> People:
+def _cut(people: People, tile: Tile, mask: Flags) -> People:
     """The people of a tile in the input's pixels; the tile's part of `mask` is written."""
     counts = tile.of(mask)
     height, width = counts.shape
@@ -89,5 +90,5 @@ def _cut(people: People, tile: Tile, mask: NDArray[np.bool_]) -> People:
     return People(keypoints[kept], (people.areas * shares)[kept], boxes[kept])
 
 
-def _box_areas(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
+def _box_areas(boxes: NDArray[np.floating]) -> Floats:
     return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(1), np.float64)

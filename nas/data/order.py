@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nas.arrays import Floats, Ints
 
 
 class SampleOrder:
@@ -24,7 +25,7 @@ class SampleOrder:
         self,
         counts: Sequence[int],
         weights: Sequence[float],
-        shares: NDArray[np.float64] | None = None,
+        shares: Floats | None = None,
     ) -> None:
         if len(counts) != len(weights) or min(weights) <= 0:
             raise ValueError(f"{len(counts)} sources need as many positive weights, got {list(weights)}")
@@ -39,18 +40,18 @@ class SampleOrder:
         self._rests = list(zip(np.cumsum([0, *counts]).tolist(), rests, strict=False))
         self._length = len(self._whole) + sum(_whole_number(rest) for rest in rests)
         self._ends = np.cumsum(frequencies)
-        self._recent: dict[tuple[int, int], NDArray[np.int64]] = {}
+        self._recent: dict[tuple[int, int], Ints] = {}
 
     def __len__(self) -> int:
         """Samples in one epoch."""
         return self._length
 
-    def draw(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def draw(self, count: int, rng: np.random.Generator) -> Ints:
         """Sample indices [count], each drawn by itself, in proportion to the samples' frequencies."""
         drawn = np.searchsorted(self._ends, rng.random(count) * self._ends[-1], side="right")
         return np.asarray(np.minimum(drawn, len(self._ends) - 1), np.int64)
 
-    def indices(self, start: int, count: int, *, seed: int) -> NDArray[np.int64]:
+    def indices(self, start: int, count: int, *, seed: int) -> Ints:
         """The sample indices [count] at positions start, start + 1, ... of the stream."""
         if not len(self):
             raise ValueError("an epoch without samples has no order")
@@ -62,7 +63,7 @@ class SampleOrder:
             position += len(part)
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
-    def _epoch(self, epoch: int, seed: int) -> NDArray[np.int64]:
+    def _epoch(self, epoch: int, seed: int) -> Ints:
         key = (seed, epoch)
         if key not in self._recent:
             if len(self._recent) > 1:
@@ -73,11 +74,11 @@ class SampleOrder:
         return self._recent[key]
 
 
-def _whole_number(probabilities: NDArray[np.float64]) -> int:
+def _whole_number(probabilities: Floats) -> int:
     return round(float(probabilities.sum()))
 
 
-def _systematic(probabilities: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+def _systematic(probabilities: Floats, rng: np.random.Generator) -> Ints:
     """As many indices as the probabilities add up to, rounded, each with its probability (Madow 1949)."""
     count = _whole_number(probabilities)
     order = rng.permutation(len(probabilities))

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from nas.arrays import Flags, Pixels
 from nas.codecs import People
 from nas.codecs.affine import BORDER_COLOUR
 from nas.data.regions import joints_inside, uncount
@@ -89,9 +90,7 @@ def drop(
     return patches
 
 
-def blank(
-    image: NDArray[np.uint8] | NDArray[np.bool_], patch: Patch, colour: ArrayLike = BORDER_COLOUR
-) -> None:
+def blank(image: Pixels | Flags, patch: Patch, colour: ArrayLike = BORDER_COLOUR) -> None:
     """Fill a patch of an input [H, W, ...], in place; by default with the mean colour."""
     height, width = image.shape[:2]
     left, right = round(patch.x * width), round((patch.x + patch.width) * width)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats, Ints, Pixels
 from nas.codecs import People
 from nas.codecs.affine import (
     Affine,
@@ -103,9 +103,7 @@ class Photographs:
         person = None if origin.person is None else int(source.people.ids[origin.person])
         return SampleId(origin.source, source.images[origin.image].id, person)
 
-    def show(
-        self, origin: SampleOrigin, variation: Variation, out: NDArray[np.uint8]
-    ) -> tuple[People, Affine]:
+    def show(self, origin: SampleOrigin, variation: Variation, out: Pixels) -> tuple[People, Affine]:
         """Warp a sample into `out` [H, W, 3]; its people there, and the affine from image px to input px.
 
         Geometry and colours are varied; patches and mosaics are not this class's.
@@ -141,7 +139,7 @@ class Photographs:
             shift=variation.shift,
         )
 
-    def _rows(self, origin: SampleOrigin) -> NDArray[np.int64]:
+    def _rows(self, origin: SampleOrigin) -> Ints:
         """The labelled people of a sample."""
         if origin.person is not None:
             return np.array([origin.person])
@@ -151,7 +149,7 @@ class Photographs:
 
     def _view(
         self, origin: SampleOrigin, resolution: tuple[int, int], variation: Variation
-    ) -> tuple[NDArray[np.float64], float]:
+    ) -> tuple[Floats, float]:
         """What is shown at scale 1: a box [4] of the image, and the sides shown relative to its own."""
         source = self.sources[origin.source]
         if origin.person is not None:
@@ -165,7 +163,7 @@ class Photographs:
         filled = resolution[::-1] / (box[2:] - box[:2])
         return box, float(filled.min() / filled.max()) ** variation.cover
 
-    def _tile_box(self, source: Annotations, image: int) -> NDArray[np.float64]:
+    def _tile_box(self, source: Annotations, image: int) -> Floats:
         """What a mosaic's tile shows of an image [4]: all of it, unless people there have no labels.
 
         Then it is the labelled people and some of what surrounds them.
@@ -190,7 +188,7 @@ class Photographs:
         areas = source.people.areas[chosen] * affine_scale(affine) ** 2
         return People(keypoints, areas, _moved_boxes(source.people.boxes[chosen], affine), mask)
 
-    def _shrink(self, largest: tuple[int, int] | None, zoom: float, tile: float) -> NDArray[np.float64]:
+    def _shrink(self, largest: tuple[int, int] | None, zoom: float, tile: float) -> Floats:
         """[all images] by which factor each may be shrunk without losing what the largest input shows."""
         total = int(self._first_image[-1])
         if largest is None:
@@ -226,14 +224,14 @@ def _common_skeleton(sources: Sequence[Annotations]) -> Skeleton:
     return skeleton
 
 
-def _sample_table(source: Annotations, task: Task, *, empty: bool) -> NDArray[np.int64]:
+def _sample_table(source: Annotations, task: Task, *, empty: bool) -> Ints:
     """For each sample the image's position, or the person's row."""
     if task == "crop":
         return np.flatnonzero(source.people.labelled)
     return np.arange(len(source.images)) if empty else source.labelled_images
 
 
-def _moved_boxes(boxes: NDArray[np.float64], affine: Affine) -> NDArray[np.float64]:
+def _moved_boxes(boxes: Floats, affine: Affine) -> Floats:
     """Boxes [P, 4] around the moved corners of boxes."""
     linear = affine[:, :2].T
     middle = (boxes[:, :2] + boxes[:, 2:]) @ (linear / 2) + affine[:, 2]

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Flags, Floats
 from nas.data.annotations import Annotations
 from nas.evenly import evenly
 from nas.space.skeleton import Skeleton
@@ -27,7 +27,7 @@ TORSO = 0.3
 _ROWS = 512
 
 
-def rare_pose_shares(sources: Sequence[Annotations], exponent: float) -> list[NDArray[np.float64]]:
+def rare_pose_shares(sources: Sequence[Annotations], exponent: float) -> list[Floats]:
     """How often each person is drawn so that rare poses come more often: by density to the power -exponent.
 
     Args:
@@ -51,9 +51,7 @@ def rare_pose_shares(sources: Sequence[Annotations], exponent: float) -> list[ND
     return shares
 
 
-def pose_density(
-    keypoints: NDArray[np.float64], boxes: NDArray[np.float64], skeleton: Skeleton
-) -> NDArray[np.float64]:
+def pose_density(keypoints: Floats, boxes: Floats, skeleton: Skeleton) -> Floats:
     """How many poses lie near each pose: a Gaussian kernel estimate over all, itself left out.
 
     The distance of two poses is the root mean square of that of their joints which both have, in torso
@@ -88,9 +86,7 @@ def pose_density(
     return np.where(np.isfinite(density), density, np.median(known) if len(known) else 1.0)
 
 
-def normalised_poses(
-    keypoints: NDArray[np.float64], boxes: NDArray[np.float64], skeleton: Skeleton
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def normalised_poses(keypoints: Floats, boxes: Floats, skeleton: Skeleton) -> tuple[Floats, Flags]:
     """Joints [N, K, 2] about the torso's middle in torso lengths, 0 where unlabelled, and [N, K] which are.
 
     The torso is the skeleton's and its mirror image: from both shoulders to the hips across. Where not all of
@@ -116,11 +112,11 @@ def normalised_poses(
 
 
 def _squared_distances(
-    points: NDArray[np.float64],
-    seen: NDArray[np.bool_],
-    references: NDArray[np.float64],
-    shown: NDArray[np.bool_],
-) -> NDArray[np.float64]:
+    points: Floats,
+    seen: Flags,
+    references: Floats,
+    shown: Flags,
+) -> Floats:
     """[N, M] mean squared distance over common joints, NaN where too few are common.
 
     Points [N, K, 2] and references [M, K, 2] are 0 where they are not seen [N, K] or shown [M, K].
@@ -133,10 +129,10 @@ def _squared_distances(
 
 
 def _bandwidth(
-    points: NDArray[np.float64],
-    seen: NDArray[np.bool_],
-    references: NDArray[np.float64],
-    shown: NDArray[np.bool_],
+    points: Floats,
+    seen: Flags,
+    references: Floats,
+    shown: Flags,
 ) -> float:
     """The kernel's variance: the median over poses of the squared distance to their NEAREST share."""
     nearest = []

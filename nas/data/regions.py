@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Flags, Floats, Pixels
 from nas.coco.segmentation import RunLengths
 from nas.codecs.affine import Affine, apply_affine, warp_mask
 from nas.data.annotations import Annotations
@@ -11,7 +12,7 @@ from nas.data.annotations import Annotations
 
 def loss_mask(
     annotations: Annotations, image: int, affine: Affine, resolution: tuple[int, int]
-) -> NDArray[np.bool_] | None:
+) -> Flags | None:
     """Where the loss of a whole-image task counts.
 
     Left out are crowds, people of whom nothing is labelled and, in a set that is not `complete`, all that
@@ -47,24 +48,24 @@ def loss_mask(
     return counts.astype(np.bool_)
 
 
-def joints_inside(keypoints: NDArray[np.floating], resolution: tuple[int, int]) -> NDArray[np.bool_]:
+def joints_inside(keypoints: NDArray[np.floating], resolution: tuple[int, int]) -> Flags:
     """[...] which of the keypoints [..., 3] are labelled and lie in an input (h, w)."""
     points, (height, width) = keypoints[..., :2], resolution
     inside = (points >= -0.5) & (points < (width - 0.5, height - 0.5))
     return np.asarray(inside.all(-1) & (keypoints[..., 2] > 0), np.bool_)
 
 
-def uncount(mask: NDArray[np.bool_], boxes: NDArray[np.floating]) -> None:
+def uncount(mask: Flags, boxes: NDArray[np.floating]) -> None:
     """Take boxes [P, 4] (px) out of where the loss counts [H, W], in place."""
     for x0, y0, x1, y1 in np.maximum(np.rint(boxes + 0.5), 0).astype(int).tolist():
         mask[y0:y1, x0:x1] = False
 
 
-def _corners(box: NDArray[np.float64]) -> NDArray[np.float64]:
+def _corners(box: Floats) -> Floats:
     x0, y0, x1, y1 = box
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
 
 
-def _fill(canvas: NDArray[np.uint8], polygon: NDArray[np.float64], affine: Affine, *, value: int) -> None:
+def _fill(canvas: Pixels, polygon: Floats, affine: Affine, *, value: int) -> None:
     points = np.rint(apply_affine(polygon, affine)).clip(-(2**14), 2**14).astype(np.int32)
     cv2.fillPoly(canvas, [points], value)

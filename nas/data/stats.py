@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.data.annotations import Annotations
 from nas.data.check_layout import find_splits
 from nas.data.coco import load_annotations
@@ -130,5 +130,5 @@ def split_stats(annotations: Annotations) -> SplitStats:
     )
 
 
-def _spread(values: NDArray[np.float64]) -> Spread:
+def _spread(values: Floats) -> Spread:
     return tuple(np.quantile(values, QUANTILES).tolist()) if len(values) else ()

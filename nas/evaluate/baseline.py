@@ -1,15 +1,15 @@
 """How easy a data set is: everyone gets the average pose."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.data.annotations import Annotations
 from nas.errors import UserError
 from nas.evaluate.validate import Result, score
 from nas.runtime.results import Detection
 
 
-def mean_pose(train: Annotations) -> NDArray[np.float64]:
+def mean_pose(train: Annotations) -> Floats:
     """The average place [K, 2] of each keypoint in the person's box (0..1 across, 0..1 down).
 
     A keypoint that is never labelled is put in the box's centre.

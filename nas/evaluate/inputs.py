@@ -6,8 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.codecs.affine import PADDING, Affine, crop_affine, image_affine, invert, rescale_source, warp_image
 from nas.data.annotations import Annotations
 from nas.data.images import ImageStore, read_annotated
@@ -27,7 +27,7 @@ class Input:
         person: row of the person that a crop shows; None for whole images.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     inverse: Affine
     image: int
     person: int | None = None
@@ -156,7 +156,7 @@ class InputSource:
             for row in np.arange(rows.start, rows.stop)[people.labelled[rows]]
         ]
 
-    def _read(self, image: int) -> tuple[NDArray[np.uint8], tuple[float, float]]:
+    def _read(self, image: int) -> tuple[Pixels, tuple[float, float]]:
         try:
             if self._store is not None:
                 return self._store.read(image), self._store.scale(image)
@@ -166,7 +166,7 @@ class InputSource:
 
     def _warp(
         self,
-        pixels: NDArray[np.uint8],
+        pixels: Pixels,
         scale: tuple[float, float],
         affine: Affine,
         image: int,

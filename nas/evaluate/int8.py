@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats, Pixels
 from nas.coco import AREA_OF_BOX
 from nas.codecs import Poses
 from nas.codecs.affine import PADDING, box_affine, image_affine, image_box, warp_image
@@ -20,8 +20,6 @@ from nas.pictures import Orientation, read_picture
 from nas.runtime.model import PoseModel
 from nas.runtime.poses import box_areas, pose_boxes
 from nas.runtime.sources import find_pictures
-
-Pixels = NDArray[np.uint8]
 
 _TINY = float(np.finfo(np.float64).tiny)
 _HELD = 500
@@ -129,8 +127,8 @@ def pose_shift(reference: PoseModel, other: PoseModel, inputs: Sequence[Pixels])
 
     A pose is compared with the nearest one on its image.
     """
-    distances: list[NDArray[np.float64]] = []
-    weights: list[NDArray[np.float64]] = []
+    distances: list[Floats] = []
+    weights: list[Floats] = []
     likeness: list[tuple[float, float]] = []
     poses = missing = 0
     for expected, found in zip(_poses(reference, inputs), _poses(other, inputs), strict=True):
@@ -159,7 +157,7 @@ def pose_shift(reference: PoseModel, other: PoseModel, inputs: Sequence[Pixels])
     return Shift(len(inputs), poses, missing, mean, median, similarity)
 
 
-def _areas(poses: Poses, model: PoseModel) -> NDArray[np.float64]:
+def _areas(poses: Poses, model: PoseModel) -> Floats:
     """[N] px^2 of people: of a crop its box, else of the box around the keypoints."""
     if model.task == "crop":
         height, width = model.resolution
@@ -173,7 +171,7 @@ def _poses(model: PoseModel, inputs: Sequence[Pixels]) -> Iterator[Poses]:
         yield codec.group(model.candidates(pixels[None])[0])
 
 
-def _weighted(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
+def _weighted(values: Floats, weights: Floats) -> tuple[float, float]:
     """Weighted mean and median; zeros where no weight is."""
     total = weights.sum()
     if total == 0:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Flags, Floats, Ints
 from nas.codecs.similarity import keypoint_similarity
 from nas.data.annotations import Annotations
 from nas.evaluate.oks import EVERY_AREA, MAX_DETECTIONS
@@ -17,10 +17,9 @@ THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """Of OKS: a detection that is as similar has found somebody."""
 _REACHED = np.minimum(THRESHOLDS, 1 - 1e-10)
 
-Flags = NDArray[np.bool_]
-_Seen = tuple[int, list[Detection], NDArray[np.int64]]
+_Seen = tuple[int, list[Detection], Ints]
 """An image's position, its surest detections, the rows of its people."""
-_Part = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], Flags, Flags]
+_Part = tuple[Ints, Floats, Floats, Flags, Flags]
 """Of detections: images' positions, scores, poses, whether they find somebody, and one to be ignored."""
 
 
@@ -35,10 +34,10 @@ class Matches:
         people: [I] how many people of each image count.
     """
 
-    image: NDArray[np.int64]
+    image: Ints
     right: Flags
     counted: Flags
-    people: NDArray[np.int64]
+    people: Ints
 
 
 def match_detections(
@@ -46,7 +45,7 @@ def match_detections(
     annotations: Annotations,
     *,
     area: tuple[float, float] = EVERY_AREA,
-    areas: NDArray[np.float64] | None = None,
+    areas: Floats | None = None,
 ) -> Matches:
     """Match detections with people; of each image the 20 surest are looked at.
 
@@ -90,19 +89,19 @@ def match_detections(
     return Matches(place[order], (hit & ~passed)[order], ~passed[order], counts)
 
 
-def _poses(detections: Sequence[Detection]) -> NDArray[np.float64]:
+def _poses(detections: Sequence[Detection]) -> Floats:
     """[D, K, 3]"""
     return np.reshape([detection["keypoints"] for detection in detections], (len(detections), -1, 3))
 
 
-def _scores(detections: Sequence[Detection]) -> NDArray[np.float64]:
+def _scores(detections: Sequence[Detection]) -> Floats:
     return np.array([detection["score"] for detection in detections], float)
 
 
 def _pair(
     images: Sequence[_Seen],
     annotations: Annotations,
-    areas: NDArray[np.float64],
+    areas: Floats,
     ignored: Flags,
 ) -> _Part:
     """As `_match`, of images with one person and one detection, all at once."""
@@ -117,11 +116,11 @@ def _pair(
 
 
 def _similarity(
-    poses: NDArray[np.float64],
+    poses: Floats,
     annotations: Annotations,
-    rows: NDArray[np.int64],
-    areas: NDArray[np.float64],
-) -> NDArray[np.float64]:
+    rows: Ints,
+    areas: Floats,
+) -> Floats:
     """[D, G]; to people without a keypoint by how far a pose lies outside twice their box."""
     people, sigmas = annotations.people, annotations.skeleton.sigmas
     truth = people.keypoints[rows]
@@ -136,7 +135,7 @@ def _similarity(
     return similarity
 
 
-def _match(similarity: NDArray[np.float64], *, ignored: Flags, crowd: Flags) -> tuple[Flags, Flags]:
+def _match(similarity: Floats, *, ignored: Flags, crowd: Flags) -> tuple[Flags, Flags]:
     """Whether each detection finds somebody [D, T], and whether that is somebody to be ignored [D, T]."""
     detections, people = similarity.shape
     hit = np.zeros((detections, len(THRESHOLDS)), bool)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import faster_coco_eval
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.errors import UserError
 from nas.runtime.results import Detection
 from nas.space.skeleton import Skeleton
@@ -34,8 +34,8 @@ class Curves:
         recall: [T, A].
     """
 
-    precision: NDArray[np.float64]
-    recall: NDArray[np.float64]
+    precision: Floats
+    recall: Floats
 
     def ap(self, area: int = 0, threshold: float | None = None) -> float:
         """Mean precision over all thresholds, or at one; -1 where there is nobody to find."""
@@ -46,11 +46,11 @@ class Curves:
         return _mean(_at(self.recall[..., area], threshold))
 
 
-def _at(values: NDArray[np.float64], threshold: float | None) -> NDArray[np.float64]:
+def _at(values: Floats, threshold: float | None) -> Floats:
     return values if threshold is None else values[round((threshold - 0.5) / 0.05)]
 
 
-def _mean(values: NDArray[np.float64]) -> float:
+def _mean(values: Floats) -> float:
     known = values[values > -1]
     return float(known.mean()) if known.size else -1.0
 

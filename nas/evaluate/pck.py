@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from nas.arrays import Flags, Floats
 from nas.codecs.types import FloatArray
 from nas.errors import UserError
 from nas.evaluate.similarity import oks
@@ -56,7 +56,7 @@ def pck(
 
 def right_joints(
     found: FloatArray, truth: FloatArray, skeleton: Skeleton, *, reference: Reference, threshold: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[Flags, Flags]:
     """Which keypoints [N, K] are found, and which count; for arguments and errors see `pck`."""
     lengths = reference_lengths(truth, skeleton, reference=reference)
     distance = np.linalg.norm(found[..., :2] - truth[..., :2], axis=-1)
@@ -64,7 +64,7 @@ def right_joints(
     return (distance <= threshold * lengths[:, None]) & counted, counted
 
 
-def reference_lengths(truth: FloatArray, skeleton: Skeleton, *, reference: Reference) -> NDArray[np.float64]:
+def reference_lengths(truth: FloatArray, skeleton: Skeleton, *, reference: Reference) -> Floats:
     """The length (px) [N] of each person's reference segment; 0 where one of its ends is not labelled."""
     segment = getattr(skeleton.pck, reference)
     if segment is None:
@@ -82,9 +82,7 @@ def no_segment(skeleton: Skeleton, reference: str) -> str:
     )
 
 
-def match_people(
-    found: FloatArray, truth: FloatArray, *, areas: FloatArray, skeleton: Skeleton
-) -> NDArray[np.float64]:
+def match_people(found: FloatArray, truth: FloatArray, *, areas: FloatArray, skeleton: Skeleton) -> Floats:
     """The found pose that answers each annotated person of one image, by the best sum of similarities.
 
     Args:

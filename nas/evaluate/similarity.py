@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.codecs.similarity import paired_similarity
 from nas.codecs.types import FloatArray
 
 
-def oks(
-    found: FloatArray, truth: FloatArray, *, areas: FloatArray, sigmas: Sequence[float]
-) -> NDArray[np.float64]:
+def oks(found: FloatArray, truth: FloatArray, *, areas: FloatArray, sigmas: Sequence[float]) -> Floats:
     """The similarity of every found pose to every annotated one, over the annotated keypoints.
 
     Args:
@@ -26,9 +24,7 @@ def oks(
     return paired_oks(found[:, None], truth[None], areas=areas, sigmas=sigmas)
 
 
-def paired_oks(
-    found: FloatArray, truth: FloatArray, *, areas: FloatArray, sigmas: Sequence[float]
-) -> NDArray[np.float64]:
+def paired_oks(found: FloatArray, truth: FloatArray, *, areas: FloatArray, sigmas: Sequence[float]) -> Floats:
     """The same [...] of found poses [..., K, >= 2] to the people [..., K, 3] who stand in the same place."""
     seen = truth[..., 2] > 0
     similarity = paired_similarity(found, truth, areas=areas, sigmas=sigmas) * seen

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.models import PoseNet, Statistics, to_input
 from nas.runtime.model import PoseModel
 from nas.space.arch import Arch
@@ -31,7 +32,7 @@ class TorchModel(PoseModel):
         self.flip = flip
 
     @torch.no_grad()
-    def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:
+    def candidates(self, images: Pixels) -> list[dict[str, NDArray[Any]]]:
         """For each RGB image [B, H, W, 3], what the codec groups.
 
         Raises StatisticsMissingError where statistics are neither given nor embedded.

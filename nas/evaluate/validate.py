@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.codecs.affine import PADDING
 from nas.data.annotations import Annotations
 from nas.data.images import ImageStore
@@ -60,7 +61,7 @@ class ModelAnswers:
     """
 
     detections: Sequence[Detection]
-    answers: NDArray[np.float64] | None
+    answers: Floats | None
 
     def joined(self, other: "ModelAnswers") -> "ModelAnswers":
         """With what was found in further images of the same set."""
@@ -205,7 +206,7 @@ def score(
     )
 
 
-def answers_of(detections: Sequence[Detection], annotations: Annotations) -> NDArray[np.float64]:
+def answers_of(detections: Sequence[Detection], annotations: Annotations) -> Floats:
     """[N, K, 3] the most similar detection of each row of the set's people; NaN where there is none."""
     people = annotations.people
     found: dict[int, list[list[float]]] = {}

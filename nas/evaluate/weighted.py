@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats, Ints
 from nas.coco import AREA_OF_BOX
 from nas.data.annotations import Annotations
 from nas.evaluate.by_size import SIZES
@@ -14,8 +14,6 @@ from nas.evaluate.matching import THRESHOLDS, Matches, match_detections
 from nas.evaluate.oks import EVERY_AREA
 from nas.evaluate.pck import Reference, right_joints
 from nas.evaluate.validate import NOBODY, ModelAnswers, answers_of
-
-Floats = NDArray[np.float64]
 
 WeightedMetric = Callable[[Floats], Floats]
 """Takes weights [B, I] of a set's images, gives the metric [B]; `NOBODY` where nobody is left to measure."""
@@ -76,7 +74,7 @@ def _precision(matches: Matches, weights: Floats, thresholds: list[int]) -> Floa
     return np.where(people > 0, total / len(thresholds), NOBODY)
 
 
-def _recalls_within(recall: Floats) -> NDArray[np.int64]:
+def _recalls_within(recall: Floats) -> Ints:
     """How many of the recalls that precision is read at are at most as high; the last digit counts."""
     place = (100 * recall + 1e-9).astype(np.int64)
     return place + 1 - (_RECALLS[place] > recall)

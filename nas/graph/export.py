@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor
 
+from nas.arrays import Flags
 from nas.codecs.normalise import normalise
 from nas.files import write_bytes
 from nas.graph.batch import batches
@@ -187,7 +188,7 @@ def agreement(reference: NDArray[Any], found: NDArray[Any], *, scores: NDArray[A
     return float(rows.mean()) if rows.size else 1.0
 
 
-def _tied(scores: NDArray[Any]) -> NDArray[np.bool_]:
+def _tied(scores: NDArray[Any]) -> Flags:
     near = np.abs(np.diff(scores, axis=-1)) <= TOLERANCE * np.abs(scores).max(initial=1e-6)
     tied = np.zeros(scores.shape, bool)
     tied[..., 1:] |= near

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from nas.arrays import Floats
 from nas.graph.batch import batches
 from nas.graph.graph import Graph
 from nas.graph.onnx import RAW_PREFIX
 from nas.graph.quantise import Quantiser
 from nas.timing.session import open_session
 
-Outputs = list[NDArray[np.float64]]
+Outputs = list[Floats]
 
 
 def layer_errors(

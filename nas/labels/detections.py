@@ -4,8 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.coco.person import is_flat, read_bbox
 from nas.coco.values import EntryError
 from nas.documents import Fields, read_json
@@ -25,7 +25,7 @@ def is_list(path: Path) -> bool:
 
 def detected_boxes(
     path: Path, images: Collection[int], *, category: frozenset[int] | None, least: float
-) -> dict[int, NDArray[np.float64]]:
+) -> dict[int, Floats]:
     """The boxes [N, 4] (x, y, width, height) of a list of detections, by the ids of images.
 
     Args:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.coco import PeopleFile
 from nas.coco.categories import map_joints
 from nas.coco.values import Record, flag, whole
@@ -89,7 +89,7 @@ class _Merging:
         self._merge = merge
         self._own = given.skeleton
         self._counts = LabelCounts(self._own.keypoints)
-        self._changed: dict[int, NDArray[np.float64]] = {}
+        self._changed: dict[int, Floats] = {}
         self._added: list[Document] = []
         ids = (whole(row.get("id")) for row in content["annotations"])
         self._next = 1 + max((id_ for id_ in ids if id_ is not None), default=0)
@@ -116,7 +116,7 @@ class _Merging:
         return {**self._content, "annotations": [*changed, *self._added]}, self._counts
 
     def _assigned(
-        self, id_: int, rows: Sequence[int], closed: NDArray[np.float64], image: ImagePoses
+        self, id_: int, rows: Sequence[int], closed: Floats, image: ImagePoses
     ) -> dict[int, TaughtPose]:
         """The poses of an image's people, by their rows; those of nobody, outside of `closed`, are added."""
         people = self._given.people
@@ -183,7 +183,7 @@ class _Merging:
         return {**row, "keypoints": flat, "num_keypoints": int((keypoints[:, 2] > 0).sum())}
 
 
-def _labels(pose: TaughtPose, size: tuple[int, int], settings: LabelSettings) -> NDArray[np.float64]:
+def _labels(pose: TaughtPose, size: tuple[int, int], settings: LabelSettings) -> Floats:
     if pose.score < settings.min_score:
         return np.zeros(pose.keypoints.shape)
     return labels_of(pose.keypoints, size, least=settings.min_keypoint)

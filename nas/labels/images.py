@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Flags, Floats
 from nas.coco import ImageRecord, PeopleFile, people_boxes, read_coco, read_images, read_people
 from nas.coco.categories import category_ids, choose_records
 from nas.data.check_layout import image_folder
@@ -22,7 +23,7 @@ from nas.runtime import PoseModel
 from nas.runtime.boxes import listed_boxes
 from nas.runtime.sources import Failure, find_pictures
 
-Boxes = NDArray[np.float64]
+Boxes = Floats
 
 _NOBODY = np.zeros((0, 4))
 
@@ -146,7 +147,7 @@ def label_set(
     return LabelSet(listed, content, meant, given, rows, called=category)
 
 
-def mergeable(given: PeopleFile) -> NDArray[np.bool_]:
+def mergeable(given: PeopleFile) -> Flags:
     """[N] which of the given people a pose may change: those that count, and those without any label."""
     people = given.people
     unlabelled = ~(people.keypoints[..., 2] > 0).any(1)

@@ -1,8 +1,8 @@
 """The people of one image, as a network sees them."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats, Pixels
 from nas.coco.table import centred
 from nas.data.convert.boxes import joints_box
 from nas.labels.images import LabelImage
@@ -31,7 +31,7 @@ class Labeller:
         self._pipeline = PosePipeline(model)
         self._finder = None if detector is None else PosePipeline(detector)
 
-    def __call__(self, image: LabelImage, pixels: NDArray[np.uint8]) -> ImagePoses:
+    def __call__(self, image: LabelImage, pixels: Pixels) -> ImagePoses:
         """The poses in an image [H, W, 3]; of a network for crops one for each box, found or not.
 
         Raises:
@@ -54,7 +54,7 @@ class Labeller:
             ),
         )
 
-    def _detected(self, pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float64]:
+    def _detected(self, pixels: Pixels, size: tuple[int, int]) -> Floats:
         """Boxes [N, 4] (x, y, width, height) around the joints of everyone whom the detector finds."""
         assert self._finder is not None
         found = poses_of_image(self._finder, pixels, Views())

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Flags, Floats
 from nas.codecs.types import FloatArray
 from nas.evaluate.similarity import oks
 from nas.labels.settings import MergeSettings
@@ -26,14 +26,14 @@ class MergedJoints:
         taken: whether the pose was taken for this person's; if not, the labels are those given.
     """
 
-    keypoints: NDArray[np.float64]
-    confirmed: NDArray[np.bool_]
-    dropped: NDArray[np.bool_]
-    filled: NDArray[np.bool_]
+    keypoints: Floats
+    confirmed: Flags
+    dropped: Flags
+    filled: Flags
     taken: bool = True
 
 
-def labels_of(pose: FloatArray, size: tuple[int, int], *, least: float) -> NDArray[np.float64]:
+def labels_of(pose: FloatArray, size: tuple[int, int], *, least: float) -> Floats:
     """A pose [K, 3] (x, y, score) as labels [K, 3] (x, y, v), zeros where unlabelled.
 
     Args:
@@ -111,14 +111,14 @@ def match_poses(
     return dict(pairs(np.maximum(alike, overlaps(boxes, people_boxes))))
 
 
-def overlaps(one: FloatArray, other: FloatArray) -> NDArray[np.float64]:
+def overlaps(one: FloatArray, other: FloatArray) -> Floats:
     """Intersection over union [D, G] of boxes [D, 4] and [G, 4] (x, y, width, height)."""
     shared = _shared(one, other)
     union = one[:, None, 2:].prod(-1) + other[None, :, 2:].prod(-1) - shared
     return np.asarray(shared / np.maximum(union, np.spacing(1.0)), np.float64)
 
 
-def covered(boxes: FloatArray, regions: FloatArray) -> NDArray[np.float64]:
+def covered(boxes: FloatArray, regions: FloatArray) -> Floats:
     """The largest share [D] of boxes [D, 4] (x, y, width, height) that lies in one of the regions [G, 4]."""
     if not len(regions):
         return np.zeros(len(boxes))
@@ -126,7 +126,7 @@ def covered(boxes: FloatArray, regions: FloatArray) -> NDArray[np.float64]:
     return np.asarray(_shared(boxes, regions).max(1) / area, np.float64)
 
 
-def _shared(one: FloatArray, other: FloatArray) -> NDArray[np.float64]:
+def _shared(one: FloatArray, other: FloatArray) -> Floats:
     low = np.maximum(one[:, None, :2], other[None, :, :2])
     high = np.minimum((one[:, :2] + one[:, 2:])[:, None], (other[:, :2] + other[:, 2:])[None])
     return np.asarray(np.maximum(high - low, 0.0).prod(-1), np.float64)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.documents import Fields
 from nas.errors import UserError
 from nas.files import append_row, read_rows, writing
@@ -32,7 +32,7 @@ class TaughtPose:
         bbox: x, y, width, height that it was looked for in; None where the whole image was looked at.
     """
 
-    keypoints: NDArray[np.float64]
+    keypoints: Floats
     score: float
     bbox: tuple[float, ...] | None
 

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.data.convert import Conversion, write_coco
 from nas.data.images import decode
 from nas.errors import UserError
@@ -117,7 +116,7 @@ def _none_read(failures: Sequence[Failure]) -> str:
     return first if len(failures) == 1 else f"none of {len(failures)} images can be read; the first: {first}"
 
 
-def _pixels(image: LabelImage, labeller: Labeller) -> NDArray[np.uint8]:
+def _pixels(image: LabelImage, labeller: Labeller) -> Pixels:
     orientation = labeller.settings.orientation
     if image.size is None:
         return read_picture(image.file, orientation=orientation)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from nas.arrays import Floats, Pixels
 from nas.coco import AREA_OF_BOX
 from nas.codecs import Poses
 from nas.codecs.types import FloatArray
@@ -17,10 +17,8 @@ from nas.runtime.poses import MIN_KEYPOINT
 SIMILAR = 0.3
 """The least similarity of two poses of one person."""
 
-Pixels = NDArray[np.uint8]
 
-
-def poses_of_boxes(pipeline: PosePipeline, pixels: Pixels, boxes: NDArray[np.float64], views: Views) -> Poses:
+def poses_of_boxes(pipeline: PosePipeline, pixels: Pixels, boxes: Floats, views: Views) -> Poses:
     """One pose for every box [N, 4], joined over the views; of score 0 where none was found.
 
     Args:
@@ -105,7 +103,7 @@ def pairs(similarity: FloatArray) -> Sequence[tuple[int, int]]:
     ]
 
 
-def extent(keypoints: FloatArray) -> NDArray[np.float64]:
+def extent(keypoints: FloatArray) -> Floats:
     """Width and height (px) that the joints [K, 3] span which are worth drawing."""
     places = keypoints[keypoints[:, 2] >= least_drawn(keypoints), :2]
     return np.asarray(np.maximum(np.ptp(places, axis=0), 1.0), np.float64)

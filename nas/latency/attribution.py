@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.latency.arrays import Floats
+from nas.arrays import Floats
 from nas.latency.kernel_part import PlacedKernel
 from nas.latency.kernels import REORDER_IN, REORDER_OUT, Kernel
 from nas.timing.timing import Timing

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from nas.latency.arrays import Floats
+from nas.arrays import Floats
 from nas.latency.attribution import TimedKernels
 from nas.latency.kernels import Kernel
 

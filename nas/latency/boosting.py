@@ -12,12 +12,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Floats, Ints
 from nas.documents import Fields
 from nas.errors import UserError
-from nas.latency.arrays import Floats
 from nas.latency.kernels import Kernel
-
-Ints = NDArray[np.int64]
 
 _TREES = 150
 _DEPTH = 4

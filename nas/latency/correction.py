@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from nas.arrays import Floats
 from nas.documents import Fields
-from nas.latency.arrays import Floats
 from nas.latency.boosting import BoostedResidual
 from nas.latency.kernels import Kernel
 from nas.latency.roofline import ANY, family

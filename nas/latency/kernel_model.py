@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from nas.arrays import Floats
 from nas.documents import Fields
 from nas.errors import UserError
-from nas.latency.arrays import Floats
 from nas.latency.attribution import TimedKernels
 from nas.latency.boosting import BoostedResidual
 from nas.latency.correction import Correction

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from nas.latency.arrays import Floats
+from nas.arrays import Floats
 from nas.latency.kernel_model import KernelModel
 from nas.latency.kernels import Kernel
 from nas.latency.uncertainty import Novelty

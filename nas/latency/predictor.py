@@ -12,10 +12,10 @@ from typing import Any, Self, overload
 
 import numpy as np
 
+from nas.arrays import Floats
 from nas.errors import UserError
 from nas.files import write_json
 from nas.graph.tracer import collector_paused
-from nas.latency.arrays import Floats
 from nas.latency.baselines import BASELINES, macs_line
 from nas.latency.endtoend import EndToEnd
 from nas.latency.kernel_model import KernelModel

@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from scipy.optimize import nnls
 
+from nas.arrays import Floats
 from nas.documents import Fields
-from nas.latency.arrays import Floats
 from nas.latency.kernels import Kernel
 
 TERMS = ("MMAC", "MB", "MB beyond cache", "MB of columns", "kernels")

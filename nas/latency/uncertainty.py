@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 from scipy.optimize import nnls
 
+from nas.arrays import Floats
 from nas.documents import Fields
 from nas.errors import UserError
-from nas.latency.arrays import Floats
 from nas.latency.kernels import Kernel
 from nas.timing.protocol import Visit
 from nas.timing.timing import Timing

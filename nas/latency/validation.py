@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from scipy.stats import spearmanr
 
+from nas.arrays import Floats
 from nas.documents import Fields
-from nas.latency.arrays import Floats
 from nas.latency.attribution import TimedKernels
 from nas.latency.baselines import Baseline
 from nas.latency.kernel_model import KernelModel

@@ -6,8 +6,8 @@ from typing import Any, Literal, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.errors import UserError
 from nas.files import is_file, is_folder
 from nas.pictures.header import Header, HeaderError, read_header
@@ -15,7 +15,6 @@ from nas.pictures.header import Header, HeaderError, read_header
 # What is the matter with a file is said once, by the error.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-Pixels = NDArray[np.uint8]
 
 Orientation = Literal["turned", "stored"]
 """Whether pictures are turned as the orientation flag says that cameras write, or left as they are stored."""

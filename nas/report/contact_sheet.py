@@ -4,19 +4,20 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from nas.arrays import Pixels
 
 _GAP = 4
 _LETTERING = 0.45
 
 
 def contact_sheet(
-    images: Sequence[NDArray[np.uint8]],
+    images: Sequence[Pixels],
     *,
     columns: int,
     cell: tuple[int, int],
     captions: Sequence[str] = (),
-) -> NDArray[np.uint8]:
+) -> Pixels:
     """Images side by side on white, each shrunk or enlarged into its cell.
 
     Args:
@@ -46,7 +47,7 @@ def contact_sheet(
     return sheet
 
 
-def _paste(view: NDArray[np.uint8], image: NDArray[np.uint8]) -> None:
+def _paste(view: Pixels, image: Pixels) -> None:
     """Fit an image into the middle of a cell."""
     scale = min(view.shape[0] / image.shape[0], view.shape[1] / image.shape[1])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
@@ -56,7 +57,7 @@ def _paste(view: NDArray[np.uint8], image: NDArray[np.uint8]) -> None:
     view[top : top + size[1], left : left + size[0]] = small
 
 
-def _write(view: NDArray[np.uint8], text: str) -> None:
+def _write(view: Pixels, text: str) -> None:
     """White on a black box, which can be read on any picture."""
     (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _LETTERING, 1)
     cv2.rectangle(view, (0, 0), (width + 5, height + below + 3), (0, 0, 0), cv2.FILLED)

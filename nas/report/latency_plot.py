@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from nas.arrays import Floats
 from nas.report.charts import BAND
 from nas.report.figures import COLOURS, GREY, new_figure, save, use_log_axis
 
@@ -65,7 +66,7 @@ def plot_predicted(
     save(figure, path)
 
 
-def _check(x: NDArray[np.float64], y: NDArray[np.float64], groups: Sequence[str] | None) -> None:
+def _check(x: Floats, y: Floats, groups: Sequence[str] | None) -> None:
     if x.ndim != 1 or not len(x) or y.shape != x.shape:
         raise ValueError(f"predicted {y.shape} and measured {x.shape} times must be lists of one length")
     if groups is not None and len(groups) != len(x):

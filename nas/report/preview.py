@@ -2,8 +2,8 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.codecs import People, Poses
 from nas.data import SampleRequest
 from nas.report.contact_sheet import contact_sheet
@@ -18,9 +18,7 @@ UNCOUNTED = 0.35
 """Brightness of what the loss leaves out."""
 
 
-def preview(
-    config: SupernetConfig, *, count: int, columns: int, seed: int, late: bool = False
-) -> NDArray[np.uint8]:
+def preview(config: SupernetConfig, *, count: int, columns: int, seed: int, late: bool = False) -> Pixels:
     """A sheet [H, W, 3] (RGB) of augmented samples in the space's largest input, with keypoints drawn in.
 
     Regions in which the loss does not count are dark.
@@ -49,7 +47,7 @@ def preview(
     return contact_sheet(views, columns=columns, cell=(resolution[0] * factor, resolution[1] * factor))
 
 
-def _view(image: NDArray[np.uint8], people: People, skeleton: Skeleton, factor: int) -> NDArray[np.uint8]:
+def _view(image: Pixels, people: People, skeleton: Skeleton, factor: int) -> Pixels:
     """A sample, so many times enlarged, with its labels."""
     if people.mask is not None:
         image = np.where(people.mask[..., None], image, image * UNCOUNTED).astype(np.uint8)

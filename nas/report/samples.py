@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats, Pixels
 from nas.codecs import Poses
 from nas.data import Annotations
 from nas.data.images import read_annotated
@@ -124,7 +124,7 @@ def _row(annotations: Annotations, position: int, networks: dict[str, PosePipeli
     return pictures
 
 
-def _window(boxes: NDArray[np.float64], size: tuple[int, ...]) -> tuple[int, int, int, int]:
+def _window(boxes: Floats, size: tuple[int, ...]) -> tuple[int, int, int, int]:
     """What is shown of a picture: x0, y0, x1, y1 of everyone in it with a margin."""
     low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
     margin = _MARGIN * float((high - low).max())
@@ -133,9 +133,7 @@ def _window(boxes: NDArray[np.float64], size: tuple[int, ...]) -> tuple[int, int
     return int(x0), int(y0), max(int(x1), int(x0) + 2), max(int(y1), int(y0) + 2)
 
 
-def _draw(
-    image: NDArray[np.uint8], poses: Poses, skeleton: Skeleton, window: tuple[int, int, int, int]
-) -> bytes:
+def _draw(image: Pixels, poses: Poses, skeleton: Skeleton, window: tuple[int, int, int, int]) -> bytes:
     """A part of a picture as JPEG; resized before poses are drawn in, so that lines stay thin."""
     x0, y0, x1, y1 = window
     scale = _SIDE / max(x1 - x0, y1 - y0)

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from nas.arrays import Floats
 from nas.runtime.frames import ColourFrame
 
 
@@ -19,8 +17,8 @@ class FoundBoxes:
         scores: [N].
     """
 
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
+    boxes: Floats
+    scores: Floats
 
 
 class Detector(Protocol):

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.codecs import Poses
 from nas.runtime.frames import ColourFrame, FramePoses
 from nas.runtime.poses import MIN_KEYPOINT, pose_boxes
@@ -25,13 +26,13 @@ _LEAST_OPACITY = 0.4
 
 
 def draw_poses(
-    image: NDArray[np.uint8],
+    image: Pixels,
     poses: Poses,
     skeleton: Skeleton,
     *,
     min_pose: float = 0.0,
     min_keypoint: float = MIN_KEYPOINT,
-) -> NDArray[np.uint8]:
+) -> Pixels:
     """A copy of an RGB image [H, W, 3] with limbs and keypoints drawn in.
 
     Args:
@@ -56,7 +57,7 @@ def draw_people(
     *,
     min_keypoint: float = MIN_KEYPOINT,
     boxes: bool = False,
-) -> NDArray[np.uint8]:
+) -> Pixels:
     """A copy of a frame's pixels with its people drawn in: the surer a pose, the less shines through.
 
     Args:
@@ -101,7 +102,7 @@ class _Pen:
         self._middle = MIDDLE[::order]
         self._thickness = max(1, round(min(size[:2]) / 200))
 
-    def pose(self, canvas: NDArray[np.uint8], keypoints: NDArray[np.floating], min_keypoint: float) -> None:
+    def pose(self, canvas: Pixels, keypoints: NDArray[np.floating], min_keypoint: float) -> None:
         """Limbs and keypoints [K, 3]."""
         shown = np.isfinite(keypoints).all(1) & (keypoints[:, 2] >= min_keypoint)
         points = _points(keypoints[:, :2])
@@ -115,13 +116,13 @@ class _Pen:
             colour = self._colours[joint]
             cv2.circle(canvas, points[joint], radius, colour, cv2.FILLED, cv2.LINE_AA, SUBPIXEL_BITS)
 
-    def box(self, canvas: NDArray[np.uint8], box: NDArray[np.floating]) -> None:
+    def box(self, canvas: Pixels, box: NDArray[np.floating]) -> None:
         """The outline of a box [4]."""
         if np.isfinite(box).all():
             first, last = _points(box.reshape(2, 2))
             cv2.rectangle(canvas, first, last, self._middle, self._thickness, cv2.LINE_AA, SUBPIXEL_BITS)
 
-    def name(self, canvas: NDArray[np.uint8], text: str, box: NDArray[np.floating]) -> None:
+    def name(self, canvas: Pixels, text: str, box: NDArray[np.floating]) -> None:
         """A word above a box, or in its upper end where it goes up to the image's."""
         if not np.isfinite(box).all():
             return
@@ -132,7 +133,7 @@ class _Pen:
         for colour, thickness in (((0, 0, 0), 3 * self._thickness), ((255, 255, 255), self._thickness)):
             cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA)
 
-    def _line(self, canvas: NDArray[np.uint8], start: list[int], end: list[int], colour: Colour) -> None:
+    def _line(self, canvas: Pixels, start: list[int], end: list[int], colour: Colour) -> None:
         cv2.line(canvas, start, end, colour, self._thickness, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
@@ -143,7 +144,7 @@ def _points(xy: NDArray[np.floating]) -> list[list[int]]:
     return points
 
 
-def _part(canvas: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.uint8]:
+def _part(canvas: Pixels, box: NDArray[np.floating]) -> Pixels:
     """The part of an image in a box [4], which may be none of it."""
     if not np.isfinite(box).all():
         return canvas[:0]

@@ -4,8 +4,8 @@ As BlazePose (Bazarevsky et al. 2020) and RTMPose (Jiang et al. 2023) do.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.codecs.affine import image_box
 from nas.runtime.frames import ColourFrame, FramePoses
 from nas.runtime.motion import MotionWatch
@@ -44,7 +44,7 @@ class Follower:
         self._watching = True
         self._watch = MotionWatch()
 
-    def boxes(self, frame: ColourFrame) -> NDArray[np.float64] | None:
+    def boxes(self, frame: ColourFrame) -> Floats | None:
         """Where to look in a frame: [N, 4] px; None where it is time to detect."""
         if self.every == 1:
             return None
@@ -62,9 +62,9 @@ class Follower:
         self,
         frame: ColourFrame,
         people: FramePoses,
-        around: NDArray[np.float64],
+        around: Floats,
         *,
-        asked: NDArray[np.float64] | None,
+        asked: Floats | None,
     ) -> None:
         """Take in what was found.
 
@@ -92,7 +92,7 @@ class Follower:
         self._boxes, self._margins = boxes[inside], margins[inside]
 
 
-def _inside(boxes: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+def _inside(boxes: Floats, size: tuple[int, int]) -> Floats:
     """The share of boxes [N, 4] that lies in a frame of that size (h, w); 0 of those without extent."""
     whole = image_box(size)
     seen = np.concatenate([np.maximum(boxes[:, :2], whole[:2]), np.minimum(boxes[:, 2:], whole[2:])], 1)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Flags, Floats, Ints, Pixels
 from nas.codecs import Poses
 from nas.codecs.affine import (
     BORDER_COLOUR,
@@ -40,11 +41,11 @@ class ColourFrame:
         bgr: whether they lie the other way round.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     bgr: bool = False
 
     @classmethod
-    def of(cls, image: NDArray[np.uint8], colour: Channels = "rgb") -> Self:
+    def of(cls, image: Pixels, colour: Channels = "rgb") -> Self:
         """The frame of an array [H, W, channels], of grey ones [H, W] as well; transparency is left out.
 
         Raises UserError where the array is not of these channels, or not of bytes.
@@ -76,8 +77,8 @@ class ColourFrame:
         *,
         border: tuple[float, ...] = BORDER_COLOUR,
         quick: bool = False,
-        out: NDArray[np.uint8] | None = None,
-    ) -> NDArray[np.uint8]:
+        out: Pixels | None = None,
+    ) -> Pixels:
         """What an input (h, w) shows of the frame: RGB, with `border` (RGB) outside; see `warp_image`.
 
         `quick`, only the part of a large image that is shown is averaged, over squares whose sides are powers
@@ -102,22 +103,20 @@ class FramePoses:
     """
 
     poses: Poses
-    boxes: NDArray[np.float64]
-    ids: NDArray[np.int64]
+    boxes: Floats
+    ids: Ints
     detected: bool = True
 
     def __len__(self) -> int:
         return len(self.poses)
 
-    def at(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "FramePoses":
+    def at(self, rows: NDArray[np.integer] | Flags) -> "FramePoses":
         """Some of the people, in the order of these rows."""
         poses = Poses(self.poses.keypoints[rows], self.poses.scores[rows])
         return FramePoses(poses, self.boxes[rows], self.ids[rows], self.detected)
 
 
-def _part(
-    pixels: NDArray[np.uint8], affine: Affine, resolution: tuple[int, int]
-) -> tuple[NDArray[np.uint8], Affine]:
+def _part(pixels: Pixels, affine: Affine, resolution: tuple[int, int]) -> tuple[Pixels, Affine]:
     """The part of an image that is seen through an affine, averaged, and the affine from there on.
 
     Halved again and again, which OpenCV does many times faster than any other averaging; what is left to

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.runtime.frames import ColourFrame
 from nas.runtime.poses import SeenPoses
 
@@ -15,9 +15,7 @@ _OTHER = 30.0
 """Grey levels by which colours of the same clothes seldom differ: a pose is a little off, light changes."""
 
 
-def limb_colours(
-    frame: ColourFrame, seen: SeenPoses, limbs: Sequence[tuple[int, int]]
-) -> NDArray[np.float64]:
+def limb_colours(frame: ColourFrame, seen: SeenPoses, limbs: Sequence[tuple[int, int]]) -> Floats:
     """The mean colours [N, limbs, 3] of people's limbs in a frame; NaN of limbs with an unsure end.
 
     Args:
@@ -35,7 +33,7 @@ def limb_colours(
     return np.where(known, colours, np.nan)
 
 
-def same_look(found: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
+def same_look(found: Floats, known: Floats) -> Floats:
     """How likely colours [N, limbs, 3] are those of others [M, limbs, 3], by those that both have: [N, M].
 
     1 for the same colours, and where there is nothing to compare; towards 0 for others.
@@ -46,9 +44,7 @@ def same_look(found: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray
     return np.asarray(np.exp(-((mean / _OTHER) ** 2)), np.float64)
 
 
-def blended(
-    before: NDArray[np.float64], now: NDArray[np.float64], share: NDArray[np.float64] | float
-) -> NDArray[np.float64]:
+def blended(before: Floats, now: Floats, share: Floats | float) -> Floats:
     """Colours of which a share is new; those that are known at one time only are taken as they are."""
     mixed = np.where(np.isnan(now), before, before + share * (now - before))
     return np.where(np.isnan(before), now, mixed)

@@ -3,9 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.codecs.build import codec_of
 from nas.codecs.finite import FiniteOutputs
 from nas.space.arch import Arch
@@ -43,5 +43,5 @@ class PoseModel(ABC):
         return part(HeadSpec, self.arch.head.type).task
 
     @abstractmethod
-    def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:
+    def candidates(self, images: Pixels) -> list[dict[str, NDArray[Any]]]:
         """For each RGB image [B, H, W, 3] of the network's resolution, what its codec groups."""

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.runtime.frames import ColourFrame
 
 CELLS = (36, 64)
@@ -29,7 +30,7 @@ class MotionWatch:
     """
 
     def __init__(self) -> None:
-        self._first: NDArray[np.uint8] | None = None
+        self._first: Pixels | None = None
         self._known = np.zeros(CELLS, np.bool_)
 
     def start(self, frame: ColourFrame) -> None:
@@ -54,7 +55,7 @@ class MotionWatch:
         return bool(FEWEST <= changed <= MOST * (~self._known).sum())
 
 
-def _small(frame: ColourFrame) -> NDArray[np.uint8]:
+def _small(frame: ColourFrame) -> Pixels:
     """A frame in few cells; only some of its pixels are looked at, for the time that it takes."""
     small = cv2.resize(frame.pixels, CELLS[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(small, np.uint8)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Floats, Pixels
 from nas.codecs.affine import Affine, apply_affine, image_affine, image_box, invert
 from nas.codecs.exported import METADATA_KEY
 from nas.errors import UserError
@@ -17,7 +18,7 @@ from nas.runtime.output_layout import KNOWN, OutputLayout
 from nas.runtime.pose_detector import PoseDetector
 from nas.runtime.session import OnnxModel, open_network, run_network, takes_any_batch
 
-Pixels = Literal["rgb", "rgb255", "bgr255"]
+PixelRange = Literal["rgb", "rgb255", "bgr255"]
 """What a file of floats wants to see: RGB from 0 to 1, or RGB or BGR from 0 to 255."""
 
 MIN_SCORE = 0.3
@@ -57,7 +58,7 @@ class OnnxDetector:
         path: Path | str,
         *,
         threads: int = 1,
-        pixels: Pixels = "rgb",
+        pixels: PixelRange = "rgb",
         size: tuple[int, int] | None = None,
         min_score: float = MIN_SCORE,
         overlap: float = OVERLAP,
@@ -129,7 +130,7 @@ class OnnxDetector:
             raise UserError(f"{self.path}: it has {layout.classes} classes, no number {self._person}")
         return layout
 
-    def _run(self, images: NDArray[np.uint8]) -> list[NDArray[Any]]:
+    def _run(self, images: Pixels) -> list[NDArray[Any]]:
         """All outputs for RGB images [B, H, W, 3]."""
         inputs: NDArray[Any] = images[..., ::-1] if self._pixels == "bgr255" else images
         if not self._channels_last:
@@ -156,7 +157,9 @@ class OnnxDetector:
         return FoundBoxes(boxes[sized], scores[kept][sized])
 
 
-def load_detector(path: Path | str, *, threads: int = 1, detector_pixels: Pixels | None = None) -> Detector:
+def load_detector(
+    path: Path | str, *, threads: int = 1, detector_pixels: PixelRange | None = None
+) -> Detector:
     """The detector of an ONNX file: a network of this project for whole images, or one of any origin.
 
     Args:
@@ -181,7 +184,7 @@ def load_detector(path: Path | str, *, threads: int = 1, detector_pixels: Pixels
     return PoseDetector(model)
 
 
-def _once(corners: NDArray[np.float64], scores: NDArray[np.float64], overlap: float) -> NDArray[np.intp]:
+def _once(corners: Floats, scores: Floats, overlap: float) -> NDArray[np.intp]:
     """The rows of boxes [N, 4] that overlap no better one (non-maximum suppression)."""
     if not len(corners):
         return np.zeros(0, np.intp)

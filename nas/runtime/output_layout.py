@@ -7,6 +7,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Floats
+
 Kind = Literal["apart", "rows", "end_to_end", "columns", "objectness"]
 
 KNOWN = (
@@ -64,9 +66,7 @@ class OutputLayout:
             return cls("objectness", boxes, classes=width - 5)
         return None
 
-    def read(
-        self, outputs: Sequence[NDArray[Any]], row: int, person: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def read(self, outputs: Sequence[NDArray[Any]], row: int, person: int) -> tuple[Floats, Floats]:
         """Corners [N, 4] (input px) and scores [N] of the people in one image of a batch.
 
         Args:
@@ -107,7 +107,7 @@ def _cell_counts(resolution: tuple[int, int]) -> set[int]:
     return {anchors * count for count in cells for anchors in _ANCHORS}
 
 
-def _corners(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+def _corners(centres: Floats) -> Floats:
     """Corners [N, 4] of centres and sizes [N, 4]."""
     half = centres[:, 2:] / 2
     return np.concatenate([centres[:, :2] - half, centres[:, :2] + half], 1)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from nas.arrays import Floats, Pixels
 from nas.codecs import Poses
 from nas.codecs.affine import (
     PADDING,
@@ -26,7 +27,7 @@ from nas.runtime.model import PoseModel
 from nas.runtime.poses import distinct, pose_boxes
 from nas.runtime.stages import StageTimes
 
-Image = NDArray[np.uint8] | ColourFrame | Path | str
+Image = Pixels | ColourFrame | Path | str
 """An array, or a file."""
 
 FARTHEST_BOX = 1e6
@@ -77,7 +78,7 @@ class PosePipeline:
 
     def batch(
         self,
-        images: Sequence[Image] | NDArray[np.uint8],
+        images: Sequence[Image] | Pixels,
         boxes: Sequence[ArrayLike | None] | None = None,
         *,
         colour: Channels = "rgb",
@@ -243,7 +244,7 @@ def as_frame(image: Image, colour: Channels = "rgb") -> ColourFrame:
     raise UserError(f"an image is a numpy array or the path of a file, not {type(image).__name__}")
 
 
-def _checked(boxes: ArrayLike) -> NDArray[np.float64]:
+def _checked(boxes: ArrayLike) -> Floats:
     """Boxes [N, 4] as they were given. Raises UserError for one without extent, or far beyond any image."""
     given = np.asarray(boxes, np.float64).reshape(-1, 4)
     for number, box in enumerate(given):

@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Flags, Floats
 from nas.codecs import Poses
 from nas.codecs.similarity import keypoint_similarity
 from nas.codecs.types import FloatArray
@@ -30,7 +31,7 @@ _FEWEST = 2
 """Of a pose with fewer sure keypoints all count."""
 
 
-def sure_keypoints(keypoints: FloatArray, least: float = MIN_KEYPOINT) -> NDArray[np.bool_]:
+def sure_keypoints(keypoints: FloatArray, least: float = MIN_KEYPOINT) -> Flags:
     """Which keypoints [N, K, 3] tell where a person is: [N, K]."""
     finite = np.isfinite(keypoints).all(-1)
     sure = finite & (keypoints[..., 2] >= least)
@@ -38,7 +39,7 @@ def sure_keypoints(keypoints: FloatArray, least: float = MIN_KEYPOINT) -> NDArra
     return np.asarray(np.where(few, finite, sure), np.bool_)
 
 
-def pose_boxes(keypoints: FloatArray, *, min_keypoint: float = MIN_KEYPOINT) -> NDArray[np.float64]:
+def pose_boxes(keypoints: FloatArray, *, min_keypoint: float = MIN_KEYPOINT) -> Floats:
     """Boxes [N, 4] (x0, y0, x1, y1, px) of the people of poses [N, K, 3].
 
     The extent of the sure keypoints, grown about its middle; NaN of a pose without numbers.
@@ -46,7 +47,7 @@ def pose_boxes(keypoints: FloatArray, *, min_keypoint: float = MIN_KEYPOINT) -> 
     return SeenPoses.of(keypoints, min_keypoint=min_keypoint).boxes
 
 
-def box_areas(boxes: FloatArray) -> NDArray[np.float64]:
+def box_areas(boxes: FloatArray) -> Floats:
     """Areas [N] (px^2) of boxes [N, 4]."""
     sides = np.asarray(boxes[:, 2:] - boxes[:, :2], np.float64)
     return np.asarray(sides.clip(0).prod(1), np.float64)
@@ -62,9 +63,9 @@ class SeenPoses:
         boxes: [N, 4] as of `pose_boxes`.
     """
 
-    keypoints: NDArray[np.float64]
-    sure: NDArray[np.bool_]
-    boxes: NDArray[np.float64]
+    keypoints: Floats
+    sure: Flags
+    boxes: Floats
 
     @classmethod
     def of(cls, keypoints: FloatArray, *, min_keypoint: float = MIN_KEYPOINT) -> Self:
@@ -81,11 +82,11 @@ class SeenPoses:
     def __len__(self) -> int:
         return len(self.keypoints)
 
-    def at(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Self:
+    def at(self, rows: NDArray[np.integer] | Flags) -> Self:
         """Some of them, in the order of these rows."""
         return replace(self, keypoints=self.keypoints[rows], sure=self.sure[rows], boxes=self.boxes[rows])
 
-    def similarity(self, others: Self, sigmas: Sequence[float]) -> NDArray[np.float64]:
+    def similarity(self, others: Self, sigmas: Sequence[float]) -> Floats:
         """How alike they are to others (M): [N, M] in 0..1.
 
         The mean similarity (as in OKS) of the keypoints that both are sure of, at the size of the other one's
@@ -106,9 +107,7 @@ def distinct(
     return without_doubles(poses.scores, seen.similarity(seen, sigmas), same=same)
 
 
-def without_doubles(
-    scores: FloatArray, similar: NDArray[np.float64], *, same: float = SAME_PERSON
-) -> NDArray[np.intp]:
+def without_doubles(scores: FloatArray, similar: Floats, *, same: float = SAME_PERSON) -> NDArray[np.intp]:
     """The same, where it is known how similar [N, N] they are to each other."""
     kept: list[int] = []
     for row in np.argsort(-scores, kind="stable").tolist():

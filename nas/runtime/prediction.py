@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.errors import UserError
 from nas.files import DiskFullError, write_bytes
 from nas.pictures import UnreadablePictureError, read_picture
@@ -122,7 +122,7 @@ def predict_video(
     reader: VideoReader,
     *,
     writer: VideoWriter | None = None,
-    show: Callable[[NDArray[np.uint8]], bool] | None = None,
+    show: Callable[[Pixels], bool] | None = None,
     style: DrawingStyle | None = None,
 ) -> Iterator[Prediction]:
     """For every frame that can be read, in order, its people once they are drawn.
@@ -171,7 +171,7 @@ def _timed(reader: VideoReader) -> Iterator[tuple[VideoFrame, StageTimes]]:
         yield frame, times
 
 
-def _png(image: NDArray[np.uint8]) -> bytes:
+def _png(image: Pixels) -> bytes:
     """An RGB image [H, W, 3] as the content of a PNG file."""
     made, content = cv2.imencode(".png", image[..., ::-1])
     if not made:

@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.codecs.exported import ExportedNetwork
 from nas.codecs.normalise import normalise
 from nas.errors import UserError
@@ -59,7 +60,7 @@ class OnnxModel(PoseModel):
     def threads(self, threads: int) -> None:
         self._session = open_network(self.path, threads)
 
-    def candidates(self, images: NDArray[np.uint8]) -> list[dict[str, NDArray[Any]]]:
+    def candidates(self, images: Pixels) -> list[dict[str, NDArray[Any]]]:
         """For each RGB image [B, H, W, 3] of the network's resolution, what its codec groups.
 
         All run at once where the file's batch axis is open, else as many as the file takes.
@@ -72,14 +73,14 @@ class OnnxModel(PoseModel):
         parts = [images[start : start + size] for start in range(0, len(images), size)]
         return [found for part in parts for found in self._run(part, size)]
 
-    def _run(self, images: NDArray[np.uint8], size: int) -> list[dict[str, NDArray[Any]]]:
+    def _run(self, images: Pixels, size: int) -> list[dict[str, NDArray[Any]]]:
         outputs = run_network(self._session, {self._input: self._fed(images, size)}, self.path)
         return [
             self._found({name: output[row] for name, output in zip(self._outputs, outputs, strict=True)})
             for row in range(len(images))
         ]
 
-    def _fed(self, images: NDArray[np.uint8], size: int) -> NDArray[Any]:
+    def _fed(self, images: Pixels, size: int) -> NDArray[Any]:
         """At most `size` images as the file takes them; black ones fill what is missing."""
         if len(images) < size:
             missing = np.zeros((size - len(images), *images.shape[1:]), np.uint8)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from math import pi
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nas.arrays import Flags, Floats
 
 _LEAST_SECONDS = 1e-3
 
@@ -36,18 +37,18 @@ class OneEuroFilter:
 
     def __init__(self, settings: OneEuroSettings | None = None) -> None:
         self._settings = settings or OneEuroSettings()
-        self._states: dict[int, NDArray[np.float64]] = {}
+        self._states: dict[int, Floats] = {}
         """By person [3, K, 2]: their places as they came, and smoothed, NaN where unknown; their speeds."""
 
     def __call__(
         self,
-        xy: NDArray[np.float64],
-        sure: NDArray[np.bool_],
+        xy: Floats,
+        sure: Flags,
         *,
         ids: Sequence[int],
-        sizes: NDArray[np.float64],
-        seconds: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
+        sizes: Floats,
+        seconds: Floats,
+    ) -> Floats:
         """Places [N, K, 2], smoothed.
 
         Args:
@@ -80,11 +81,11 @@ class OneEuroFilter:
 
 
 def _blend(
-    before: NDArray[np.float64],
-    now: NDArray[np.float64],
-    cutoff: NDArray[np.float64] | float,
-    seconds: NDArray[np.float64],
-) -> NDArray[np.float64]:
+    before: Floats,
+    now: Floats,
+    cutoff: Floats | float,
+    seconds: Floats,
+) -> Floats:
     """One step of exponential smoothing of a cutoff (Hz)."""
     share = 1 / (1 + 1 / (2 * pi * cutoff * seconds))
     return before + share * (now - before)

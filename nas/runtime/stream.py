@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.codecs import Poses
 from nas.errors import UserError
 from nas.runtime.following import Follower
@@ -105,7 +105,7 @@ class PoseStream:
             return self._followed(frame, found, asked, moment)
 
     def _followed(
-        self, frame: ColourFrame, found: FramePoses, asked: NDArray[np.float64] | None, moment: float
+        self, frame: ColourFrame, found: FramePoses, asked: Floats | None, moment: float
     ) -> FramePoses:
         """The people who are sure to be there, each of them once, with what is known from before."""
         found = found.at(found.poses.scores >= self._min_pose)
@@ -124,7 +124,7 @@ class PoseStream:
             people = replace(people, ids=tracks.ids)
         return people
 
-    def _smoothed(self, tracks: Tracks) -> NDArray[np.float64]:
+    def _smoothed(self, tracks: Tracks) -> Floats:
         """Keypoints [N, K, 3], those of each person smoothed with theirs of before."""
         self._filter.keep(self._tracker.remembered)
         seen = tracks.seen

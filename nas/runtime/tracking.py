@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import Flags, Floats, Ints
 from nas.runtime.looks import blended, same_look
 from nas.runtime.poses import SeenPoses
 
@@ -42,16 +43,16 @@ class Tracks:
         spans: [N] seconds over which they were seen.
     """
 
-    ids: NDArray[np.int64]
+    ids: Ints
     seen: SeenPoses
-    seconds: NDArray[np.float64]
-    gaps: NDArray[np.float64]
-    velocities: NDArray[np.float64]
-    looks: NDArray[np.float64]
-    spans: NDArray[np.float64]
+    seconds: Floats
+    gaps: Floats
+    velocities: Floats
+    looks: Floats
+    spans: Floats
 
     @classmethod
-    def new(cls, first: int, seen: SeenPoses, seconds: float, looks: NDArray[np.float64]) -> Self:
+    def new(cls, first: int, seen: SeenPoses, seconds: float, looks: Floats) -> Self:
         """People who are seen for the first time, with ids from the first on."""
         count = len(seen)
         ids, when = np.arange(first, first + count, dtype=np.int64), np.full(count, seconds)
@@ -60,7 +61,7 @@ class Tracks:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def at(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Self:
+    def at(self, rows: NDArray[np.integer] | Flags) -> Self:
         """Some of them, in the order of these rows."""
         return type(self)(
             self.ids[rows],
@@ -150,8 +151,8 @@ class PoseTracker:
         seen: SeenPoses,
         seconds: float,
         *,
-        looks: NDArray[np.float64] | None = None,
-        similar: NDArray[np.float64] | None = None,
+        looks: Floats | None = None,
+        similar: Floats | None = None,
     ) -> Tracks:
         """The people of a frame, in the order of its poses.
 
@@ -181,9 +182,7 @@ class PoseTracker:
         self.tracks = known.at(hidden).and_(people)
         return people
 
-    def _owners(
-        self, known: Tracks, seen: SeenPoses, seconds: float, looks: NDArray[np.float64]
-    ) -> NDArray[np.intp]:
+    def _owners(self, known: Tracks, seen: SeenPoses, seconds: float, looks: Floats) -> NDArray[np.intp]:
         """The row of the known person of each pose; -1 of those of nobody."""
         owners = np.full(len(seen), _NOBODY, np.intp)
         if not len(known) or not len(seen):
@@ -199,13 +198,13 @@ class PoseTracker:
             alike[row], alike[:, column] = -1, -1
         return owners
 
-    def _alone(self, seen: SeenPoses, similar: NDArray[np.float64] | None) -> NDArray[np.bool_]:
+    def _alone(self, seen: SeenPoses, similar: Floats | None) -> Flags:
         """Which poses are not much like another one of the frame."""
         others = seen.similarity(seen, self._sigmas) if similar is None else similar
         return np.asarray((others - 2 * np.eye(len(seen)) < CROWDED).all(1), np.bool_)
 
 
-def _median(steps: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _median(steps: Floats, counted: Flags) -> Floats:
     """The median [N, 2] of the steps [N, K, 2] that count [N, K]: an arm that swings moves nobody."""
     ordered = np.sort(np.where(counted[..., None], steps, np.inf), axis=1)
     count = counted.sum(1)[:, None, None]

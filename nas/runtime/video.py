@@ -12,8 +12,8 @@ from typing import Any, Literal, Self
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.errors import UserError
 from nas.files import is_file
 from nas.runtime.newest import Newest
@@ -78,7 +78,7 @@ class VideoFrame:
         seconds: since the first one.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     number: int
     seconds: float
 
@@ -183,7 +183,7 @@ class VideoReader:
             yield VideoFrame(pixels, number, now - start if self.source.live else number / rate)
         self._count_missing()
 
-    def _next(self) -> NDArray[np.uint8] | None:
+    def _next(self) -> Pixels | None:
         """The next frame; None where there is none, or it is broken."""
         try:
             read, pixels = self._capture.read()

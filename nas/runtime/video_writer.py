@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.errors import UserError
 from nas.files import draft_of, flush, writing
 
@@ -35,7 +35,7 @@ class VideoWriter:
         self._size = (0, 0)
         self._written = 0
 
-    def add(self, pixels: NDArray[np.uint8], seconds: float) -> None:
+    def add(self, pixels: Pixels, seconds: float) -> None:
         """Append a frame, for as long as it is seen: the video runs as fast as what it shows.
 
         Args:

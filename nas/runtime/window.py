@@ -7,9 +7,8 @@ from types import TracebackType
 from typing import Self
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Pixels
 from nas.errors import UserError
 
 _ENOUGH = (ord("q"), 27)
@@ -39,7 +38,7 @@ class PoseWindow:
                 "`show`: this OpenCV has no windows (opencv-python-headless); install opencv-python instead"
             ) from None
 
-    def show(self, pixels: NDArray[np.uint8]) -> bool:
+    def show(self, pixels: Pixels) -> bool:
         """Show a frame [H, W, 3] BGR; whether the user wants to see more, and has not closed the window."""
         cv2.imshow(self._title, pixels)
         wanted = cv2.waitKey(1) & 0xFF not in _ENOUGH

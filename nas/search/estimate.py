@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.latency import EndToEnd, LatencyPredictor
 from nas.latency.networks import ArchTracer
 from nas.search.values import Interval
@@ -38,7 +38,7 @@ class Estimate:
         """Predicted ms, decode, grouping, people and detector included."""
         return float(self.many([arch])[0])
 
-    def many(self, archs: Sequence[Arch]) -> NDArray[np.float64]:
+    def many(self, archs: Sequence[Arch]) -> Floats:
         """The same [N] of several, asked at once for those that are new; a `BatchCost`."""
         new = [arch for arch in dict.fromkeys(archs) if arch not in self._totals]
         if new:

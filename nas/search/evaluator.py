@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.data import Annotations
 from nas.data.images import ImageStore
 from nas.errors import UserError
@@ -32,8 +32,6 @@ _INPUTS_MIB = 512
 _BATCH = 64
 _LEAST_PEOPLE = 32
 """A part of the split with fewer people says nothing."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from nas.arrays import Floats
 from nas.evaluate.validate import NOBODY
 from nas.files import append_row, read_rows
-from nas.search.evaluator import DRAWS, Floats, SubnetEvaluator
+from nas.search.evaluator import DRAWS, SubnetEvaluator
 from nas.search.loop import scored
 from nas.search.record import EvaluationCache
 from nas.search.values import Evaluation

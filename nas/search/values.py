@@ -4,15 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
+from nas.arrays import Floats
 from nas.space import Arch
 
 Cost = Callable[[Arch], float]
 """Predicted milliseconds of an architecture."""
 
-BatchCost = Callable[[Sequence[Arch]], NDArray[np.float64]]
+BatchCost = Callable[[Sequence[Arch]], Floats]
 """Predicted milliseconds [N] of several architectures at once, which takes less time than one by one."""
 
 Scores = Mapping[str, float]

@@ -7,8 +7,8 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Ints
 from nas.space.arch import Arch, Block, Head, Neck, Stage, Stem, fixed_fields
 from nas.space.dimension import Choice, Dimension
 from nas.space.parts import part
@@ -150,7 +150,7 @@ class Layout:
         return frozenset(dimension.name for dimension in self.dimensions)
 
     @cached_property
-    def counts(self) -> NDArray[np.int64]:
+    def counts(self) -> Ints:
         """How many choices each dimension has."""
         return np.array([len(dimension.choices) for dimension in self.dimensions])
 

@@ -7,8 +7,8 @@ from functools import cached_property, lru_cache
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Ints
 from nas.data import SampleRequest, TargetHead
 from nas.runs.streams import ARCHS, generator
 from nas.space import Arch, ArchManager, SearchSpace
@@ -92,7 +92,7 @@ class Draw(Protocol):
 class Order(Protocol):
     """An endless stream of training samples."""
 
-    def indices(self, start: int, count: int, *, seed: int) -> NDArray[np.int64]:
+    def indices(self, start: int, count: int, *, seed: int) -> Ints:
         """The samples at positions start, start + 1, ..."""
         ...
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats, Pixels
 from nas.codecs import Poses
 from nas.data import Annotations
 from nas.data.images import read_annotated
@@ -69,7 +69,7 @@ def count_drawn(detections: Sequence[Detection], annotations: Annotations) -> Dr
     return DrawnCount(matched=int(matches.sum()), drawn=int((matches & sure).sum()))
 
 
-def _similarities(detections: Sequence[Detection], annotations: Annotations) -> NDArray[np.float64]:
+def _similarities(detections: Sequence[Detection], annotations: Annotations) -> Floats:
     """OKS [N] of each labelled person's own answer; a network on crops answers each person once, in order."""
     people, sigmas = annotations.people, annotations.skeleton.sigmas
     rows = np.flatnonzero(people.labelled)
@@ -86,7 +86,7 @@ def _similarities(detections: Sequence[Detection], annotations: Annotations) -> 
     )
 
 
-def _draw_person(annotations: Annotations, row: int, detection: Detection) -> NDArray[np.uint8]:
+def _draw_person(annotations: Annotations, row: int, detection: Detection) -> Pixels:
     """The surroundings of a person with the pose found in them."""
     position = int(annotations.people.image[row])
     image = read_annotated(annotations, position)
@@ -106,5 +106,5 @@ def _draw_person(annotations: Annotations, row: int, detection: Detection) -> ND
     return draw_poses(enlarged, pose, annotations.skeleton, min_pose=MIN_POSE, min_keypoint=MIN_KEYPOINT)
 
 
-def _keypoints(detection: Detection) -> NDArray[np.float64]:
+def _keypoints(detection: Detection) -> Floats:
     return np.reshape(np.asarray(detection["keypoints"], np.float64), (-1, 3))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.data.split import FRACTION
 
 _FEW = 5_000
@@ -58,9 +58,7 @@ class Sizing:
     calibration: int
 
 
-def size(
-    people: int, boxes: NDArray[np.float64], *, cores: int, memory_mib: int, has_validation: bool
-) -> Sizing:
+def size(people: int, boxes: Floats, *, cores: int, memory_mib: int, has_validation: bool) -> Sizing:
     """The sizing for so many labelled people with boxes [N, 2] (w, h) in px."""
     small = people < _FEW
     holdout = 0.0 if has_validation else 0.2 if people < 500 else 0.1
@@ -86,7 +84,7 @@ def size(
     )
 
 
-def _resolutions(boxes: NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
+def _resolutions(boxes: Floats) -> tuple[tuple[int, int], ...]:
     """Two inputs (h, w) as tall or wide as people usually are here, every side a multiple of 16."""
     width, height = np.median(boxes, axis=0)
     sides: Sequence[tuple[int, int]] = ((96, 64), (128, 96))

@@ -9,8 +9,8 @@ from string import Template
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.progress import duration
 from nas.workflow.joints import DEFAULT_SIGMA, GuessedSkeleton
 from nas.workflow.sizing import Sizing
@@ -46,7 +46,7 @@ _STAGES: dict[bool, tuple[dict[str, Any], ...]] = {
 """By whether the space is the small one: as in the shipped spaces `demo` and `person-crop`."""
 
 
-def space_text(name: str, sizing: Sizing, boxes: NDArray[np.float64]) -> str:
+def space_text(name: str, sizing: Sizing, boxes: Floats) -> str:
     """The search space; `boxes` [N, 2] (w, h) of people are told."""
     width, height = np.median(boxes, axis=0)
     stages = (

@@ -14,7 +14,7 @@ from nas.codecs import Poses
 from nas.errors import UserError
 from nas.runtime import OnnxDetector, PoseDetector, load_detector
 from nas.runtime.frames import ColourFrame
-from nas.runtime.onnx_detector import Pixels
+from nas.runtime.onnx_detector import PixelRange
 from nas.runtime.output_layout import OutputLayout
 from nas.runtime.poses import pose_boxes
 from nas.space.skeleton import Skeleton
@@ -100,7 +100,11 @@ def test_inputs(batch: int | str, uint8: bool, channels_last: bool, tmp_path: Pa
     ],
 )
 def test_what_a_file_wants_to_see(
-    pixels: Pixels, uint8: bool, expected: tuple[float, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pixels: PixelRange,
+    uint8: bool,
+    expected: tuple[float, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = write_box_detector(tmp_path / "boxes.onnx", "rows", uint8=uint8)
     detector = load_detector(path, detector_pixels=pixels)

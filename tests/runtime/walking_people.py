@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from nas.arrays import Floats
 from nas.codecs import Poses
 from nas.runtime.detector import FoundBoxes
 from nas.runtime.frames import ColourFrame
@@ -46,7 +47,7 @@ class Walker:
     since: float = 0.0
     until: float = np.inf
 
-    def keypoints(self, seconds: float) -> NDArray[np.float64]:
+    def keypoints(self, seconds: float) -> Floats:
         """[17, 3] px."""
         unit = _UPRIGHT.copy()
         swing = np.sin(2 * np.pi * 0.9 * seconds) * bool(self.speed)
@@ -79,7 +80,7 @@ class Walk:
         """When the frame was taken."""
         return self.now / RATE
 
-    def truth(self) -> dict[int, NDArray[np.float64]]:
+    def truth(self) -> dict[int, Floats]:
         """The poses [17, 3] of those in sight, by their place in `people`."""
         present = {
             number: walker.keypoints(self.seconds)
@@ -118,7 +119,7 @@ class Walk:
         boxes = np.array([pose_boxes(truth[number][None])[0] for number in self.visible()]).reshape(-1, 4)
         return [FoundBoxes(boxes, np.full(len(boxes), 0.9))]
 
-    def pose_in(self, box: NDArray[np.float64]) -> Poses:
+    def pose_in(self, box: Floats) -> Poses:
         """What a network for crops says of a box: whoever fills it best, those in front first."""
         shares = {
             number: overlap(box, pose_boxes(pose[None])[0]) + 1e-3 * self.people[number].y
@@ -156,13 +157,13 @@ class WalkPipeline(PosePipeline):
         return [self.walk.pose_in(box) for box in looked]
 
 
-def overlap(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+def overlap(first: Floats, second: Floats) -> float:
     """Intersection over union of two boxes."""
     shared = np.concatenate([np.maximum(first[:2], second[:2]), np.minimum(first[2:], second[2:])])
     inner, *areas = box_areas(np.stack([shared, first, second]))
     return float(inner / (sum(areas) - inner))
 
 
-def _inside(pose: NDArray[np.float64]) -> float:
+def _inside(pose: Floats) -> float:
     low, high = np.zeros(2), np.array(SIZE[::-1]) - 1.0
     return float(((pose[:, :2] >= low) & (pose[:, :2] <= high)).all(1).mean())

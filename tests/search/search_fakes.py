@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.search.record import Claim, SearchRecord
 from nas.search.samplers import ArchSampler, NothingLeftError
 from nas.search.samplers.base import Known
@@ -29,7 +29,7 @@ def fake_cost(arch: Arch) -> float:
     return area * (arch.stem.width / 20 + blocks / 300 + sum(arch.neck.widths) / 100)
 
 
-def fake_costs(archs: Sequence[Arch]) -> NDArray[np.float64]:
+def fake_costs(archs: Sequence[Arch]) -> Floats:
     """The same of several."""
     return np.array([fake_cost(arch) for arch in archs])
 
@@ -122,9 +122,7 @@ class FakePredictor:
     def predict_ms(self, arch: Arch, *, tracer: object = None) -> float:
         return self.scale * fake_cost(arch)
 
-    def interval_ms(
-        self, archs: Sequence[Arch], *, coverage: float, tracer: object = None
-    ) -> NDArray[np.float64]:
+    def interval_ms(self, archs: Sequence[Arch], *, coverage: float, tracer: object = None) -> Floats:
         assert coverage == 0.9
         half = np.array([0.01 * sum(stage.depth for stage in arch.stages) for arch in archs])
         return (
@@ -135,7 +133,7 @@ class FakePredictor:
 
     def total_ms(
         self, archs: Sequence[Arch], *, people: int, detector_ms: float, tracer: object = None
-    ) -> NDArray[np.float64]:
+    ) -> Floats:
         return detector_ms + people * np.array([self.predict_ms(arch) for arch in archs])
 
     def save(self, path: Path) -> None:

@@ -7,10 +7,10 @@ from typing import get_type_hints
 import numpy as np
 import optuna
 import pytest
-from numpy.typing import NDArray
 from optuna.trial import TrialState
 from search_fakes import fake_accuracy, fake_cost, fake_costs, search_in_memory
 
+from nas.arrays import Floats
 from nas.cli.search import search
 from nas.errors import UserError
 from nas.search.samplers import SAMPLERS, ArchSampler, NothingLeftError, sampler_named
@@ -114,7 +114,7 @@ def test_the_last_digit_of_a_time_changes_no_draw(
 ) -> None:
     """It depends on what else is asked about in the same batch."""
 
-    def costs(archs: Sequence[Arch]) -> NDArray[np.float64]:
+    def costs(archs: Sequence[Arch]) -> Floats:
         return fake_costs(archs) * (1 + 4e-16 * (len(archs) % 3))
 
     archs = search_in_memory(make(name, space, budgets), TRIALS)

@@ -14,6 +14,7 @@ from made_up_predictor import made_up_predictor
 from search_fakes import fake_cost
 from untrained_run import untrained_run
 
+from nas.arrays import Floats
 from nas.cli.main import run as nas
 from nas.errors import UserError
 from nas.graph import Tracer
@@ -22,7 +23,7 @@ from nas.report.run_report import write_report
 from nas.runs import RunFolder
 from nas.runs.subnet_file import load_subnet
 from nas.search.budgets import cheapest
-from nas.search.evaluator import Floats, SubnetEvaluator
+from nas.search.evaluator import SubnetEvaluator
 from nas.search.judging import JointJudge
 from nas.search.measuring import Bench
 from nas.search.results import SearchResult

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import optuna
 import pytest
-from numpy.typing import NDArray
 from search_fakes import fake_accuracy, fake_cost, fake_costs, search_in_memory
 
+from nas.arrays import Floats
 from nas.search.samplers import SAMPLERS, ArchSampler
 from nas.search.samplers.surrogate import FRONT_EVERY, STARTUP, SurrogateSampler
 from nas.space import Arch, ArchManager, SearchSpace
@@ -79,7 +79,7 @@ def test_the_front_between_budgets_is_looked_after(space: SearchSpace, budgets: 
 def test_candidates_are_asked_about_in_batches(space: SearchSpace, budgets: tuple[float, float]) -> None:
     sizes: list[int] = []
 
-    def costs(archs: Sequence[Arch]) -> NDArray[np.float64]:
+    def costs(archs: Sequence[Arch]) -> Floats:
         sizes.append(len(archs))
         return fake_costs(archs)
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+
+from nas.arrays import Floats
 
 MARGIN = 0.1
 """By how much of a person's height a box around joints is wider than the joints on each side."""
@@ -23,7 +24,7 @@ _NEARNESS = 1e-3
 
 
 def joints_box(
-    keypoints: NDArray[np.float64], size: tuple[int, int], reasons: list[str], *, height: float | None = None
+    keypoints: Floats, size: tuple[int, int], reasons: list[str], *, height: float | None = None
 ) -> list[float] | None:
     """A box around the labelled joints [K, 3] with a margin, cut at the image of size (h, w).
 
@@ -57,9 +58,7 @@ def joints_box(
     return box
 
 
-def clipped_box(
-    low: NDArray[np.float64], high: NDArray[np.float64], size: tuple[int, int]
-) -> list[float] | None:
+def clipped_box(low: Floats, high: Floats, size: tuple[int, int]) -> list[float] | None:
     """The part inside an image of size (h, w) of a box from `low` to `high` (x, y in the joints' pixels).
 
     Returns:
@@ -73,9 +72,7 @@ def clipped_box(
     return [*low.tolist(), *(high - low).tolist()]
 
 
-def boxes_of_people(
-    people: Sequence[NDArray[np.float64]], boxes: Sequence[Sequence[float]]
-) -> list[int | None]:
+def boxes_of_people(people: Sequence[Floats], boxes: Sequence[Sequence[float]]) -> list[int | None]:
     """For each person the number of its box: one that holds most of its labelled joints, each box once.
 
     A box that holds those of somebody besides, who gets no other, may be around both: it is nobody's. A

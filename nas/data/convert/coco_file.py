@@ -9,8 +9,8 @@ from posixpath import normpath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.coco import AREA_OF_BOX, read_people
 from nas.coco.values import listed
 from nas.data.annotations import Annotations
@@ -53,7 +53,7 @@ def image_entry(id_: int, name: str, size: tuple[int, int]) -> dict[str, Any]:
 
 
 def person_entry(
-    id_: int, image: int, keypoints: NDArray[np.float64], *, bbox: Sequence[float], area: float | None = None
+    id_: int, image: int, keypoints: Floats, *, bbox: Sequence[float], area: float | None = None
 ) -> dict[str, Any]:
     """One person.
 

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from nas.arrays import Floats
 from nas.coco import AREA_OF_BOX, choose_category, read_coco, read_images
 from nas.coco.categories import choose_records, file_skeleton, map_joints
 from nas.coco.person import Person, PersonReader, person_area
@@ -106,7 +104,7 @@ def _keypoints(row: Record, person: Person, own: Skeleton, wanted: Skeleton) -> 
         return {"num_keypoints": 0}
     if own.keypoints == wanted.keypoints:
         return {"num_keypoints": person.labelled} if person.stated is None else {}
-    mapped: NDArray[np.float64] = map_joints(person.keypoints, own, wanted)
+    mapped: Floats = map_joints(person.keypoints, own, wanted)
     flat = [value for x, y, v in mapped.tolist() for value in (x, y, int(v))]
     return {"keypoints": flat, "num_keypoints": int((mapped[:, 2] > 0).sum())}
 

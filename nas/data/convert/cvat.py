@@ -12,8 +12,8 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.coco.categories import file_skeleton, map_joints
 from nas.coco.values import listed
 from nas.data.convert.boxes import boxes_of_people, joints_box
@@ -143,7 +143,7 @@ def _joints(root: Element, label: str, skeleton: Skeleton | None, source: Path) 
     return skeleton
 
 
-def _keypoints(shape: Element, own: Skeleton, where: str, reasons: list[str]) -> NDArray[np.float64]:
+def _keypoints(shape: Element, own: Skeleton, where: str, reasons: list[str]) -> Floats:
     keypoints = np.zeros((len(own), 3))
     if shape.tag == "points":
         found = places(shape, where)
@@ -180,7 +180,7 @@ def _visibility(shape: Element, where: str) -> int:
 def _boxes(
     frame: Element,
     people: Sequence[Element],
-    joints: Sequence[NDArray[np.float64]],
+    joints: Sequence[Floats],
     label: str,
     source: Path,
     reasons: list[str],

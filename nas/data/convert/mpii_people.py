@@ -7,8 +7,8 @@ from posixpath import normpath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.coco.images import LONGEST_SIDE
 from nas.documents import read_json
 from nas.errors import UserError
@@ -24,7 +24,7 @@ class MpiiPerson:
     """One person, in pixels counted from 0: `head` is x0, y0, x1, y1 of the head box; `height` in px."""
 
     image: str
-    keypoints: NDArray[np.float64]
+    keypoints: Floats
     centre: tuple[float, float] | None
     height: float | None
     head: tuple[float, float, float, float] | None

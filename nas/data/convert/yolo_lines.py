@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.data.convert.yolo_joints import YoloJoints
 from nas.errors import UserError
 
@@ -26,11 +26,11 @@ class YoloPerson:
     """
 
     box: list[float] | None
-    keypoints: NDArray[np.float64]
+    keypoints: Floats
     has_joints: bool
 
 
-def read_numbers(line: str, where: str) -> NDArray[np.float64]:
+def read_numbers(line: str, where: str) -> Floats:
     """The numbers of a line. Raises UserError."""
     fields = line.split()
     try:
@@ -42,7 +42,7 @@ def read_numbers(line: str, where: str) -> NDArray[np.float64]:
     return numbers
 
 
-def read_class(numbers: NDArray[np.float64], known: Collection[int], where: str) -> int:
+def read_class(numbers: Floats, known: Collection[int], where: str) -> int:
     """The class of a line. Raises UserError for one that is none of those known, if any are."""
     value = float(numbers[0])
     if value != int(value) or value < 0 or (known and int(value) not in known):
@@ -51,9 +51,7 @@ def read_class(numbers: NDArray[np.float64], known: Collection[int], where: str)
     return int(value)
 
 
-def read_person(
-    numbers: NDArray[np.float64], joints: YoloJoints, size: tuple[int, int], where: str
-) -> YoloPerson:
+def read_person(numbers: Floats, joints: YoloJoints, size: tuple[int, int], where: str) -> YoloPerson:
     """The person of a line, in an image of size (h, w). Raises UserError."""
     count = len(joints.skeleton)
     per_joint, rest = divmod(len(numbers) - _BOX, count)
@@ -81,7 +79,7 @@ def read_person(
     return YoloPerson(whole, keypoints, has_joints)
 
 
-def _shares(values: NDArray[np.float64], where: str) -> NDArray[np.float64]:
+def _shares(values: Floats, where: str) -> Floats:
     outside = (values < -BEYOND) | (values > 1 + BEYOND)
     if outside.any():
         value = values[outside][0]

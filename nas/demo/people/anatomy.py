@@ -7,9 +7,8 @@ bones have the same orientation, so that a pose is one rotation per bone.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from nas.arrays import Floats
 
 
 @dataclass(frozen=True)

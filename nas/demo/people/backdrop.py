@@ -3,8 +3,7 @@
 import cv2
 import numpy as np
 
-from nas.demo.people.anatomy import Floats
-from nas.demo.people.draw import Image
+from nas.arrays import Floats, Pixels
 
 _WOODS = np.array([(150, 110, 70), (110, 76, 48), (186, 150, 104), (90, 84, 80)], dtype=np.float64)
 _GROUNDS = np.array(
@@ -13,7 +12,7 @@ _GROUNDS = np.array(
 _FLESH = np.array([(228, 180, 146), (186, 130, 96), (110, 74, 52)], dtype=np.float64)
 
 
-def sample_backdrop(size: tuple[int, int], rng: np.random.Generator) -> Image:
+def sample_backdrop(size: tuple[int, int], rng: np.random.Generator) -> Pixels:
     """[H, W, 3] RGB of a scene without people."""
     kind = rng.choice(["room", "outdoors", "texture", "plain"], p=[0.35, 0.35, 0.2, 0.1])
     if kind == "room":
@@ -38,13 +37,13 @@ def muted(rng: np.random.Generator, low: float = 30, high: float = 225) -> Float
     return np.asarray(np.clip(rng.uniform(low, high) + rng.normal(0, 22, 3), 0, 255))
 
 
-def _gradient(size: tuple[int, int], corners: Floats) -> Image:
+def _gradient(size: tuple[int, int], corners: Floats) -> Pixels:
     h, w = size
     smooth = cv2.resize(corners.astype(np.float32), (w, h), interpolation=cv2.INTER_LINEAR)
     return np.asarray(smooth).astype(np.uint8)
 
 
-def _room(size: tuple[int, int], rng: np.random.Generator) -> Image:
+def _room(size: tuple[int, int], rng: np.random.Generator) -> Pixels:
     h, w = size
     wall = muted(rng, 70, 230)
     image = _gradient(size, wall + rng.normal(0, 14, (2, 2, 1)).repeat(3, axis=2).clip(-30, 25))
@@ -72,7 +71,7 @@ def _room(size: tuple[int, int], rng: np.random.Generator) -> Image:
     return image
 
 
-def _outdoors(size: tuple[int, int], rng: np.random.Generator) -> Image:
+def _outdoors(size: tuple[int, int], rng: np.random.Generator) -> Pixels:
     h, w = size
     sky = np.array([rng.uniform(120, 210), rng.uniform(160, 220), rng.uniform(190, 245)])
     image = _gradient(size, np.stack([np.stack([0.85 * sky] * 2), np.stack([sky * 1.02] * 2)]).clip(0, 255))
@@ -99,7 +98,7 @@ def _outdoors(size: tuple[int, int], rng: np.random.Generator) -> Image:
     return image
 
 
-def _speckle(image: Image, rng: np.random.Generator, *, strength: float) -> None:
+def _speckle(image: Pixels, rng: np.random.Generator, *, strength: float) -> None:
     """Texture of two scales, added in place."""
     h, w = image.shape[:2]
     coarse = rng.integers(0, 256, (int(h / rng.uniform(12, 40)) + 2, int(w / rng.uniform(12, 40)) + 2, 3))
@@ -111,7 +110,7 @@ def _speckle(image: Image, rng: np.random.Generator, *, strength: float) -> None
         cv2.addWeighted(image, 1.0, grown, weight, -128 * weight, dst=image)
 
 
-def _block(image: Image, rng: np.random.Generator) -> None:
+def _block(image: Pixels, rng: np.random.Generator) -> None:
     """A box with three faces: a cupboard, crate or table."""
     h, w = image.shape[:2]
     x, y = rng.uniform(-0.1, 1, 2) * (w, h)
@@ -132,14 +131,14 @@ def _block(image: Image, rng: np.random.Generator) -> None:
 
 
 def _frame(
-    image: Image, first: tuple[float, float], last: tuple[float, float], rng: np.random.Generator
+    image: Pixels, first: tuple[float, float], last: tuple[float, float], rng: np.random.Generator
 ) -> None:
     corners = (int(first[0]), int(first[1])), (int(last[0]), int(last[1]))
     cv2.rectangle(image, *corners, _tuple(muted(rng)), cv2.FILLED)
     cv2.rectangle(image, *corners, _tuple(muted(rng, 20, 120)), int(rng.integers(1, 4)))
 
 
-def _distractor(image: Image, rng: np.random.Generator) -> None:
+def _distractor(image: Pixels, rng: np.random.Generator) -> None:
     """Something round or long, often in the colours of skin and cloth."""
     h, w = image.shape[:2]
     colour = _FLESH[rng.integers(len(_FLESH))] if rng.random() < 0.35 else rng.uniform(20, 235, 3)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.demo.people.anatomy import BONE, Build, Floats
+from nas.arrays import Floats
+from nas.demo.people.anatomy import BONE, Build
 from nas.demo.people.head import add_head
 from nas.demo.people.mesh import Mesh, MeshBuilder, X, Y, Z, bone_weights
 from nas.demo.people.outfit import Cloth, Outfit

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.demo.people.anatomy import Floats
+from nas.arrays import Flags, Floats, Pixels
 from nas.demo.people.kinematics import Camera
 from nas.demo.people.mesh import Mesh
 
-Image = NDArray[np.uint8]
 SUPERSAMPLING = 2
 _SHIFT = 4  # fractional bits of the drawing functions
 _NOTHING, _THING, _FAR, _NEAR = 0, 1, 2, 255  # codes of the depth channel; from far to near is the person
@@ -52,9 +51,9 @@ class Figure:
         range: z (m) of the farthest and nearest depth.
     """
 
-    silhouette: NDArray[np.bool_]
-    painted: NDArray[np.bool_]
-    depth: Image
+    silhouette: Flags
+    painted: Flags
+    depth: Pixels
     range: tuple[float, float]
 
     def code(self, z: float) -> float:
@@ -69,7 +68,7 @@ def to_fine(pixels: Floats) -> Floats:
 
 
 def paint_figure(
-    canvas: Image, mesh: Mesh, posed: Floats, camera: Camera, light: Light, rng: np.random.Generator
+    canvas: Pixels, mesh: Mesh, posed: Floats, camera: Camera, light: Light, rng: np.random.Generator
 ) -> Figure:
     """Paint a person over the canvas [H, W, 4] (RGB and depth code), the fourth channel of which is reset."""
     view = camera.view(posed)
@@ -99,17 +98,19 @@ def paint_figure(
     return Figure(silhouette, painted, depth, (low, high))
 
 
-def marks(canvas: Image) -> Image:
+def marks(canvas: Pixels) -> Pixels:
     """[H, W] a copy of the canvas's fourth channel."""
     return np.asarray(cv2.extractChannel(canvas, 3))
 
 
-def clear_marks(canvas: Image) -> None:
+def clear_marks(canvas: Pixels) -> None:
     """Zero the canvas's fourth channel."""
     cv2.insertChannel(np.zeros(canvas.shape[:2], dtype=np.uint8), canvas, 3)
 
 
-def _fill(canvas: Image, polygons: NDArray[np.int32], values: list[list[float]] | list[tuple[float]]) -> None:
+def _fill(
+    canvas: Pixels, polygons: NDArray[np.int32], values: list[list[float]] | list[tuple[float]]
+) -> None:
     fill = cv2.fillConvexPoly
     for polygon, value in zip(list(polygons), values, strict=True):
         fill(canvas, polygon, value, cv2.LINE_8, _SHIFT)

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.demo.people.draw import Image
+from nas.arrays import Pixels
 
 _GRAIN = 96  # px that a crop of the noise may shift
 
 
-def develop(image: Image, rng: np.random.Generator) -> Image:
+def develop(image: Pixels, rng: np.random.Generator) -> Pixels:
     """[H, W, 3] the image as a mediocre camera takes it; geometry is untouched."""
     if rng.random() < 0.5:
         image = _uneven(image, rng)
@@ -26,14 +26,14 @@ def develop(image: Image, rng: np.random.Generator) -> Image:
     return image
 
 
-def _uneven(image: Image, rng: np.random.Generator) -> Image:
+def _uneven(image: Pixels, rng: np.random.Generator) -> Pixels:
     h, w = image.shape[:2]
     gain = rng.uniform(0.75, 1.25, (2, 3)).astype(np.float32)
     smooth = cv2.resize(gain, (w, h), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.multiply(image, cv2.merge([smooth] * 3), dtype=cv2.CV_8U))
 
 
-def _tone(image: Image, rng: np.random.Generator) -> Image:
+def _tone(image: Pixels, rng: np.random.Generator) -> Pixels:
     ramp = np.linspace(0, 1, 256)[:, None] ** rng.uniform(0.7, 1.15)
     gain, lift = 1 + rng.normal(0, 0.05, 3), rng.uniform(-12, 22)
     contrast = rng.uniform(0.8, 1.05)
@@ -41,7 +41,7 @@ def _tone(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.LUT(image, table[None]))
 
 
-def _shake(image: Image, rng: np.random.Generator) -> Image:
+def _shake(image: Pixels, rng: np.random.Generator) -> Pixels:
     """Motion blur about the pixel, so that nothing moves."""
     size = int(rng.choice([3, 5]))
     kernel = np.zeros((size, size), dtype=np.float32)
@@ -52,7 +52,7 @@ def _shake(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()))
 
 
-def _noisy(image: Image, sigma: float, rng: np.random.Generator) -> Image:
+def _noisy(image: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
     h, w = image.shape[:2]
     top, left = rng.integers(0, _GRAIN, 2)
     grain = _grain(h + _GRAIN, w + _GRAIN)[top : top + h, left : left + w]

@@ -2,18 +2,15 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from nas.demo.people.anatomy import Floats
+from nas.arrays import Flags, Floats, Pixels
 from nas.demo.people.backdrop import muted
-from nas.demo.people.draw import Image, clear_marks, marks, to_fine
+from nas.demo.people.draw import clear_marks, marks, to_fine
 
 _MARK = 1
 
 
-def paint_occluder(
-    canvas: Image, box: tuple[float, float, float, float], rng: np.random.Generator
-) -> NDArray[np.bool_]:
+def paint_occluder(canvas: Pixels, box: tuple[float, float, float, float], rng: np.random.Generator) -> Flags:
     """Paint one thing over part of a person.
 
     Args:
@@ -69,6 +66,6 @@ def paint_occluder(
     return np.asarray(marks(canvas) != 0)
 
 
-def _polygon(canvas: Image, corners: object, colour: Floats) -> None:
+def _polygon(canvas: Pixels, corners: object, colour: Floats) -> None:
     points = np.rint(np.asarray(corners, dtype=np.float64)).astype(np.int32)
     cv2.fillConvexPoly(canvas, points, (*np.clip(colour, 0, 255).tolist(), _MARK), cv2.LINE_8)

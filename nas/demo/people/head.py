@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from nas.demo.people.anatomy import BONE, Build, Floats
+from nas.arrays import Floats
+from nas.demo.people.anatomy import BONE, Build
 from nas.demo.people.mesh import MeshBuilder, Y, Z, bone_weights, quad_directions, sphere, tube_quads
 from nas.demo.people.outfit import Outfit
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.demo.people.anatomy import BONES, Floats
+from nas.arrays import Floats
+from nas.demo.people.anatomy import BONES
 
 _PARENTS = tuple(bone.parent for bone in BONES)
 

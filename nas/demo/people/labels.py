@@ -5,9 +5,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from nas.demo.people.anatomy import Floats
+from nas.arrays import Flags, Floats
 from nas.demo.people.draw import SUPERSAMPLING, Figure, to_fine
 from nas.space.skeleton import Skeleton
 
@@ -31,7 +30,7 @@ class Joint:
     depth: float
 
 
-def visibility(joint: Joint, figure: Figure, covered: NDArray[np.bool_], size: tuple[int, int]) -> int:
+def visibility(joint: Joint, figure: Figure, covered: Flags, size: tuple[int, int]) -> int:
     """COCO's flag: 2 seen, 1 hidden by the own body or where `covered` ([H, W], fine) is set, 0 outside."""
     h, w = size
     x, y = joint.pixel
@@ -52,7 +51,7 @@ def keypoints_of(
     joints: dict[str, Joint],
     skeleton: Skeleton,
     figure: Figure,
-    covered: NDArray[np.bool_],
+    covered: Flags,
     size: tuple[int, int],
 ) -> Floats:
     """[K, 3] x, y (px), v; zeros for joints outside the image."""
@@ -83,7 +82,7 @@ def annotation(keypoints: Floats, figure: Figure) -> dict[str, Any]:
     }
 
 
-def _averaged(fine: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _averaged(fine: Flags) -> Flags:
     h, w = fine.shape
     share = cv2.resize(
         fine.astype(np.uint8) * 255, (w // SUPERSAMPLING, h // SUPERSAMPLING), interpolation=cv2.INTER_AREA
@@ -91,7 +90,7 @@ def _averaged(fine: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(share > 127)
 
 
-def _polygons(mask: NDArray[np.bool_]) -> list[list[int]]:
+def _polygons(mask: Flags) -> list[list[int]]:
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     outlines = (cv2.approxPolyDP(contour, 0.8, True) for contour in contours)
     return [outline.ravel().tolist() for outline in outlines if len(outline) >= 3]

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from nas.demo.people.anatomy import BONES, Floats
+from nas.arrays import Floats
+from nas.demo.people.anatomy import BONES
 
 # Lowest and highest (raise, out, turn) of each bone, one row for both sides.
 LIMITS: dict[str, tuple[tuple[float, float], ...]] = {

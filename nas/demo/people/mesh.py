@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from nas.demo.people.anatomy import BONES, Floats
+from nas.arrays import Flags, Floats, Ints
+from nas.demo.people.anatomy import BONES
 
 X, Y, Z = np.eye(3)
 
@@ -26,10 +27,10 @@ class Mesh:
 
     vertices: Floats
     weights: Floats
-    quads: NDArray[np.int64]
+    quads: Ints
     colours: Floats
     lift: Floats
-    body: NDArray[np.bool_]
+    body: Flags
 
     def posed(self, transforms: Floats) -> Floats:
         """[V, 3] the vertices after each bone's [3, 4] transform (linear blend skinning)."""
@@ -53,7 +54,7 @@ class _Surface:
 
     vertices: Floats
     weights: int | Floats
-    quads: NDArray[np.int64]
+    quads: Ints
     colours: ArrayLike
     lift: ArrayLike
     body: bool
@@ -69,7 +70,7 @@ class MeshBuilder:
         self,
         vertices: Floats,
         weights: int | Floats,
-        quads: NDArray[np.int64],
+        quads: Ints,
         colours: ArrayLike,
         *,
         lift: ArrayLike = 0.0,
@@ -201,7 +202,7 @@ def _circle(sides: int) -> Floats:
 
 
 @cache
-def tube_quads(rings: int, sides: int) -> NDArray[np.int64]:
+def tube_quads(rings: int, sides: int) -> Ints:
     """[(rings - 1) * sides, 4] corner indices of a closed surface of rings."""
     ring, side = (a.ravel() for a in np.meshgrid(np.arange(rings - 1), np.arange(sides), indexing="ij"))
     after = (side + 1) % sides

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.demo.people.anatomy import Floats
+from nas.arrays import Floats
 
 # Skin from light to dark and hair colours, RGB.
 _SKIN = np.array(

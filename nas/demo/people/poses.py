@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.demo.people.anatomy import BONE, Build, Floats
+from nas.arrays import Floats
+from nas.demo.people.anatomy import BONE, Build
 from nas.demo.people.habits import (
     AIRBORNE,
     ARM_SHARES,

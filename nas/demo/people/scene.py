@@ -5,12 +5,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from nas.demo.people.anatomy import Build, Floats, Landmark, landmarks
+from nas.arrays import Flags, Floats, Pixels
+from nas.demo.people.anatomy import Build, Landmark, landmarks
 from nas.demo.people.backdrop import sample_backdrop
 from nas.demo.people.body import person_mesh
-from nas.demo.people.draw import SUPERSAMPLING, Figure, Image, Light, paint_figure
+from nas.demo.people.draw import SUPERSAMPLING, Figure, Light, paint_figure
 from nas.demo.people.effects import develop
 from nas.demo.people.foreground import paint_occluder
 from nas.demo.people.kinematics import Camera, turn_x, turn_y, turn_z
@@ -51,7 +51,7 @@ class Actor:
 class Scene:
     """A picture [H, W, 3] RGB and the COCO fields of its people, without ids."""
 
-    image: Image
+    image: Pixels
     people: list[dict[str, Any]]
 
 
@@ -173,8 +173,8 @@ def _joints(marks: dict[str, Landmark], pixels: Floats, view: Floats) -> dict[st
 
 
 def _paint_occluders(
-    canvas: Image, actors: list[Actor], figures: list[Figure], rng: np.random.Generator
-) -> NDArray[np.bool_]:
+    canvas: Pixels, actors: list[Actor], figures: list[Figure], rng: np.random.Generator
+) -> Flags:
     """[H, W] fine, where things stand before people; what would hide somebody wholly is taken away."""
     covered = np.zeros(canvas.shape[:2], dtype=bool)
     seen, nearer = [], np.zeros_like(covered)
@@ -193,10 +193,10 @@ def _paint_occluders(
     return covered
 
 
-def _cast_shadows(backdrop: Image, actors: list[Actor], rng: np.random.Generator) -> None:
+def _cast_shadows(backdrop: Pixels, actors: list[Actor], rng: np.random.Generator) -> None:
     """Soft dark spots under those who touch the ground, in place."""
     h, w = backdrop.shape[:2]
-    shade: NDArray[np.uint8] = np.full((h // 2 + 1, w // 2 + 1), 255, dtype=np.uint8)
+    shade: Pixels = np.full((h // 2 + 1, w // 2 + 1), 255, dtype=np.uint8)
     for actor in (a for a in actors if a.grounded):
         feet = actor.posed[:, 1].argmin()
         pixel = actor.camera.project(actor.camera.view(actor.posed[feet : feet + 1]))[0]

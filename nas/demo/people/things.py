@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nas.demo.people.anatomy import BONE, Build, Floats
+from nas.arrays import Floats
+from nas.demo.people.anatomy import BONE, Build
 from nas.demo.people.mesh import MeshBuilder, Y, Z
 
 Thing = Callable[[MeshBuilder, Build], None]

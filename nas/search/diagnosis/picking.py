@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats, Ints
 from nas.errors import UserError
 from nas.search.values import BatchCost
 from nas.space import Arch, SearchSpace
@@ -101,7 +101,7 @@ class _Pool:
             raise UserError(
                 f"`max_ms`: the cheapest of {len(archs)} networks takes {ms.min():.3g} ms; give more"
             )
-        self.ms: NDArray[np.float64] = ms[allowed]
+        self.ms: Floats = ms[allowed]
         self.archs = [arch for arch, kept in zip(archs, allowed, strict=True) if kept]
         self._scale = np.log(self.ms)
         self._low, self._high = self._scale.min(), self._scale.max()
@@ -135,12 +135,12 @@ class _Pool:
             f"of {low:.3g} to {high:.3g} ms among those drawn; give fewer, or a larger `bin_width`",
         )
 
-    def _first(self, order: NDArray[np.int64], taken: dict[Arch, PickedNetwork], where: str) -> int:
+    def _first(self, order: Ints, taken: dict[Arch, PickedNetwork], where: str) -> int:
         for index in order.tolist():
             if self.archs[index] not in taken:
                 return int(index)
         raise UserError(f"`networks`: there are only {len(order)} {where}")
 
-    def _shuffled(self, number: int, seed: int) -> NDArray[np.int64]:
+    def _shuffled(self, number: int, seed: int) -> Ints:
         (members,) = np.nonzero(np.abs(self._scale - self._centres[number]) <= self._half)
         return np.random.default_rng((seed, number)).permutation(members)

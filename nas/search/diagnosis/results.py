@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from nas.arrays import Floats, Ints
 from nas.search.diagnosis.picking import PickedNetwork
 from nas.search.diagnosis.statistics import (
     ENOUGH,
-    Floats,
-    Ints,
     Statistic,
     bounded,
     by_lot,

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from nas.arrays import Floats, Ints
 
 Statistic = Callable[[Floats, Floats, Ints], Floats]
 """Of two scores [..., N] of networks in groups [N], a figure [...]; NaN where nothing can be told."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.search.limits import Overrun
 from nas.search.samplers.genes import INACTIVE, Genes, Genome
 from nas.search.values import BatchCost
@@ -19,7 +19,6 @@ _CHANGES = 2.0
 # A rough time may be so much too long, as a logarithm.
 _TOLERANCE = 0.03
 
-Floats = NDArray[np.float64]
 ExpectedGain = Callable[[Genes, Floats], Floats]
 """Gains [N] of networks, of their genes [N, D] and the logarithms of their milliseconds [N]."""
 

@@ -4,11 +4,9 @@ import re
 from collections import defaultdict
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.search.samplers.genes import INACTIVE, Genes, Genome
-
-Floats = NDArray[np.float64]
 
 _LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
 _NUMBERS = re.compile(r"\d+")

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import erfcx, ndtr
 
-Floats = NDArray[np.float64]
+from nas.arrays import Floats
 
 
 def expected_improvement(mean: Floats, std: Floats, level: Floats | float) -> Floats:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-Floats = NDArray[np.float64]
+from nas.arrays import Floats
 
 # Centre and spread of the logarithms of lengths (in units of the root of the dimensions), signal and noise.
 _LENGTH, _SIGNAL, _NOISE = (0.0, 1.0), (0.0, 1.0), (-4.0, 1.5)

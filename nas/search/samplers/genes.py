@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
 
+from nas.arrays import Ints
 from nas.space import Arch, Dimension, SearchSpace
 from nas.space.dimension import Choice
 
-Genes = NDArray[np.int64]
+Genes = Ints
 """[D] or [N, D] indices of choices, in the order of the space's elastic dimensions."""
 
 INACTIVE = -1

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.search.samplers.gaussian_process import Covariance, GaussianProcess, unit_of
 from nas.search.samplers.genes import Genes
-
-Floats = NDArray[np.float64]
 
 # The prior counts as so many networks that have followed it, and may be wrong by this share of its spread.
 _LIKE = 3.0

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.arrays import Floats
 from nas.search.samplers.base import ArchSampler, Known
 from nas.search.samplers.candidates import POOL, CandidateEvolution, log_times
 from nas.search.samplers.features import Features
@@ -27,8 +27,6 @@ _GROWTH = 1.2
 # Networks up to so much over a budget, as a logarithm, may have children within it.
 _NEAR = 0.2
 _RIDGE = 1.0
-
-Floats = NDArray[np.float64]
 
 
 class SurrogateSampler(ArchSampler):

@@ -5,9 +5,10 @@ from functools import cache
 
 import numpy as np
 
+from nas.arrays import Pixels
 from nas.demo.people.anatomy import BONES, Build, landmarks
 from nas.demo.people.body import person_mesh
-from nas.demo.people.draw import SUPERSAMPLING, Figure, Image, Light, paint_figure
+from nas.demo.people.draw import SUPERSAMPLING, Figure, Light, paint_figure
 from nas.demo.people.kinematics import Camera, turn_y
 from nas.demo.people.labels import Joint
 from nas.demo.people.outfit import Outfit
@@ -20,7 +21,7 @@ SIZE = (224, 192)
 class Portrait:
     """A person who stands straight, painted on a blank canvas."""
 
-    canvas: Image
+    canvas: Pixels
     figure: Figure
     joints: dict[str, Joint]
 

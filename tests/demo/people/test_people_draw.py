@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from portraits import SIZE, Portrait, portrait
 
+from nas.arrays import Flags
 from nas.demo.people.draw import SUPERSAMPLING, Light, paint_figure, to_fine
 from nas.demo.people.kinematics import Camera
 from nas.demo.people.labels import Joint, annotation, visibility
@@ -14,7 +14,7 @@ from nas.demo.people.mesh import MeshBuilder
 FACE = ("nose", "left_eye", "right_eye")
 
 
-def _flag(shown: Portrait, name: str, covered: NDArray[np.bool_] | None = None) -> int:
+def _flag(shown: Portrait, name: str, covered: Flags | None = None) -> int:
     nothing = np.zeros(shown.figure.depth.shape, dtype=bool)
     return visibility(shown.joints[name], shown.figure, nothing if covered is None else covered, SIZE)
 
