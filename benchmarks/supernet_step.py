@@ -13,6 +13,7 @@ from datetime import date
 
 import numpy as np
 import torch
+from ratios import median_of
 
 from nas.models import PoseNet
 from nas.space.arch import Arch
@@ -69,10 +70,9 @@ def main() -> None:
         "ratios": {},
     }
     for name, arch in archs.items():
-        values = ratios(supernet, arch, pairs=args.pairs, batch=args.batch, rng=rng)
-        medians = np.median(rng.choice(values, (2000, len(values))), axis=1)
-        low, high = np.quantile(medians, [0.025, 0.975])
-        result["ratios"][name] = {"median": float(np.median(values)), "low": float(low), "high": float(high)}
+        result["ratios"][name] = median_of(
+            ratios(supernet, arch, pairs=args.pairs, batch=args.batch, rng=rng)
+        )
     print(json.dumps(result, indent=2))
 
 

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from ratios import median_of
 from torch import Tensor
 from training_step import first_batch, updater
 
@@ -146,16 +147,11 @@ def compare(settings: dict[str, Any], *, rounds: int) -> dict[str, Any]:
     for process in processes:
         process.join()
     ratios = np.divide(times["without"], times["with"])[2:]
-    low, high = np.quantile(np.median(rng.choice(ratios, (2000, rounds)), axis=1), [0.025, 0.975])
     shortest = {way: round(1000 * min(seconds[2:]), 1) for way, seconds in times.items()}
     apart = abs(outcomes["with"] - outcomes["without"])
     return {
         **({"AP": outcomes["with"], "AP apart": apart} if settings["task"] == "evaluation" else {}),
-        "times as fast": {
-            "median": round(float(np.median(ratios)), 3),
-            "low": round(float(low), 3),
-            "high": round(float(high), 3),
-        },
+        "times as fast": median_of(ratios),
         "shortest ms": shortest,
     }
 

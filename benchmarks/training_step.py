@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from ratios import median_of
 
 from nas.data import KeypointDataset, SampleRequest, load_annotations
 from nas.models import PoseNet, to_input
@@ -146,13 +147,12 @@ def main() -> None:
     )
     part = first_batch(args.annotations, args.images, skeleton, archs[0], task=space.task, batch=args.batch)
     ratios = Steps(space, skeleton, archs, part).ratios(args.pairs, rng)
-    low, high = np.quantile(np.median(rng.choice(ratios, (2000, len(ratios))), axis=1), [0.025, 0.975])
     result = {
         "date": str(date.today()),
         "machine": describe_device().cpu,
         "torch": torch.__version__,
         **{name: value for name, value in vars(args).items() if name not in ("annotations", "images")},
-        "ratio": {"median": float(np.median(ratios)), "low": float(low), "high": float(high)},
+        "ratio": median_of(ratios),
     }
     print(json.dumps(result, indent=2))
 
