@@ -4,9 +4,10 @@
     python benchmarks/training_speed.py ANNOTATIONS.json IMAGES --task evaluation --run RUN
 
 Without: torch's depthwise convolutions and batch norms, glibc's allocator as it starts, statistics computed
-beside the batch norm. With: compiled loops, memory that is kept, statistics taken from
-the batch norm. Each way runs in a process of its own; the two take turns, in random order within a round.
-The figure is the median of the ratios with a bootstrap interval (95 %), and the shortest time of each.
+beside the batch norm, threads that sleep as soon as they wait. With: compiled loops, memory that is kept,
+statistics taken from the batch norm, threads that wait for a moment first. Each way runs in a process of its
+own; the two take turns, in random order within a round. The figure is the median of the ratios with a
+bootstrap interval (95 %), and the shortest time of each.
 
 Tasks: `sandwich`, the step of a supernet (largest, smallest, one random network, update of weights and
 average), `network`, that of the largest network alone, `calibration`, the statistics of the largest network,
@@ -37,6 +38,7 @@ from training_step import first_batch, updater
 from nas.layers import Context, ElasticBatchNorm2d, use_loops
 from nas.models import PoseNet
 from nas.models.calibrate import moments
+from nas.openmp import SPINS
 from nas.runs.config import Recipe
 from nas.runs.data import open_data
 from nas.runs.folder import RunFolder
@@ -132,6 +134,7 @@ def compare(settings: dict[str, Any], *, rounds: int) -> dict[str, Any]:
     context, rng = get_context("spawn"), np.random.default_rng(0)
     pipes, processes = {}, []
     for way in WAYS:
+        os.environ.update(OMP_WAIT_POLICY="PASSIVE", GOMP_SPINCOUNT=SPINS if way == "with" else "0")
         pipes[way], theirs = context.Pipe()
         processes.append(context.Process(target=serve, args=(theirs, settings, way), daemon=True))
         processes[-1].start()
@@ -172,7 +175,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = {name: value for name, value in vars(args).items() if name not in ("rounds", "task", "threads")}
     results = []
     for task, threads in product(args.task, args.threads):

@@ -9,13 +9,9 @@ python -m benchmarks.flagship find MODEL     how many people a network for whole
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-# Threads that spin while they wait slow down what else runs; said before torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from benchmarks.flagship import finder
 from benchmarks.flagship.picks import pick_all

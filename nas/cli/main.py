@@ -1,6 +1,5 @@
 """The command `nas`: its sub-commands, and how mistakes are told to the user."""
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
@@ -14,6 +13,7 @@ from nas.cli.extras import how_to_install
 from nas.cli.flags import with_flags
 from nas.errors import UserError
 from nas.interrupt import Interruption, Paused, exit_code, interruptible
+from nas.openmp import wait_briefly
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -54,9 +54,7 @@ def _options(
     ] = False,
 ) -> None:
     log_to_console()
-    # OpenMP threads that spin while they wait bring training almost to a halt as soon as anything else runs
-    # on the same cores; it must be said before torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_briefly()
 
 
 def _register() -> None:

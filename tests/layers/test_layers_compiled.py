@@ -69,6 +69,17 @@ def test_the_number_of_threads_does_not_change_a_bit() -> None:
     assert threading.active_count() < 20
 
 
+def test_threads_of_another_kind_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where torch's OpenMP is not GNU's, and where a team is smaller than asked for."""
+    x, weight, gradient = example(11, 70, (20, 16), 7, 1)
+    expected = convolution(x, weight, 1), weight_gradient(x, gradient, kernel=7, stride=1)
+    monkeypatch.setattr("nas.layers.compiled.convolution.threads_for", lambda work: 3)
+    for team in (None, lambda loop, job, threads, flags: loop(job)):
+        monkeypatch.setattr("nas.layers.compiled.team._torchs_team", lambda team=team: team)
+        found = convolution(x, weight, 1), weight_gradient(x, gradient, kernel=7, stride=1)
+        assert all(map(torch.equal, found, expected))
+
+
 def test_what_is_not_finite_stays_so() -> None:
     x, _, gradient = example(2, 8, (9, 9), 5, 1)
     gradient[1, 3, 4, 4] = float("nan")

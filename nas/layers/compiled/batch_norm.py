@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nas.layers.compiled.parts import PARTS, Array, channels_last, in_parts
+from nas.layers.compiled.parts import PARTS, Array, channels_last, threads_for
 
 BOUNDS = {None: (-inf, inf), "relu": (0.0, inf), "relu6": (0.0, 6.0)}
 """Activations that only cut values, and where."""
@@ -160,7 +160,5 @@ def _sums(loop: Callable[..., None], values: Array, *others: Array) -> Array:
 
 
 def _run(loop: Callable[..., None], values: Array, *others: Array) -> None:
-    images, flat = len(values), values.reshape(-1)
-    in_parts(
-        lambda begin, end: loop(flat, *others, images, values.size // images, begin, end), work=values.size
-    )
+    images = len(values)
+    loop(values.reshape(-1), *others, images, values.size // images, threads=threads_for(values.size))

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nas.layers.compiled.parts import PARTS, channels_last, in_parts
+from nas.layers.compiled.parts import PARTS, channels_last, threads_for
 
 LEAST_KERNEL = 5
 """Below, torch's own gradient is as fast."""
@@ -68,7 +68,7 @@ def convolution(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     values, outputs = channels_last(x), channels_last(output)
     arrays = values.reshape(-1), outputs.reshape(-1), weight.detach().contiguous().numpy().reshape(-1)
     loop, shapes = windows(kernel, stride, values.dtype.char), (values.shape, outputs.shape)
-    in_parts(lambda begin, end: loop(*arrays, *shapes, begin, end), work=outputs.size * kernel)
+    loop(*arrays, *shapes, threads=threads_for(outputs.size * kernel))
     return output
 
 
@@ -91,7 +91,7 @@ def weight_gradient(images: Tensor, gradient: Tensor, *, kernel: int, stride: in
     sums = np.zeros((PARTS, channels, kernel * kernel), inputs.dtype)
     arrays = inputs.reshape(-1), outputs.reshape(-1), sums.reshape(-1)
     shapes = inputs.shape, outputs.shape
-    in_parts(lambda begin, end: loop(*arrays, *shapes, begin, end), work=outputs.size * kernel)
+    loop(*arrays, *shapes, threads=threads_for(outputs.size * kernel))
     return torch.from_numpy(sums.sum(axis=0)).view(channels, 1, kernel, kernel)
 
 

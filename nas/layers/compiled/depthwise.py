@@ -5,47 +5,57 @@ next to each other and the images have their padding: no window has edges, and t
 in the cache. All taps of one row of the kernel, or some neighbouring sums, then stay in registers.
 """
 
-from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numba
 import numpy as np
 
-from nas.layers.compiled.jit import flat, jit
+from nas.layers.compiled.jobs import Loop, array, contracted, shape, shares
 from nas.layers.compiled.parts import PARTS, Array
-from nas.layers.compiled.vectors import add_taps, constants, copy, of_constants, slide_window
+from nas.layers.compiled.vectors import add_taps, constants, copy, slide_window
 
 _Shape = tuple[int, int, int, int]
 _Constant = tuple[int, ...]
 
 
 @cache
-def taps(kernel: int, stride: int, dtype: str) -> Callable[..., None]:
-    """Called with (images, gradient, sums, inputs, outputs, begin, end).
+def taps(kernel: int, stride: int, dtype: str) -> Loop:
+    """Called with (images, gradient, sums, inputs, outputs).
 
-    Adds to `sums` [PARTS, C, kernel * kernel] the products of images and gradient, of the parts from `begin`
-    to `end`. All three are flat; `inputs` and `outputs` are the former two's shapes [B, H, W, C].
+    Adds to `sums` [PARTS, C, kernel * kernel] the products of images and gradient of each part. All three are
+    flat; `inputs` and `outputs` are the former two's shapes [B, H, W, C].
     """
-    return _compiled(_taps, kernel, stride, dtype)
+    kind, (along, steps, vector) = np.dtype(dtype).type, constants(kernel, stride, dtype)
+
+    def work(job: Any) -> None:
+        for begin, end in shares(job):
+            images, gradient, sums = array(job, 0, kind), array(job, 1, kind), array(job, 2, kind)
+            inputs, outputs = shape(job, 3), shape(job, 4)
+            _taps(images, gradient, sums, inputs, outputs, begin, end, along, steps, vector)
+
+    return Loop(work)
 
 
 @cache
-def windows(kernel: int, stride: int, dtype: str) -> Callable[..., None]:
-    """Called with (images, results, weight, inputs, outputs, begin, end).
+def windows(kernel: int, stride: int, dtype: str) -> Loop:
+    """Called with (images, results, weight, inputs, outputs).
 
-    Writes the convolution of images and weight [C, kernel * kernel], of the parts from `begin` to `end`. All
-    three are flat; `inputs` and `outputs` are the former two's shapes [B, H, W, C].
+    Writes the convolution of images and weight [C, kernel * kernel]. All three are flat; `inputs` and
+    `outputs` are the former two's shapes [B, H, W, C].
     """
-    return _compiled(_windows, kernel, stride, dtype)
+    kind, (along, steps, vector) = np.dtype(dtype).type, constants(kernel, stride, dtype)
+
+    def work(job: Any) -> None:
+        for begin, end in shares(job):
+            images, results, weight = array(job, 0, kind), array(job, 1, kind), array(job, 2, kind)
+            inputs, outputs = shape(job, 3), shape(job, 4)
+            _windows(images, results, weight, inputs, outputs, begin, end, along, steps, vector)
+
+    return Loop(work)
 
 
-def _compiled(loop: Callable[..., None], kernel: int, stride: int, dtype: str) -> Callable[..., None]:
-    told, index = constants(kernel, stride, dtype), numba.types.int64
-    shape = numba.types.UniTuple(index, 4)
-    compiled = jit(loop, *[flat(dtype)] * 3, shape, shape, index, index, *of_constants(told))
-    return lambda *arguments: compiled(*arguments, *told)
-
-
+@contracted  # type: ignore[untyped-decorator]
 def _taps(
     images: Array, gradient: Array, sums: Array, inputs: _Shape, outputs: _Shape, begin: int, end: int,
     taps: _Constant, steps: _Constant, vector: _Constant,
@@ -83,6 +93,7 @@ def _taps(
                 sums[(part * channels + channel) * kernel * kernel + tap] += totals[place]
 
 
+@contracted  # type: ignore[untyped-decorator]
 def _windows(
     images: Array, results: Array, weight: Array, inputs: _Shape, outputs: _Shape, begin: int, end: int,
     taps: _Constant, steps: _Constant, vector: _Constant,

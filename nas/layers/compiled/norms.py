@@ -2,17 +2,17 @@
 
 The innermost loop runs over channels, so that the compiler turns it into vector instructions; unsigned
 positions spare it the test for negative ones. Each loop takes the number of images and their length (values),
-so that it knows the parts from `begin` to `end` (`PARTS`). Values are summed in their own type over `_RUN`
+so that it knows the parts of a share (`PARTS`). Values are summed in their own type over `_RUN`
 pixels, and these sums in float64.
 """
 
-from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numba
 import numpy as np
 
-from nas.layers.compiled.jit import flat, jit
+from nas.layers.compiled.jobs import Loop, array, contracted, number, shares
 from nas.layers.compiled.parts import PARTS, Array
 
 _RUN = 64
@@ -21,45 +21,79 @@ _at = np.uint64
 
 
 @cache
-def statistics(dtype: str) -> Callable[..., None]:
-    """Called with (values, shift, sums, images, length, begin, end).
+def statistics(dtype: str) -> Loop:
+    """Called with (values, shift, sums, images, length).
 
     Adds to `sums` [PARTS, 2, C] what values less `shift` [C] and their squares sum up to in each part.
     """
-    value, index = flat(dtype), numba.types.int64
-    return jit(_statistics, value, value, flat("float64"), index, index, index, index)
+    kind = np.dtype(dtype).type
+
+    def work(job: Any) -> None:
+        for begin, end in shares(job):
+            values, shift, sums = array(job, 0, kind), array(job, 1, kind), array(job, 2, np.float64)
+            _statistics(values, shift, sums, number(job, 3), number(job, 4), begin, end)
+
+    return Loop(work)
 
 
 @cache
-def normalise(dtype: str) -> Callable[..., None]:
-    """Called with (values, outputs, scale, offset, bounds, images, length, begin, end).
+def normalise(dtype: str) -> Loop:
+    """Called with (values, outputs, scale, offset, bounds, images, length).
 
     Writes value * scale + offset of each channel, cut to the two bounds.
     """
-    value, index = flat(dtype), numba.types.int64
-    return jit(_normalise, *[value] * 5, index, index, index, index)
+    kind = np.dtype(dtype).type
+
+    def work(job: Any) -> None:
+        for begin, end in shares(job):
+            values, outputs = array(job, 0, kind), array(job, 1, kind)
+            scale, offset, bounds = array(job, 2, kind), array(job, 3, kind), array(job, 4, kind)
+            _normalise(values, outputs, scale, offset, bounds, number(job, 5), number(job, 6), begin, end)
+
+    return Loop(work)
 
 
 @cache
-def slopes(dtype: str) -> Callable[..., None]:
-    """Called with (values, gradient, scale, offset, bounds, mean, sums, images, length, begin, end).
+def slopes(dtype: str) -> Loop:
+    """Called with (values, gradient, scale, offset, bounds, mean, sums, images, length).
 
     Adds to `sums` [PARTS, 2, C] the gradient and gradient * (value - mean), where the output was not cut.
     """
-    value, index = flat(dtype), numba.types.int64
-    return jit(_slopes, *[value] * 6, flat("float64"), index, index, index, index)
+    kind = np.dtype(dtype).type
+
+    def work(job: Any) -> None:
+        for begin, end in shares(job):
+            values, gradient = array(job, 0, kind), array(job, 1, kind)
+            scale, offset, bounds = array(job, 2, kind), array(job, 3, kind), array(job, 4, kind)
+            mean, sums = array(job, 5, kind), array(job, 6, np.float64)
+            images, length = number(job, 7), number(job, 8)
+            _slopes(values, gradient, scale, offset, bounds, mean, sums, images, length, begin, end)
+
+    return Loop(work)
 
 
 @cache
-def backward(dtype: str) -> Callable[..., None]:
-    """Called with (values, gradient, outputs, scale, offset, bounds, mean, slope, constant, ...), as above.
+def backward(dtype: str) -> Loop:
+    """Called with (values, gradient, outputs, scale, offset, bounds, mean, slope, constant, images, length).
 
     Writes gradient * scale + (value - mean) * slope + constant; where the output was cut, gradient is zero.
     """
-    value, index = flat(dtype), numba.types.int64
-    return jit(_backward, *[value] * 9, index, index, index, index)
+    kind = np.dtype(dtype).type
+
+    def work(job: Any) -> None:
+        for begin, end in shares(job):
+            values, gradient, outputs = array(job, 0, kind), array(job, 1, kind), array(job, 2, kind)
+            scale, offset, bounds = array(job, 3, kind), array(job, 4, kind), array(job, 5, kind)
+            mean, slope, constant = array(job, 6, kind), array(job, 7, kind), array(job, 8, kind)
+            _backward(
+                values, gradient, outputs, scale, offset, bounds, mean, slope, constant,
+                number(job, 9), number(job, 10), begin, end,
+            )  # fmt: skip
+
+    return Loop(work)
 
 
+@contracted  # type: ignore[untyped-decorator]
 def _statistics(
     values: Array, shift: Array, sums: Array, images: int, length: int, begin: int, end: int
 ) -> None:
@@ -78,6 +112,7 @@ def _statistics(
             _add(sums, part, one, two)
 
 
+@contracted  # type: ignore[untyped-decorator]
 def _normalise(
     values: Array, outputs: Array, scale: Array, offset: Array, bounds: Array,
     images: int, length: int, begin: int, end: int,
@@ -90,6 +125,7 @@ def _normalise(
             outputs[_at(pixel + c)] = low if value <= low else (high if value >= high else value)
 
 
+@contracted  # type: ignore[untyped-decorator]
 def _slopes(
     values: Array, gradient: Array, scale: Array, offset: Array, bounds: Array, mean: Array, sums: Array,
     images: int, length: int, begin: int, end: int,
@@ -112,6 +148,7 @@ def _slopes(
             _add(sums, part, one, two)
 
 
+@contracted  # type: ignore[untyped-decorator]
 def _backward(
     values: Array, gradient: Array, outputs: Array, scale: Array, offset: Array, bounds: Array,
     mean: Array, slope: Array, constant: Array, images: int, length: int, begin: int, end: int,

@@ -1,8 +1,5 @@
-"""Tensors as the loops read them, and their threads."""
+"""Tensors as the loops read them, and how they are shared out."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,7 +14,7 @@ PARTS = 8
 
 Part p of a batch of B images are those from B * p // PARTS on."""
 
-_LEAST = 1 << 20
+_LEAST = 1 << 18
 """Work that is done before a second thread has begun."""
 
 
@@ -32,22 +29,6 @@ def channels_last(tensor: Tensor) -> Array:
     return array
 
 
-def in_parts(run: Callable[[int, int], object], *, work: int) -> None:
-    """Call `run` for all parts, from a first one up to another, on as many threads as torch has.
-
-    Args:
-        work: about how many values the loop reads; few are not worth a thread.
-    """
-    threads = min(torch.get_num_threads(), PARTS) if work >= _LEAST else 1
-    bounds = [PARTS * thread // threads for thread in range(threads + 1)]
-    others = [
-        _pool(threads - 1).submit(run, bounds[thread], bounds[thread + 1]) for thread in range(1, threads)
-    ]
-    run(0, bounds[1])
-    for other in others:
-        other.result()
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="compiled")
+def threads_for(work: int) -> int:
+    """On how many of torch's threads to run a loop that reads about so many values."""
+    return min(torch.get_num_threads(), PARTS) if work >= _LEAST else 1

@@ -34,11 +34,6 @@ def constants(kernel: int, stride: int, dtype: str) -> tuple[tuple[int, ...], ..
     return (0,) * kernel, (0,) * stride, (0,) * (_BYTES // np.dtype(dtype).itemsize)
 
 
-def of_constants(told: tuple[tuple[int, ...], ...]) -> list[Any]:
-    """numba's types of `constants`."""
-    return [numba.types.UniTuple(numba.types.int64, len(constant)) for constant in told]
-
-
 class _Vectors:
     """Reads, writes and multiplies vectors of some flat arrays of one type."""
 
