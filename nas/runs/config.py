@@ -236,6 +236,7 @@ class SupernetConfig(Recipe):
         heads: those of the space's heads to train and search, each with the necks that it may stand on; null
             for all.
         skeleton: a shipped skeleton or the path of one.
+        processes: that share each step's batch; torchrun and SLURM say how many by themselves.
     """
 
     name: FileName
@@ -249,6 +250,7 @@ class SupernetConfig(Recipe):
     sampling: SamplingConfig = SamplingConfig()
     seed: Natural = 0
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    processes: Count = 1
     threads: Count | None = None
     log_every: Count = 20
     validation: ValidationConfig = ValidationConfig()

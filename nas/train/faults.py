@@ -31,6 +31,10 @@ _PEER_GONE = re.compile(
 """How gloo and NCCL say that another process of the training is gone, or stuck."""
 
 
+class LostProcessError(UserError):
+    """Another process of a training is gone, or stuck."""
+
+
 @contextmanager
 def memory_for(recipe: Recipe, *, device: str = "cpu") -> Iterator[None]:
     """Within, running out of memory becomes a UserError that says which settings to lower.
@@ -48,7 +52,7 @@ def memory_for(recipe: Recipe, *, device: str = "cpu") -> Iterator[None]:
         if is_out_of_memory(error):
             raise UserError(_too_large(recipe, device, error)) from None
         if gone := lost_process(error):
-            raise UserError(gone) from None
+            raise LostProcessError(gone) from None
         raise
 
 

@@ -21,6 +21,7 @@ from nas.space import Arch, SearchSpace
 from nas.train.clock import Deadline
 from nas.train.compilation import compile_network
 from nas.train.faults import memory_for
+from nas.train.helpers import joined_by
 from nas.train.job import build_job, prepare_network
 from nas.train.launch import launch
 from nas.train.loop import fit
@@ -102,21 +103,23 @@ def finetune_subnet(
         )
     if not scratch or (recipe.distillation > 0 and recipe.teacher is None):
         run.require_weights()
-    fabric = launch(accelerator=config.accelerator, precision=recipe.precision, threads=config.threads)
     title = one_component(name or (f"{arch.id}-scratch" if scratch else arch.id), "`name`")
     seed = None if seed == config.seed else seed
-    with alone_in(run.work_folder(title), fabric), memory_for(recipe, device=fabric.device.type):
-        return _finetune(
-            run,
-            arch,
-            recipe,
-            fabric,
-            title=title,
-            scratch=scratch,
-            seed=seed,
-            deadline=deadline,
-            console=console,
-        )
+    same = {"recipe": recipe, "name": title, "scratch": scratch, "seed": seed}
+    with joined_by(config.processes - 1, finetune_subnet, run, arch, **same):
+        fabric = launch(accelerator=config.accelerator, precision=recipe.precision, threads=config.threads)
+        with alone_in(run.work_folder(title), fabric), memory_for(recipe, device=fabric.device.type):
+            return _finetune(
+                run,
+                arch,
+                recipe,
+                fabric,
+                title=title,
+                scratch=scratch,
+                seed=seed,
+                deadline=deadline,
+                console=console,
+            )
 
 
 def _finetune(

@@ -20,6 +20,7 @@ from nas.space import SearchSpace, Skeleton
 from nas.train.clock import Deadline
 from nas.train.distillation import require_distributions
 from nas.train.faults import memory_for
+from nas.train.helpers import joined_by
 from nas.train.job import build_job, prepare_network
 from nas.train.launch import launch
 from nas.train.loop import fit
@@ -50,9 +51,10 @@ def train_supernet(
         KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
     """
     deadline = Deadline(hours)
-    fabric = launch(accelerator=config.accelerator, precision=config.precision, threads=config.threads)
-    with alone_in(Path(folder), fabric), memory_for(config, device=fabric.device.type):
-        return _train(config, folder, fabric, deadline, console)
+    with joined_by(config.processes - 1, train_supernet, config, folder):
+        fabric = launch(accelerator=config.accelerator, precision=config.precision, threads=config.threads)
+        with alone_in(Path(folder), fabric), memory_for(config, device=fabric.device.type):
+            return _train(config, folder, fabric, deadline, console)
 
 
 def _train(

@@ -79,6 +79,7 @@ class LoneTrainings:
             precision=config.precision,
             seed=seed,
             accelerator=config.accelerator,
+            processes=config.processes,
             threads=config.threads,
             log_every=config.log_every,
             checkpoint=config.checkpoint,
