@@ -25,6 +25,12 @@ _SMALL = 80.0
 _LEAST_MIB = 4096
 """With less memory, batches are half as large."""
 
+_LEAST_PART = 8
+"""People whose statistics a batch norm needs: no process gets fewer of a step's."""
+
+_PROCESS_MIB = 2048
+"""Of memory that each process needs."""
+
 
 @dataclass(frozen=True)
 class Sizing:
@@ -40,7 +46,8 @@ class Sizing:
         epochs: of the supernet, and of every fine-tuning.
         steps: of each.
         minutes: of the supernet, and of one fine-tuning, by what other machines took.
-        workers: processes that prepare samples.
+        processes: that share each step's batch.
+        workers: further ones that prepare samples, for each of these.
         calibration: images that calibrate a network.
     """
 
@@ -54,6 +61,7 @@ class Sizing:
     epochs: int
     steps: int
     minutes: tuple[float, float]
+    processes: int
     workers: int
     calibration: int
 
@@ -64,10 +72,12 @@ def size(people: int, boxes: Floats, *, cores: int, memory_mib: int, has_validat
     holdout = 0.0 if has_validation else 0.2 if people < 500 else 0.1
     training = max(1, round(people * (1 - holdout) * (1 - FRACTION)))
     batch = min(_BATCH if memory_mib >= _LEAST_MIB else _BATCH // 2, max(4, training // 4))
-    seen = max(min(max(40 * training, 20_000), 40_000 * cores), 8 * training)
+    processes = _processes(cores, batch, memory_mib)
+    batch -= batch % processes
+    seen = max(min(max(40 * training, 20_000), 40_000 * processes), 8 * training)
     epochs = max(1, round(seen / training))
     steps = ceil(epochs * training / batch)
-    seconds = _STEP_SECONDS[small] * batch / _BATCH * 2 / min(cores, 16)
+    seconds = _STEP_SECONDS[small] * batch / _BATCH * 2 / processes
     return Sizing(
         cores=cores,
         memory_mib=memory_mib,
@@ -79,9 +89,15 @@ def size(people: int, boxes: Floats, *, cores: int, memory_mib: int, has_validat
         epochs=epochs,
         steps=steps,
         minutes=(steps * seconds / 60, steps * seconds * _SINGLE_SHARE / 60),
-        workers=0 if cores == 1 else min(cores - 1, 8),
+        processes=processes,
+        workers=min(cores // processes - 1, 8),
         calibration=min(256, max(batch, training // 2)),
     )
+
+
+def _processes(cores: int, batch: int, memory_mib: int) -> int:
+    most = min(cores, batch // _LEAST_PART, memory_mib // _PROCESS_MIB)
+    return 1 << max(0, most.bit_length() - 1)
 
 
 def _resolutions(boxes: Floats) -> tuple[tuple[int, int], ...]:

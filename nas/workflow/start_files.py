@@ -138,6 +138,7 @@ def recipe_text(
         category=chosen,
         validation=_validation(val, sizing.holdout, folder, chosen),
         flip=_augment(joints),
+        processes=str(sizing.processes),
         workers=str(sizing.workers),
         epochs=str(sizing.epochs),
         steps=f"{sizing.steps:,}",

@@ -45,7 +45,25 @@ def test_more_cores_train_for_longer_and_take_less_time_a_step() -> None:
     two, eight = sized(4000), sized(4000, cores=8)
     assert eight.steps > two.steps
     assert eight.minutes[0] / eight.steps < two.minutes[0] / two.steps
-    assert (two.workers, eight.workers, sized(cores=1).workers) == (1, 7, 0)
+
+
+@pytest.mark.parametrize(
+    ("people", "cores", "memory_mib", "expected"),
+    [
+        (4000, 1, 8192, (1, 0)),
+        (4000, 2, 8192, (2, 0)),
+        (4000, 3, 8192, (2, 0)),
+        (4000, 8, 8192, (4, 1)),
+        (4000, 8, 3000, (1, 7)),
+        (20, 8, 8192, (1, 7)),
+    ],
+)
+def test_processes_share_batches_that_leave_each_eight_people(
+    people: int, cores: int, memory_mib: int, expected: tuple[int, int]
+) -> None:
+    found = sized(people, cores=cores, memory_mib=memory_mib)
+    assert (found.processes, found.workers) == expected
+    assert found.batch % found.processes == 0
 
 
 def test_little_memory_and_few_people_take_smaller_batches() -> None:
