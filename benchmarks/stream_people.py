@@ -1,12 +1,14 @@
-"""Ids, steadiness and accuracy of a stream on a generated film of people whose poses are known.
+"""Ids, steadiness and accuracy of a stream on a film of people whose poses are known.
 
     python benchmarks/stream_people.py MODEL.onnx --folder OUT [--every 5] [--noises 4]
+    python benchmarks/stream_people.py MODEL.onnx --folder OUT --photographs ANNOTATIONS.json IMAGES
 
+The film is generated, or a camera's way over photographs.
 MODEL is a network for crops of 17 joints. Its boxes come from a stand-in for a detector, which sees everybody
 of whom enough is in sight, with boxes that are a little off, otherwise in each of some runs. Printed are the
 means of these, with detection in every frame and in every k-th: AP, how often each person's id changed, and
-in how many of their frames they were found; and, smoothed and not, how much keypoints of who stands tremble,
-and how many frames those of who walks lag behind. Further the milliseconds of each stage of a frame of twice
+in how many of their frames they were found; and, smoothed and not, how much keypoints of who rests tremble,
+and how many frames those of who moves lag behind. Further the milliseconds of each stage of a frame of twice
 the film's width and height (the median, on one thread). OUT takes the film, as it is and drawn, the figures,
 and a contact sheet.
 """
@@ -21,7 +23,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from people_film import PEOPLE, RATE, FilmFrame, film
+import people_film
+import photograph_film
+from people_film import RATE, FilmFrame
 
 from nas.arrays import Floats, Pixels
 from nas.evaluate import oks, oks_ap
@@ -40,12 +44,14 @@ from nas.runtime.results import coco_results
 from nas.runtime.stages import StagePercentiles
 from nas.runtime.video_writer import VideoWriter
 
-STANDING, WALKING = 2, 0
 _IN_SIGHT = 0.3
 _OFF = 0.03
 _SAME = 0.5
-_ALONE = (0.5, 3.5)
-"""Seconds in which nobody is near the one who walks."""
+_RESTS, _MOVES = 0.05, 1.0
+"""Pixels by frame: who moves by less rests, who moves by more can lag behind."""
+
+_SETTLED = 15
+"""Frames that somebody has to rest or to move for, until it counts."""
 
 _SHEET = 12
 
@@ -89,11 +95,17 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--every", type=int, default=5)
     parser.add_argument("--noises", type=int, default=4)
+    parser.add_argument("--photographs", type=Path, nargs=2, metavar=("ANNOTATIONS", "IMAGES"))
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     model = OnnxModel(given.model)
-    frames = list(film(model.skeleton))
-    figures: dict[str, Any] = {"people": len(PEOPLE), "frames": len(frames), "noises": given.noises}
+    frames = list(
+        photograph_film.film(model.skeleton, *given.photographs)
+        if given.photographs
+        else people_film.film(model.skeleton)
+    )
+    everybody = {number for frame in frames for number in frame.people}
+    figures: dict[str, Any] = {"people": len(everybody), "frames": len(frames), "noises": given.noises}
     for every, smooth in product((1, given.every), (False, True)):
         runs = []
         for noise in range(given.noises):
@@ -156,13 +168,16 @@ def judge(model: OnnxModel, frames: Sequence[FilmFrame], found: Sequence[FramePo
     switches = {
         number: sum(before[2] != after[2] for before, after in pairwise(own)) for number, own in rows.items()
     }
-    in_sight = [sum(frame.seen.get(n, 0) >= _IN_SIGHT for frame in frames) for n in range(len(PEOPLE))]
+    in_sight: dict[int, int] = defaultdict(int)
+    for frame in frames:
+        for person_number, share in frame.seen.items():
+            in_sight[person_number] += share >= _IN_SIGHT
     tremble, lag = steadiness(frames, found, rows)
     return {
         "AP": oks_ap(truth, detections, model.skeleton)["AP"],
-        "id_switches": [switches.get(number, 0) for number in range(len(PEOPLE))],
+        "id_switches": [switches.get(number, 0) for number in sorted(in_sight)],
         "ids": len({own[2] for each in rows.values() for own in each}),
-        "found": [round(len(rows[number]) / max(count, 1), 3) for number, count in enumerate(in_sight)],
+        "found": [round(len(rows[number]) / max(in_sight[number], 1), 3) for number in sorted(in_sight)],
         "tremble_px": tremble,
         "lag_frames": lag,
     }
@@ -192,17 +207,32 @@ def whose(model: OnnxModel, frame: FilmFrame, people: FramePoses, ids: Mapping[i
 def steadiness(
     frames: Sequence[FilmFrame], found: Sequence[FramePoses], rows: dict[int, list[tuple[int, int, int]]]
 ) -> tuple[float, float]:
-    """Pixels by which who stands trembles from frame to frame, and frames by which who walks lags behind."""
-    standing = np.stack([found[number].poses.keypoints[row, :, :2] for number, row, _ in rows[STANDING][30:]])
-    behind = []
-    for number, row, _ in rows[WALKING]:
-        if _ALONE[0] <= frames[number].seconds <= _ALONE[1]:
-            truth = _keypoints(frames[number].people[WALKING])
-            off = truth[:, 0] - found[number].poses.keypoints[row, :, 0]
-            behind += off[truth[:, 2] > 0].tolist()
-    step = PEOPLE[WALKING].speed / RATE
-    tremble = float(np.sqrt((np.diff(standing, axis=0) ** 2).sum(-1)).mean())
-    return tremble, float(np.median(behind) / step)
+    """Pixels by which who rests trembles from frame to frame, and frames by which who moves lags behind.
+
+    The latter is the multiple of everybody's own step that takes most of the error away (least squares).
+    """
+    trembles: list[float] = []
+    against = of_steps = 0.0
+    for number, own in rows.items():
+        rests = moves = 0
+        for (before, row_before, _), (now, row, _) in pairwise(own):
+            if now != before + 1:
+                rests = moves = 0
+                continue
+            truths = [_keypoints(frames[at].people[number]) for at in (before, now)]
+            both = (truths[0][:, 2] > 0) & (truths[1][:, 2] > 0)
+            steps = (truths[1] - truths[0])[both, :2]
+            speed = float(np.median(np.hypot(*steps.T)))
+            rests, moves = (rests + 1) * (speed < _RESTS), (moves + 1) * (speed > _MOVES)
+            poses = [
+                found[at].poses.keypoints[which][both, :2] for at, which in ((before, row_before), (now, row))
+            ]
+            if rests > _SETTLED:
+                trembles.append(float(np.hypot(*(poses[1] - poses[0]).T).mean()))
+            if moves > _SETTLED:
+                against += float(((truths[1][both, :2] - poses[1]) * steps).sum())
+                of_steps += float((steps**2).sum())
+    return float(np.mean(trembles)) if trembles else 0.0, against / of_steps if of_steps else 0.0
 
 
 def draw(folder: Path, model: OnnxModel, frames: Sequence[FilmFrame], found: Sequence[FramePoses]) -> None:
