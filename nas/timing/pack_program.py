@@ -10,7 +10,7 @@ from pathlib import Path
 # Timing itself, the codecs whose grouping is timed and what they are made with, and the ground floor.
 _CONTENT = (
     *("timing", "codecs", "space", "__init__"),
-    *("documents", "errors", "files", "interrupt", "progress", "telemetry"),
+    *("arrays", "documents", "errors", "files", "interrupt", "progress", "telemetry"),
 )
 # Alone of the folders' own files it imports more than a device has (readers of YAML): here it is left empty.
 _EMPTY = "nas/space/__init__.py"

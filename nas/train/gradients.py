@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 
 def agree(fabric: Fabric, digest: int, *, stop: int) -> int:
@@ -19,13 +19,15 @@ def agree(fabric: Fabric, digest: int, *, stop: int) -> int:
     """
     if fabric.world_size == 1:
         return stop
-    gathered = fabric.all_gather(torch.tensor([digest, stop], device=fabric.device))
-    assert isinstance(gathered, Tensor)
-    if len(set(gathered[:, 0].tolist())) > 1:
+    mine = torch.tensor([digest, stop], device=fabric.device)
+    gathered = [torch.empty_like(mine) for _ in range(fabric.world_size)]
+    distributed.all_gather(gathered, mine)
+    digests, stops = torch.stack(gathered).T.tolist()
+    if len(set(digests)) > 1:
         raise RuntimeError(
             "the processes drew different plans for this step: they do not run the same code on the same data"
         )
-    return int(gathered[:, 1].max())
+    return int(max(stops))
 
 
 def average(
