@@ -146,7 +146,7 @@ class DistillationConfig(StrictModel):
 
     Args:
         temperature: of the distributions that some heads compare; above 1 they are softer.
-        normalise: whether the distance to the teacher is scaled to the size of the labels' loss.
+        normalise: whether the distance to the teacher is scaled to pull as strongly as the labels' loss.
     """
 
     weight: Share = 0.5

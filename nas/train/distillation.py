@@ -1,6 +1,6 @@
 """How far a student is from its teacher, and how much that counts beside the labels."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -8,9 +8,8 @@ from torch import Tensor
 from nas.errors import UserError
 from nas.heads import Outputs, PoseHead
 from nas.models import PoseNet
-from nas.train.weighting import fixed_sum
 
-MOST_SCALED = 100.0
+MOST_SCALED = 10.0
 """A distance is enlarged by no more: near its teacher a student would follow mere noise."""
 
 
@@ -33,19 +32,28 @@ def tempered_distance(head: PoseHead, student: Outputs, teacher: Outputs, temper
     return temperature**2 * head.distill(softened(student), softened(teacher))
 
 
-def as_large_as_labels(head: PoseHead, distance: Tensor, terms: Mapping[str, Tensor]) -> Tensor:
-    """A distance scaled to the size of the labels' loss, by a factor that has no gradient.
+def as_strong_as_labels(distance: Tensor, outputs: Outputs, labels: Tensor) -> Tensor:
+    """A distance scaled so that it pulls at a student's outputs as strongly as the labels' loss does.
 
-    Likelihoods have no size: beside them, and where nothing is labelled, the distance stays as it is.
+    What counts is the length of both gradients, not of both losses: labels leave a loss that nothing can take
+    away, and a distance as large as that would pull many times as strongly. The factor has no gradient; where
+    nothing is labelled it is 1.
 
     Args:
-        terms: of the labels' loss.
+        distance, labels: of the outputs.
     """
-    if head.likelihoods & terms.keys():
-        return distance
-    labels = fixed_sum("", terms).detach()
-    factor = labels / torch.maximum(distance.detach(), labels / MOST_SCALED)
-    return torch.where(labels > 0, factor, 1.0) * distance
+    pulled = [output for output in outputs.values() if output.requires_grad]
+    ours, theirs = (_pull(loss, pulled) for loss in (distance, labels))
+    factor = theirs / torch.maximum(ours, theirs / MOST_SCALED)
+    return torch.where(theirs > 0, factor, 1.0) * distance
+
+
+def _pull(loss: Tensor, outputs: Sequence[Tensor]) -> Tensor:
+    """How long a loss's gradient on the outputs is."""
+    found = torch.autograd.grad(loss, outputs, retain_graph=True, allow_unused=True)
+    lengths = [gradient.norm() for gradient in found if gradient is not None]
+    length: Tensor = torch.stack([loss.new_zeros(()), *lengths]).norm()
+    return length
 
 
 def require_distributions(net: PoseNet, temperature: float) -> None:

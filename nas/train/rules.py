@@ -11,7 +11,7 @@ from nas.heads import Outputs
 from nas.layers import widened
 from nas.models import PoseNet
 from nas.space import Arch
-from nas.train.distillation import as_large_as_labels, ramped, tempered_distance
+from nas.train.distillation import as_strong_as_labels, ramped, tempered_distance
 from nas.train.plan import StepPlan
 from nas.train.weighting import TEACHER, Weighting, fixed_sum
 
@@ -64,7 +64,7 @@ class SandwichRule:
         weight: the teacher's share of the others' loss.
         ramp: steps until it is reached.
         temperature: of distributions that heads compare.
-        normalise: whether the distance to the teacher is scaled to the size of the labels' loss.
+        normalise: whether the distance to the teacher pulls as strongly as the labels' loss.
         weighting: of the loss's terms.
     """
 
@@ -101,7 +101,7 @@ class SandwichRule:
                     distance = tempered_distance(head, outputs, teachers[place], self._temperature)
                     losses.setdefault(f"{name}/teacher", []).append(distance.detach())
                     if self._normalise:
-                        distance = as_large_as_labels(head, distance, terms)
+                        distance = as_strong_as_labels(distance, outputs, fixed_sum(name, terms))
                     total = (1 - share) * total + share * self._weighting(name, {TEACHER: distance})
                 totals.append(total)
             lesson.backward(sum(totals[1:], start=totals[0]))

@@ -19,8 +19,9 @@ from nas.heads import PoseHead
 from nas.models import PoseNet
 from nas.space import ArchManager, SearchSpace
 from nas.train import train_supernet
-from nas.train.distillation import MOST_SCALED, as_large_as_labels, ramped, tempered_distance
+from nas.train.distillation import MOST_SCALED, as_strong_as_labels, ramped, tempered_distance
 from nas.train.rules import Lesson, SandwichRule
+from nas.train.weighting import fixed_sum
 
 
 def head_of(name: str) -> PoseHead:
@@ -59,30 +60,32 @@ def test_heads_without_distributions_have_no_temperature() -> None:
     assert torch.equal(tempered_distance(head, student, teacher, 3.0), head.distill(student, teacher))
 
 
-def scaled(distance: float, labels: dict[str, float], head: str = "simcc") -> tuple[float, float]:
-    """The distance as large as the labels, and the factor on its gradient."""
-    leaf = torch.tensor(distance, dtype=torch.float64, requires_grad=True)
-    terms = {name: torch.tensor(term, dtype=torch.float64) for name, term in labels.items()}
-    found = as_large_as_labels(head_of(head), leaf, terms)
+def scaled(distance: float, labels: float) -> tuple[float, float]:
+    """A distance with that gradient, of the size 2, and its gradient once it is as strong as the labels."""
+    leaf = torch.tensor([0.5, 0.5], dtype=torch.float64, requires_grad=True)
+    output = 1.0 * leaf
+    others = {"unused": torch.zeros(1, requires_grad=True), "fixed": torch.zeros(1)}
+    away = 2.0 + distance * (output[0] - 0.5)
+    found = as_strong_as_labels(away, {"map": output, **others}, labels * output[1])
     found.backward()
     assert leaf.grad is not None
-    return found.item(), leaf.grad.item()
+    assert leaf.grad[1] == 0
+    return found.item(), leaf.grad[0].item()
 
 
-def test_a_distance_is_scaled_to_the_size_of_the_labels() -> None:
-    assert scaled(0.25, {"x": 1.5, "y": 0.5}) == pytest.approx((2.0, 8.0))
-    assert scaled(4.0, {"x": 1.0}) == pytest.approx((1.0, 0.25))
+def test_a_distance_pulls_as_strongly_as_the_labels() -> None:
+    assert scaled(0.25, 1.5) == pytest.approx((12.0, 1.5))
+    assert scaled(4.0, 1.0) == pytest.approx((0.5, 1.0))
 
 
 def test_a_student_at_its_teacher_is_not_thrown_about() -> None:
-    assert scaled(1e-9, {"x": 2.0}) == pytest.approx((MOST_SCALED * 1e-9, MOST_SCALED))
-    assert scaled(0.0, {"x": 2.0}) == pytest.approx((0.0, MOST_SCALED))
+    assert scaled(1e-9, 2.0) == pytest.approx((2 * MOST_SCALED, MOST_SCALED * 1e-9))
+    assert scaled(0.0, 2.0) == pytest.approx((2 * MOST_SCALED, 0.0))
 
 
-def test_nothing_labelled_and_likelihoods_leave_it_as_it_is() -> None:
-    assert scaled(0.25, {"x": 0.0, "y": 0.0}) == (0.25, 1.0)
-    assert scaled(0.0, {"x": 0.0, "y": 0.0}) == (0.0, 1.0)
-    assert scaled(0.25, {"xy": -3.0, "score": 0.5}, head="rle") == (0.25, 1.0)
+def test_where_nothing_is_labelled_it_stays_as_it_is() -> None:
+    assert scaled(0.25, 0.0) == (2.0, 0.25)
+    assert scaled(0.0, 0.0) == (2.0, 0.0)
 
 
 def test_the_teacher_counts_as_much_as_the_labels(tiny_space: SearchSpace) -> None:
@@ -102,10 +105,17 @@ def test_the_teacher_counts_as_much_as_the_labels(tiny_space: SearchSpace) -> No
     }
     losses: list[Tensor] = []
     rule = SandwichRule(weight=0.25, ramp=0, normalise=True)
-    told = rule(Lesson(net, plan_of(archs), images, [targets], autocast=nullcontext, backward=losses.append))
-    labels, distance = told["heatmap/smallest"].item(), told["heatmap/teacher"].item()
-    assert losses[1].item() == pytest.approx(labels)
-    assert labels / MOST_SCALED < distance != pytest.approx(labels), "as it is it would count otherwise"
+    rule(Lesson(net, plan_of(archs), images, [targets], autocast=nullcontext, backward=losses.append))
+
+    teacher, student = (net(images, arch) for arch in archs)
+    head, maps = net.head(archs[1]), student["heatmaps"]
+    labels = fixed_sum("heatmap", head.loss(student, targets))
+    distance = head.distill(student, {name: output.detach() for name, output in teacher.items()})
+    pulls = [torch.autograd.grad(loss, maps, retain_graph=True)[0].norm() for loss in (labels, distance)]
+    factor = float(pulls[0] / pulls[1])
+    assert factor < MOST_SCALED
+    assert factor != pytest.approx(1.0), "as it is it would count otherwise"
+    assert losses[1].item() == pytest.approx((0.75 * labels + 0.25 * factor * distance).item())
 
 
 def test_killed_and_resumed_equals_undisturbed(make_config: RecipeMaker, tmp_path: Path) -> None:
