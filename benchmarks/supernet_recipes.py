@@ -180,8 +180,10 @@ def table(folder: Path) -> None:
         points = [(float(name[:-3]), value) for name, value in scores.items() if name.endswith(" ms")]
         axes.plot(*zip(*points, strict=True), marker="o", label=f"{result['recipe']}, seed {result['seed']}")
     axes.set(xscale="log", xlabel="predicted ms", ylabel=f"inherited {METRIC}")
-    axes.grid(alpha=0.3)
-    axes.legend()
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize="small")
     figure.savefig(folder / "recipes.png", dpi=120)
     write_text(folder / "recipes.md", "\n".join(lines) + "\n")
     print("\n".join(lines))
