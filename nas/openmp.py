@@ -3,8 +3,8 @@
 import os
 
 SPINS = "2000"
-"""Turns of GNU OpenMP's waiting loop, some 40 us: longer than most gaps between a training's operations, and
-too short to slow down what else runs on the same cores by much."""
+"""Turns of GNU OpenMP's waiting loop, for the gaps between a training's operations; ten times as many slow
+down what else runs on the same cores."""
 
 
 def wait_briefly() -> None:
