@@ -40,10 +40,20 @@ def locate(folder: str, name_or_path: str | Path, suffix: str) -> Path:
     return shipped(folder, str(name_or_path), suffix)
 
 
+def network_file(name_or_path: str | Path) -> Path:
+    """The ONNX file of a network that ships, by its name; what exists, or looks like a path, as it is.
+
+    Raises:
+        UserError: neither a file nor the name of a network that ships.
+    """
+    text = str(name_or_path)
+    return Path(text) if Path(text).exists() or looks_like_path(text) else shipped("subnets", text, ".onnx")
+
+
 def looks_like_path(text: str) -> bool:
-    """Whether a text can only be meant as a path: the names of what ships have no such form."""
+    """Whether a text can only be meant as a path: names of what ships (`person-0.7ms`) have no such form."""
     path = Path(text)
-    return bool(path.suffix) or len(path.parts) > 1
+    return path.suffix[1:2].isalpha() or len(path.parts) > 1
 
 
 def is_shipped(folder: str, path: Path) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from nas.errors import UserError
 from nas.runtime.model import PoseModel
 from nas.runtime.session import OnnxModel
+from nas.shipped import network_file
 
 if TYPE_CHECKING:
     from nas.models import PoseNet
@@ -15,13 +16,14 @@ def load_model(path: Path, *, flip: bool = False, threads: int | None = None) ->
     """The network of a weights file or of an ONNX file, ready to be run.
 
     Args:
-        path: of the file.
+        path: of the file, or the name of a network that ships.
         flip: run every image mirrored as well.
         threads: of torch or onnxruntime; None for torch's own number, one of onnxruntime.
 
     Raises:
         UserError: not such a file; a supernet; a flip test of an ONNX file.
     """
+    path = network_file(path)
     if path.suffix == ".onnx":
         if flip:
             raise UserError(

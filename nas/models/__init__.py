@@ -2,10 +2,11 @@
 
 from nas.layers import Statistics, StatisticsMissingError
 from nas.models.calibrate import calibrate
+from nas.models.inherited import load_into, parameters_for
 from nas.models.inputs import to_input
 from nas.models.net import PoseNet
 from nas.models.transfer import active_parameters, transfer
-from nas.models.weights import load_into, load_weights, read_weights, save_weights
+from nas.models.weights import load_weights, read_weights, save_weights
 
 __all__ = [
     "PoseNet",
@@ -15,6 +16,7 @@ __all__ = [
     "calibrate",
     "load_into",
     "load_weights",
+    "parameters_for",
     "read_weights",
     "save_weights",
     "to_input",

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from operator import le
 from pathlib import Path
 from typing import Any
 
@@ -110,40 +109,6 @@ def _metadata(text: str, source: str) -> dict[str, Any]:
     found = {name: fields.mapping(name) for name in ("skeleton", described)}
     notes = fields.mapping("notes") if "notes" in fields.names else {}
     return {"version": version, **found, "notes": notes}
-
-
-def load_into(net: PoseNet, path: Path | str) -> tuple[int, int]:
-    """Initialise a network from a weights file, by name; narrower tensors fill the leading channels.
-
-    Heads for other joints are left out: their channels mean something else.
-
-    Returns:
-        How many of the network's parameters were initialised, and how many it has.
-
-    Raises:
-        UserError: nothing in the file fits.
-    """
-    metadata, tensors = read_weights(path)
-    if metadata["skeleton"] != net.skeleton.to_json():
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("heads.")}
-    parameters = dict(net.named_parameters())
-    fitting = 0
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            parameter = parameters.get(name)
-            if parameter is None or not _fits(tensor.shape, parameter.shape):
-                continue
-            parameter[tuple(slice(0, size) for size in tensor.shape)] = tensor
-            fitting += 1
-    if fitting == 0:
-        raise UserError(f"{path}: none of its weights fit this network")
-    return fitting, len(parameters)
-
-
-def _fits(shape: torch.Size, room: torch.Size) -> bool:
-    """Whether a tensor fills the leading channels of a parameter; kernels and grids must be the same."""
-    same_rank = len(shape) == len(room)
-    return same_rank and shape[2:] == room[2:] and all(map(le, shape[:2], room[:2]))
 
 
 def _allow_statistics(net: PoseNet, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -63,7 +63,8 @@ class GuardConfig(StrictModel):
 
 
 class InitConfig(StrictModel):
-    """What to start from: a weights file of ours or a released LitePose checkpoint (`.pth.tar`), or neither.
+    """What to start from: a weights file of ours, the name of a supernet that ships with weights, a released
+    LitePose checkpoint (`.pth.tar`), or none of them.
 
     Args:
         weights: for everything that fits.
@@ -71,8 +72,8 @@ class InitConfig(StrictModel):
         zero_residual: random weights, but residual blocks pass on what comes in: scale 0 of their last norm.
     """
 
-    weights: FilePath | None = None
-    backbone: FilePath | None = None
+    weights: FileOrName | None = None
+    backbone: FileOrName | None = None
     zero_residual: bool = False
 
     @model_validator(mode="after")

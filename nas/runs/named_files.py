@@ -43,11 +43,11 @@ def moved_back(
 
 
 def _files(model: type[BaseModel], values: Mapping[str, Any]) -> dict[FieldPath, str]:
-    """The paths of files (neither of folders, nor what may be a name instead) that are there."""
+    """The paths of files that are there; neither of folders, nor names of what ships."""
     return {
         field: text
-        for field, mark, text in paths_of(model, values)
-        if not mark.or_name and is_file(Path(text))
+        for field, _, text in paths_of(model, values)
+        if Path(text).is_absolute() and is_file(Path(text))
     }
 
 

@@ -17,6 +17,7 @@ from nas.runtime.frames import ColourFrame
 from nas.runtime.output_layout import KNOWN, OutputLayout
 from nas.runtime.pose_detector import PoseDetector
 from nas.runtime.session import OnnxModel, open_network, run_network, takes_any_batch
+from nas.shipped import network_file
 
 PixelRange = Literal["rgb", "rgb255", "bgr255"]
 """What a file of floats wants to see: RGB from 0 to 1, or RGB or BGR from 0 to 255."""
@@ -163,7 +164,7 @@ def load_detector(
     """The detector of an ONNX file: a network of this project for whole images, or one of any origin.
 
     Args:
-        path: the file.
+        path: the file, or the name of a network that ships.
         threads: CPU threads that one run uses.
         detector_pixels: what a file of other origin wants to see; left out, RGB from 0 to 1.
 
@@ -171,7 +172,8 @@ def load_detector(
         UserError: as `OnnxDetector` does; or a network of this project sees crops, or is told its
             `detector_pixels`.
     """
-    session = open_network(Path(path), threads)
+    path = network_file(path)
+    session = open_network(path, threads)
     if METADATA_KEY not in session.get_modelmeta().custom_metadata_map:
         return OnnxDetector(path, threads=threads, pixels=detector_pixels or "rgb")
     model = OnnxModel(path, threads=threads)

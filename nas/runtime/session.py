@@ -14,6 +14,7 @@ from nas.codecs.normalise import normalise
 from nas.errors import UserError
 from nas.files import require_file
 from nas.runtime.model import PoseModel
+from nas.shipped import network_file
 
 _LONGEST_REASON = 300
 
@@ -24,7 +25,7 @@ class OnnxModel(PoseModel):
     There is no flip test: mirrored outputs are joined before decoding, which lies inside the file.
 
     Args:
-        path: the ONNX file.
+        path: the ONNX file, or the name of a network that ships.
         threads: CPU threads that one run uses.
 
     Raises:
@@ -33,7 +34,7 @@ class OnnxModel(PoseModel):
     """
 
     def __init__(self, path: Path | str, *, threads: int = 1) -> None:
-        self.path = Path(path)
+        self.path = network_file(path)
         self._session = open_network(self.path, threads)
         network = ExportedNetwork.of(self._session, str(self.path))
         if network is None:

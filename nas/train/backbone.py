@@ -2,21 +2,19 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from nas.errors import UserError
-from nas.models import PoseNet, active_parameters, load_weights, read_weights
-from nas.space import Arch, ArchManager, SearchSpace
+from nas.models import PoseNet, parameters_for
 from nas.train.litepose_checkpoint import is_litepose_checkpoint, read_litepose_checkpoint
 
 _BODY = ("stems.", "stages.")
 _NECK = "necks."
-_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 _log = logging.getLogger(__name__)
 
@@ -46,9 +44,9 @@ class Initialisation:
 def initialise_backbone(net: PoseNet, source: Path | str) -> Initialisation:
     """Start a network's stem and stages, and necks where they agree, from a file of other heads' weights.
 
-    A plain network needs a backbone that is its own, or a supernet that holds it, of which it gets its slice.
-    A supernet also takes a smaller one into its leading channels and first blocks. Of the necks those tensors
-    are taken whose names and shapes agree; heads and batch-norm statistics never are.
+    A network, or a supernet, gets its slice of a supernet that holds it. Else the backbones have to be the
+    same; only a supernet also takes a smaller one into its leading channels and first blocks. Of the necks
+    those tensors are taken whose names and shapes agree; heads and batch-norm statistics never are.
 
     Args:
         net: changed in place.
@@ -58,7 +56,7 @@ def initialise_backbone(net: PoseNet, source: Path | str) -> Initialisation:
         UserError: the file cannot be read, or its backbone is of other layers.
     """
     path = Path(source)
-    tensors = _tensors(path, net.arch)
+    tensors = _tensors(path, net)
     parameters = dict(net.named_parameters())
     body = {name: tensor for name, tensor in tensors.items() if name.startswith(_BODY)}
     _require_fit(path, body, parameters, exact=net.arch is not None)
@@ -74,31 +72,14 @@ def initialise_backbone(net: PoseNet, source: Path | str) -> Initialisation:
     return initialisation
 
 
-def _tensors(path: Path, arch: Arch | None) -> dict[str, Tensor]:
-    """The file's parameters by name; of a supernet's, for a plain network, those of its architecture."""
+def _tensors(path: Path, net: PoseNet) -> dict[str, Tensor]:
+    """The file's parameters by name; of a supernet's file those of the networks that `net` holds."""
     if is_litepose_checkpoint(path):
         return read_litepose_checkpoint(path)
-    metadata, tensors = read_weights(path)
-    if "space" in metadata and arch is not None:
-        supernet = load_weights(path)
-        return active_parameters(supernet, _same_body(path, supernet.space, arch))
-    return {name: tensor for name, tensor in tensors.items() if not name.endswith(_STATISTICS)}
-
-
-def _same_body(path: Path, space: SearchSpace, arch: Arch) -> Arch:
-    """A network of the space with the body of `arch`, and with its neck too where the space has that."""
-    reason = None
-    for candidate in _candidates(space, arch):
-        if not (reason := space.why_not(candidate)):
-            return candidate
-    raise UserError(f"{path}: its space {space.name!r} does not hold the backbone of {arch.id}: {reason}")
-
-
-def _candidates(space: SearchSpace, arch: Arch) -> Iterator[Arch]:
-    manager = ArchManager(space)
-    bodies = [replace(manager.largest(head=head), stem=arch.stem, stages=arch.stages) for head in space.heads]
-    yield from (replace(body, neck=arch.neck) for body in bodies)
-    yield from bodies
+    tensors, reason = parameters_for(net, path)
+    if reason is not None and net.arch is not None:
+        raise UserError(f"{path}: {reason}")
+    return tensors
 
 
 def _require_fit(

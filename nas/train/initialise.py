@@ -11,6 +11,7 @@ from nas.errors import UserError
 from nas.layers import ElasticBatchNorm2d
 from nas.models import PoseNet, load_into
 from nas.runs.config import InitConfig
+from nas.shipped import locate
 from nas.train.backbone import initialise_backbone
 from nas.train.litepose_checkpoint import is_litepose_checkpoint, read_litepose_checkpoint
 
@@ -22,9 +23,9 @@ def start_from(net: PoseNet, init: InitConfig | None) -> None:
     if init is None:
         return
     if init.backbone is not None:
-        initialise_backbone(net, init.backbone)
+        initialise_backbone(net, locate("supernets", init.backbone, ".safetensors"))
     if init.weights is not None:
-        initialise(net, init.weights)
+        initialise(net, locate("supernets", init.weights, ".safetensors"))
     if init.zero_residual:
         zero_residual(net)
 
@@ -49,7 +50,10 @@ def zero_residual(net: PoseNet) -> None:
 
 
 def initialise(net: PoseNet, source: Path | str) -> int:
-    """Put the weights of a file into a network, by name; narrower ones fill the leading channels.
+    """Put the weights of a file into a network, by name.
+
+    A supernet's are sliced to those of a network within its space, or of a space within it; else narrower
+    ones fill the leading channels.
 
     Returns:
         How many of the network's parameters were initialised.
