@@ -5,7 +5,7 @@ The two round differently, so a training keeps to what it began with.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ from nas.models import PoseNet
 
 TORCH, COMPILED = "torch", "compiled"
 
-_ROUNDS = 3
+_ROUNDS = 8
 
 _CLEARLY = 0.7
 """Torch is taken where it needs less than this share of the loops' time. Wherever they were tried it needs
@@ -66,9 +66,8 @@ def _faster(kernel: int) -> str:
     def compiled() -> Tensor:
         return learning_norm(learning_convolution(images, weight, 1), ones, ones, activation="relu", eps=1e-5)
 
-    learned = [images, ones, weight]
-    ours = _seconds(compiled, learned)
-    ratio = _seconds(plain, learned) / ours
+    theirs, ours = _seconds([plain, compiled], [images, ones, weight])
+    ratio = theirs / ours
     taken = COMPILED if ratio > _CLEARLY else TORCH
     _log.info(
         "batch norms and depthwise convolutions over %d px: %s (torch takes %.1f times as long here)",
@@ -79,19 +78,21 @@ def _faster(kernel: int) -> str:
     return taken
 
 
-def _seconds(layers: Callable[[], Tensor], learned: list[Tensor]) -> float:
-    """CPU time of a forward and a backward pass, the shortest of some, on one thread.
+def _seconds(candidates: Sequence[Callable[[], Tensor]], learned: list[Tensor]) -> list[float]:
+    """CPU time of a forward and a backward pass of each, the shortest of some, on one thread.
 
-    Other work on the machine then changes little, and never which kind is the faster one.
+    They take turns: what else a machine does then slows both down, and never decides which is the faster one.
     """
-    threads, times = torch.get_num_threads(), []
+    threads = torch.get_num_threads()
+    times: list[list[float]] = [[] for _ in candidates]
     torch.set_num_threads(1)
     try:
         for _ in range(_ROUNDS + 1):
-            start = time.thread_time()
-            output = layers()
-            torch.autograd.grad(output, learned, output)
-            times.append(time.thread_time() - start)
+            for layers, taken in zip(candidates, times, strict=True):
+                start = time.thread_time()
+                output = layers()
+                torch.autograd.grad(output, learned, output)
+                taken.append(time.thread_time() - start)
     finally:
         torch.set_num_threads(threads)
-    return min(times[1:])  # the first one compiles
+    return [min(taken[1:]) for taken in times]  # the first one compiles

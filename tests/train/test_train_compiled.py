@@ -11,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from test_train_resume import Killed, before_step, die
 from tiny_training import RecipeMaker
+from torch import Tensor
 
 from nas.layers import ElasticLayer
 from nas.layers.compiled.convolution import weight_gradient
@@ -35,11 +36,27 @@ def test_a_new_training_takes_loops_unless_they_are_clearly_slower(
     fabric: Fabric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net = PoseNet(SearchSpace.load("demo"), "coco17")
-    for shortest, way in (([1.0, 2.0], COMPILED), ([1.0, 0.9], COMPILED), ([2.0, 1.0], TORCH)):
-        seconds = iter(shortest)
-        monkeypatch.setattr(compiled, "_seconds", lambda *_, seconds=seconds: next(seconds))
+    for shortest, way in (([2.0, 1.0], COMPILED), ([0.9, 1.0], COMPILED), ([1.0, 2.0], TORCH)):
+        monkeypatch.setattr(compiled, "_seconds", lambda *_, seconds=shortest: seconds)
         assert choose_loops(net, fabric) == way
         assert ways(net) == {way == COMPILED}
+
+
+def test_a_busy_moment_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, passes = 0.0, 0
+    weight = torch.ones(1, requires_grad=True)
+
+    def costing(seconds: float) -> Callable[[], Tensor]:
+        def layers() -> Tensor:
+            nonlocal clock, passes
+            passes += 1
+            clock += seconds * (5 if passes > 7 else 1)  # something else begins to use the machine
+            return weight * 1
+
+        return layers
+
+    monkeypatch.setattr(compiled.time, "thread_time", lambda: clock)
+    assert compiled._seconds([costing(1.5), costing(1.0)], [weight]) == [1.5, 1.0]
 
 
 def test_small_kernels_stay_with_torch(fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
