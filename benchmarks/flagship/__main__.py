@@ -11,6 +11,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.flagship import finder
@@ -44,6 +45,9 @@ def parser() -> argparse.ArgumentParser:
     pick = commands.add_parser("pick", parents=[shared])
     pick.add_argument("--whole", type=float, nargs="*", help=f"budgets of all rows, else {DEFAULT.whole} ms")
     pick.add_argument("--pair", type=float, nargs="*", help=f"of searched and scaled, else {DEFAULT.pair} ms")
+    pick.add_argument(
+        "--earlier-images", type=int, help="that taught the weights which the supernet began with"
+    )
     pick.add_argument("--metric", default="PCK_torso@0.2", help="that the search went by")
     pick.add_argument("--trials", type=int, help="of each baseline; by default as many as the search scored")
     pick.add_argument("--seed", type=int, default=0)
@@ -68,14 +72,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def asked(args: argparse.Namespace) -> Comparison | None:
-    """The budgets that a command line names; None where it names none."""
-    if args.whole is None and args.pair is None:
-        return None
-    whole, pair = (
-        default if given is None else tuple(given)
-        for given, default in ((args.whole, DEFAULT.whole), (args.pair, DEFAULT.pair))
-    )
-    return Comparison(whole, pair)
+    """What a command line names of the comparison; None where it names nothing."""
+    given = {"whole": args.whole, "pair": args.pair, "earlier_images": args.earlier_images}
+    named = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value is not None
+    }
+    return replace(DEFAULT, **named) if named else None
 
 
 def work(args: argparse.Namespace) -> None:

@@ -60,10 +60,12 @@ class Comparison:
     Args:
         whole: every kind.
         pair: searched against scaled alone.
+        earlier_images: that taught the weights which the supernet began with; they count as its own.
     """
 
     whole: tuple[float, ...] = (0.5, 0.25)
     pair: tuple[float, ...] = (0.8,)
+    earlier_images: int = 0
 
     @property
     def budgets_ms(self) -> tuple[float, ...]:

@@ -24,20 +24,20 @@ class Lengths:
 
     Args:
         finetuning: of the recipe's fine-tuning.
-        supernet: of the supernet.
+        supernet: of the supernet, with those before it that taught the weights which it began with.
     """
 
     finetuning: int
     supernet: int
 
     @classmethod
-    def of(cls, run: RunFolder) -> Self:
+    def of(cls, run: RunFolder, comparison: Comparison) -> Self:
         config = run.config()
         samples = len(open_data(config, config.load_space(), run).training.order)
         finetuning, supernet = (
             recipe.total_steps(samples) * recipe.batch for recipe in (config.finetune, config)
         )
-        return cls(finetuning, supernet)
+        return cls(finetuning, supernet + comparison.earlier_images)
 
     def recipe(self, run: RunFolder, row: Row, *, budgets: int) -> FinetuneConfig:
         """That of the run's fine-tuning, for as many images as a row is given."""
@@ -70,7 +70,7 @@ def train_rows(
     deadline = Deadline(hours)
     wanted = set(comparison.budgets_ms if budgets_ms is None else budgets_ms)
     rows = [row for row in comparison.rows if row.budget_ms in wanted]
-    lengths, begun = Lengths.of(place.run), False
+    lengths, begun = Lengths.of(place.run, comparison), False
     for row in rows:
         arch = place.picked(KINDS[row.kind].pick, row.budget_ms)
         if arch is None:

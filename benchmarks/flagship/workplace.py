@@ -41,8 +41,9 @@ class Workplace:
             write_json(self._comparison_file, vars(known))
         if asked not in (None, known):
             raise UserError(
-                f"{self._comparison_file}: other budgets are compared here: all rows at {known.whole} ms, "
-                f"two at {known.pair} ms; leave them out, or move that folder away to start anew"
+                f"{self._comparison_file}: something else is compared here: all rows at {known.whole} ms, two "
+                f"at {known.pair} ms, {known.earlier_images} earlier images; leave them out, or move that "
+                "folder away to start anew"
             )
         return known
 
@@ -61,7 +62,10 @@ class Workplace:
     def _known(self) -> Comparison | None:
         if not is_file(self._comparison_file):
             return None
-        return Comparison(**{name: tuple(ms) for name, ms in read_json(self._comparison_file).items()})
+        known = read_json(self._comparison_file)
+        return Comparison(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+        )
 
     @property
     def timings_file(self) -> Path:

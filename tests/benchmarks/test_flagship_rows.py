@@ -1,6 +1,7 @@
 """What the comparison trains, for how long and in which order, and what it picks for that."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from benchmarks.flagship.picks import PICKERS, SHUFFLENET, median_near
 from benchmarks.flagship.rows import KINDS, Comparison, Row, images_of
 from benchmarks.flagship.scaling import ladder, largest_within
+from benchmarks.flagship.workplace import Workplace
 from nas.errors import UserError
-from nas.runs import load_config
+from nas.runs import RunFolder, load_config
 from nas.space import Arch, ArchManager, SearchSpace
 
 
@@ -35,6 +37,14 @@ def test_what_rows_need_is_picked_once() -> None:
     assert {pick for pick, _ in picks} == set(PICKERS)
     assert {pick for pick, budget in picks if budget == 0.8} == {"searched", "scaled"}
     assert Comparison(whole=(), pair=(1.0,)).picks == (("searched", 1.0), ("scaled", 1.0))
+
+
+def test_what_is_compared_is_written_down_once(tmp_path: Path) -> None:
+    place = Workplace(RunFolder(tmp_path))
+    asked = Comparison((1.0,), (2.0, 3.0), earlier_images=224_000)
+    assert place.begin(asked) == place.begin() == Workplace(RunFolder(tmp_path)).comparison == asked
+    with pytest.raises(UserError, match="something else is compared here"):
+        place.begin(Comparison((1.0,), (2.0, 3.0)))
 
 
 def test_rows_see_as_many_images_as_fine_tuning_and_some_a_share_of_the_supernets() -> None:
