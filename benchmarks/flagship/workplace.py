@@ -41,7 +41,7 @@ class Workplace:
             write_json(self._comparison_file, vars(known))
         if asked not in (None, known):
             raise UserError(
-                f"{self._comparison_file}: something else is compared here: all rows at {known.whole} ms, two "
+                f"{self._comparison_file}: other rows are compared here: all at {known.whole} ms, two "
                 f"at {known.pair} ms, {known.earlier_images} earlier images; leave them out, or move that "
                 "folder away to start anew"
             )

@@ -43,7 +43,7 @@ def test_what_is_compared_is_written_down_once(tmp_path: Path) -> None:
     place = Workplace(RunFolder(tmp_path))
     asked = Comparison((1.0,), (2.0, 3.0), earlier_images=224_000)
     assert place.begin(asked) == place.begin() == Workplace(RunFolder(tmp_path)).comparison == asked
-    with pytest.raises(UserError, match="something else is compared here"):
+    with pytest.raises(UserError, match="other rows are compared here"):
         place.begin(Comparison((1.0,), (2.0, 3.0)))
 
 

@@ -137,7 +137,7 @@ def test_from_a_searched_run_to_a_table(
         patch.setattr(picks, "PICKERS", {})
         assert pick(command) == 0  # all are picked already
     assert pick(command, "--whole", "9") == 2
-    assert "other budgets are compared here" in capsys.readouterr().err
+    assert "other rows are compared here" in capsys.readouterr().err
 
     # A part of no length takes one step of one row; the same command goes on.
     assert command("train", "--hours", "1e-9") == 0
