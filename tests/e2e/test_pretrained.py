@@ -1,6 +1,7 @@
 """Weights that ship are a start for other data: photographs and people that they have not seen."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_what_ships_is_ahead_of_random_weights(shared_data: Path, tmp_path: Path
         ["steps=1", "batch=4", "resolutions=[[96, 64]]", "validation.every=null"],
     )
     sets = {"train": train, "val": val}
-    data = {name: [{"annotations": file, "images": images}] for name, file in sets.items()}
+    data: dict[str, Any] = {name: [{"annotations": file, "images": images}] for name, file in sets.items()}
     config = config.model_validate(
         {**config.model_dump(), "data": {**config.data.model_dump(), **data, "workers": 0}}
     )
