@@ -145,9 +145,8 @@ def compare(args: argparse.Namespace, archs: Sequence[Any]) -> dict[str, float]:
     run = RunFolder.open(args.run, args.set)
     supernet, config = load_supernet(run), run.config()
     data = open_data(config, config.load_space(), run)
-    evaluator = SubnetEvaluator(
-        supernet, open_calibration(run, data), data.search, key="", padding=config.data.padding
-    ).for_search(args.metric, key="")
+    evaluator = SubnetEvaluator(supernet, open_calibration(run, data), data.search, key="")
+    evaluator = evaluator.for_search(args.metric, key="")
     first, second = (Arch.from_json(arch) for arch in archs)
     difference = evaluator(second)[args.metric] - evaluator(first)[args.metric]
     low, high = np.quantile(evaluator.resampled(second) - evaluator.resampled(first), (0.025, 0.975)).tolist()

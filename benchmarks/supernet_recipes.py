@@ -108,13 +108,8 @@ def twelve(space: SearchSpace, skeleton: str, predictor: Path) -> dict[str, Arch
 def score(run: RunFolder, archs: Mapping[str, Arch], images: int) -> dict[str, float]:
     supernet, config = load_supernet(run), run.config()
     data = open_data(config, supernet.space, run)
-    evaluator = SubnetEvaluator(
-        supernet,
-        open_calibration(run, data),
-        [data.validation[0].first(images)],
-        key="",
-        padding=config.data.padding,
-    )
+    validated = [data.validation[0].first(images)]
+    evaluator = SubnetEvaluator(supernet, open_calibration(run, data), validated, key="")
     return {name: evaluator(arch)[METRIC] for name, arch in archs.items()}
 
 

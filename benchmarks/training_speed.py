@@ -108,8 +108,7 @@ def prepare_evaluation(run: RunFolder, resolution: tuple[int, int], *, fast: boo
     config, net = run.config(), load_supernet(run)
     space = config.load_space()
     data = open_data(config, space, run)
-    padding = config.data.padding
-    evaluator = SubnetEvaluator(net, open_calibration(run, data), data.search, key="", padding=padding)
+    evaluator = SubnetEvaluator(net, open_calibration(run, data), data.search, key="")
     if not fast:
         use_loops(net, False)
         compute_statistics_twice(net)

@@ -31,13 +31,13 @@ def validation_set(run: RunFolder) -> Annotations:
 
 def score_rows(place: Workplace, comparison: Comparison, *, threads: int = 1) -> None:
     """Keep what every trained network finds in the boxes of the annotations, without flip."""
-    annotations, config = validation_set(place.run), place.run.config()
+    annotations = validation_set(place.run)
     for row in comparison.rows:
         file = place.poses_file(row)
         if file is None or is_file(file):
             continue
         model = load_model(place.weights_file(row), threads=threads)
-        found = find(model, annotations, padding=config.data.padding).detections
+        found = find(model, annotations).detections
         write_results(file, found)
         print(f"{row.name}: {len(found)} poses", flush=True)
 

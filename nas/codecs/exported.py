@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from nas.codecs.affine import PADDING
 from nas.codecs.build import codec_of
 from nas.codecs.confidence import SCORE_SCALE
 from nas.documents import Fields, parse_json, shown
@@ -24,6 +25,7 @@ POSES = frozenset({"keypoints", "scores"})
 
 _SMALLEST_STD, _LARGEST = 1e-4, 1e4
 """Of the constants that inputs are normalised by; pixels are numbers from 0 to 1 then."""
+_SMALLEST_PADDING = 1e-2
 _MOST_NUMBERS = 2**28
 """Of an output."""
 _FLOATS, _BYTES = "tensor(float)", "tensor(uint8)"
@@ -40,6 +42,7 @@ class ExportedNetwork:
         skeleton: what it finds.
         mean, std: of the three channels, RGB from 0 to 1, by which its input is normalised.
         scored: whether its head measures how sure it is.
+        padding: how much boxes are grown before it sees them, where it sees crops.
         score_scale: the version of what scores mean; 0 of files that were written before there was one.
         batch: images of one run; None for any number.
         pixels: whether it takes RGB bytes [B, H, W, 3] and normalises them itself; else it takes normalised
@@ -51,6 +54,7 @@ class ExportedNetwork:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     scored: bool = True
+    padding: float = PADDING
     score_scale: int = 0
     batch: int | None = 1
     pixels: bool = False
@@ -98,6 +102,7 @@ class ExportedNetwork:
             mean=_constants(fields, "mean", least=-_LARGEST),
             std=_constants(fields, "std", least=_SMALLEST_STD),
             scored=fields.flag("scored") if "scored" in fields.names else True,
+            padding=padding_of(fields),
             score_scale=scale,
         )
 
@@ -154,6 +159,17 @@ class ExportedNetwork:
                 f"{source}: metadata.skeleton.limbs: do not fit the graph: there are {limbs}, the outputs "
                 f"are of {shapes['affinities'][0]}"
             )
+
+
+def padding_of(fields: Fields) -> float:
+    """How much boxes are grown, as a file says it; as always where it was written before they said so.
+
+    Raises:
+        UserError: it is no padding.
+    """
+    if "padding" not in fields.names:
+        return PADDING
+    return fields.number("padding", least=_SMALLEST_PADDING)
 
 
 _JOINT_AXES = (("keypoints", -2), ("candidates", 0))

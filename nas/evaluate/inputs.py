@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.arrays import Pixels
-from nas.codecs.affine import PADDING, Affine, crop_affine, image_affine, invert, rescale_source, warp_image
+from nas.codecs.affine import Affine, crop_affine, image_affine, invert, rescale_source, warp_image
 from nas.data.annotations import Annotations
 from nas.data.images import ImageStore, read_annotated
 from nas.errors import UserError
@@ -34,7 +34,7 @@ class Input:
 
 
 class KeptInputs:
-    """Inputs of one set and padding that several models of one resolution are shown.
+    """Inputs of one set that several models of one resolution and padding are shown.
 
     Args:
         budget_mib: memory for them; what does not fit is made anew each time.
@@ -61,8 +61,7 @@ class InputSource:
 
     Args:
         annotations: the set; crops are its true boxes.
-        model: gives task and resolution.
-        padding: how much a box is grown before it is cropped.
+        model: gives task, resolution and padding.
         store: images kept in memory; without one, each is read from its file.
         images: positions of the only images to show, in this order; None for all.
         kept: inputs that were made before, to which new ones are added.
@@ -73,7 +72,6 @@ class InputSource:
         annotations: Annotations,
         model: PoseModel,
         *,
-        padding: float = PADDING,
         store: ImageStore | None = None,
         images: Sequence[int] | None = None,
         kept: KeptInputs | None = None,
@@ -81,7 +79,7 @@ class InputSource:
         self._annotations = annotations
         self._resolution = model.resolution
         self._crops = model.task == "crop"
-        self._padding = padding
+        self._padding = model.padding
         self._store = store
         self._kept = kept or KeptInputs(0)
         self._images = self._shown(images)

@@ -10,7 +10,7 @@ import numpy as np
 from nas.arrays import Floats, Pixels
 from nas.coco import AREA_OF_BOX
 from nas.codecs import Poses
-from nas.codecs.affine import PADDING, box_affine, image_affine, image_box, warp_image
+from nas.codecs.affine import box_affine, image_affine, image_box, warp_image
 from nas.codecs.similarity import keypoint_similarity
 from nas.data import Annotations, load_annotations
 from nas.errors import UserError
@@ -161,7 +161,7 @@ def _areas(poses: Poses, model: PoseModel) -> Floats:
     """[N] px^2 of people: of a crop its box, else of the box around the keypoints."""
     if model.task == "crop":
         height, width = model.resolution
-        return np.full(len(poses.scores), AREA_OF_BOX * height * width / PADDING**2)
+        return np.full(len(poses.scores), AREA_OF_BOX * height * width / model.padding**2)
     return np.nan_to_num(AREA_OF_BOX * box_areas(pose_boxes(poses.keypoints)))
 
 

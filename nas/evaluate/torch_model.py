@@ -26,7 +26,7 @@ class TorchModel(PoseModel):
         self, net: PoseNet, arch: Arch | None = None, stats: Statistics | None = None, *, flip: bool = False
     ) -> None:
         arch = net.resolve(arch)
-        super().__init__(arch, net.skeleton, source=f"network {arch.id}")
+        super().__init__(arch, net.skeleton, source=f"network {arch.id}", padding=net.padding)
         self.net = net
         self.stats = stats
         self.flip = flip

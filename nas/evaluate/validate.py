@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.arrays import Floats
-from nas.codecs.affine import PADDING
 from nas.data.annotations import Annotations
 from nas.data.images import ImageStore
 from nas.errors import UserError
@@ -76,7 +75,6 @@ def validate(
     annotations: Annotations,
     *,
     batch_size: int = 32,
-    padding: float = PADDING,
     store: ImageStore | None = None,
     workers: int = 2,
     backend: Backend = "faster",
@@ -91,7 +89,6 @@ def validate(
         model: in torch or ONNX; whether it flips is its own property.
         annotations: the set, with images.
         batch_size: inputs run at once.
-        padding: how much boxes are grown before they are cropped.
         store: images kept in memory, for sets that are validated often.
         workers: threads that read images.
         backend: as in `oks_ap`.
@@ -104,7 +101,6 @@ def validate(
         model,
         annotations,
         batch_size=batch_size,
-        padding=padding,
         store=store,
         workers=workers,
         progress=progress,
@@ -117,7 +113,6 @@ def find(
     annotations: Annotations,
     *,
     batch_size: int = 32,
-    padding: float = PADDING,
     store: ImageStore | None = None,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
@@ -129,14 +124,14 @@ def find(
     Args:
         model, annotations: as in `validate`.
         images: positions of the only images to look at, in this order; None for all.
-        kept: inputs of this set and padding, for the next model.
+        kept: inputs of this set, for the next model.
     """
     if model.skeleton.keypoints != annotations.skeleton.keypoints:
         raise UserError(
             f"{annotations.path}: loaded with skeleton {annotations.skeleton.name!r}, but the model finds "
             f"{model.skeleton.name!r}"
         )
-    source = InputSource(annotations, model, padding=padding, store=store, images=images, kept=kept)
+    source = InputSource(annotations, model, store=store, images=images, kept=kept)
     codec = model.codec
     detections: list[Detection] = []
     answers = np.full((len(annotations.people), len(annotations.skeleton.keypoints), 3), np.nan)

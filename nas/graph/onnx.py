@@ -64,7 +64,9 @@ def to_onnx(
         builder.begin(operator)
         record_of(operator.kind).emit(operator, builder)
     _give_remaining(outputs, builder)
-    return _model(graph, outputs, builder, arch or graph.arch)
+    model = _model(graph, outputs, builder, arch or graph.arch)
+    describe(model, padding=getattr(net, "padding", PADDING))
+    return model
 
 
 def network_values(net: nn.Module, stats: Statistics | None = None) -> Callable[[Leaf], Tensor]:
@@ -145,7 +147,6 @@ def metadata(graph: Graph, arch: Arch) -> dict[str, Any]:
         "score_scale": SCORE_SCALE,
         "scored": codec.scored,
         "task": codec.task,
-        "padding": PADDING,
         "poses": graph.outputs.keys() == POSES,
         "input": {"type": "float32", "layout": "NCHW", "colour": "RGB", "batch": graph.images.shape[0]},
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from nas.codecs.affine import PADDING
 from nas.heads import HeadPlace, Outputs, PoseHead
 from nas.layers import Context, ElasticBatchNorm2d, ElasticLayer, LevelFeatures, Statistics
 from nas.models.backbone import build_stages
@@ -24,13 +25,17 @@ class PoseNet(nn.Module):
     Args:
         space: a search space, or the one architecture of a plain network.
         skeleton: the joints to find, or the name of a shipped skeleton.
+        padding: how much boxes are grown before it sees them, where it sees crops.
     """
 
-    def __init__(self, space: SearchSpace | Arch, skeleton: Skeleton | str) -> None:
+    def __init__(
+        self, space: SearchSpace | Arch, skeleton: Skeleton | str, *, padding: float = PADDING
+    ) -> None:
         super().__init__()
         self.arch = space if isinstance(space, Arch) else None
         self.space = SearchSpace.of(space) if isinstance(space, Arch) else space
         self.skeleton = Skeleton.load(skeleton) if isinstance(skeleton, str) else skeleton
+        self.padding = padding
         self._build()
         for name, module in self.named_modules():
             if isinstance(module, ElasticLayer):

@@ -25,7 +25,9 @@ def transfer(net: PoseNet, arch: Arch, stats: Statistics) -> PoseNet:
     if reason := net.space.why_not(arch):
         raise UserError(f"architecture {arch.id} is not in space {net.space.name!r}: {reason}")
     reference = next(net.parameters())
-    plain = PoseNet(arch, net.skeleton).to(device=reference.device, dtype=reference.dtype)
+    plain = PoseNet(arch, net.skeleton, padding=net.padding).to(
+        device=reference.device, dtype=reference.dtype
+    )
     plain.load_state_dict(active_parameters(net, arch))
     plain.embed(stats)
     return plain.to(memory_format=_layout(net)).eval()  # type: ignore[call-overload, no-any-return]

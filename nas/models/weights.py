@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from nas.codecs.exported import padding_of
 from nas.documents import Fields, parse_json
 from nas.errors import UserError
 from nas.files import require_file, write_bytes
@@ -43,6 +44,7 @@ def save_weights(
     metadata = {
         "version": FORMAT_VERSION,
         "skeleton": net.skeleton.to_json(),
+        "padding": net.padding,
         "notes": dict(notes or {}),
         **({"arch": net.arch.to_json()} if net.arch else {"space": net.space.to_json()}),
     }
@@ -66,7 +68,7 @@ def load_weights(path: Path | str) -> PoseNet:
         over = SearchSpace.from_json(metadata["space"], source=f"{source}.space")
     try:
         with _no_larger_than(tensors):
-            net = PoseNet(over, skeleton)
+            net = PoseNet(over, skeleton, padding=metadata["padding"])
         _allow_statistics(net, tensors)
         net.load_state_dict(tensors)
     except (RuntimeError, ValueError) as error:
@@ -108,7 +110,7 @@ def _metadata(text: str, source: str) -> dict[str, Any]:
     described = "space" if "space" in fields.names and "arch" not in fields.names else "arch"
     found = {name: fields.mapping(name) for name in ("skeleton", described)}
     notes = fields.mapping("notes") if "notes" in fields.names else {}
-    return {"version": version, **found, "notes": notes}
+    return {"version": version, **found, "padding": padding_of(fields), "notes": notes}
 
 
 def _allow_statistics(net: PoseNet, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -51,10 +51,7 @@ def samples_section(run: RunFolder, results: Figures | None) -> str:
         raise MissingPartError("trained subnets (subnets/*.safetensors or *.onnx); nas finetune makes them.")
     try:
         sets, whose = _sets(run)
-        networks = {
-            path.stem: PosePipeline(load_model(path), padding=own.config().data.padding)
-            for path, own in files.items()
-        }
+        networks = {path.stem: PosePipeline(load_model(path)) for path, own in files.items()}
         rows = [_row(part, position, networks) for part, position in _chosen(sets)]
     except UserError as error:
         raise MissingPartError(f"sample predictions ({error})") from error

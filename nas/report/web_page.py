@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.codecs.affine import BORDER_COLOUR, PADDING
+from nas.codecs.affine import BORDER_COLOUR
 from nas.codecs.exported import POSES, ExportedNetwork
 from nas.errors import UserError
 from nas.files import write_text
@@ -65,7 +65,7 @@ def _config(network: ExportedNetwork) -> dict[str, Any]:
         "height": height,
         "width": width,
         "task": network.task,
-        "padding": PADDING,
+        "padding": network.padding,
         "margin": BODY_MARGIN,
         "thinnest": THINNEST,
         "minPose": MIN_POSE,

@@ -9,7 +9,9 @@ from nas.runs.streams import CALIBRATION, generator
 
 def load_supernet(run: RunFolder) -> PoseNet:
     """The finished supernet of a run (averaged weights). Raises UserError where there is none."""
-    return load_weights(run.require_weights())
+    supernet = load_weights(run.require_weights())
+    supernet.padding = run.config().data.padding  # older files do not say it
+    return supernet
 
 
 def open_calibration(run: RunFolder, data: RunData) -> CalibrationImages:

@@ -6,6 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nas.arrays import Pixels
+from nas.codecs.affine import PADDING
 from nas.codecs.build import codec_of
 from nas.codecs.finite import FiniteOutputs
 from nas.space.arch import Arch
@@ -21,14 +22,16 @@ class PoseModel(ABC):
         arch: what it is.
         skeleton: what it finds.
         source: what messages call it.
+        padding: how much boxes are grown before it sees them, where it sees crops.
     """
 
     flip = False
     """Whether every image is run mirrored as well."""
 
-    def __init__(self, arch: Arch, skeleton: Skeleton, *, source: str) -> None:
+    def __init__(self, arch: Arch, skeleton: Skeleton, *, source: str, padding: float = PADDING) -> None:
         self.arch = arch
         self.skeleton = skeleton
+        self.padding = padding
         self.codec = codec_of(arch, skeleton)
         self._finite = FiniteOutputs(source)
 

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 from nas.arrays import Floats, Pixels
 from nas.codecs import Poses
 from nas.codecs.affine import (
-    PADDING,
     Affine,
     apply_affine,
     box_affine,
@@ -44,20 +43,20 @@ class PosePipeline:
         model: an exported network, or any other `PoseModel`.
         detector: finds people for a network that sees crops, where no boxes are given; without one the whole
             image is taken for one person's crop.
-        padding: how much boxes are grown before a crop network sees them.
+        padding: how much boxes are grown before a crop network sees them; as it was trained, unless told.
 
     Raises:
         UserError: a detector for a network that finds people by itself.
     """
 
     def __init__(
-        self, model: PoseModel, detector: Detector | None = None, *, padding: float = PADDING
+        self, model: PoseModel, detector: Detector | None = None, *, padding: float | None = None
     ) -> None:
         if detector is not None and model.task == "image":
             raise UserError("this network finds people by itself in whole images: it takes no `detector`")
         self.model = model
         self.detector = detector
-        self.padding = padding
+        self.padding = model.padding if padding is None else padding
         self._codec = model.codec
 
     def __call__(self, image: Image, boxes: ArrayLike | None = None, *, colour: Channels = "rgb") -> Poses:

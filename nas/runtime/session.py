@@ -41,7 +41,7 @@ class OnnxModel(PoseModel):
             raise UserError(
                 f"{path}: this ONNX file was not written by `nas export`, it does not say what it finds"
             )
-        super().__init__(network.arch, network.skeleton, source=str(self.path))
+        super().__init__(network.arch, network.skeleton, source=str(self.path), padding=network.padding)
         self.scored = network.scored
         """Whether scores are measured; where not, the head says 1 of all that it finds."""
         self._mean = np.asarray(network.mean, np.float32)

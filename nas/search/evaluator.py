@@ -61,7 +61,6 @@ class SubnetEvaluator:
         calibration: the run's images for batch-norm statistics.
         annotations: the search split, one entry per source.
         key: digest of weights, calibration and search images.
-        padding: of person crops.
     """
 
     _metric: str | None = None
@@ -74,13 +73,11 @@ class SubnetEvaluator:
         annotations: Sequence[Annotations],
         *,
         key: str,
-        padding: float,
     ) -> None:
         self._net = net
         use_loops(net, available())
         self._calibration = calibration
         self._sets = [_SearchSet(part, seed) for seed, part in enumerate(annotations)]
-        self._padding = padding
         self._key = key
         self._resampled: dict[Arch, Floats] = {}
 
@@ -155,7 +152,6 @@ class SubnetEvaluator:
                 find(
                     model,
                     part.annotations,
-                    padding=self._padding,
                     store=part.store,
                     kept=part.inputs,
                     batch_size=_BATCH,

@@ -116,5 +116,4 @@ def open_evaluator(run: RunFolder, data: RunData, *, weights: Path | None = None
         calibration,
         data.search,
         key=evaluation_key(run, weights),
-        padding=config.data.padding,
     )

@@ -196,7 +196,7 @@ def _start(
 ) -> PoseNet:
     torch.manual_seed(config.seed)
     if scratch:
-        return PoseNet(arch, config.skeleton)
+        return PoseNet(arch, config.skeleton, padding=config.data.padding)
     supernet = load_supernet(run)
     net = transfer(supernet, arch, calibration.statistics(supernet, arch, share=partial(spread, fabric)))
     net.forget_statistics()

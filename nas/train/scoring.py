@@ -29,7 +29,6 @@ class Scorer:
         annotations: the set.
         images: how many of its images.
         calibration: gives their batch-norm statistics.
-        padding: of person crops.
         fabric: of the processes.
     """
 
@@ -39,12 +38,10 @@ class Scorer:
         *,
         images: int,
         calibration: CalibrationImages,
-        padding: float,
         fabric: Fabric | None = None,
     ) -> None:
         self._annotations = annotations.first(images)
         self._calibration = calibration
-        self._padding = padding
         self._fabric = fabric
         own = my_part(fabric, len(self._annotations.images))
         self._mine = self._annotations.select(self._annotations.images[index].id for index in own)
@@ -54,7 +51,7 @@ class Scorer:
         scores: dict[str, float] = {}
         for name, arch in archs.items():
             statistics = self._calibration.statistics(net, arch, share=partial(spread, self._fabric))
-            found = find(TorchModel(net, arch, statistics), self._mine, padding=self._padding)
+            found = find(TorchModel(net, arch, statistics), self._mine)
             result = self._score(gather(self._fabric, found))
             scores |= {f"val/{name}/{f}": float(result[f]) for f in _FIGURES if f in result.figures}
         return scores
@@ -80,7 +77,6 @@ def build_scorer(
         data.validation[0],
         images=config.validation.images,
         calibration=calibration(),
-        padding=config.data.padding,
         fabric=fabric,
     )
 

@@ -70,7 +70,7 @@ def _train(
         return run
 
     torch.manual_seed(config.seed)
-    net = PoseNet(space, Skeleton.load(config.skeleton))
+    net = PoseNet(space, Skeleton.load(config.skeleton), padding=config.data.padding)
     prepare_network(net, config, run.path, fabric)
     require_distributions(net, config.distillation.temperature)
     pool = draw_pool(config, space)

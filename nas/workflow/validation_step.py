@@ -92,7 +92,7 @@ def _finish(way: Way, winner: Winner, sets: Sequence[Annotations]) -> FinishedSu
     export_onnx(load_weights(winner.weights), winner.onnx)
     model = OnnxModel(winner.onnx, threads=way.threads)
     counting = way.displays.counting(f"{winner.name}: inputs validated")
-    results = [validate(model, part, padding=way.config.data.padding, progress=counting) for part in sets]
+    results = [validate(model, part, progress=counting) for part in sets]
     return FinishedSubnet(winner, results, _drawn(results, sets) if model.task == "crop" else None)
 
 

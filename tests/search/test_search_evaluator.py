@@ -113,7 +113,7 @@ def sets(tmp_path: Path) -> list[Annotations]:
 @pytest.fixture
 def of_all(sets: list[Annotations]) -> SubnetEvaluator:
     calibration = cast(CalibrationImages, FakeCalibration())
-    return SubnetEvaluator(cast(PoseNet, torch.nn.Module()), calibration, sets, key="k", padding=1.25)
+    return SubnetEvaluator(cast(PoseNet, torch.nn.Module()), calibration, sets, key="k")
 
 
 def test_the_parts_together_are_the_whole(
@@ -169,7 +169,7 @@ def test_a_part_is_scored_by_its_own_people_alone(
 def test_a_small_split_is_not_parted(archs: tuple[Arch, Arch], finder: Finder, tmp_path: Path) -> None:
     few = people(tmp_path, "few", images=20, seed=1)
     calibration = cast(CalibrationImages, FakeCalibration())
-    of_few = SubnetEvaluator(cast(PoseNet, torch.nn.Module()), calibration, [few], key="k", padding=1.25)
+    of_few = SubnetEvaluator(cast(PoseNet, torch.nn.Module()), calibration, [few], key="k")
     scores = Scoring().evaluator(of_few, METRIC).until(archs[0], lambda _: 0.0)
     assert is_whole(scores)
 
