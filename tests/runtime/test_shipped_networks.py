@@ -1,0 +1,52 @@
+"""Networks that ship are known by name, wherever a file of one is taken."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from dot_model import write_dot_model
+
+from nas import shipped
+from nas.cli.main import run as nas
+from nas.errors import UserError
+from nas.evaluate.loading import load_model
+from nas.runtime import OnnxModel
+
+
+@pytest.fixture
+def dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A network called `dots-0.7ms`, as if it shipped; the working folder is another one."""
+    path = tmp_path / "root" / "subnets" / "dots-0.7ms.onnx"
+    path.parent.mkdir(parents=True)
+    write_dot_model(path, (32, 32))
+    monkeypatch.setattr(shipped, "_root", lambda: tmp_path / "root")
+    monkeypatch.chdir(tmp_path)
+    return path
+
+
+def test_a_name_is_a_network(dots: Path) -> None:
+    assert OnnxModel("dots-0.7ms").path == dots
+    assert load_model(Path("dots-0.7ms")).arch == OnnxModel(dots).arch
+
+
+def test_commands_take_it(dots: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "photo.png"), np.full((40, 40, 3), 90, np.uint8))
+    assert nas(["predict", "dots-0.7ms", "photo.png", "--out", "drawn"]) == 0
+    assert (tmp_path / "drawn" / "photo.png.png").is_file()
+
+
+def test_what_is_there_by_that_name_is_meant_itself(dots: Path, tmp_path: Path) -> None:
+    write_dot_model(tmp_path / "dots-0.7ms", (48, 32))
+    assert OnnxModel("dots-0.7ms").resolution == (48, 32)
+
+
+@pytest.mark.parametrize("name", ["dots-0.8ms", "dots"])
+def test_other_names_are_refused_with_those_there_are(dots: Path, name: str) -> None:
+    with pytest.raises(UserError, match=rf"'{name}' is neither a file nor .* subnets \(dots-0\.7ms\)"):
+        OnnxModel(name)
+
+
+def test_a_missing_file_stays_a_missing_file(dots: Path) -> None:
+    with pytest.raises(UserError, match=r"gone\.onnx"):
+        OnnxModel("gone.onnx")
