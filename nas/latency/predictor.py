@@ -166,7 +166,7 @@ class LatencyPredictor:
 
     @classmethod
     def load(
-        cls, path: Path, *, device: DeviceDescription | None = None, allow_other_device: bool = False
+        cls, path: Path | str, *, device: DeviceDescription | None = None, allow_other_device: bool = False
     ) -> Self:
         """Read a saved predictor.
 
@@ -179,7 +179,7 @@ class LatencyPredictor:
         Raises:
             UserError: unreadable, of another version, or of another device.
         """
-        predictor = cls(**read_predictor(path))
+        predictor = cls(**read_predictor(Path(path)))
         wanted = device or describe_device(threads=predictor.device.threads)
         agreed = agreement(predictor.device, wanted)
         if agreed is Agreement.NONE and not allow_other_device:

@@ -192,4 +192,4 @@ def test_the_command_corrects_and_says_what(
     result = CliRunner().invoke(app, ["fit", str(table), "--from", str(given), *out], catch_exceptions=False)
     assert result.exit_code == 0
     assert "They correct a predictor of Example 1" in result.stdout
-    assert LatencyPredictor.load(tmp_path / "other.json", device=OTHER).corrects == DEVICE
+    assert LatencyPredictor.load(str(tmp_path / "other.json"), device=OTHER).corrects == DEVICE
