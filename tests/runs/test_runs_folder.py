@@ -94,7 +94,8 @@ def test_paths_start_from_the_recipe_and_those_of_overrides_from_the_current_fol
     assert config.finetune.teacher == "/t.safetensors"
     assert config.finetune.init is not None
     assert config.finetune.init.backbone == "/home/me/b.safetensors"
-    changed = load_config(project.recipe, ["data.root=x", "init={backbone: y.safetensors}", "skeleton=coco17"])
+    overrides = ["data.root=x", "init={backbone: y.safetensors}", "skeleton=coco17"]
+    changed = load_config(project.recipe, overrides)
     assert changed.data.root == str(Path.cwd() / "x")
     assert changed.init is not None
     assert changed.init.backbone == str(Path.cwd() / "y.safetensors")
