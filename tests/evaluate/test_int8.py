@@ -22,6 +22,7 @@ def model(*images: list[list[list[float]]]):
     return SimpleNamespace(
         task="crop",
         resolution=(100, 100),
+        padding=1.25,
         skeleton=SimpleNamespace(sigmas=(0.1, 0.1)),
         codec=SimpleNamespace(group=group),
         candidates=lambda batch: [{"image": int(batch[0, 0, 0, 0])}],

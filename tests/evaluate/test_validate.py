@@ -33,6 +33,7 @@ class DotModel:
     """Finds the brightest pixel of each channel; as a model for whole images, in each half of the input."""
 
     flip = False
+    padding = 1.25
     skeleton = DOTS
 
     def __init__(self, task: str, resolution: tuple[int, int] = (128, 128)) -> None:

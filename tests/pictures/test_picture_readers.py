@@ -29,6 +29,7 @@ class Watcher:
 
     flip = False
     task = "image"
+    padding = 1.25
     skeleton = SKELETON
     resolution = RESOLUTION
     codec = SimpleNamespace(group=lambda _: Poses(np.zeros((0, 1, 3)), np.zeros(0)))

@@ -222,6 +222,7 @@ class WholeImages:
 
     task = "image"
     resolution = (40, 40)
+    padding = 1.25
     skeleton = Skeleton("points", ("a", "b", "c"), (), (0.1, 0.1, 0.1))
 
     def __init__(self, poses: Poses) -> None:

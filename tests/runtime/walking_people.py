@@ -143,7 +143,7 @@ class WalkPipeline(PosePipeline):
     """
 
     def __init__(self, walk: Walk, *, task: str = "crop") -> None:
-        model = SimpleNamespace(task=task, skeleton=SKELETON, resolution=(64, 48), codec=None)
+        model = SimpleNamespace(task=task, skeleton=SKELETON, resolution=(64, 48), padding=1.25, codec=None)
         super().__init__(model, walk.detect if task == "crop" else None)  # type: ignore[arg-type]
         self.walk = walk
         self.boxes: list[int] = []
