@@ -64,9 +64,8 @@ def to_onnx(
         builder.begin(operator)
         record_of(operator.kind).emit(operator, builder)
     _give_remaining(outputs, builder)
-    model = _model(graph, outputs, builder, arch or graph.arch)
-    describe(model, padding=getattr(net, "padding", PADDING))
-    return model
+    padding = getattr(net, "padding", PADDING)
+    return _model(graph, outputs, builder, arch or graph.arch, padding)
 
 
 def network_values(net: nn.Module, stats: Statistics | None = None) -> Callable[[Leaf], Tensor]:
@@ -108,7 +107,9 @@ def _give_remaining(outputs: Mapping[str, int | Constant], builder: Builder) -> 
             builder.rename(source, name)
 
 
-def _model(graph: Graph, outputs: Mapping[str, int | Constant], builder: Builder, arch: Arch) -> ModelProto:
+def _model(
+    graph: Graph, outputs: Mapping[str, int | Constant], builder: Builder, arch: Arch, padding: float
+) -> ModelProto:
     def info(name: str, value: int | Constant) -> onnx.ValueInfoProto:
         type_ = value.type if isinstance(value, Constant) else graph.types[value]
         return helper.make_tensor_value_info(name, ONNX_TYPES[type_.dtype], list(type_.shape))
@@ -123,7 +124,7 @@ def _model(graph: Graph, outputs: Mapping[str, int | Constant], builder: Builder
         ir_version=IR_VERSION if builder.opset == OPSET else helper.find_min_ir_version_for([opset]),
         producer_name="pose-nas",
     )
-    helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata(graph, arch))})
+    helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata(graph, arch, padding=padding))})
     return model
 
 
@@ -135,7 +136,7 @@ def describe(model: ModelProto, **fields: Any) -> None:
     entry.value = json.dumps(known | fields)
 
 
-def metadata(graph: Graph, arch: Arch) -> dict[str, Any]:
+def metadata(graph: Graph, arch: Arch, *, padding: float = PADDING) -> dict[str, Any]:
     """What a runtime needs to know besides the model itself."""
     codec = codec_of(arch, graph.skeleton)
     return {
@@ -147,6 +148,7 @@ def metadata(graph: Graph, arch: Arch) -> dict[str, Any]:
         "score_scale": SCORE_SCALE,
         "scored": codec.scored,
         "task": codec.task,
+        "padding": padding,
         "poses": graph.outputs.keys() == POSES,
         "input": {"type": "float32", "layout": "NCHW", "colour": "RGB", "batch": graph.images.shape[0]},
     }
