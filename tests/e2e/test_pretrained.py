@@ -26,9 +26,8 @@ def test_what_ships_is_ahead_of_random_weights(shared_data: Path, tmp_path: Path
     )
     sets = {"train": train, "val": val}
     data: dict[str, Any] = {name: [{"annotations": file, "images": images}] for name, file in sets.items()}
-    config = config.model_validate(
-        {**config.model_dump(), "data": {**config.data.model_dump(), **data, "workers": 0}}
-    )
+    data |= {"root": str(folder), "workers": 0}
+    config = config.model_validate({**config.model_dump(), "data": {**config.data.model_dump(), **data}})
     run = train_supernet(config, tmp_path / "run")
     arch = ArchManager(run.config().load_space()).smallest(head="simcc", neck="none")
     people = load_annotations(val, images, Skeleton.load("coco17"))
@@ -38,4 +37,7 @@ def test_what_ships_is_ahead_of_random_weights(shared_data: Path, tmp_path: Path
         recipe = load_finetune_config(run.path, [f"images={IMAGES}", *start])
         weights = finetune_subnet(run.path, arch, recipe=recipe, name=name, scratch=True)
         found[name] = validate(load_model(weights), people).figures
-    assert found["shipped"]["AP"] > found["random"]["AP"] + 0.02, found
+    shipped, random = found["shipped"], found["random"]
+    print({name: (shipped[name], random[name]) for name in ("AP", "AP50", "PCK_torso@0.2")})
+    assert shipped["AP50"] > 1.3 * random["AP50"]
+    assert shipped["PCK_torso@0.2"] > 1.1 * random["PCK_torso@0.2"]
