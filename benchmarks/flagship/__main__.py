@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     pick.add_argument("--seed", type=int, default=0)
     pick.add_argument("--predictor", type=Path, help="by default the run's")
     pick.add_argument("--allow-other-device", action="store_true")
+    pick.add_argument("--no-measure", action="store_true", help="choose by predicted ms: for a busy machine")
     train = commands.add_parser("train", parents=[shared])
     train.add_argument("--hours", type=float, help="stop after so many; the same command goes on")
     train.add_argument(
@@ -97,6 +98,7 @@ def work(args: argparse.Namespace) -> None:
             seed=args.seed,
             predictor=args.predictor,
             allow_other_device=args.allow_other_device,
+            measure=not args.no_measure,
         )
         pick_all(place, asked(args), settings)
     elif args.command == "train":

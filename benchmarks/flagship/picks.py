@@ -2,7 +2,8 @@
 
 All baselines are scored with the weights that they inherit from the same supernet, on the same images, and
 take scores from the run's own cache; no study is shared with the search, so none learns from another. What is
-chosen between is measured as finalists of a search are, where the predictor is of this machine.
+chosen between is measured as finalists of a search are, where the predictor is of this machine and nobody
+says that it is too busy for that.
 """
 
 from collections.abc import Callable, Sequence

@@ -115,6 +115,14 @@ def search(
         bool,
         typer.Option("--allow-other-device", help="Use another device's predictor; nothing is measured."),
     ] = False,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure/--no-measure",
+            help="Measure finalists here; without, predicted milliseconds decide, as is right where others use "
+            "this machine too.",
+        ),
+    ] = True,
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL; by default sqlite in the run.")
     ] = None,
@@ -159,6 +167,7 @@ def search(
         predictor=predictor,
         device=device,
         allow_other_device=allow_other_device,
+        measure=measure,
         storage=storage,
         limits=Limits(p95_ms=p95_ms, memory_mb=memory_mb, file_mb=file_mb),
     )

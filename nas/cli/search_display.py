@@ -22,8 +22,8 @@ def print_left(left: "LeftToOthers", *, as_json: bool) -> None:
     say(f"{left.scored} networks are scored, by all workers together.")
     if left.by is None:
         say(
-            "Nothing is measured here, where the predictor is another device's: a worker on that device, or "
-            "this command without --worker, finishes the search."
+            "Nothing is measured by this worker: one that measures, on the predictor's device, or this command "
+            "without --worker finishes the search."
         )
         return
     when = "were" if left.done else "are being"
@@ -95,7 +95,7 @@ def print_subnets(result: "SearchResult") -> None:
             "networks (--trials), measure more for the predictor, or raise the budget."
         )
     if result.subnets and result.subnets[0].measured is None:
-        remark("The predictor is of another device: nothing was measured here.")
+        remark("Nothing was measured: milliseconds are as predicted.")
 
 
 def _remarks(figures: Mapping[str, Any]) -> str:

@@ -35,7 +35,8 @@ class Search:
     Args:
         base: predictions by the predictor that was given.
         table: that the predictor was fitted on; None where it is not at hand.
-        bench: measures on this machine; None where the predictor is of another one.
+        bench: measures on this machine; None where the predictor is of another one, or
+            nothing is to be measured.
         detector: to be timed beside finalists.
         requirements: limits besides the budgets.
     """
@@ -114,7 +115,7 @@ def prepare(
     _say_of_another_space(predictor, space, path)
     tracer = Tracer(space, skeleton)
     bench, table = None, _find_table(run, path)
-    if predictor.is_here:
+    if predictor.is_here and settings.measure:
         bench = Bench(
             space,
             tracer,
@@ -171,6 +172,8 @@ def _check_settings(settings: SearchSettings) -> None:
     sampler = sampler_named(settings.sampler)
     if settings.device is not None and settings.predictor is not None:
         raise UserError("`device` is a predictor, too: give it or `predictor`")
+    if not settings.measure and (settings.refine or settings.detector is not None):
+        raise UserError("`refine` and `detector` are measured here: leave them out, or let it `measure`")
     if settings.refine and not settings.to_score:
         raise UserError("`refine` measures while networks are scored: give `trials`, or leave it out")
     if settings.prior is not None and not settings.to_score:

@@ -70,7 +70,7 @@ class Subnet:
     Args:
         budget_ms: the budget.
         item: architecture, predicted ms, inherited scores.
-        measured: None where this machine is not the predictor's device.
+        measured: None where this machine is not the predictor's device, or nothing was to be measured.
         predicted: with its intervals.
         tied: ids of other finalists within the budget that are as accurate as far as can be told.
         run: the way from the folder of the search's run to that of the one whose weights it was scored with,

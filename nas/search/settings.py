@@ -39,6 +39,8 @@ class SearchSettings:
         device: a predictor of another device (or thread count, precision ...), instead of `predictor`, to
             find subnets for it among all that was scored; they have a place of their own.
         allow_other_device: search with a predictor of another device; nothing is measured then.
+        measure: whether finalists are measured where the predictor is of this device; without, the best as
+            predicted are taken, which on a machine that others use is closer than what it would measure.
         storage: an Optuna storage URL; None for sqlite in the run folder.
         limits: hard ones, besides the budgets.
     """
@@ -60,6 +62,7 @@ class SearchSettings:
     predictor: Path | None = None
     device: Path | None = None
     allow_other_device: bool = False
+    measure: bool = True
     storage: str | None = None
     limits: Limits = field(default_factory=Limits)
 
