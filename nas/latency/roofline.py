@@ -18,6 +18,8 @@ _MEGA = 1e-6
 _OTHER, ANY = "other.*", "*"
 # Between absolute errors (0), which only see large kernels, and relative ones (1).
 _RELATIVE = 0.7
+# What a weight of twice the usual size costs, in relative errors of one kernel.
+_PULL = 0.01
 
 
 def terms(kernel: Kernel) -> tuple[float, ...]:
@@ -55,10 +57,15 @@ class Roofline:
             rows[kernel.kind].append(row)
             rows[family(kernel)].append(row)
             rows[ANY].append(row)
-        weights = {}
-        for kind, own in sorted(rows.items()):
-            matrix = np.array([terms(kernels[row]) for row in own])
-            weights[kind] = tuple(_fit(matrix, ms[own], counts=counts[own]).tolist())
+        every = {kind: np.array([terms(kernels[row]) for row in own]) for kind, own in rows.items()}
+        everything = _fit(every[ANY], ms, counts=counts)
+        weights = {ANY: tuple(everything.tolist())}
+        # A family comes before its kinds: they are expected to cost what it does.
+        for kind, own in sorted(rows.items(), key=lambda item: (not item[0].endswith(ANY), item[0])):
+            if kind != ANY:
+                usual = weights.get(family(kernels[own[0]]), weights[ANY])
+                prior = (np.array(usual), np.maximum(usual, everything))
+                weights[kind] = tuple(_fit(every[kind], ms[own], counts=counts[own], prior=prior).tolist())
         return cls(weights)
 
     @classmethod
@@ -73,8 +80,8 @@ class Roofline:
         found = _fit(matrix.reshape(len(networks), -1), ms, counts=np.ones(len(ms)), relative=1.0)
         weights = dict(zip(kinds, map(tuple, found.reshape(len(kinds), -1).tolist()), strict=True))
         pooled = [kernel for network in networks for kernel in network]
-        # Once more by kernels, for the families.
-        return cls.of_kernels(pooled, cls(weights).ms(pooled), np.ones(len(pooled)))
+        families = cls.of_kernels(pooled, cls(weights).ms(pooled), np.ones(len(pooled)))
+        return cls({**families.weights, **weights})
 
     def knows(self, kernel: Kernel) -> bool:
         """Whether a measured network had a kernel of this kind."""
@@ -105,11 +112,26 @@ def family(kernel: Kernel) -> str:
     return f"{kernel.kind.partition('.')[0]}.*" if kernel.macs else _OTHER
 
 
-def _fit(matrix: Floats, ms: Floats, *, counts: Floats, relative: float = _RELATIVE) -> Floats:
-    """Non-negative weights [F] of matrix [N, F] for times [N]; columns are brought to one scale first."""
+def _fit(
+    matrix: Floats,
+    ms: Floats,
+    *,
+    counts: Floats,
+    relative: float = _RELATIVE,
+    prior: tuple[Floats, Floats] | None = None,
+) -> Floats:
+    """Non-negative weights [F] of matrix [N, F] for times [N]; columns are brought to one scale first.
+
+    `prior` is what weights [F] are drawn to, and the size of each [F]: only what kernels leave open comes from
+    it, such as which share of a time that is always the same goes to starting and which to moving.
+    """
     weight = np.sqrt(counts) / np.maximum(ms, 1e-4) ** relative
-    scaled = matrix * weight[:, None]
-    scale = np.abs(scaled).max(axis=0)
+    rows, wanted = matrix * weight[:, None], ms * weight
+    if prior is not None:
+        usual, size = prior
+        pull = _PULL / np.where(size > 0, size, np.inf)
+        rows, wanted = np.concatenate([rows, np.diag(pull)]), np.concatenate([wanted, pull * usual])
+    scale = np.abs(rows).max(axis=0)
     scale[scale == 0] = 1.0
-    found, _ = nnls(scaled / scale, ms * weight, maxiter=100 * matrix.shape[1])
+    found, _ = nnls(rows / scale, wanted, maxiter=100 * matrix.shape[1])
     return np.asarray(found / scale)

@@ -75,18 +75,23 @@ def test_a_ladder_raises_widths_and_the_input_together(space: SearchSpace, head:
     scaled = [name for name in codes[0] if raised(name)]
     assert all(arch.head.type == head and arch.neck.type == neck for arch in rungs)
     assert [codes[0][name] for name in scaled] == [0] * len(scaled)
-    assert [codes[-1][name] for name in scaled] == [sizes[name] - 1 for name in scaled]
-    assert len(rungs) == 1 + sum(sizes[name] - 1 for name in scaled)
-    for code in codes:
+    widest = sum(sizes[name] - 1 for name in scaled)
+    assert [codes[widest][name] for name in scaled] == [sizes[name] - 1 for name in scaled]
+    for code in codes[: widest + 1]:
         for name in code.keys() - set(scaled) - {"head.type"}:
             assert code[name] == (sizes[name] - 1) // 2, name
     for lower, higher in pairwise(codes):
         changed = {name: higher[name] - lower[name] for name in lower if higher[name] != lower[name]}
         assert list(changed.values()) == [1]
     # Half of all steps are half of the way.
-    middle = codes[len(codes) // 2]
+    middle = codes[widest // 2]
     shares = [middle[name] / (sizes[name] - 1) for name in scaled]
     assert 0.35 < np.mean(shares) < 0.65
+
+
+def test_a_ladder_goes_on_by_depths_kernels_and_expansions(space: SearchSpace) -> None:
+    top, largest = ladder(space, head="simcc", neck="none")[-1], ArchManager(space).largest(head="simcc")
+    assert (top.resolution, top.stages) == (largest.resolution, largest.stages)
 
 
 def test_a_ladder_goes_in_one_order(space: SearchSpace) -> None:
@@ -96,7 +101,7 @@ def test_a_ladder_goes_in_one_order(space: SearchSpace) -> None:
     ]
     thirds = ["resolution", "stages.2.width", "stages.3.width"]
     halves = ["stem.width", "stages.0.width", "stages.1.width"]
-    assert steps == [*thirds, *halves, *thirds]
+    assert steps[: len([*thirds, *halves, *thirds])] == [*thirds, *halves, *thirds]
 
 
 def test_the_highest_rung_that_keeps_a_budget_is_taken(space: SearchSpace) -> None:
