@@ -183,7 +183,7 @@ def _scaled(place: Workplace, settings: SearchSettings) -> Found:
     if not tried:
         raise UserError(f"no scaled network of {space.name} keeps {budget:g} ms")
     best, ms = max(tried, key=lambda each: each[0].accuracy)
-    times = {"predicted_ms": best.predicted_ms, "measured_ms": ms if search.bench else None}
+    times = {"predicted_ms": best.predicted_ms, **_told(search, ms)}
     return best.arch, {**times, "accuracy": best.accuracy, "evaluations": len(tried)}
 
 
@@ -196,7 +196,7 @@ def _hand_made(place: Workplace, settings: SearchSettings) -> Found:
     if top is None:
         raise UserError(f"no network of {SHUFFLENET.name} keeps {budget:g} ms")
     arch, ms = top
-    return arch, {"measured_ms": ms if search.bench else None, "evaluations": 0}
+    return arch, {**_told(search, ms), "evaluations": 0}
 
 
 PICKERS: dict[str, Callable[[Workplace, SearchSettings], Found]] = {
@@ -238,6 +238,11 @@ def _milliseconds(search: Search, space: SearchSpace, archs: Sequence[Arch]) -> 
     )
     measured = timer(archs)
     return [measured[arch.id].ms for arch in archs]
+
+
+def _told(search: Search, ms: float) -> dict[str, float]:
+    """What `_milliseconds` says of a network, by what it is."""
+    return {"measured_ms" if search.bench else "predicted_ms": ms}
 
 
 def _tell(progress: SearchProgress) -> None:
