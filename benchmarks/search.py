@@ -1,14 +1,15 @@
 """How good the samplers are: best accuracy within budgets, and the area under the front, over evaluations.
 
-    OMP_NUM_THREADS=1 python benchmarks/search.py --scores runs/mine/search/evaluations.jsonl
+    OMP_NUM_THREADS=1 python benchmarks/search.py --run runs/mine
 
 Networks are those of `person-crop`, milliseconds those of the committed predictor, budgets 0.3 and 0.7 ms.
 Accuracy is looked up on three landscapes:
 
 smooth       every dimension counts by itself, in `smooth` below; no noise.
 rugged       the same, and 120 random pairs of dimensions that count together, in `Rugged`; noise of .008.
-fitted       boosted trees, fitted to networks that a trained supernet was scored with (`--scores`: JSON lines
-             with "arch" and either "accuracy" or "scores", as a search leaves behind); noise as measured.
+fitted       boosted trees, fitted to the networks that searches of a run (`--run`) have scored with its
+             trained supernet; of the run's own space, which lies within `person-crop`; the noise is what
+             scores of the same networks differ by that were calibrated on other images.
 
 What counts is the accuracy without noise of the network that was found best with it. The area is that under
 the front above .10, over the logarithm of milliseconds, up to the largest budget. Every run is kept in
@@ -33,6 +34,7 @@ from nas.files import append_row, read_rows
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
 from nas.report.figures import COLOURS, new_figure, save
+from nas.runs import RunFolder
 from nas.search.estimate import Estimate
 from nas.search.samplers import SAMPLERS
 from nas.search.samplers.features import Features
@@ -56,8 +58,11 @@ PAIRS, PAIRS_SEED, PAIRS_SCALE = 120, 7, 0.06
 
 @dataclass(frozen=True)
 class Landscape:
-    """Accuracies of networks, and the standard deviation with which one of them is known."""
+    """Milliseconds and accuracies of a space's networks, and the standard deviation with which the latter
+    are known."""
 
+    space: SearchSpace
+    estimate: Estimate
     accuracy: Callable[[Arch], float]
     noise: float
     facts: dict[str, Any] = field(default_factory=dict)
@@ -100,8 +105,10 @@ class Rugged:
 class Fitted:
     """Boosted trees over choices and milliseconds; five of them, whose mean counts."""
 
-    def __init__(self, archs: Sequence[Arch], accuracies: Sequence[float], estimate: Estimate) -> None:
-        self._estimate, self._genome = estimate, Genome(SearchSpace.load(SPACE))
+    def __init__(
+        self, space: SearchSpace, archs: Sequence[Arch], accuracies: Sequence[float], estimate: Estimate
+    ) -> None:
+        self._estimate, self._genome = estimate, Genome(space)
         self._features = Features(self._genome)
         self._trees = [
             GradientBoostingRegressor(
@@ -127,23 +134,25 @@ class Fitted:
         return np.column_stack([self._features(genes), np.log(self._estimate.many(archs))])
 
 
-def read_scores(path: Path, metric: str) -> dict[Arch, float]:
-    """Scored networks of a file; the mean of those that it holds several times."""
+def read_scores(run: RunFolder, metric: str) -> dict[Arch, list[float]]:
+    """What a run's searches have scored networks with; some of them on several sets of calibration images."""
     found: dict[Arch, list[float]] = {}
-    for _, row in read_rows(path, strict=False):
-        value = row.get("accuracy", row.get("scores", {}).get(metric))
-        if value is not None and "arch" in row:
-            found.setdefault(Arch.from_json(row["arch"], source=str(path)), []).append(float(value))
-    return {arch: float(np.mean(values)) for arch, values in found.items()}
+    for _, row in read_rows(run.evaluations_file, strict=False):
+        if "arch" in row and metric in row.get("scores", {}):
+            found.setdefault(Arch.from_json(row["arch"]), []).append(float(row["scores"][metric]))
+    return found
 
 
-def fitted(path: Path, metric: str, noise: float, estimate: Estimate) -> Landscape:
-    """The landscape of a file of scores, and its error on every fifth network, not fitted to those."""
-    scores = read_scores(path, metric)
-    archs, accuracies = list(scores), np.array(list(scores.values()))
+def fitted(run: RunFolder, metric: str) -> Landscape:
+    """The landscape of a run's scores, and its error on every fifth network, not fitted to those."""
+    scores, space = read_scores(run, metric), run.config().load_space()
+    estimate = make_estimate(space)
+    archs, accuracies = list(scores), np.array([np.mean(of) for of in scores.values()])
+    differences = [of[0] - other for of in scores.values() for other in of[1:]]
+    noise = float(np.std(differences))
     held_out = np.random.default_rng(0).permutation(len(archs)) % 5 == 0
     model = Fitted(
-        [a for a, out in zip(archs, held_out, strict=True) if not out], accuracies[~held_out], estimate
+        space, [a for a, out in zip(archs, held_out, strict=True) if not out], accuracies[~held_out], estimate
     )
     predicted = model.predict([a for a, out in zip(archs, held_out, strict=True) if out])
     truth = accuracies[held_out]
@@ -154,15 +163,17 @@ def fitted(path: Path, metric: str, noise: float, estimate: Estimate) -> Landsca
         "held_out_error": float(np.abs(predicted - truth).mean()),
         "held_out_spread": float(truth.std()),
         "held_out_tau": float(kendalltau(predicted, truth).statistic),
+        "noise": noise,
+        "scored_again": len(differences),
     }
     print(f"fitted: {json.dumps(facts)}", flush=True)
-    return Landscape(Fitted(archs, accuracies.tolist(), estimate), noise, facts)
+    return Landscape(space, estimate, Fitted(space, archs, accuracies.tolist(), estimate), noise, facts)
 
 
-def make_estimate() -> Estimate:
+def make_estimate(space: SearchSpace) -> Estimate:
     """Predicted milliseconds of one person."""
     predictor = LatencyPredictor.load(PREDICTOR, allow_other_device=True)
-    tracer = Tracer(SearchSpace.load(SPACE), SKELETON, anonymous=True)
+    tracer = Tracer(space, SKELETON, anonymous=True)
     return Estimate(predictor, tracer, end_to_end=EndToEnd())
 
 
@@ -185,11 +196,9 @@ def figures(times: np.ndarray, observed: np.ndarray, truth: np.ndarray) -> dict[
     return {"hypervolume": area, "best": best}
 
 
-def search(
-    landscape: Landscape, sampler_name: str, seed: int, evaluations: int, estimate: Estimate
-) -> dict[str, Any]:
+def search(landscape: Landscape, sampler_name: str, seed: int, evaluations: int) -> dict[str, Any]:
     """One run: figures after so many evaluations, and the processor's seconds per draw at its end."""
-    sampler = SAMPLERS[sampler_name](SearchSpace.load(SPACE), estimate.many, budgets_ms=BUDGETS, seed=seed)
+    sampler = SAMPLERS[sampler_name](landscape.space, landscape.estimate.many, budgets_ms=BUDGETS, seed=seed)
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     points: list[tuple[float, float, float]] = []
     after, seconds = {}, []
@@ -200,7 +209,7 @@ def search(
         seconds.append(time.process_time() - start)
         truth = landscape.accuracy(arch)
         error = np.random.default_rng((seed, int(arch.id, 16))).standard_normal()
-        points.append((estimate(arch), truth + landscape.noise * float(error), truth))
+        points.append((landscape.estimate(arch), truth + landscape.noise * float(error), truth))
         study.tell(trial, [points[-1][1], points[-1][0]])
         if number in COUNTS:
             after[str(number)] = figures(*np.array(points).T)
@@ -300,9 +309,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--scores", type=Path, help="JSON lines of scored networks; without it, no `fitted`")
-    parser.add_argument("--metric", default="AP", help="of the scores")
-    parser.add_argument("--noise", type=float, default=0.0013, help="of a score, as measured")
+    parser.add_argument("--run", type=Path, help="the folder of a searched run; without it, no `fitted`")
+    parser.add_argument("--metric", default="PCK_torso@0.2", help="of the run's scores")
     parser.add_argument("--landscapes", nargs="+", default=["smooth", "rugged", "fitted"])
     parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=list(SAMPLERS))
     parser.add_argument("--seeds", type=int, default=10)
@@ -311,13 +319,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "search")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    estimate, file = make_estimate(), options.out / "runs.jsonl"
+    space, file = SearchSpace.load(SPACE), options.out / "runs.jsonl"
+    estimate = make_estimate(space)
     landscapes = {
-        "smooth": Landscape(smooth, 0.0),
-        "rugged": Landscape(Rugged(SearchSpace.load(SPACE)), 0.008),
+        "smooth": Landscape(space, estimate, smooth, 0.0),
+        "rugged": Landscape(space, estimate, Rugged(space), 0.008),
     }
-    if options.scores:
-        landscapes["fitted"] = fitted(options.scores, options.metric, options.noise, estimate)
+    if options.run:
+        landscapes["fitted"] = fitted(RunFolder.open(options.run), options.metric)
     wanted = [
         (landscape, sampler, seed)
         for seed in range(options.seeds)
@@ -329,7 +338,7 @@ def main() -> None:
     for landscape, sampler, seed in wanted:
         if read_runs(file).get((landscape, sampler, seed), {}).get("evaluations", 0) >= options.evaluations:
             continue
-        found = search(landscapes[landscape], sampler, seed, options.evaluations, estimate)
+        found = search(landscapes[landscape], sampler, seed, options.evaluations)
         row = {"landscape": landscape, "sampler": sampler, "seed": seed, "evaluations": options.evaluations}
         append_row(file, {**row, "facts": landscapes[landscape].facts, **found})
         print(landscape, sampler, seed, json.dumps(found["after"]), flush=True)

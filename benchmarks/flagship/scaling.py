@@ -9,9 +9,9 @@ def ladder(space: SearchSpace, *, head: str, neck: str) -> list[Arch]:
     """Networks of one head, each but the first with one more choice of one width, or of the input size.
 
     Both begin at their first choice; depths, kernels and expansions stay at the middle of their lists, of two
-    middles at the lower, and so does the rest. What is raised next is what lies farthest behind, as a share of
-    its list; of equals that which comes first in the space: the input, the stem, the stages, the neck. When
-    all of them are at their largest, depths, kernels and expansions follow in the same way.
+    middles at the lower, and so does the rest. What is raised next is what lies farthest behind, as a share
+    of its list; of equals that which comes first in the space: the input, the stem, the stages, the neck.
+    When all of them are at their largest, depths, kernels and expansions follow in the same way.
     """
     manager, layout = ArchManager(space), space.layout
     indices = {dimension.name: (len(dimension.choices) - 1) // 2 for dimension in space.dimensions}
