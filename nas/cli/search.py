@@ -119,8 +119,8 @@ def search(
         bool,
         typer.Option(
             "--measure/--no-measure",
-            help="Measure finalists here; without, predicted milliseconds decide, as is right where others use "
-            "this machine too.",
+            help="Measure finalists here; without, predicted milliseconds decide, as is right where others "
+            "use this machine too.",
         ),
     ] = True,
     storage: Annotated[

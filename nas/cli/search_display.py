@@ -22,8 +22,8 @@ def print_left(left: "LeftToOthers", *, as_json: bool) -> None:
     say(f"{left.scored} networks are scored, by all workers together.")
     if left.by is None:
         say(
-            "Nothing is measured by this worker: one that measures, on the predictor's device, or this command "
-            "without --worker finishes the search."
+            "Nothing is measured by this worker: one that measures, on the predictor's device, or this "
+            "command without --worker finishes the search."
         )
         return
     when = "were" if left.done else "are being"

@@ -122,8 +122,8 @@ def _fit(
 ) -> Floats:
     """Non-negative weights [F] of matrix [N, F] for times [N]; columns are brought to one scale first.
 
-    `prior` is what weights [F] are drawn to, and the size of each [F]: only what kernels leave open comes from
-    it, such as which share of a time that is always the same goes to starting and which to moving.
+    `prior` is what weights [F] are drawn to, and the size of each [F]: only what kernels leave open comes
+    from it, such as which share of a time that is always the same goes to starting and which to moving.
     """
     weight = np.sqrt(counts) / np.maximum(ms, 1e-4) ** relative
     rows, wanted = matrix * weight[:, None], ms * weight

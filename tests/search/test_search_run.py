@@ -249,6 +249,22 @@ def test_another_devices_predictor_is_refused_unless_allowed(
     assert [subnet.figures()["measured_ms"] for subnet in result.subnets] == [None, None]
 
 
+def test_predictions_decide_where_nothing_is_to_be_measured(
+    copied: RunFolder, budgets: tuple[float, float]
+) -> None:
+    settings = replace(settings_for(budgets), measure=False)
+    result = search_run(copied, settings)
+    assert result.facts["measured_on"] is None
+    assert result.subnets
+    for subnet in result.subnets:
+        fitting = [item for item in result.history if item.predicted_ms <= subnet.budget_ms]
+        assert subnet.item.accuracy == max(item.accuracy for item in fitting)
+        assert subnet.measured is None
+    for change in ({"refine": 2}, {"detector": Path("detector.onnx")}):
+        with pytest.raises(UserError, match="are measured here: leave them out"):
+            search_run(copied, replace(settings, **change))
+
+
 def test_people_multiply_the_time_of_a_network_on_crops(run: RunFolder, space: SearchSpace) -> None:
     predictor, tracer = LatencyPredictor.load(run.predictor_file), Tracer(space, "coco17")
     arch = ArchManager(space).smallest()
