@@ -34,9 +34,12 @@ def choose_subnets(
     """
     if search.bench is None:
         known = whole(history)
-        tops = [(budget, within(known, budget)[:1]) for budget in search.budgets]
+        tops = [(budget, within(known, budget)[: search.settings.finalists]) for budget in search.budgets]
         subnets = tuple(
-            Subnet(budget, top[0], None, _predicted(estimate, top[0].arch)) for budget, top in tops if top
+            Subnet(budget, best, None, _predicted(estimate, best.arch), tied=tied)
+            for budget, top in tops
+            if top
+            for best, tied in [_first(top, judge)]
         )
         unmet = tuple(budget for budget, top in tops if not top)
         return SearchResult(subnets, unmet, (), tuple(history), facts)
@@ -65,6 +68,16 @@ def choose_subnets(
         facts=facts,
         predicted=predicted,
     )
+
+
+def _first(finalists: Sequence[Evaluation], judge: Judge) -> tuple[Evaluation, tuple[str, ...]]:
+    """The most accurate of some, and the ids of those tied with it; what is tied is scored with more images."""
+    best = finalists[0]
+    tied = [item for item in finalists if item is best or judge.tied(best, item)]
+    if len(tied) > 1:
+        tied = [judge.closer(item) for item in tied]
+        best = max(tied, key=lambda item: (item.accuracy, -item.predicted_ms))
+    return best, tuple(item.arch.id for item in tied if item is not best)
 
 
 def _finals(
