@@ -10,7 +10,7 @@ from nas.search.measuring import Bench, fitted_networks
 from nas.search.pareto import whole, within
 from nas.search.preparation import Search
 from nas.search.results import LatencyPrediction, SearchResult, Subnet, former_measurements
-from nas.search.settling import Judge, settle
+from nas.search.settling import Judge, most_accurate, settle
 from nas.search.side_by_side import FinalistTimer
 from nas.search.values import Evaluation
 from nas.space import Arch
@@ -39,7 +39,7 @@ def choose_subnets(
             Subnet(budget, best, None, _predicted(estimate, best.arch), tied=tied)
             for budget, top in tops
             if top
-            for best, tied in [_first(top, judge)]
+            for best, tied in [most_accurate(top, judge)]
         )
         unmet = tuple(budget for budget, top in tops if not top)
         return SearchResult(subnets, unmet, (), tuple(history), facts)
@@ -68,16 +68,6 @@ def choose_subnets(
         facts=facts,
         predicted=predicted,
     )
-
-
-def _first(finalists: Sequence[Evaluation], judge: Judge) -> tuple[Evaluation, tuple[str, ...]]:
-    """The most accurate of some, and the ids of those tied with it; what is tied is scored with more images."""
-    best = finalists[0]
-    tied = [item for item in finalists if item is best or judge.tied(best, item)]
-    if len(tied) > 1:
-        tied = [judge.closer(item) for item in tied]
-        best = max(tied, key=lambda item: (item.accuracy, -item.predicted_ms))
-    return best, tuple(item.arch.id for item in tied if item is not best)
 
 
 def _finals(

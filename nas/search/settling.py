@@ -1,6 +1,6 @@
 """What decides where finalists can hardly be told apart: more images, and a second timing side by side."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -63,6 +63,19 @@ def settle(
         if winner is not None
     }
     return Finals(winners, tuple(known.values()), tied)
+
+
+def most_accurate(finalists: Sequence[Evaluation], judge: Judge) -> tuple[Evaluation, tuple[str, ...]]:
+    """Of networks that nobody times, the most accurate one first: it, and the ids of those tied with it.
+
+    What is tied is scored with more images, once; of equally accurate ones the faster is taken.
+    """
+    best = finalists[0]
+    tied = [item for item in finalists if item is best or judge.tied(best, item)]
+    if len(tied) > 1:
+        tied = [judge.closer(item) for item in tied]
+        best = max(tied, key=lambda item: (item.accuracy, -item.predicted_ms))
+    return best, tuple(item.arch.id for item in tied if item is not best)
 
 
 def _leading(finalists: Iterable[Finalist], budget: float, judge: Judge, limits: Limits) -> list[Finalist]:

@@ -9,7 +9,7 @@ import pytest
 from nas.search.finalists import Finalist, Finals, best_within, measure_finalists
 from nas.search.limits import Limits
 from nas.search.measurement import Measurement
-from nas.search.settling import settle
+from nas.search.settling import most_accurate, settle
 from nas.search.values import STOPPED_AT, Evaluation
 from nas.space import Arch, ArchManager, SearchSpace
 
@@ -175,3 +175,18 @@ def test_a_stopped_network_is_scored_to_the_end_before_it_is_a_finalist(archs: l
     winner = found.winners[5.0]
     assert winner is not None
     assert winner.item.arch == archs[0]
+
+
+def test_of_networks_that_nobody_times_the_tied_ones_are_looked_at_more_closely(archs: list[Arch]) -> None:
+    finalists = [Evaluation(arch, 1.0 - 0.1 * i, 0.6 - 0.01 * i) for i, arch in enumerate(archs[:3])]
+    first, second, third = (arch.id for arch in archs[:3])
+    clear = FakeJudge(width=0.001)
+    assert most_accurate(finalists, clear) == (finalists[0], ())
+    assert clear.looked == []
+    judge = FakeJudge(width=0.015, truth={first: 0.58, second: 0.59})
+    best, tied = most_accurate(finalists, judge)
+    assert (best.arch.id, best.accuracy, tied) == (second, 0.59, (first,))
+    assert judge.looked == [first, second]
+    # Of equally accurate ones the faster is taken.
+    equal = FakeJudge(width=1.0, truth={first: 0.5, second: 0.5, third: 0.5})
+    assert most_accurate(finalists, equal)[0].arch.id == third
