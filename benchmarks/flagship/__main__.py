@@ -5,6 +5,7 @@ python -m benchmarks.flagship train RUN      their trainings, in the order of va
 python -m benchmarks.flagship time RUN       all architectures side by side, on a quiet machine
 python -m benchmarks.flagship table RUN      poses on the validation set, table, plot, JSON
 python -m benchmarks.flagship find MODEL     how many people a network for whole images finds
+python -m benchmarks.flagship sheet MODEL    people alone in their pictures, as a network on crops sees them
 """
 
 import argparse
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.flagship import finder
+from benchmarks.flagship import finder, sheet
 from benchmarks.flagship.picks import pick_all
 from benchmarks.flagship.rows import Comparison
 from benchmarks.flagship.scoring import score_rows, time_picks
@@ -63,12 +64,15 @@ def parser() -> argparse.ArgumentParser:
     time.add_argument("--visits", type=int, default=9)
     table = commands.add_parser("table", parents=[shared])
     table.add_argument("--out", type=Path, default=Path("results/flagship"))
-    find = commands.add_parser("find")
-    find.add_argument("model", type=Path, help="weights or ONNX file of a network for whole images")
-    find.add_argument("--data", type=Path, required=True)
-    find.add_argument("--images", type=Path, required=True)
+    network = argparse.ArgumentParser(add_help=False)
+    network.add_argument("model", type=Path, help="weights or ONNX file")
+    network.add_argument("--data", type=Path, required=True)
+    network.add_argument("--images", type=Path, required=True)
+    find = commands.add_parser("find", parents=[network])
     find.add_argument("--min-pose", type=float, default=MIN_POSE)
     find.add_argument("--out", type=Path)
+    drawn = commands.add_parser("sheet", parents=[network])
+    drawn.add_argument("--out", type=Path, required=True, help="a picture")
     return found
 
 
@@ -88,6 +92,9 @@ def work(args: argparse.Namespace) -> None:
     if args.command == "find":
         options = {"min_pose": args.min_pose, "out": args.out}
         print(*finder.told(finder.measure(args.model, args.data, args.images, **options)), sep="\n")
+        return
+    if args.command == "sheet":
+        print(f"{args.out}: of {sheet.draw(args.model, args.data, args.images, out=args.out)} people")
         return
     place = Workplace(RunFolder.open(args.run, args.set), tuple(args.set))
     if args.command == "pick":
