@@ -9,6 +9,9 @@ from nas.cli.console import print_json, print_table, remark, say
 from nas.cli.latency_inputs import JsonOption, SeedOption
 from nas.errors import UserError
 
+NOISY = 0.05
+"""Labels that err by more than this cannot tell which network keeps a budget."""
+
 if TYPE_CHECKING:
     from nas.latency import LatencyPredictor
     from nas.latency.checks import PredictorCheck
@@ -102,6 +105,12 @@ def _print_validation(validation: "Validation") -> None:
             f"Noise floor: {validation.noise_floor:.1%}, by which the labels themselves err (half of the "
             "visits against the other half)."
         )
+        if validation.noise_floor > NOISY:
+            remark(
+                "That is much: others use this machine, be it out of sight, or its clock varies. Measure "
+                "at a quieter time, or with more visits (`nas latency measure --visits 15 --table OTHER`); "
+                "`nas search --no-measure` does not rely on timings of finalists."
+            )
 
 
 def _print_checks(checks: "list[PredictorCheck]") -> None:

@@ -1,19 +1,24 @@
 """The commands `nas latency ...`."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from latency_samples import DEVICE, small_model
+from latency_samples import BLOCK, DEVICE, small_model, true_visit
 from typer.testing import CliRunner
 
 from nas.cli.latency import app
 from nas.cli.latency_inputs import what_to_measure
 from nas.errors import UserError
+from nas.graph import Tracer
+from nas.latency import arch_network
 from nas.space import ArchManager, SearchSpace
+from nas.timing import Protocol
 from nas.timing.networks import file_network
-from nas.timing.table import LatencyTable
+from nas.timing.table import LatencyTable, Source
 
 
 def _run(*arguments: object) -> str:
@@ -39,6 +44,24 @@ def test_fit_prints_the_error_beside_the_baseline(made_up_table: Path, tmp_path:
     assert "MACs, linear" in printed
     assert "within 10 %" in printed
     assert DEVICE.fingerprint in printed
+
+
+@pytest.mark.parametrize(("slower", "told"), [(1.02, False), (1.3, True)])
+def test_fit_says_where_labels_cannot_be_relied_on(
+    space: SearchSpace, tracer: Tracer, tmp_path: Path, slower: float, told: bool
+) -> None:
+    table, rng = tmp_path / "table.jsonl", np.random.default_rng(0)
+    with LatencyTable.open(table, device=DEVICE, protocol=Protocol(visits=2), channel_block=BLOCK) as rows:
+        rows.add_source(Source(space.to_json(), tracer.skeleton.to_json()))
+        for arch in {ArchManager(space).sample(rng) for _ in range(12)}:
+            quiet = true_visit(tracer(arch))
+            operators = tuple(replace(each, ms=slower * each.ms) for each in quiet.operators)
+            slowed = replace(quiet, operators=operators, wall_ms=tuple(slower * ms for ms in quiet.wall_ms))
+            for visit in (quiet, slowed):
+                rows.add(arch_network(arch, tracer), visit)
+    result = CliRunner().invoke(app, ["fit", str(table), "--roofline"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert ("with more visits" in result.output) == told
 
 
 def test_predict_names_another_device_and_goes_on_when_told(predictor: Path, tmp_path: Path) -> None:
