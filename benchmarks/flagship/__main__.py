@@ -73,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     find.add_argument("--out", type=Path)
     drawn = commands.add_parser("sheet", parents=[network])
     drawn.add_argument("--out", type=Path, required=True, help="a picture")
+    drawn.add_argument("--no-photographs", action="store_true", help="truth in grey and answer on white")
     return found
 
 
@@ -94,7 +95,8 @@ def work(args: argparse.Namespace) -> None:
         print(*finder.told(finder.measure(args.model, args.data, args.images, **options)), sep="\n")
         return
     if args.command == "sheet":
-        print(f"{args.out}: of {sheet.draw(args.model, args.data, args.images, out=args.out)} people")
+        options = {"out": args.out, "photographs": not args.no_photographs}
+        print(f"{args.out}: of {sheet.draw(args.model, args.data, args.images, **options)} people")
         return
     place = Workplace(RunFolder.open(args.run, args.set), tuple(args.set))
     if args.command == "pick":

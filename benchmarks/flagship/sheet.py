@@ -26,11 +26,14 @@ def alone(annotations: Annotations) -> Annotations:
     return annotations.select(annotations.images[image].id for image in chosen)
 
 
-def draw(model: Path, data: Path, images: Path, *, out: Path) -> int:
-    """Write the sheet, from the best to the worst answer by OKS; how many people it was taken from."""
+def draw(model: Path, data: Path, images: Path, *, out: Path, photographs: bool = True) -> int:
+    """Write the sheet, from the best to the worst answer by OKS; how many people it was taken from.
+
+    Without `photographs` truth and answer are drawn on white.
+    """
     network = load_model(model, threads=1)
     if network.task != "crop":
         raise UserError(f"{model}: looks at whole pictures; the sheet is of people in their boxes")
     people = alone(load_annotations(data, images, network.skeleton))
-    write_sheet(out, find(network, people).detections, people)
+    write_sheet(out, find(network, people).detections, people, photographs=photographs)
     return len(people.images)

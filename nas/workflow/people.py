@@ -22,6 +22,8 @@ _CELLS = 24
 _COLUMNS = 6
 _CELL = (224, 168)
 _MARGIN = 0.25
+_TRUTH = 190
+"""The grey of the true pose where no photograph is shown."""
 _MATCH = 0.5
 """OKS from which on a pose counts as that of the person."""
 
@@ -39,18 +41,24 @@ class DrawnCount:
     drawn: int
 
 
-def write_sheet(path: Path, detections: Sequence[Detection], annotations: Annotations) -> None:
+def write_sheet(
+    path: Path, detections: Sequence[Detection], annotations: Annotations, *, photographs: bool = True
+) -> None:
     """Draw people with the poses that a network on crops found, from the best to the worst answer.
 
-    Drawn is what `nas predict` draws, unless told otherwise. People are taken evenly from the whole range of
-    OKS, so that the sheet flatters nobody.
+    Drawn is what `nas predict` draws, unless told otherwise; without `photographs`, which may not be yours to
+    pass on, on white, the truth in grey below. People are taken evenly from the whole range of OKS, so that
+    the sheet flatters nobody.
     """
     people = annotations.people
     rows = np.flatnonzero(people.labelled)
     similarity = _similarities(detections, annotations)
     order = np.argsort(-similarity)
     chosen = order[evenly(len(order), _CELLS)]
-    images = [_draw_person(annotations, int(rows[index]), detections[index]) for index in chosen]
+    images = [
+        _draw_person(annotations, int(rows[index]), detections[index], photograph=photographs)
+        for index in chosen
+    ]
     captions = [f"OKS {similarity[index]:.2f}" for index in chosen]
     sheet = contact_sheet(images, columns=_COLUMNS, cell=_CELL, captions=captions)
     _, encoded = cv2.imencode(path.suffix, sheet[..., ::-1])
@@ -86,10 +94,12 @@ def _similarities(detections: Sequence[Detection], annotations: Annotations) -> 
     )
 
 
-def _draw_person(annotations: Annotations, row: int, detection: Detection) -> Pixels:
-    """The surroundings of a person with the pose found in them."""
+def _draw_person(annotations: Annotations, row: int, detection: Detection, *, photograph: bool) -> Pixels:
+    """The surroundings of a person, or white with the true pose, and the pose found in them."""
     position = int(annotations.people.image[row])
     image = read_annotated(annotations, position)
+    if not photograph:
+        image = np.full_like(image, 255)
     x0, y0, x1, y1 = annotations.people.boxes[row]
     margin = _MARGIN * max(x1 - x0, y1 - y0)
     left, top = max(0, int(x0 - margin)), max(0, int(y0 - margin))
@@ -99,11 +109,20 @@ def _draw_person(annotations: Annotations, row: int, detection: Detection) -> Pi
     scale = max(1.0, _CELL[0] / cut.shape[0])
     size = (round(cut.shape[1] * scale), round(cut.shape[0] * scale))
     enlarged = np.asarray(cv2.resize(cut, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-    keypoints = _keypoints(detection).copy()
-    keypoints[:, 0] = (keypoints[:, 0] - left + 0.5) * size[0] / cut.shape[1] - 0.5
-    keypoints[:, 1] = (keypoints[:, 1] - top + 0.5) * size[1] / cut.shape[0] - 0.5
-    pose = Poses(keypoints[None], np.array([detection["score"]]))
-    return draw_poses(enlarged, pose, annotations.skeleton, min_pose=MIN_POSE, min_keypoint=MIN_KEYPOINT)
+
+    def posed(keypoints: Floats, score: float) -> Poses:
+        """In the pixels of what is drawn."""
+        moved = keypoints.astype(np.float64)
+        moved[:, 0] = (moved[:, 0] - left + 0.5) * size[0] / cut.shape[1] - 0.5
+        moved[:, 1] = (moved[:, 1] - top + 0.5) * size[1] / cut.shape[0] - 0.5
+        return Poses(moved[None], np.array([score]))
+
+    if not photograph:
+        true = draw_poses(enlarged, posed(annotations.people.keypoints[row], 1.0), annotations.skeleton)
+        grey = cv2.cvtColor(true, cv2.COLOR_RGB2GRAY)[..., None]
+        enlarged = np.repeat(np.where(grey < 255, _TRUTH, 255), 3, axis=2).astype(np.uint8)
+    found = posed(_keypoints(detection), detection["score"])
+    return draw_poses(enlarged, found, annotations.skeleton, min_pose=MIN_POSE, min_keypoint=MIN_KEYPOINT)
 
 
 def _keypoints(detection: Detection) -> Floats:

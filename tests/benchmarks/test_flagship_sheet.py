@@ -40,9 +40,12 @@ def test_the_sheet_is_drawn(tiny_files: Path, tiny_space: SearchSpace, tmp_path:
     net = PoseNet(arch, "coco17")
     images = [torch.randn(4, 3, *arch.resolution)]
     save_weights(tmp_path / "network.safetensors", transfer(net, arch, calibrate(net, arch, images)))
-    out = tmp_path / "sheet.jpg"
-    drawn = draw(tmp_path / "network.safetensors", tiny_files / "people.json", tiny_files / "images", out=out)
-    assert drawn > 0
-    picture = cv2.imread(str(out))
-    assert picture is not None
-    assert picture.std() > 10
+    files = tmp_path / "network.safetensors", tiny_files / "people.json", tiny_files / "images"
+    assert draw(*files, out=tmp_path / "shown.png") > 0
+    assert draw(*files, out=tmp_path / "white.png", photographs=False) > 0
+    shown, white = (cv2.imread(str(tmp_path / f"{name}.png")) for name in ("shown", "white"))
+    assert shown is not None
+    assert white is not None
+    assert (white == 255).mean() > 0.5 > (shown == 255).mean()
+    # The truth is drawn in one grey.
+    assert ((white == 190).all(axis=2)).sum() > 20

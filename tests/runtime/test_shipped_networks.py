@@ -9,9 +9,14 @@ from dot_model import write_dot_model
 
 from nas import shipped
 from nas.cli.main import run as nas
+from nas.data import load_annotations
 from nas.errors import UserError
 from nas.evaluate.loading import load_model
+from nas.evaluate.validate import validate
 from nas.runtime import OnnxModel
+from nas.space import Skeleton
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -50,3 +55,34 @@ def test_other_names_are_refused_with_those_there_are(dots: Path, name: str) -> 
 def test_a_missing_file_stays_a_missing_file(dots: Path) -> None:
     with pytest.raises(UserError, match=r"gone\.onnx"):
         OnnxModel("gone.onnx")
+
+
+NETWORKS = sorted((ROOT / "subnets").glob("*.onnx"))
+
+
+def test_what_ships_is_small() -> None:
+    sizes = {path.name: path.stat().st_size for path in NETWORKS}
+    assert sizes
+    assert max(sizes.values()) <= 5 << 20
+    assert sum(sizes.values()) <= 20 << 20
+
+
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
+def test_what_ships_says_what_it_is(path: Path) -> None:
+    model = OnnxModel(path.stem)
+    assert model.path.samefile(path)
+    assert model.skeleton.name == "coco17"
+    assert model.resolution == model.arch.resolution
+    assert model.padding > 1
+    assert f"| `{path.stem}` |" in path.with_name("README.md").read_text()
+
+
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
+def test_what_ships_finds_people(path: Path, shared_data: Path) -> None:
+    folder = shared_data / "lspet"
+    people = load_annotations(
+        folder / "annotations" / "coco17_val.json", folder / "images", Skeleton.load("coco17")
+    )
+    figures = validate(OnnxModel(path.stem), people.first(100)).figures
+    assert figures["PCK_torso@0.2"] > 0.35
+    assert figures["AP50"] > 0.4
