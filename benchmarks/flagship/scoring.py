@@ -15,9 +15,11 @@ from nas.graph import Tracer
 from nas.latency import LatencyPredictor, arch_network
 from nas.runs import RunFolder
 from nas.runtime.results import write_results
-from nas.search.measuring import paid_ms
+from nas.search.drift import Drift, References
+from nas.search.measuring import Bench, paid_ms
 from nas.space import Skeleton
 from nas.timing import Protocol, describe_device, time_networks
+from nas.timing.timing import noise_floor
 
 
 def validation_set(run: RunFolder) -> Annotations:
@@ -43,7 +45,10 @@ def score_rows(place: Workplace, comparison: Comparison, *, threads: int = 1) ->
 
 
 def time_picks(place: Workplace, comparison: Comparison, *, visits: int = 9) -> None:
-    """Time all architectures in one run, beside what the run's predictor says; once for the same ones."""
+    """Time all architectures in one run, beside what the run's predictor says; once for the same ones.
+
+    Networks of the predictor's table are timed along: what they take longer now is taken off all times.
+    """
     picked = {
         place.pick_file(pick, budget).stem: arch
         for pick, budget in comparison.picks
@@ -60,13 +65,23 @@ def time_picks(place: Workplace, comparison: Comparison, *, visits: int = 9) -> 
     skeleton = Skeleton.load(place.run.config().skeleton)
     predictor = LatencyPredictor.load(place.run.predictor_file, allow_other_device=True)
     tracers = {name: Tracer(arch, skeleton) for name, arch in picked.items()}
+    threads, protocol = predictor.device.threads, Protocol(visits=visits)
+    space = place.run.config().load_space()
+    bench = Bench(space, Tracer(space, skeleton), threads=threads, protocol=protocol)
+    table = place.run.predictor_file.with_name("table.jsonl")
+    references = References(table if is_file(table) else None, predictor, bench).besides(picked.values())
     timings = time_networks(
-        [arch_network(arch, tracers[name], name=name) for name, arch in picked.items()],
-        threads=predictor.device.threads,
-        protocol=Protocol(visits=visits),
+        [
+            *(arch_network(arch, tracers[name], name=name) for name, arch in picked.items()),
+            *(network for network, _ in references),
+        ],
+        threads=threads,
+        protocol=protocol,
     )
+    drift = Drift.of(timings[len(picked) :], [timing for _, timing in references])
+    slower = drift.correction if drift else 1.0
     networks: dict[str, Any] = {}
-    for (name, arch), timing in zip(picked.items(), timings, strict=True):
+    for (name, arch), timing in zip(picked.items(), timings[: len(picked)], strict=True):
         graph = tracers[name](arch)
         (predicted,) = predictor.total_ms([arch], tracer=tracers[name]).tolist()
         networks[name] = {
@@ -74,14 +89,16 @@ def time_picks(place: Workplace, comparison: Comparison, *, visits: int = 9) -> 
             "mmac": graph.macs / 1e6,
             "params": graph.params,
             "predicted_ms": predicted,
-            "measured_ms": paid_ms(timing),
-            "network_ms": timing.measured_ms,
+            "measured_ms": paid_ms(timing) / slower,
+            "uncorrected_ms": paid_ms(timing),
             "loaded": timing.loaded,
         }
     content = {
         "date": str(date.today()),
         "device": describe_device(threads=predictor.device.threads).to_json(),
         "visits": visits,
+        "noise": noise_floor(timings),
+        "drift": None if drift is None else vars(drift),
         "predictor_is_of_this_machine": predictor.is_here,
         "networks": networks,
     }

@@ -153,7 +153,12 @@ def test_from_a_searched_run_to_a_table(
     assert trained.arch is not None
     assert trained.arch == archs["hand-made"]
 
-    time_picks(place, comparison, visits=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Drift, "of", lambda now, table: Drift(2.0, 1.9, 2.1, len(now)))
+        time_picks(place, comparison, visits=1)
+    timed = json.loads(place.timings_file.read_text())
+    assert timed["drift"]["ratio"] == 2.0
+    assert all(each["measured_ms"] == each["uncorrected_ms"] / 2 for each in timed["networks"].values())
     assert command("table", "--out", str(out)) == 0
     content = json.loads((out / "flagship.json").read_text())
     assert [entry["status"] for entry in content["rows"]] == ["2 of 2"] * 3 + ["1 of 1"] * 4
