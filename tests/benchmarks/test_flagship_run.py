@@ -22,6 +22,7 @@ from nas.graph import Tracer
 from nas.latency import LatencyPredictor
 from nas.models import PoseNet, load_weights, save_weights
 from nas.runs import RunFolder
+from nas.search.drift import Drift
 from nas.search.evaluator import SubnetEvaluator
 from nas.search.run import SearchSettings, search_run
 from nas.space import ArchManager, SearchSpace, Skeleton
