@@ -53,7 +53,7 @@ def test_fit_says_where_labels_cannot_be_relied_on(
     table, rng = tmp_path / "table.jsonl", np.random.default_rng(0)
     with LatencyTable.open(table, device=DEVICE, protocol=Protocol(visits=2), channel_block=BLOCK) as rows:
         rows.add_source(Source(space.to_json(), tracer.skeleton.to_json()))
-        for arch in {ArchManager(space).sample(rng) for _ in range(12)}:
+        for arch in {ArchManager(space).sample(rng) for _ in range(6)}:
             quiet = true_visit(tracer(arch))
             operators = tuple(replace(each, ms=slower * each.ms) for each in quiet.operators)
             slowed = replace(quiet, operators=operators, wall_ms=tuple(slower * ms for ms in quiet.wall_ms))
