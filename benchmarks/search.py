@@ -266,7 +266,10 @@ def tables(result: dict[str, Any]) -> str:
     """Markdown: a table per landscape, area and best accuracies by evaluations."""
     lines = []
     for landscape, samplers in result["hypervolume"].items():
-        facts = ", ".join(f"{name} {value}" for name, value in result["landscapes"][landscape].items())
+        facts = ", ".join(
+            f"{name} {value:.2g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in result["landscapes"][landscape].items()
+        )
         counts = list(dict.fromkeys(n for areas in samplers.values() for n in areas))
         lines += [f"**{landscape}**" + (f" ({facts})" if facts else ""), ""]
         lines += [
