@@ -27,10 +27,10 @@ from nas.runtime.results import Detection, read_results
 NOT_RUN = "not run"
 
 
-def hours_of(folder: Path) -> float | None:
-    """What a training has taken so far, by its own record; None where it has not begun."""
+def hours_of(folder: Path, *, cores: int = 1) -> float | None:
+    """Core-hours that a training has taken so far, by its own record; None where it has not begun."""
     told = [line["hours"] for line in read_metrics(folder / METRICS_FILE) if line.get("hours") is not None]
-    return float(told[-1] or 0) if told else None
+    return cores * float(told[-1] or 0) if told else None
 
 
 def summarise(place: Workplace, comparison: Comparison) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -117,7 +117,7 @@ def _training(place: Workplace, row: Row, drawn: Mapping[str, Floats] | None) ->
         "name": row.name,
         "seed": row.seed,
         "images": record.get("recipe", {}).get("images"),
-        "hours": hours_of(place.home(row).work_folder(row.name)),
+        "hours": hours_of(place.home(row).work_folder(row.name), cores=_cores(place)),
         "metrics": None if drawn is None else {name: float(values[0]) for name, values in drawn.items()},
     }
 
@@ -132,18 +132,24 @@ def _times(timing: Mapping[str, Any], arch: str | None) -> dict[str, Any]:
 
 
 def _core_hours(place: Workplace, entries: list[dict[str, Any]]) -> dict[str, float | None]:
-    """What the parts have taken; every training is of one thread, and loads its pictures itself."""
+    """What the parts have taken; trainings load their pictures themselves."""
     known = [training["hours"] for entry in entries for training in entry["trainings"] if training["hours"]]
     alone = [
-        hours_of(folder)
+        hours_of(folder, cores=_cores(place))
         for seed in sorted(place.run.diagnosis_folder.glob("seed-*"))
         for folder in sorted(RunFolder(seed).trainings_folder.glob("*"))
     ]
     return {
-        "supernet": hours_of(place.run.path),
+        "supernet": hours_of(place.run.path, cores=_cores(place)),
         "trainings": sum(known),
         "diagnosis": sum(hours for hours in alone if hours),
     }
+
+
+def _cores(place: Workplace) -> int:
+    """That a training of the run keeps busy."""
+    config = place.run.config()
+    return config.processes * (config.threads or 1)
 
 
 def _people(poses: Mapping[Row, list[Detection]], annotations: Annotations) -> dict[str, Any]:
