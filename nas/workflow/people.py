@@ -97,9 +97,11 @@ def _similarities(detections: Sequence[Detection], annotations: Annotations) -> 
 def _draw_person(annotations: Annotations, row: int, detection: Detection, *, photograph: bool) -> Pixels:
     """The surroundings of a person, or white with the true pose, and the pose found in them."""
     position = int(annotations.people.image[row])
-    image = read_annotated(annotations, position)
-    if not photograph:
-        image = np.full_like(image, 255)
+    image = (
+        read_annotated(annotations, position)
+        if photograph
+        else np.full((*annotations.images[position].size, 3), 255, np.uint8)
+    )
     x0, y0, x1, y1 = annotations.people.boxes[row]
     margin = _MARGIN * max(x1 - x0, y1 - y0)
     left, top = max(0, int(x0 - margin)), max(0, int(y0 - margin))
