@@ -57,9 +57,7 @@ def parser() -> argparse.ArgumentParser:
     pick.add_argument("--no-measure", action="store_true", help="choose by predicted ms: for a busy machine")
     train = commands.add_parser("train", parents=[shared])
     train.add_argument("--hours", type=float, help="stop after so many; the same command goes on")
-    train.add_argument(
-        "--budget-ms", type=float, action="append", help="of these budgets alone; may be repeated"
-    )
+    train.add_argument("--row", action="append", help="these alone, such as *-0.5ms-*; may be repeated")
     time = commands.add_parser("time", parents=[shared])
     time.add_argument("--visits", type=int, default=9)
     table = commands.add_parser("table", parents=[shared])
@@ -111,7 +109,7 @@ def work(args: argparse.Namespace) -> None:
         )
         pick_all(place, asked(args), settings)
     elif args.command == "train":
-        train_rows(place, place.comparison, budgets_ms=args.budget_ms, hours=args.hours, console=err)
+        train_rows(place, place.comparison, rows=args.row or ("*",), hours=args.hours, console=err)
     elif args.command == "time":
         time_picks(place, place.comparison, visits=args.visits)
     else:

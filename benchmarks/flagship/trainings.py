@@ -1,8 +1,9 @@
 """Trains the rows of the comparison, one after the other, as `nas finetune` does; goes on as that does."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Self
 
 from rich.console import Console
@@ -49,7 +50,7 @@ def train_rows(
     place: Workplace,
     comparison: Comparison,
     *,
-    budgets_ms: Iterable[float] | None = None,
+    rows: Sequence[str] = ("*",),
     hours: float | None = None,
     console: Console | None = None,
 ) -> None:
@@ -58,20 +59,20 @@ def train_rows(
     Args:
         place: of the comparison.
         comparison: what is compared.
-        budgets_ms: train these alone, so that two processes can share the work.
+        rows: train those alone whose name is like one of these, `*-0.5ms-*` say, so that several processes
+            can share the work.
         hours: stop after so long, at the end of a step; None to go on to the end.
         console: where to show progress.
 
     Raises:
         Paused: after `hours`; the same call goes on.
-        UserError: another network was trained under a row's name, or as `finetune_subnet` does.
+        UserError: no row has such a name; another network was trained under a row's name; or as
+            `finetune_subnet` does.
         KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
     """
     deadline = Deadline(hours)
-    wanted = set(comparison.budgets_ms if budgets_ms is None else budgets_ms)
-    rows = [row for row in comparison.rows if row.budget_ms in wanted]
     lengths, begun = Lengths.of(place.run, comparison), False
-    for row in rows:
+    for row in _named(comparison.rows, rows):
         arch = place.picked(KINDS[row.kind].pick, row.budget_ms)
         if arch is None:
             print(f"{row.name}: its architecture is not picked yet", flush=True)
@@ -93,6 +94,14 @@ def train_rows(
             hours=None if math.isinf(deadline.left) else max(deadline.left, 1e-3) / 3600,
             console=console,
         )
+
+
+def _named(rows: Sequence[Row], patterns: Sequence[str]) -> list[Row]:
+    """The rows that patterns name. Raises UserError where one names none."""
+    named = {pattern: [row for row in rows if fnmatchcase(row.name, pattern)] for pattern in patterns}
+    if missing := [pattern for pattern, found in named.items() if not found]:
+        raise UserError(f"no row is called {missing[0]}; there are {', '.join(row.name for row in rows)}")
+    return [row for row in rows if any(row in found for found in named.values())]
 
 
 def _is_trained(place: Workplace, row: Row, arch: Arch) -> bool:
