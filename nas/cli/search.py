@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.console import print_json
+from nas.cli.console import err, print_json
 from nas.cli.displays import search_display
 from nas.cli.options import finite
 from nas.cli.search_display import print_comparison, print_left, print_place, print_subnets
@@ -58,6 +58,21 @@ def search(
         list[str] | None,
         typer.Option("--head", help="Look at this head only; may be repeated."),
     ] = None,
+    each_head: Annotated[
+        bool,
+        typer.Option(
+            "--each-head", help="Search every head by itself, in turns, so that none is left behind."
+        ),
+    ] = False,
+    train_finalists: Annotated[
+        int,
+        typer.Option(
+            "--train-finalists",
+            min=0,
+            help="Images to train the best network of each head (and run) on for, and to choose by what they "
+            "score then: inherited scores of different heads do not compare.",
+        ),
+    ] = 0,
     people: Annotated[
         int, typer.Option(min=1, help="People per image: a head on person crops runs once for each.")
     ] = 1,
@@ -168,10 +183,12 @@ def search(
         device=device,
         allow_other_device=allow_other_device,
         measure=measure,
+        each_head=each_head,
+        train_finalists=train_finalists,
         storage=storage,
         limits=Limits(p95_ms=p95_ms, memory_mb=memory_mb, file_mb=file_mb),
     )
-    displays = Displays(search_display, VisitDisplay)
+    displays = Displays(search_display, VisitDisplay, err)
     if worker:
         result = search_worker(folder, settings, progress=displays)
     else:

@@ -61,6 +61,12 @@ def print_subnets(result: "SearchResult") -> None:
     for subnet in result.subnets:
         if subnet.tied:
             say(f"{subnet.name} is as accurate as {', '.join(subnet.tied)}, as far as these people can tell.")
+        if subnet.trained:
+            scores = ", ".join(
+                f"{item.arch.head.type} {item.arch.id[:6]} {item.accuracy:.3f}" for item in subnet.trained
+            )
+            images = result.facts["train_finalists"]
+            say(f"{subnet.name}: the best of what was trained on for {images:,} images: {scores}.")
     if result.facts.get("limits"):
         print_table(
             "Limits, measured",

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from rich.console import Console
+
 from nas.errors import UserError
 from nas.evaluate.metrics import require_metric
 from nas.files import digest_files
@@ -39,6 +41,7 @@ class Search:
             nothing is to be measured.
         detector: to be timed beside finalists.
         requirements: limits besides the budgets.
+        console: where trainings show how far they are; None for nowhere.
     """
 
     run: RunFolder
@@ -51,6 +54,7 @@ class Search:
     bench: Bench | None
     detector: Network | None
     requirements: Requirements
+    console: Console | None = None
 
     def overrun(self, estimate: Estimate) -> Overrun:
         """Of the limits, as an estimate sees them."""
@@ -137,7 +141,9 @@ def prepare(
     budgets = check_budgets(settings.budgets_ms, space, base, some=together)
     requirements = Requirements(settings.limits, tracer, precision=predictor.precision)
     requirements.check(space, base, p95_ratio=predictor.p95_ratio, budgets_ms=budgets)
-    return Search(run, settings, space, tracer, base, budgets, table, bench, detector, requirements)
+    return Search(
+        run, settings, space, tracer, base, budgets, table, bench, detector, requirements, displays.training
+    )
 
 
 def load_predictor(path: Path, skeleton: Skeleton, *, allow_other_device: bool = False) -> LatencyPredictor:
@@ -178,6 +184,8 @@ def _check_settings(settings: SearchSettings) -> None:
         raise UserError("`refine` measures while networks are scored: give `trials`, or leave it out")
     if settings.prior is not None and not settings.to_score:
         raise UserError("`prior` says which networks to score, and none is: give `trials`, or leave it out")
+    if settings.prior is not None and settings.each_head:
+        raise UserError("`prior` is not for one head at a time: leave it out, or `each_head`")
     if settings.prior is not None and not sampler.takes_prior:
         raise UserError(f"`prior` is for a model of accuracy, and the `sampler` {sampler.name} has none")
 

@@ -75,6 +75,8 @@ class Subnet:
         tied: ids of other finalists within the budget that are as accurate as far as can be told.
         run: the way from the folder of the search's run to that of the one whose weights it was scored with,
             where several were searched; None for the only one.
+        trained: the best networks of different heads or runs, trained on for a while, with the scores of
+            then, the best one first: this one. Nothing where there was nothing to train.
     """
 
     budget_ms: float
@@ -83,6 +85,7 @@ class Subnet:
     predicted: LatencyPrediction
     tied: tuple[str, ...] = ()
     run: str | None = None
+    trained: tuple[Evaluation, ...] = ()
 
     @property
     def arch(self) -> Arch:
@@ -105,6 +108,7 @@ class Subnet:
             "inherited_ap": self.item.scores.get("AP"),
             "inherited": {name: value for name, value in self.item.scores.items() if "/" not in name},
             **({} if self.run is None else {"run": self.run}),
+            **({"trained": [_trained(item) for item in self.trained]} if self.trained else {}),
         }
 
 
@@ -251,6 +255,10 @@ def drift_remarks(finalists: Iterable[Mapping[str, Any]]) -> list[str]:
         + ("times are divided by that." if corrected else "within its noise, so times are as measured.")
         for drift, corrected in sorted(seen)
     ]
+
+
+def _trained(item: Evaluation) -> dict[str, Any]:
+    return {"arch": item.arch.id, "head": item.arch.head.type, **_accuracy(item)}
 
 
 def _point(item: Evaluation) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Searching in a run folder: from a trained supernet and a latency predictor to measured subnets."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from nas.runs.data import open_data
 from nas.runs.folder import RunFolder
 from nas.search.choosing import choose_subnets
 from nas.search.estimate import Estimate
+from nas.search.finalist_training import FinalistTraining
 from nas.search.judging import KnownAccuracies
 from nas.search.loop import ShowProgress
 from nas.search.pareto import whole
@@ -18,6 +20,7 @@ from nas.search.prior import prior_of
 from nas.search.record import SearchRecord
 from nas.search.refinement import Refinement
 from nas.search.results import SearchResult, former_average_pose
+from nas.search.rivals import Part, choose_trained
 from nas.search.scoring import Scoring
 from nas.search.session import ScoringSession
 from nas.search.settings import Displays, SearchSettings
@@ -68,6 +71,7 @@ class Scored:
         average_pose: what the average pose scores.
         scoring: how networks were scored.
         judge: tells finalists apart.
+        train: trains them on; None where inherited scores decide.
     """
 
     search: Search
@@ -77,13 +81,15 @@ class Scored:
     average_pose: Scores
     scoring: Scoring
     judge: Judge
+    train: FinalistTraining | None = None
 
 
 def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, shared: bool = False) -> Scored:
     """Score as many networks as are wanted; `shared` among workers, whose run folders must be alike."""
     search = prepare(run, settings, displays)
+    train = finalist_training(search)
     if not settings.to_score:
-        return _known(search)
+        return replace(_known(search), train=train)
     session = ScoringSession.open(search, open_data(run.config(), search.space, run), shared=shared)
     refinement = search.refinement(session.record.name)
     return Scored(
@@ -94,22 +100,52 @@ def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, share
         average_pose=session.average_pose,
         scoring=session.scoring,
         judge=session.judge,
+        train=train,
     )
 
 
 def finish(scored: Scored) -> SearchResult:
-    """Measure the finalists, and write down what was found."""
-    result, place = choose(scored), scored.search.place
-    result.save(place.file, place.subnets)
+    """Measure the finalists, train them where that is asked for, and write down what was found."""
+    place = scored.search.place
+
+    def keep(result: SearchResult) -> None:
+        result.save(place.file, place.subnets)
+
+    result = choose(scored, keep=keep)
+    keep(result)
     return replace(result, place=place)
 
 
-def choose(scored: Scored) -> SearchResult:
-    """Measure the finalists, and say what was found; nothing is written."""
+def choose(scored: Scored, *, keep: Callable[[SearchResult], object] = lambda _: None) -> SearchResult:
+    """Measure the finalists, train them where that is asked for, and say what was found.
+
+    Nothing is written but the weights of what is trained.
+
+    Args:
+        scored: the search.
+        keep: takes what is found before the trainings.
+    """
     search, record = scored.search, scored.record
     # Where no network is scored, what was stopped early stays out.
     history = record.history() if search.settings.to_score else whole(record.history())
-    return choose_subnets(search, scored.estimate, history, scored.judge, facts_of(scored))
+    facts = facts_of(scored)
+    if scored.train is None:
+        return choose_subnets(search, scored.estimate, history, scored.judge, facts)
+    parts = Part.by_head(history, scored.train)
+    return choose_trained(search, scored.estimate, history, parts, scored.judge, facts, keep=keep)
+
+
+def finalist_training(search: Search) -> FinalistTraining | None:
+    """What trains the finalists of a search's run; None where nothing does.
+
+    Raises UserError where the run's recipe of fine-tuning does not go with that.
+    """
+    settings = search.settings
+    if not settings.train_finalists:
+        return None
+    return FinalistTraining(
+        search.run, images=settings.train_finalists, metric=settings.metric, console=search.console
+    )
 
 
 def facts_of(scored: Scored) -> dict[str, Any]:
@@ -141,6 +177,7 @@ def facts_of(scored: Scored) -> dict[str, Any]:
         else describe_device(threads=predictor.device.threads).to_json(),
         "protocol": predictor.protocol.to_json(),
         **({"prior": str(settings.prior)} if settings.prior else {}),
+        **({"train_finalists": settings.train_finalists} if settings.train_finalists else {}),
         **scored.scoring.facts(),
         "average_pose": dict(scored.average_pose),
     }

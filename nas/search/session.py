@@ -17,7 +17,7 @@ from nas.search.loop import score_networks
 from nas.search.origin import require_same_origin
 from nas.search.preparation import Search
 from nas.search.record import EvaluationCache, SearchRecord
-from nas.search.samplers import Prior, sampler_named
+from nas.search.samplers import HeadTurns, Prior, sampler_named
 from nas.search.scoring import Scoring
 from nas.search.stopping import EarlyStopping
 from nas.search.study import choose_scoring, evaluation_key, open_record, storage_of
@@ -80,13 +80,10 @@ class ScoringSession:
         search, settings, record = self.search, self.search.settings, self.record
         overrun = search.overrun(estimate)
         record.use(estimate, predictor=estimate.source, overrun=overrun)
-        sampler = sampler_named(settings.sampler)(
-            search.space,
-            estimate.many,
-            budgets_ms=search.budgets,
-            seed=settings.seed,
-            overrun=overrun,
-            prior=prior,
+        kind = sampler_named(settings.sampler)
+        make = partial(HeadTurns, kind) if settings.each_head else partial(kind, prior=prior)
+        sampler = make(
+            search.space, estimate.many, budgets_ms=search.budgets, seed=settings.seed, overrun=overrun
         )
         evaluate = EarlyStopping(
             self.evaluator,
@@ -94,6 +91,7 @@ class ScoringSession:
             history=record.history,
             cost=estimate,
             finalists=settings.finalists,
+            each_head=settings.each_head or settings.train_finalists > 0,
         )
         return partial(
             score_networks,

@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.console import Console
+
 from nas.search.limits import Limits
 from nas.search.loop import ShowProgress
 from nas.timing import TimingProgress
@@ -41,6 +43,9 @@ class SearchSettings:
         allow_other_device: search with a predictor of another device; nothing is measured then.
         measure: whether finalists are measured where the predictor is of this device; without, the best as
             predicted are taken, which on a machine that others use is closer than what it would measure.
+        each_head: whether every head is searched by itself, in turns, so that each has a good network.
+        train_finalists: images that the best networks of different heads (or runs) are trained on for; which
+            of them is chosen goes by what they score then. 0 to choose by inherited scores.
         storage: an Optuna storage URL; None for sqlite in the run folder.
         limits: hard ones, besides the budgets.
     """
@@ -63,6 +68,8 @@ class SearchSettings:
     device: Path | None = None
     allow_other_device: bool = False
     measure: bool = True
+    each_head: bool = False
+    train_finalists: int = 0
     storage: str | None = None
     limits: Limits = field(default_factory=Limits)
 
@@ -81,10 +88,12 @@ class Displays:
     Args:
         scoring: told after every scored network.
         timing: told how measuring goes.
+        training: where finalists that are trained show how far they are; None for nowhere.
     """
 
     scoring: Callable[[], AbstractContextManager[ShowProgress]] = lambda: nullcontext(lambda _: None)
     timing: Callable[[], AbstractContextManager[TimingProgress | None]] = nullcontext
+    training: Console | None = None
 
     @classmethod
     def of(cls, progress: "ShowProgress | Displays | None") -> "Displays":

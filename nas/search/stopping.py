@@ -43,6 +43,7 @@ class EarlyStopping:
         history: what is known by now.
         cost: predicted ms.
         finalists: of each budget.
+        each_head: whether those of a head are finalists by themselves.
     """
 
     def __init__(
@@ -53,12 +54,14 @@ class EarlyStopping:
         history: Callable[[], Sequence[Evaluation]],
         cost: Cost,
         finalists: int,
+        each_head: bool = False,
     ) -> None:
         self._evaluator = evaluator
         self._metric = metric
         self._history = history
         self._cost = cost
         self._finalists = finalists
+        self._each_head = each_head
 
     @property
     def key(self) -> str:
@@ -68,7 +71,9 @@ class EarlyStopping:
     def __call__(self, arch: Arch) -> Scores:
         """Scores of everybody, or an estimate of the metric and on how many people it was stopped."""
         known = whole(self._history())
-        rivals = within(known, self._cost(arch))
+        head = arch.head.type
+        compared = [item for item in known if not self._each_head or item.arch.head.type == head]
+        rivals = within(compared, self._cost(arch))
         if len(known) < STARTUP or len(rivals) < self._finalists:
             return self._evaluator.until(arch, lambda _: None)
         needed = rivals[self._finalists - 1].accuracy

@@ -18,7 +18,8 @@ from nas.search.loop import SearchProgress, ShowProgress
 from nas.search.pareto import best_accuracies
 from nas.search.preparation import Search, prepare
 from nas.search.results import SearchResult
-from nas.search.run import Scored, facts_of, search_run
+from nas.search.rivals import Part, choose_trained
+from nas.search.run import Scored, facts_of, finalist_training, search_run
 from nas.search.session import ScoringSession
 from nas.search.settings import Displays, SearchSettings
 from nas.search.storage import reaching
@@ -200,6 +201,7 @@ def _finish(search: Search, sessions: Sequence[ScoringSession]) -> SearchResult:
         scoring=first.scoring,
         judge=JointJudge({arch: sessions[place].judge for arch, (_, place) in owned.items()}),
     )
+    trainings = [finalist_training(session.search) for session in sessions]
     ways = [search.run.way_to(session.search.run) for session in sessions]
     facts = {
         **facts_of(scored),
@@ -214,11 +216,23 @@ def _finish(search: Search, sessions: Sequence[ScoringSession]) -> SearchResult:
             for way, session in zip(ways, sessions, strict=True)
         ],
     }
+    runs = {arch.id: ways[place] for arch, (_, place) in owned.items()}
+
+    def keep(result: SearchResult) -> SearchResult:
+        result = result.of_runs(runs)
+        result.save(search.place.file, search.place.subnets)
+        return replace(result, place=search.place)
+
     history = [item for item, _ in owned.values()]
-    result = choose_subnets(search, search.base, history, scored.judge, facts)
-    result = result.of_runs({arch.id: ways[place] for arch, (_, place) in owned.items()})
-    result.save(search.place.file, search.place.subnets)
-    return replace(result, place=search.place)
+    parts = [
+        part
+        for place, train in enumerate(trainings)
+        if train is not None
+        for part in Part.by_head([item for item, owner in owned.values() if owner == place], train)
+    ]
+    if not parts:
+        return keep(choose_subnets(search, search.base, history, scored.judge, facts))
+    return keep(choose_trained(search, search.base, history, parts, scored.judge, facts, keep=keep))
 
 
 def _united(sessions: Sequence[ScoringSession]) -> dict[Arch, tuple[Evaluation, int]]:

@@ -4,12 +4,16 @@ from nas.errors import UserError
 from nas.search.samplers.base import ArchSampler, NothingLeftError
 from nas.search.samplers.evolution import LitePoseEvolution
 from nas.search.samplers.genes import index_distributions
+from nas.search.samplers.heads import HeadTurns
 from nas.search.samplers.of_optuna import OptunaGp, OptunaNsga2, OptunaTpe
 from nas.search.samplers.prior import Prior
 from nas.search.samplers.surrogate import SurrogateSampler
 from nas.search.samplers.uniform import UniformSampler
 
-__all__ = ["SAMPLERS", "ArchSampler", "NothingLeftError", "Prior", "index_distributions", "sampler_named"]
+__all__ = [
+    "SAMPLERS", "ArchSampler", "HeadTurns", "NothingLeftError", "Prior", "index_distributions",
+    "sampler_named",
+]  # fmt: skip
 
 SAMPLERS: dict[str, type[ArchSampler]] = {
     sampler.name: sampler
