@@ -23,6 +23,8 @@ class HeadTurns(ArchSampler):
         space, predict, budgets_ms, seed, overrun: as every sampler takes them.
     """
 
+    name = "each-head"
+
     def __init__(
         self,
         kind: type[ArchSampler],
