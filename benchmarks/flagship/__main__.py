@@ -55,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
     pick.add_argument("--predictor", type=Path, help="by default the run's")
     pick.add_argument("--allow-other-device", action="store_true")
     pick.add_argument("--no-measure", action="store_true", help="choose by predicted ms: for a busy machine")
+    pick.add_argument(
+        "--train-finalists", type=int, default=0, help="images, as the search trained them: the best of heads"
+    )
     train = commands.add_parser("train", parents=[shared])
     train.add_argument("--hours", type=float, help="stop after so many; the same command goes on")
     train.add_argument("--row", action="append", help="these alone, such as *-0.5ms-*; may be repeated")
@@ -106,6 +109,7 @@ def work(args: argparse.Namespace) -> None:
             predictor=args.predictor,
             allow_other_device=args.allow_other_device,
             measure=not args.no_measure,
+            train_finalists=args.train_finalists,
         )
         pick_all(place, asked(args), settings)
     elif args.command == "train":

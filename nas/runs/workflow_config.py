@@ -20,6 +20,8 @@ class WorkflowConfig(StrictModel):
         timed: networks whose time is measured for the predictor.
         visits: to each of them.
         trials: networks that the search scores.
+        train_finalists: images that the best networks of different heads are trained on for before one is
+            chosen, each head being searched by itself; 0 to choose by inherited scores.
         metric: the score that is searched for.
         people: expected per image; a head on person crops runs once for each.
         test: sets that finished networks are validated on, from `data.root`; none for those of `data.val`.
@@ -29,6 +31,7 @@ class WorkflowConfig(StrictModel):
     timed: Count = 30
     visits: Count = 5
     trials: Count = 200
+    train_finalists: Annotated[int, Field(ge=0)] = 0
     metric: str = "AP"
     people: Count = 1
     test: Annotated[tuple[SourceConfig, ...], AsTuple, BeforeValidator(_as_list)] = ()

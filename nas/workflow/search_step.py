@@ -87,6 +87,7 @@ def _inputs(way: Way) -> dict[str, Any]:
         "trials": settings.trials,
         "metric": settings.metric,
         "people": settings.people,
+        **({"train_finalists": settings.train_finalists} if settings.train_finalists else {}),
     }
 
 
@@ -102,7 +103,12 @@ def _search(way: Way) -> None:
     search_run(
         way.run.path,
         SearchSettings(
-            budgets_ms=budgets(way), trials=settings.trials, metric=settings.metric, people=settings.people
+            budgets_ms=budgets(way),
+            trials=settings.trials,
+            metric=settings.metric,
+            people=settings.people,
+            each_head=settings.train_finalists > 0,
+            train_finalists=settings.train_finalists,
         ),
         progress=way.displays.search,
     )
