@@ -63,13 +63,16 @@ class CandidateEvolution:
         gains, times, read = dict[Arch, float](), dict[Arch, float](), dict[Arch, Genes]()
         for _ in range(_GENERATIONS):
             children, mothers = self._vary(pool, rng)
-            built = dict(zip(map(self._genome.build, children), mothers.tolist(), strict=True))
+            # By what is active in them, since all else is ignored.
+            built = {
+                arch: (active, mother)
+                for (arch, active), mother in zip(map(self._genome.express, children), mothers, strict=True)
+            }
             fresh = [arch for arch in built if arch not in taken and arch not in gains]
             if not fresh:
                 continue
-            # Read back, since inactive dimensions were ignored.
-            genes = np.stack([self._genome.read(arch) for arch in fresh])
-            mothers = np.array([built[arch] for arch in fresh])
+            genes = np.stack([built[arch][0] for arch in fresh])
+            mothers = np.array([built[arch][1] for arch in fresh])
             rough = pool_ms[mothers] + roughly(genes) - roughly(pool[mothers])
             chosen = np.argsort(-gain(genes, rough - _TOLERANCE), kind="stable")[:_ASKED].tolist()
             asked = [fresh[place] for place in chosen]

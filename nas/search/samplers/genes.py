@@ -54,16 +54,27 @@ class Genome:
         Raises:
             KeyError: an active dimension has no gene.
         """
+        return self.express(genes)[0]
+
+    def express(self, genes: Genes) -> tuple[Arch, Genes]:
+        """The architecture of these genes, and those of them that are active in it: as `read` reads them.
+
+        Raises:
+            KeyError: an active dimension has no gene.
+        """
         indices: list[int] = genes.tolist()
+        active, places = [INACTIVE] * len(indices), self._places
 
         def pick(dimension: Dimension) -> Choice:
-            place = self._places.get(dimension.position)
-            index = 0 if place is None else indices[place]
+            place = places.get(dimension.position)
+            if place is None:
+                return dimension.choices[0]
+            active[place] = index = indices[place]
             if index == INACTIVE:
                 raise KeyError(dimension.name)
             return dimension.choices[index]
 
-        return self._layout.build(pick)
+        return self._layout.build(pick), np.array(active, np.int64)
 
     def read(self, arch: Arch) -> Genes:
         """The genes of an architecture of the space."""
