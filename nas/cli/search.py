@@ -61,9 +61,10 @@ def search(
     each_head: Annotated[
         bool,
         typer.Option(
-            "--each-head", help="Search every head by itself, in turns, so that none is left behind."
+            "--each-head/--no-each-head",
+            help="Search every head by itself, in turns, so that none is left behind; without, all as one.",
         ),
-    ] = False,
+    ] = True,
     train_finalists: Annotated[
         int,
         typer.Option(

@@ -21,7 +21,7 @@ class WorkflowConfig(StrictModel):
         visits: to each of them.
         trials: networks that the search scores.
         train_finalists: images that the best networks of different heads are trained on for before one is
-            chosen, each head being searched by itself; 0 to choose by inherited scores.
+            chosen; 0 to choose by inherited scores.
         metric: the score that is searched for.
         people: expected per image; a head on person crops runs once for each.
         test: sets that finished networks are validated on, from `data.root`; none for those of `data.val`.

@@ -184,8 +184,6 @@ def _check_settings(settings: SearchSettings) -> None:
         raise UserError("`refine` measures while networks are scored: give `trials`, or leave it out")
     if settings.prior is not None and not settings.to_score:
         raise UserError("`prior` says which networks to score, and none is: give `trials`, or leave it out")
-    if settings.prior is not None and settings.each_head:
-        raise UserError("`prior` is not for one head at a time: leave it out, or `each_head`")
     if settings.prior is not None and not sampler.takes_prior:
         raise UserError(f"`prior` is for a model of accuracy, and the `sampler` {sampler.name} has none")
 

@@ -13,12 +13,10 @@ from nas.search.preparation import Search
 from nas.search.record import SearchRecord
 from nas.search.samplers import Prior
 from nas.search.samplers.genes import Genome
+from nas.search.samplers.prior import LEAST
 from nas.search.storage import open_storage, shown, sqlite_url
 from nas.search.study import require_study
 from nas.space import SearchSpace
-
-_LEAST = 10
-"""So many networks are a prior at least."""
 
 
 def prior_of(search: Search, record: SearchRecord) -> Prior | None:
@@ -63,9 +61,9 @@ def _scored(space: SearchSpace, storage: str, name: str) -> Mapping[str, Any]:
         opened.get_study_id_from_name(name), deepcopy=False, states=(TrialState.COMPLETE,)
     )
     found = [(arch, trial.values[0]) for trial in trials if (arch := genome.of_params(trial.params))]
-    if len(found) < _LEAST:
+    if len(found) < LEAST:
         raise UserError(
-            f"`prior`: in {shown(storage)} only {len(found)} networks are scored; score {_LEAST} first"
+            f"`prior`: in {shown(storage)} only {len(found)} networks are scored; score {LEAST} first"
         )
     return {
         "genes": [genome.read(arch).tolist() for arch, _ in found],

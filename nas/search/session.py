@@ -81,9 +81,14 @@ class ScoringSession:
         overrun = search.overrun(estimate)
         record.use(estimate, predictor=estimate.source, overrun=overrun)
         kind = sampler_named(settings.sampler)
-        make = partial(HeadTurns, kind) if settings.each_head else partial(kind, prior=prior)
+        make = partial(HeadTurns, kind) if settings.each_head and len(search.space.heads) > 1 else kind
         sampler = make(
-            search.space, estimate.many, budgets_ms=search.budgets, seed=settings.seed, overrun=overrun
+            search.space,
+            estimate.many,
+            budgets_ms=search.budgets,
+            seed=settings.seed,
+            overrun=overrun,
+            prior=prior,
         )
         evaluate = EarlyStopping(
             self.evaluator,
@@ -91,7 +96,7 @@ class ScoringSession:
             history=record.history,
             cost=estimate,
             finalists=settings.finalists,
-            each_head=settings.each_head or settings.train_finalists > 0,
+            each_head=settings.each_head,
         )
         return partial(
             score_networks,

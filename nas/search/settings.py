@@ -43,7 +43,7 @@ class SearchSettings:
         allow_other_device: search with a predictor of another device; nothing is measured then.
         measure: whether finalists are measured where the predictor is of this device; without, the best as
             predicted are taken, which on a machine that others use is closer than what it would measure.
-        each_head: whether every head is searched by itself, in turns, so that each has a good network.
+        each_head: whether every head is searched by itself, in turns, so that none is left behind.
         train_finalists: images that the best networks of different heads (or runs) are trained on for; which
             of them is chosen goes by what they score then. 0 to choose by inherited scores.
         storage: an Optuna storage URL; None for sqlite in the run folder.
@@ -68,7 +68,7 @@ class SearchSettings:
     device: Path | None = None
     allow_other_device: bool = False
     measure: bool = True
-    each_head: bool = False
+    each_head: bool = True
     train_finalists: int = 0
     storage: str | None = None
     limits: Limits = field(default_factory=Limits)

@@ -107,7 +107,6 @@ def _search(way: Way) -> None:
             trials=settings.trials,
             metric=settings.metric,
             people=settings.people,
-            each_head=settings.train_finalists > 0,
             train_finalists=settings.train_finalists,
         ),
         progress=way.displays.search,

@@ -13,7 +13,10 @@ import numpy as np
 
 from nas.arrays import Floats
 from nas.search.samplers.gaussian_process import Covariance, GaussianProcess, unit_of
-from nas.search.samplers.genes import Genes
+from nas.search.samplers.genes import Genes, Genome
+
+LEAST = 10
+"""So many networks are a prior at least."""
 
 # The prior counts as so many networks that have followed it, and may be wrong by this share of its spread.
 _LIKE = 3.0
@@ -31,6 +34,20 @@ class Prior:
 
     genes: Genes
     accuracies: Floats
+
+    def of_head(self, head: str, whole: Genome, own: Genome) -> "Prior | None":
+        """The part of one head, for a space of it alone; None where its networks are too few to say much.
+
+        Args:
+            head: the head.
+            whole: of the space that the genes are of.
+            own: of the space of that head.
+        """
+        archs = [whole.build(genes) for genes in self.genes]
+        mine = [place for place, arch in enumerate(archs) if arch.head.type == head]
+        if len(mine) < LEAST:
+            return None
+        return Prior(np.stack([own.read(archs[place]) for place in mine]), self.accuracies[mine])
 
 
 class AccuracyModel(Protocol):
