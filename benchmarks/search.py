@@ -11,6 +11,9 @@ fitted       boosted trees, fitted to the networks that searches of a run (`--ru
              trained supernet; of the run's own space, which lies within `person-crop`; the noise is what
              scores of the same networks differ by that were calibrated on other images.
 
+`each-head` is the surrogate for one head at a time, in turns, as `nas search` asks it; all others see the
+heads as one choice among many.
+
 What counts is the accuracy without noise of the network that was found best with it. The area is that under
 the front above .10, over the logarithm of milliseconds, up to the largest budget. Every run is kept in
 `runs.jsonl` and not made again; tables, figure and means are of all that are there.
@@ -22,6 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +40,7 @@ from nas.latency import EndToEnd, LatencyPredictor
 from nas.report.figures import COLOURS, new_figure, save
 from nas.runs import RunFolder
 from nas.search.estimate import Estimate
-from nas.search.samplers import SAMPLERS
+from nas.search.samplers import SAMPLERS, ArchSampler, HeadTurns, SurrogateSampler
 from nas.search.samplers.features import Features
 from nas.search.samplers.genes import INACTIVE, Genome
 from nas.space import Arch, SearchSpace
@@ -47,6 +51,10 @@ PREDICTOR = ROOT / "results" / "latency" / "person-crop-coco17-predictor.json"
 SPACE, SKELETON = "person-crop", "coco17"
 BUDGETS = (0.3, 0.7)
 FLOOR = 0.10
+COMPARED: dict[str, Callable[..., ArchSampler]] = {
+    "each-head": partial(HeadTurns, SurrogateSampler),
+    **SAMPLERS,
+}
 COUNTS = (50, 100, 200, 400)
 
 UPSAMPLERS = {"bilinear": 0.0, "nearest_dw": 0.05, "deconv2x2": 0.03, "deconv4x4": 0.08}
@@ -198,7 +206,7 @@ def figures(times: np.ndarray, observed: np.ndarray, truth: np.ndarray) -> dict[
 
 def search(landscape: Landscape, sampler_name: str, seed: int, evaluations: int) -> dict[str, Any]:
     """One run: figures after so many evaluations, and the processor's seconds per draw at its end."""
-    sampler = SAMPLERS[sampler_name](landscape.space, landscape.estimate.many, budgets_ms=BUDGETS, seed=seed)
+    sampler = COMPARED[sampler_name](landscape.space, landscape.estimate.many, budgets_ms=BUDGETS, seed=seed)
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     points: list[tuple[float, float, float]] = []
     after, seconds = {}, []
@@ -315,7 +323,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="the folder of a searched run; without it, no `fitted`")
     parser.add_argument("--metric", default="PCK_torso@0.2", help="of the run's scores")
     parser.add_argument("--landscapes", nargs="+", default=["smooth", "rugged", "fitted"])
-    parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=list(SAMPLERS))
+    parser.add_argument("--samplers", nargs="+", default=list(COMPARED), choices=list(COMPARED))
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--gp-seeds", type=int, default=3, help="of Optuna's GP, which takes its time")
     parser.add_argument("--evaluations", type=int, default=COUNTS[-1])

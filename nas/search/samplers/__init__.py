@@ -11,8 +11,8 @@ from nas.search.samplers.surrogate import SurrogateSampler
 from nas.search.samplers.uniform import UniformSampler
 
 __all__ = [
-    "SAMPLERS", "ArchSampler", "HeadTurns", "NothingLeftError", "Prior", "index_distributions",
-    "sampler_named",
+    "SAMPLERS", "ArchSampler", "HeadTurns", "NothingLeftError", "Prior", "SurrogateSampler",
+    "index_distributions", "sampler_named",
 ]  # fmt: skip
 
 SAMPLERS: dict[str, type[ArchSampler]] = {
