@@ -11,7 +11,7 @@ from nas.files import digest_files
 from nas.latency import LatencyPredictor
 from nas.runs.folder import RunFolder
 from nas.runs.metrics import METRICS, read_metrics
-from nas.runs.subnet_training import RECORD
+from nas.runs.subnet_training import RECORD, is_finalist
 from nas.space import Arch
 
 Figures = Mapping[str, Any]
@@ -119,8 +119,10 @@ def finetuned(trainings: Sequence[SubnetTraining], arch: str) -> list[SubnetTrai
 
 
 def _training_folders(run: RunFolder) -> list[Path]:
+    """Those of subnets for their own sake; finalists are trained to choose by."""
     folder = run.trainings_folder
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    works = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [work for work in works if not is_finalist(work.name)]
 
 
 def _training(work: Path) -> SubnetTraining:

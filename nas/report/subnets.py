@@ -66,6 +66,9 @@ def _worth(entry: Figures) -> str:
     remarks += ["timed under load"] if entry.get("loaded") else []
     if tied := entry.get("tied_with"):
         remarks.append(f"{', '.join(tied)} is as accurate as far as can be told")
+    if trained := entry.get("trained"):
+        scores = ", ".join(f"{each['head']} {cell(float(each['accuracy']))}" for each in trained)
+        remarks.append(f"chosen when the best of each head had been trained on for a while: {scores}")
     remarks += ["no better than the average pose"] if entry.get("better_than_average_pose") is False else []
     return ", ".join(remarks)
 

@@ -12,6 +12,18 @@ from nas.space import Arch
 
 RECORD = "finetune.json"
 
+_FINALIST = "finalist-"
+
+
+def finalist_name(arch: Arch, images: int) -> str:
+    """The name of a finalist's training, for so many images."""
+    return f"{_FINALIST}{arch.id[:6]}-{images}"
+
+
+def is_finalist(name: str) -> bool:
+    """Whether a training of this name was a finalist's, to choose by, and is not what one searched for."""
+    return name.startswith(_FINALIST)
+
 
 def record_training(
     work: Path, arch: Arch, recipe: FinetuneConfig, *, scratch: bool, seed: int | None = None

@@ -8,6 +8,7 @@ from nas.errors import UserError
 from nas.runs.config import FinetuneConfig
 from nas.runs.data import RunData, open_data
 from nas.runs.folder import RunFolder, load_finetune_config
+from nas.runs.subnet_training import finalist_name
 from nas.search.loop import scored
 from nas.search.record import EvaluationCache
 from nas.search.scoring import Scoring
@@ -49,7 +50,7 @@ class FinalistTraining:
             self._run,
             item.arch,
             recipe=self._recipe,
-            name=f"finalist-{item.arch.id[:6]}-{self._images}",
+            name=finalist_name(item.arch, self._images),
             console=self._console,
         )
         evaluator = Scoring().thorough(open_evaluator(self._run, self._data, weights=weights), self._metric)

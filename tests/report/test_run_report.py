@@ -271,6 +271,26 @@ def test_a_whole_run_is_told_in_one_file(whole: RunFolder) -> None:
     assert not any(word.startswith("Missing") for word in page.words)
 
 
+def test_what_finalists_score_when_trained_is_told(whole: RunFolder) -> None:
+    file = whole.search_folder / "results.json"
+    results: dict[str, Any] = json.loads(file.read_text())
+    subnet = results["subnets"][0]
+    before = row(read(write_report(whole).path), subnet["name"])
+    subnet["trained"] = [
+        {"arch": subnet["arch"], "head": "heatmap", "accuracy": 0.71},
+        {"arch": "abc123", "head": "simcc", "accuracy": 0.7},
+    ]
+    file.write_text(json.dumps(results))
+    # Its own training was to choose by, and says nothing of the subnet's fine-tuning.
+    former = next(whole.trainings_folder.iterdir())
+    shutil.copytree(former, whole.trainings_folder / f"finalist-{subnet['arch'][:6]}-100")
+    page = read(write_report(whole).path)
+    found = row(page, subnet["name"])
+    assert found[:9] == before[:9]
+    assert found[9].endswith("trained on for a while: heatmap 0.710, simcc 0.700")
+    assert not any("finalist-" in word for word in page.words)
+
+
 def test_intervals_ties_drift_and_stopped_networks_are_told(whole: RunFolder) -> None:
     file = whole.search_folder / "results.json"
     results: dict[str, Any] = json.loads(file.read_text())
