@@ -22,6 +22,7 @@ the front above .10, over the logarithm of milliseconds, up to the largest budge
 import argparse
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -143,10 +144,15 @@ class Fitted:
 
 
 def read_scores(run: RunFolder, metric: str) -> dict[Arch, list[float]]:
-    """What a run's searches have scored networks with; some of them on several sets of calibration images."""
+    """What a run's searches have scored networks with; some of them on several sets of calibration images.
+
+    Most of what is scored has inherited weights; what was trained by itself is left out.
+    """
+    rows = [row for _, row in read_rows(run.evaluations_file, strict=False) if "arch" in row]
+    weights = Counter(row["key"].split("-")[0] for row in rows).most_common(1)[0][0]
     found: dict[Arch, list[float]] = {}
-    for _, row in read_rows(run.evaluations_file, strict=False):
-        if "arch" in row and metric in row.get("scores", {}):
+    for row in rows:
+        if row["key"].split("-")[0] == weights and metric in row["scores"]:
             found.setdefault(Arch.from_json(row["arch"]), []).append(float(row["scores"][metric]))
     return found
 
