@@ -9,6 +9,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from search_fakes import fake_accuracy, fake_cost, fake_costs, search_in_memory
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from nas.arrays import Floats
 from nas.cli.search import search
@@ -29,6 +30,10 @@ def budgets(space: SearchSpace) -> tuple[float, float]:
     rng = np.random.default_rng(0)
     costs = [fake_cost(ArchManager(space).sample(rng)) for _ in range(200)]
     return float(np.quantile(costs, 0.2)), float(np.quantile(costs, 0.6))
+
+
+def blas_threads() -> list[int]:
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
 
 def make(name: str, space: SearchSpace, budgets: tuple[float, ...], seed: int = 0) -> ArchSampler:
@@ -217,3 +222,21 @@ def test_the_command_names_every_sampler() -> None:
 def test_an_unknown_sampler_is_refused_with_those_there_are() -> None:
     with pytest.raises(UserError, match=r"`sampler` magic: .* surrogate, evolution"):
         sampler_named("magic")
+
+
+def test_a_draw_does_its_linear_algebra_on_one_thread(
+    space: SearchSpace, budgets: tuple[float, float]
+) -> None:
+    seen: list[int] = []
+
+    def costs(archs: Sequence[Arch]) -> Floats:
+        seen.extend(blas_threads())
+        return fake_costs(archs)
+
+    with threadpool_limits(limits=2, user_api="blas"):
+        outside = blas_threads()
+        search_in_memory(SAMPLERS["surrogate"](space, costs, budgets_ms=budgets, seed=0), 3)
+        assert blas_threads() == outside
+    if 2 not in outside:
+        pytest.skip("linear algebra has one thread here in any case")
+    assert set(seen) == {1}

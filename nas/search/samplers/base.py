@@ -3,13 +3,14 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import ThreadpoolController
 
 from nas.graph.tracer import collector_paused
 from nas.search.limits import Overrun, no_overrun
@@ -20,6 +21,13 @@ from nas.search.values import BatchCost, Evaluation
 from nas.space import Arch, SearchSpace
 
 _ATTEMPTS = 20
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Keeps linear algebra to one thread: matrices are small here, and threads that wait for each other spin,
+    which takes several times as long as soon as anything else runs on the same cores."""
+    return ThreadpoolController()
 
 
 class NothingLeftError(Exception):
@@ -110,7 +118,7 @@ class ArchSampler(optuna.samplers.BaseSampler):
             NothingLeftError: no new network within the budgets was found.
         """
         # Networks are built and dropped by the hundred, and what is known would be scanned again and again.
-        with collector_paused():
+        with collector_paused(), _blas().limit(limits=1, user_api="blas"):
             known = self._read(study, trial)
             if len(known.taken) >= self._space.size:
                 raise NothingLeftError(f"all {self._space.size} networks of {self._space.name} are scored")
