@@ -120,7 +120,7 @@ def _searched(place: Workplace, settings: SearchSettings) -> Found:
 
 def _random(place: Workplace, settings: SearchSettings) -> Found:
     """The best of random networks within the budget."""
-    settings = replace(settings, sampler="random")
+    settings = replace(settings, sampler="random", each_head=False)
     return _chosen(score(place.run, settings, Displays.of(_tell)))
 
 
