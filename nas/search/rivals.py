@@ -17,7 +17,7 @@ Train = Callable[[Evaluation], Evaluation]
 
 
 @dataclass(frozen=True)
-class Part:
+class ScoredAlike:
     """Networks whose inherited scores compare: those of one head and supernet.
 
     Args:
@@ -41,7 +41,7 @@ def choose_trained(
     search: Search,
     estimate: Estimate,
     history: Sequence[Evaluation],
-    parts: Sequence[Part],
+    parts: Sequence[ScoredAlike],
     judge: Judge,
     facts: Mapping[str, Any],
     *,

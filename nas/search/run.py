@@ -20,7 +20,7 @@ from nas.search.prior import prior_of
 from nas.search.record import SearchRecord
 from nas.search.refinement import Refinement
 from nas.search.results import SearchResult, former_average_pose
-from nas.search.rivals import Part, choose_trained
+from nas.search.rivals import ScoredAlike, choose_trained
 from nas.search.scoring import Scoring
 from nas.search.session import ScoringSession
 from nas.search.settings import Displays, SearchSettings
@@ -131,7 +131,7 @@ def choose(scored: Scored, *, keep: Callable[[SearchResult], object] = lambda _:
     facts = facts_of(scored)
     if scored.train is None:
         return choose_subnets(search, scored.estimate, history, scored.judge, facts)
-    parts = Part.by_head(history, scored.train)
+    parts = ScoredAlike.by_head(history, scored.train)
     return choose_trained(search, scored.estimate, history, parts, scored.judge, facts, keep=keep)
 
 

@@ -18,7 +18,7 @@ from nas.search.loop import SearchProgress, ShowProgress
 from nas.search.pareto import best_accuracies
 from nas.search.preparation import Search, prepare
 from nas.search.results import SearchResult
-from nas.search.rivals import Part, choose_trained
+from nas.search.rivals import ScoredAlike, choose_trained
 from nas.search.run import Scored, facts_of, finalist_training, search_run
 from nas.search.session import ScoringSession
 from nas.search.settings import Displays, SearchSettings
@@ -228,7 +228,7 @@ def _finish(search: Search, sessions: Sequence[ScoringSession]) -> SearchResult:
         part
         for place, train in enumerate(trainings)
         if train is not None
-        for part in Part.by_head([item for item, owner in owned.values() if owner == place], train)
+        for part in ScoredAlike.by_head([item for item, owner in owned.values() if owner == place], train)
     ]
     if not parts:
         return keep(choose_subnets(search, search.base, history, scored.judge, facts))
