@@ -14,7 +14,6 @@ from benchmarks.flagship.workplace import Workplace
 from nas.errors import UserError
 from nas.interrupt import Paused
 from nas.runs import FinetuneConfig, RunFolder, load_finetune_config, open_data
-from nas.space import Arch
 from nas.train import finetune_subnet
 from nas.train.clock import Deadline
 
@@ -77,7 +76,8 @@ def train_rows(
         if arch is None:
             print(f"{row.name}: its architecture is not picked yet", flush=True)
             continue
-        if _is_trained(place, row, arch):
+        place.require_picked(row)
+        if place.training(row) is not None and place.weights_file(row).is_file():
             continue
         # One row is begun in any case: a part of no length gets on too.
         if begun and deadline.left <= 0:
@@ -102,17 +102,6 @@ def _named(rows: Sequence[Row], patterns: Sequence[str]) -> list[Row]:
     if missing := [pattern for pattern, found in named.items() if not found]:
         raise UserError(f"no row is called {missing[0]}; there are {', '.join(row.name for row in rows)}")
     return [row for row in rows if any(row in found for found in named.values())]
-
-
-def _is_trained(place: Workplace, row: Row, arch: Arch) -> bool:
-    """Whether a row's weights are there. Raises UserError where another network was begun under its name."""
-    record = place.training(row)
-    if record is not None and record.get("arch") != arch.to_json():
-        raise UserError(
-            f"{place.home(row).work_folder(row.name)}: holds another network than is picked by now; put the "
-            "former pick back, or delete that folder and its weights to train anew"
-        )
-    return record is not None and place.weights_file(row).is_file()
 
 
 def _open_home(place: Workplace, row: Row) -> RunFolder:

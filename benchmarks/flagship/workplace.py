@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.flagship.rows import HAND_MADE, Comparison, Row
+from benchmarks.flagship.rows import HAND_MADE, KINDS, Comparison, Row
 from nas.documents import read_json
 from nas.errors import UserError
 from nas.files import file_digest, is_file, write_json
@@ -112,8 +112,21 @@ class Workplace:
         file = self.home(row).work_folder(row.name) / RECORD
         return read_json(file) if is_file(file) else None
 
+    def require_picked(self, row: Row) -> None:
+        """Raises UserError where another network was begun under a row's name than is picked by now."""
+        record, arch = self.training(row), self.picked(KINDS[row.kind].pick, row.budget_ms)
+        if record is not None and arch is not None and record.get("arch") != arch.to_json():
+            raise UserError(
+                f"{self.home(row).work_folder(row.name)}: holds another network than is picked by now; put "
+                "the former pick back, or delete that folder and its weights to train anew"
+            )
+
     def poses_file(self, row: Row) -> Path | None:
-        """What these very weights find in the validation set; None while there are no weights."""
+        """What these very weights find in the validation set; None while there are no weights.
+
+        Raises UserError where they are of another network than is picked by now.
+        """
+        self.require_picked(row)
         weights = self.weights_file(row)
         if not is_file(weights):
             return None
