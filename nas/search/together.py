@@ -13,6 +13,7 @@ from nas.search.agreement import require_alike, require_same_people
 from nas.search.budgets import check_budgets
 from nas.search.choosing import choose_subnets
 from nas.search.estimate import Estimate
+from nas.search.finalist_training import FinalistTraining
 from nas.search.judging import JointJudge
 from nas.search.loop import SearchProgress, ShowProgress
 from nas.search.pareto import best_accuracies
@@ -66,9 +67,10 @@ def search_together(
         displays = Displays.of(progress)
         searches = _prepared(runs, settings, displays)
         joint = _joint(searches, settings)
+        trainings = [finalist_training(search) for search in searches]
         sessions = _opened(searches)
         _score(sessions, settings.to_score, displays)
-        return _finish(joint, sessions)
+        return _finish(joint, sessions, trainings)
 
 
 def _check(runs: Sequence[RunFolder], settings: SearchSettings) -> None:
@@ -189,7 +191,9 @@ def _standing(session: ScoringSession) -> Standing:
     return Standing(record.count(budgets), best_accuracies(record.history(), budgets))
 
 
-def _finish(search: Search, sessions: Sequence[ScoringSession]) -> SearchResult:
+def _finish(
+    search: Search, sessions: Sequence[ScoringSession], trainings: Sequence[FinalistTraining | None]
+) -> SearchResult:
     """Measure the finalists, and write down what was found: all of it in the folder of the first run."""
     first, owned = sessions[0], _united(sessions)
     scored = Scored(
@@ -201,7 +205,6 @@ def _finish(search: Search, sessions: Sequence[ScoringSession]) -> SearchResult:
         scoring=first.scoring,
         judge=JointJudge({arch: sessions[place].judge for arch, (_, place) in owned.items()}),
     )
-    trainings = [finalist_training(session.search) for session in sessions]
     ways = [search.run.way_to(session.search.run) for session in sessions]
     facts = {
         **facts_of(scored),

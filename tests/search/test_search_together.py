@@ -308,3 +308,13 @@ def test_networks_of_two_runs_are_compared_on_the_same_drawn_people(archs: list[
     assert not judge.tied(near, Evaluation.of(archs[4], 1.0, others, metric="AP"))
     assert judge.closer(item(apart, 0.5)).scores == {"closer by second": 1.0}
     assert judge.whole(item(mine, 0.5)).scores == {"whole by first": 1.0}
+
+
+def test_a_recipe_that_trains_on_who_decides_is_told_before_anything_is_scored(
+    runs: tuple[RunFolder, RunFolder],
+) -> None:
+    first, second = runs
+    other = RunFolder.open(second.path, ["finetune.search_split=true"])
+    with pytest.raises(UserError, match="search_split"):
+        search_together(first, replace(SETTINGS, train_finalists=8), also=[other])
+    assert not any(run.evaluations_file.is_file() for run in runs)
