@@ -131,11 +131,19 @@ class SandwichConfig(StrictModel):
     Args:
         largest_first: the share of the steps, from the first one on, that train the largest alone.
         smallest_every: of so many steps one trains the smallest.
+        largest_every: of so many steps one trains the largest; in the others nobody teaches.
     """
 
     random: Natural = 2
     largest_first: Annotated[float, Field(ge=0, lt=1)] = 0.0
     smallest_every: Count = 1
+    largest_every: Count = 1
+
+    @model_validator(mode="after")
+    def _trains_something(self) -> "SandwichConfig":
+        if self.random == 0 and self.largest_every > 1:
+            raise ValueError("`largest_every` leaves steps to random networks: `random` has to be at least 1")
+        return self
 
     def steps_alone(self, steps: int) -> int:
         """Of a training of so many steps, those that train the largest alone."""

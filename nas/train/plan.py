@@ -38,7 +38,8 @@ class StepPlan:
         step: number of the step (0-based).
         seed: of the run.
         indices: samples of the training set, over all processes.
-        trainees: what to train, of the same settings; the first is the teacher of the others.
+        trainees: what to train, of the same settings; the largest, where it is one of them, is the first and
+            teaches the others.
         late: whether the samples are augmented as those of the last part of training.
     """
 
@@ -84,7 +85,7 @@ class StepPlan:
 
 
 class Draw(Protocol):
-    """Draws what a step trains: settings, and networks of these, the teacher first."""
+    """Draws what a step trains: networks of the same settings, a teacher first."""
 
     def __call__(self, rng: np.random.Generator, step: int) -> tuple[Trainee, ...]: ...
 
@@ -140,6 +141,7 @@ class SandwichDraw:
         random: how many random networks.
         largest_first: so many steps train the largest alone.
         smallest_every: of so many steps one trains the smallest.
+        largest_every: of so many steps one trains the largest.
         all_heads: whether every body feeds all heads of the space.
     """
 
@@ -151,6 +153,7 @@ class SandwichDraw:
         pool: ArchPool | None,
         largest_first: int = 0,
         smallest_every: int = 1,
+        largest_every: int = 1,
         all_heads: bool = False,
     ) -> None:
         self._space = space
@@ -158,18 +161,21 @@ class SandwichDraw:
         self._pool = pool
         self._largest_first = largest_first
         self._smallest_every = smallest_every
+        self._largest_every = largest_every
         self._all_heads = all_heads
         self._ends_of = lru_cache(maxsize=None)(self._both_ends)
 
     def __call__(self, rng: np.random.Generator, step: int) -> tuple[Trainee, ...]:
-        """Largest, smallest where its turn has come, then the random ones."""
+        """Largest and smallest where their turn has come, then the random ones."""
         first = self._sample(rng)
         settings = self._settings(first, rng)
         largest, smallest = zip(*map(self._ends_of, settings), strict=True)
         if step < self._largest_first:
             return (Trainee("largest", largest),)
         further = [self._sample(rng, setting_of(first)) for _ in range(self._random - 1)]
-        trainees = [Trainee("largest", largest)]
+        trainees = []
+        if step % self._largest_every == 0:
+            trainees.append(Trainee("largest", largest))
         if step % self._smallest_every == 0:
             trainees.append(Trainee("smallest", smallest))
         for arch in [first, *further][: self._random]:

@@ -54,7 +54,7 @@ Rule = Callable[[Lesson], dict[str, Tensor]]
 
 
 class SandwichRule:
-    """The first body learns from labels; the others from labels and from the first one's outputs.
+    """The largest body learns from labels; the others from labels and, where it is trained, its outputs.
 
     Sandwich rule and in-place distillation (Yu & Huang 2019), but with labels kept: the teacher alone costs
     small networks accuracy. Bodies run one after the other, so that memory holds one graph at a time. The
@@ -105,7 +105,7 @@ class SandwichRule:
                     total = (1 - share) * total + share * self._weighting(name, {TEACHER: distance})
                 totals.append(total)
             lesson.backward(sum(totals[1:], start=totals[0]))
-            if not teachers:
+            if trainee.role == "largest":
                 teachers = [{name: tensor.detach() for name, tensor in o.items()} for o in every]
         return {name: torch.stack(values).mean() for name, values in losses.items()}
 

@@ -81,6 +81,7 @@ def _train(
         pool=pool,
         largest_first=sandwich.steps_alone(config.total_steps(len(data.training.order))),
         smallest_every=sandwich.smallest_every,
+        largest_every=sandwich.largest_every,
         all_heads=config.sampling.heads == "all",
     )
     job = build_job(

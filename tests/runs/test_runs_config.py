@@ -35,6 +35,7 @@ def recipe(tmp_path: Path) -> Path:
         ("distillation.weight=1.5", "distillation.weight: "),
         ("sandwich.largest_first=1.0", "sandwich.largest_first: "),
         ("sandwich.smallest_every=0", "sandwich.smallest_every: "),
+        ("sandwich={random: 0, largest_every: 2}", "sandwich: `largest_every` leaves steps to random"),
         ("distillation.temperature=0", "distillation.temperature: "),
         ("sampling.heads=two", "sampling.heads: "),
         ("sampling.fair=macs_and_latency", "sampling.fair: "),

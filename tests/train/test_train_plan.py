@@ -62,6 +62,16 @@ def test_the_smallest_is_trained_in_its_turn(tiny_space: SearchSpace) -> None:
         assert roles(rarer(step))[0] == "largest"
 
 
+def test_the_largest_is_trained_in_its_turn(tiny_space: SearchSpace) -> None:
+    plain, rarer = planner(tiny_space), planner(tiny_space, largest_every=3, smallest_every=2)
+    for step in range(12):
+        expected = ["largest"] * (step % 3 == 0) + ["smallest"] * (step % 2 == 0)
+        assert [role for role in roles(rarer(step)) if role != "random"] == expected
+        drawn = [trainee for trainee in plain(step).trainees if trainee.role == "random"]
+        assert [trainee for trainee in rarer(step).trainees if trainee.role == "random"][: len(drawn)] == drawn
+        assert rarer(step).settings == plain(step).settings
+
+
 @pytest.mark.parametrize("random", [0, 1, 3])
 def test_roles_say_what_is_trained(tiny_space: SearchSpace, random: int) -> None:
     manager = ArchManager(tiny_space)

@@ -140,6 +140,18 @@ def test_labels_alone_where_the_teacher_has_no_weight(
     assert "heatmap/teacher" not in losses
 
 
+def test_nobody_teaches_where_the_largest_is_left_out(
+    net: PoseNet, archs: tuple[Arch, ...], batch: tuple[Tensor, dict[str, Tensor]]
+) -> None:
+    images, targets = batch
+    without = replace(plan_of(archs), trainees=plan_of(archs).trainees[1:])
+    totals: list[Tensor] = []
+    rule = SandwichRule(weight=0.5, ramp=0)
+    losses = rule(Lesson(net, without, images, [targets], autocast=nullcontext, backward=totals.append))
+    assert {name.split("/")[1] for name in losses} == {trainee.role for trainee in without.trainees}
+    assert sum(total.item() for total in totals) == pytest.approx(sum(losses.values()).item())
+
+
 def test_plain_rule_mixes_labels_and_teacher(
     net: PoseNet, archs: tuple[Arch, ...], batch: tuple[Tensor, dict[str, Tensor]]
 ) -> None:
