@@ -37,6 +37,11 @@ class Deadline:
         """Seconds, below 0 once it has passed; infinite where there is no end."""
         return self._end - self._clock()
 
+    @property
+    def hours_left(self) -> float | None:
+        """As a training takes them, which always takes one step; None where there is no end."""
+        return None if math.isinf(self.left) else max(self.left, 0.001) / 3600
+
     def told(self, seconds: float) -> str:
         """For a line: when it comes, where that is before so many seconds have passed."""
         left = self.left

@@ -69,6 +69,7 @@ def finetune_subnet(
     name: str | None = None,
     scratch: bool = False,
     seed: int | None = None,
+    processes: int | None = None,
     hours: float | None = None,
     console: Console | None = None,
 ) -> Path:
@@ -81,6 +82,7 @@ def finetune_subnet(
         name: of the file in `subnets/`; the architecture's id by default (with `-scratch` after it).
         scratch: start from random weights instead of the supernet's (a baseline).
         seed: of all draws; the run's own by default.
+        processes: that share each step's batch; the run's own by default.
         hours: stop after so long, at the end of a step; None to go on to the end.
         console: where to show progress.
 
@@ -106,7 +108,7 @@ def finetune_subnet(
     title = one_component(name or (f"{arch.id}-scratch" if scratch else arch.id), "`name`")
     seed = None if seed == config.seed else seed
     same = {"recipe": recipe, "name": title, "scratch": scratch, "seed": seed}
-    with joined_by(config.processes - 1, finetune_subnet, run, arch, **same):
+    with joined_by((processes or config.processes) - 1, finetune_subnet, run, arch, **same):
         fabric = launch(accelerator=config.accelerator, precision=recipe.precision, threads=config.threads)
         with alone_in(run.work_folder(title), fabric), memory_for(recipe, device=fabric.device.type):
             return _finetune(

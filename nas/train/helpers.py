@@ -1,4 +1,4 @@
-"""Further processes of a training, which the first one starts and ends by itself."""
+"""Further processes of a training, or with trainings of their own, which the first one starts and ends."""
 
 import logging
 import os
@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,11 @@ _READY = b"ready\n"
 
 _PATIENCE_S = 20.0
 """For a helper to end after the training has."""
+
+_LOST = "another process ended before its time; its messages say why, and the same command goes on"
+
+_PAUSED = 3
+"""A helper's exit code whose time was up."""
 
 
 @contextmanager
@@ -63,6 +68,34 @@ def joined_by(others: int, task: Callable[..., object], *arguments: Any, **optio
             helper.end(0 if trouble else _PATIENCE_S)
 
 
+@contextmanager
+def beside(tasks: Iterable[Callable[[], object]]) -> Iterator[None]:
+    """Within, processes of their own do these tasks, which can be pickled; at the end they are waited for.
+
+    Where this one is stopped or fails, they are asked to stop as well, and what they have done is kept.
+
+    Raises:
+        Paused: the time of one of them was up.
+        UserError: what one of them says.
+    """
+    helpers = [_Helper(os.environ, pickle.dumps((task, (), {}))) for task in tasks]
+    try:
+        for helper in helpers:
+            helper.wait_until_ready()
+        yield
+        for helper in helpers:
+            helper.wait()
+    finally:
+        for helper in helpers:
+            helper.ask_to_stop()
+        said = [helper.end(_PATIENCE_S) for helper in helpers]
+    for code, words in zip([helper.wait() for helper in helpers], said, strict=True):
+        if code == _PAUSED:
+            raise Paused
+        if code != 0:
+            raise UserError(words) if words else LostProcessError(_LOST)
+
+
 class _Helper:
     """A process that takes part; it ends as soon as its standard input does."""
 
@@ -86,6 +119,14 @@ class _Helper:
     def wait_until_ready(self) -> None:
         if self._says.readline() != _READY:
             raise LostProcessError("another process of this training did not start; its messages say why")
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        return self._process.wait()
+
+    def ask_to_stop(self) -> None:
+        """It ends at its next step, with a checkpoint; one that has ended has."""
+        self._process.terminate()
 
     def end(self, patience: float) -> str:
         """End it, after so many seconds by force. Returns what it said to the user, the first time."""
@@ -140,7 +181,9 @@ def take_part() -> None:
             words.write(str(error).encode())
             words.flush()
         raise SystemExit(1) from None
-    except (Interruption, Paused):
+    except Paused:
+        raise SystemExit(_PAUSED) from None
+    except Interruption:
         raise SystemExit(1) from None
     except RuntimeError as error:
         if lost_process(error) is None:

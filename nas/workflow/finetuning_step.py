@@ -5,14 +5,14 @@ from functools import partial
 from typing import Any
 
 from nas.runs.folder import RunFolder, load_finetune_config
-from nas.train import finetune_subnet
+from nas.train import finetune_subnets
 from nas.workflow.search_step import Winner, winners
 from nas.workflow.steps import WorkflowStep, digest_of
 from nas.workflow.way import Way
 
 
 def finetuning_step(way: Way) -> WorkflowStep:
-    """As `nas finetune`, of one winner after the other; one that is done is not begun again."""
+    """As `nas finetune` of each winner; one that is done is not begun again."""
     return WorkflowStep(
         "finetuning",
         "Transfer and fine-tune",
@@ -34,24 +34,24 @@ def _inputs(way: Way, winner: Winner) -> dict[str, Any]:
 
 
 def _finetune(way: Way) -> None:
-    for winner in winners(way.run):
-        way.records.once(
-            f"finetuning-{winner.weights.stem}",
-            _inputs(way, winner),
-            made=partial(list, [winner.weights]),
-            work=partial(_finetune_one, way, winner),
-        )
-
-
-def _finetune_one(way: Way, winner: Winner) -> None:
-    finetune_subnet(
+    chosen = {winner.weights: winner for winner in winners(way.run)}.values()
+    missing = [winner for winner in chosen if not way.records.holds(**_record(way, winner))]
+    finetune_subnets(
         way.run.path,
-        winner.arch,
+        {winner.weights.stem: winner.arch for winner in chosen},
+        done={winner.weights.stem for winner in chosen if winner not in missing},
         recipe=load_finetune_config(way.run.path),
-        name=winner.weights.stem,
-        hours=way.hours,
+        hours=way.deadline.hours_left,
         console=way.console,
     )
+    for winner in missing:
+        way.records.do(**_record(way, winner), work=lambda: None)
+
+
+def _record(way: Way, winner: Winner) -> dict[str, Any]:
+    """Of one winner's training, as `StepRecords` takes it."""
+    name, inputs = f"finetuning-{winner.weights.stem}", _inputs(way, winner)
+    return {"name": name, "inputs": inputs, "made": partial(list, [winner.weights])}
 
 
 def _found(run: RunFolder) -> Sequence[str]:

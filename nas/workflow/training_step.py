@@ -27,7 +27,7 @@ def training_step(way: Way) -> WorkflowStep:
 
 
 def _train(way: Way) -> None:
-    train_supernet(way.config, way.run.path, hours=way.hours, console=way.console)
+    train_supernet(way.config, way.run.path, hours=way.deadline.hours_left, console=way.console)
 
 
 def _go_on(way: Way) -> None:

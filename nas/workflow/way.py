@@ -1,6 +1,5 @@
 """What the steps share: the run, its recipe, how they tell what they do."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -76,13 +75,7 @@ class Way:
     @property
     def threads(self) -> int:
         """Of finished networks that are validated."""
-        return self.config.threads or cores()
-
-    @property
-    def hours(self) -> float | None:
-        """What is left for a training; None where there is no end. One step is always taken."""
-        left = self.deadline.left
-        return None if math.isinf(left) else max(left, 0.001) / 3600
+        return self.config.processes * self.config.threads if self.config.threads else cores()
 
     def predictor(self) -> LatencyPredictor:
         """The run's. Raises UserError where it is not of this machine, or of other joints."""

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -15,9 +16,12 @@ from ranks import last_weights
 from tiny_training import RecipeMaker
 
 from nas.errors import UserError
+from nas.interrupt import Paused
 from nas.models import read_weights
-from nas.space import ArchManager
-from nas.train import finetune_subnet, helpers, train_supernet
+from nas.runs.config import SupernetConfig
+from nas.space import Arch, ArchManager
+from nas.train import finetune_subnet, finetune_subnets, helpers, train_supernet
+from nas.train.checkpoint import CheckpointStore
 from nas.train.update import Updater
 
 PRECISE = {"precision": "64-true", "steps": 6}
@@ -93,6 +97,58 @@ def test_a_helper_that_is_lost_costs_nothing_but_time(
     for name, tensor in straight.items():
         assert torch.equal(tensor, lost[name]), name
     assert all(helper.returncode is not None for helper in started)
+
+
+def subnets_of(config: SupernetConfig, count: int) -> dict[str, Arch]:
+    manager, rng = ArchManager(config.load_space()), np.random.default_rng(0)
+    return {f"net{number}": manager.sample(rng) for number in range(count)}
+
+
+def test_subnets_side_by_side_are_what_each_is_alone(
+    make_config: RecipeMaker, tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    config = make_config(steps=2, processes=2)
+    run = train_supernet(config, tmp_path / "run")
+    subnets = subnets_of(config, 3)
+    started.clear()
+    finetune_subnets(run, subnets, done={"net2"})
+    assert [helper.returncode for helper in started] == [0]
+    assert not (run.subnets_folder / "net2.safetensors").exists()
+    for name in ("net0", "net1"):
+        alone = read_weights(finetune_subnet(run, subnets[name], name=f"{name}-alone", processes=1))[1]
+        found = read_weights(run.subnets_folder / f"{name}.safetensors")[1]
+        assert found.keys() == alone.keys()
+        for tensor, expected in alone.items():
+            assert torch.equal(found[tensor], expected), (name, tensor)
+
+
+@pytest.mark.slow
+def test_subnets_that_are_stopped_side_by_side_all_go_on(
+    make_config: RecipeMaker, tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    config = make_config(steps=2, processes=2, finetune={"steps": 3000, "batch": 4})
+    run = train_supernet(config, tmp_path / "run")
+    started.clear()
+    with pytest.raises(Paused):
+        finetune_subnets(run, subnets_of(config, 2), hours=6 / 3600)
+    assert [helper.returncode for helper in started] == [3]
+    for name in ("net0", "net1"):
+        checkpoint = CheckpointStore(run.work_folder(name) / "checkpoints", keep=1).latest()
+        assert checkpoint is not None
+        assert 0 < checkpoint.step < 3000
+
+
+@pytest.mark.slow
+def test_what_one_of_several_subnets_says_is_told_and_the_others_are_kept(
+    make_config: RecipeMaker, tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    config = make_config(steps=2, processes=2)
+    run = train_supernet(config, tmp_path / "run")
+    subnets = subnets_of(config, 2)
+    finetune_subnet(run, subnets["net0"], name="net1", processes=1)
+    with pytest.raises(UserError, match="holds a training with another arch"):
+        finetune_subnets(run, subnets)
+    assert (run.subnets_folder / "net0.safetensors").is_file()
 
 
 def explode(*, who: str) -> None:

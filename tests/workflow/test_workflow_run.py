@@ -29,7 +29,7 @@ WORK = {
     "timing": (timing_step, "measure_space"),
     "training": (training_step, "train_supernet"),
     "search": (search_step, "search_run"),
-    "finetuning": (finetuning_step, "finetune_subnet"),
+    "finetuning": (finetuning_step, "finetune_subnets"),
     "validation": (validation_step, "export_onnx"),
 }
 """What does the work of each step."""
