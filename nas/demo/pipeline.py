@@ -38,6 +38,7 @@ def run_demo(
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
     """
     displays, threads = displays or WorkflowDisplays(), threads or cores()
+    processes = min(threads, 2)
     people = folder / "people"
     console.print(
         f"The whole pipeline on generated people: about {scale.minutes} minutes on two cores.",
@@ -59,5 +60,6 @@ def run_demo(
             workers=threads,
             progress=displays.counting(f"{name} pictures"),
         )
-    config = load_config("demo", [assignment("data.root", people), f"threads={threads}", *scale.overrides])
+    shares = [f"processes={processes}", f"threads={threads // processes}"]
+    config = load_config("demo", [assignment("data.root", people), *shares, *scale.overrides])
     return run_workflow(config, folder, console=console, displays=displays)
