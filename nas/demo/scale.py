@@ -16,7 +16,7 @@ class DemoScale:
     train_images: int = 2600
     val_images: int = 300
     overrides: tuple[str, ...] = ()
-    minutes: int = 15
+    minutes: int = 9
 
     @classmethod
     def quick(cls) -> "DemoScale":
