@@ -16,7 +16,7 @@ class DemoScale:
     train_images: int = 2600
     val_images: int = 300
     overrides: tuple[str, ...] = ()
-    minutes: int = 9
+    minutes: int = 10
 
     @classmethod
     def quick(cls) -> "DemoScale":
