@@ -21,6 +21,7 @@ from nas.codecs.affine import (
     warp_image,
 )
 from nas.errors import UserError
+from nas.runtime.poses import every_row
 
 Channels = Literal["rgb", "bgr", "grey", "rgba", "bgra"]
 """What an array's channels are, in order; OpenCV's are BGR."""
@@ -112,6 +113,8 @@ class FramePoses:
 
     def at(self, rows: NDArray[np.integer] | Flags) -> "FramePoses":
         """Some of the people, in the order of these rows."""
+        if every_row(rows, len(self)):
+            return self
         poses = Poses(self.poses.keypoints[rows], self.poses.scores[rows])
         return FramePoses(poses, self.boxes[rows], self.ids[rows], self.detected)
 
@@ -128,21 +131,30 @@ def _part(pixels: Pixels, affine: Affine, resolution: tuple[int, int]) -> tuple[
         return pixels, affine
     height, width = resolution
     ends = np.array([[-0.5, -0.5], [width - 0.5, -0.5], [-0.5, height - 0.5], [width - 0.5, height - 0.5]])
-    corners = apply_affine(ends, invert(affine))
+    corners = apply_affine(ends, invert(affine))[:, :2]
     halvings = int(log2(1 / scale))
     side, beyond = 2**halvings, _BEYOND / scale
     size = np.array(pixels.shape[1::-1])
     start = np.clip(np.floor(corners.min(0) - beyond), 0, size).astype(int)
     end = np.clip(np.ceil(corners.max(0) + beyond) + 1, 0, size).astype(int)
     squares = -(-(end - start) // side)
-    start = np.minimum(start, size - squares * side)
-    if not squares.all() or (start < 0).any():
+    if not squares.all():
         return pixels, affine
+    start = np.maximum(np.minimum(start, size - squares * side), 0)
     (x0, y0), (x1, y1) = start.tolist(), (start + squares * side).tolist()
     averaged = pixels[y0:y1, x0:x1]
     for _ in range(halvings):
+        averaged = _even(averaged)
         rows, columns = averaged.shape[:2]
         averaged = np.asarray(cv2.resize(averaged, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA))
     moved = affine.copy()
     moved[:, 2] += affine[:, :2] @ (x0, y0)
     return averaged, rescale_source(moved, (1 / side, 1 / side))
+
+
+def _even(pixels: Pixels) -> Pixels:
+    """With its last row and column once more where their number is odd: the image ends within a square."""
+    rows, columns = pixels.shape[:2]
+    if rows % 2 or columns % 2:
+        pixels = cv2.copyMakeBorder(pixels, 0, rows % 2, 0, columns % 2, cv2.BORDER_REPLICATE)
+    return pixels

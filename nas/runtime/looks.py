@@ -26,9 +26,12 @@ def limb_colours(frame: ColourFrame, seen: SeenPoses, limbs: Sequence[tuple[int,
     ends = np.array(limbs, np.intp).reshape(-1, 2)
     known = np.all(seen.sure[:, ends], axis=2, keepdims=True)
     start, end = (seen.keypoints[:, side, None, :2] for side in ends.T)
-    places = np.nan_to_num(start + (end - start) * _PLACES[:, None])
+    places = np.rint(start + (end - start) * _PLACES[:, None])
     height, width = frame.size
-    x, y = np.moveaxis(places.round().clip(0, (width - 1, height - 1)).astype(np.intp), 3, 0)
+    x, y = (
+        np.fmin(np.fmax(places[..., axis], 0), limit - 1).astype(np.intp)  # 0 where unknown
+        for axis, limit in enumerate((width, height))
+    )
     colours = frame.pixels[y, x].mean(2, dtype=np.float64)
     return np.where(known, colours, np.nan)
 
@@ -40,7 +43,7 @@ def same_look(found: Floats, known: Floats) -> Floats:
     """
     difference = np.abs(found[:, None] - known)
     count = np.isfinite(difference).sum((2, 3))
-    mean = np.nan_to_num(difference).sum((2, 3)) / np.maximum(count, 1)
+    mean = np.fmax(difference, 0).sum((2, 3)) / np.maximum(count, 1)
     return np.asarray(np.exp(-((mean / _OTHER) ** 2)), np.float64)
 
 

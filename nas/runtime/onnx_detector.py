@@ -86,7 +86,7 @@ class OnnxDetector:
         """
         affines = [image_affine(frame.size, self._resolution) for frame in frames]
         inputs = [
-            frame.through(affine, self._resolution, border=_GREY)
+            frame.through(affine, self._resolution, border=_GREY, quick=True)
             for frame, affine in zip(frames, affines, strict=True)
         ]
         size = max(len(inputs), 1) if takes_any_batch(self._session) else 1

@@ -81,6 +81,7 @@ class PosePipeline:
         boxes: Sequence[ArrayLike | None] | None = None,
         *,
         colour: Channels = "rgb",
+        quick: bool = False,
     ) -> list[Poses]:
         """The poses in each of several images, run at once where the model allows; else as for one image.
 
@@ -88,6 +89,7 @@ class PosePipeline:
             images: a list, or an array [B, H, W, channels].
             boxes: of each image.
             colour: as for one image.
+            quick: as of `by_box`.
 
         Raises:
             UserError: as for one image, or there are boxes of another number of images.
@@ -98,7 +100,7 @@ class PosePipeline:
         places = self.places(frames) if boxes is None else list(boxes)
         affines = [self._affines(frame.size, box) for frame, box in zip(frames, places, strict=True)]
         views = [(frame, own) for frame, each in zip(frames, affines, strict=True) for own in each]
-        found = iter(self._run(views))
+        found = iter(self._run(views, quick=quick))
         answers = [
             self.people([next(found) for _ in each], box) for each, box in zip(affines, places, strict=True)
         ]
@@ -151,7 +153,7 @@ class PosePipeline:
             rotation: degrees by which the network sees its input turned, clockwise; a whole image is made
                 smaller, so that its corners stay in sight.
             flip: whether the network sees it mirrored. A joint has the name that it has in the image.
-            quick: whether crops of large images are made in less time, a little sharper.
+            quick: whether inputs are made of large images in less time, a little sharper.
             times: takes what each stage needs.
 
         Raises:

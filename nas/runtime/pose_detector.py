@@ -34,7 +34,7 @@ class PoseDetector:
 
     def __call__(self, frames: Sequence[ColourFrame]) -> list[FoundBoxes]:
         """The people of each frame, all frames at once where the model allows."""
-        return [self._boxes(poses) for poses in self._pipeline.batch(frames)]
+        return [self._boxes(poses) for poses in self._pipeline.batch(frames, quick=True)]
 
     def _boxes(self, poses: Poses) -> FoundBoxes:
         sure = poses.scores >= self._min_pose

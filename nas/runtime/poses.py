@@ -1,7 +1,7 @@
 """What poses tell of people: where they are, how alike two poses are, and which show one person twice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -39,6 +39,11 @@ def sure_keypoints(keypoints: FloatArray, least: float = MIN_KEYPOINT) -> Flags:
     return np.asarray(np.where(few, finite, sure), np.bool_)
 
 
+def every_row(rows: NDArray[np.integer] | Flags, count: int) -> bool:
+    """Whether rows are all of so many in their order, as those of the people of a video mostly are."""
+    return len(rows) == count and bool((rows if rows.dtype == np.bool_ else rows == np.arange(count)).all())
+
+
 def pose_boxes(keypoints: FloatArray, *, min_keypoint: float = MIN_KEYPOINT) -> Floats:
     """Boxes [N, 4] (x0, y0, x1, y1, px) of the people of poses [N, K, 3].
 
@@ -70,7 +75,7 @@ class SeenPoses:
     @classmethod
     def of(cls, keypoints: FloatArray, *, min_keypoint: float = MIN_KEYPOINT) -> Self:
         """What keypoints [N, K, 3] tell, where those of a lower score tell nothing."""
-        poses, sure = np.asarray(keypoints, np.float64), sure_keypoints(keypoints, min_keypoint)
+        poses, sure = np.array(keypoints, np.float64), sure_keypoints(keypoints, min_keypoint)
         xy, tells = poses[..., :2], sure[..., None]
         low, high = np.where(tells, xy, np.inf).min(1), np.where(tells, xy, -np.inf).max(1)
         with np.errstate(invalid="ignore"):
@@ -84,7 +89,9 @@ class SeenPoses:
 
     def at(self, rows: NDArray[np.integer] | Flags) -> Self:
         """Some of them, in the order of these rows."""
-        return replace(self, keypoints=self.keypoints[rows], sure=self.sure[rows], boxes=self.boxes[rows])
+        if every_row(rows, len(self)):
+            return self
+        return type(self)(self.keypoints[rows], self.sure[rows], self.boxes[rows])
 
     def similarity(self, others: Self, sigmas: Sequence[float]) -> Floats:
         """How alike they are to others (M): [N, M] in 0..1.
@@ -93,7 +100,7 @@ class SeenPoses:
         box; 0 where there is no such keypoint.
         """
         shared = self.sure[:, None] & others.sure[None]
-        areas = np.nan_to_num(box_areas(others.boxes))
+        areas = np.fmax(box_areas(others.boxes), 0)  # 0 of a box that is NaN
         with np.errstate(invalid="ignore"):
             each = keypoint_similarity(self.keypoints, others.keypoints, areas=areas, sigmas=sigmas)
         return np.asarray(np.where(shared, each, 0).sum(-1) / np.maximum(shared.sum(-1), 1), np.float64)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nas.arrays import Flags, Floats, Ints
 from nas.runtime.looks import blended, same_look
-from nas.runtime.poses import SeenPoses
+from nas.runtime.poses import SeenPoses, every_row
 
 MIN_SIMILARITY = 0.3
 """A pose that is less like a person is not theirs."""
@@ -63,6 +63,8 @@ class Tracks:
 
     def at(self, rows: NDArray[np.integer] | Flags) -> Self:
         """Some of them, in the order of these rows."""
+        if every_row(rows, len(self)):
+            return self
         return type(self)(
             self.ids[rows],
             self.seen.at(rows),
@@ -75,6 +77,8 @@ class Tracks:
 
     def and_(self, others: Self) -> Self:
         """They, and others behind them."""
+        if not len(self) or not len(others):
+            return self if len(self) else others
         seen = SeenPoses(
             np.concatenate([self.seen.keypoints, others.seen.keypoints]),
             np.concatenate([self.seen.sure, others.seen.sure]),
@@ -207,8 +211,7 @@ class PoseTracker:
 def _median(steps: Floats, counted: Flags) -> Floats:
     """The median [N, 2] of the steps [N, K, 2] that count [N, K]: an arm that swings moves nobody."""
     ordered = np.sort(np.where(counted[..., None], steps, np.inf), axis=1)
-    count = counted.sum(1)[:, None, None]
-    last = steps.shape[1] - 1
-    low = np.take_along_axis(ordered, np.broadcast_to((count - 1).clip(0) // 2, (*count.shape[:2], 2)), 1)
-    high = np.take_along_axis(ordered, np.broadcast_to((count // 2).clip(0, last), (*count.shape[:2], 2)), 1)
-    return np.asarray(np.where(count > 0, low + high, 0.0)[:, 0] / 2, np.float64)
+    people, count = np.arange(len(steps)), counted.sum(1)
+    low = ordered[people, np.maximum(count - 1, 0) // 2]
+    high = ordered[people, np.minimum(count // 2, steps.shape[1] - 1)]
+    return np.asarray(np.where(count[:, None] > 0, low + high, 0.0) / 2, np.float64)

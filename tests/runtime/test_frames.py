@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nas.codecs.affine import crop_affine, warp_image
+from nas.codecs.affine import affine_scale, crop_affine, warp_image
 from nas.errors import UserError
 from nas.runtime.frames import Channels, ColourFrame
 
@@ -57,16 +57,27 @@ def test_other_arrays_are_refused(image: np.ndarray, colour: Channels) -> None:
         ColourFrame.of(image, colour)
 
 
-@pytest.mark.parametrize("box", [(300, 200, 420, 500), (-60, 900, 120, 1200), (1700, -50, 2100, 300)])
+@pytest.mark.parametrize(
+    "box",
+    [
+        (300, 200, 420, 500),
+        (-60, 900, 120, 1200),
+        (1700, -50, 2100, 300),
+        (10, -100, 1900, 1300),  # all of the height, which is no multiple of the squares' sides
+    ],
+)
 @pytest.mark.parametrize("bgr", [False, True])
 def test_a_small_part_of_a_large_image_looks_as_it_does_in_the_whole(
     box: tuple[int, int, int, int], bgr: bool
 ) -> None:
     """Areas are averaged from another pixel on: smooth pictures differ by a grey level or two."""
-    y, x = np.mgrid[:1080, :1920]
-    rgb = np.stack([128 + 100 * np.sin(x / 40), 128 + 100 * np.cos(y / 30), (x + y) % 1000 / 4], -1)
-    rgb = np.ascontiguousarray(rgb.astype(np.uint8))
     affine = crop_affine(box, RESOLUTION)
+    y, x = np.mgrid[:1080, :1920]
+    waves = affine_scale(affine) / 10  # smooth as the crop shows them
+    rgb = np.stack(
+        [128 + 100 * np.sin(x * waves), 128 + 100 * np.cos(y * waves), (x + y) * waves % 34 * 7], -1
+    )
+    rgb = np.ascontiguousarray(rgb.astype(np.uint8))
     expected = warp_image(rgb, affine, RESOLUTION)
     frame = ColourFrame(np.ascontiguousarray(rgb[..., ::-1]) if bgr else rgb, bgr=bgr)
     np.testing.assert_array_equal(frame.through(affine, RESOLUTION), expected)
