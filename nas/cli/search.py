@@ -149,6 +149,13 @@ def search(
             help="Be one of several that score for one --storage, each in the run or a copy of it.",
         ),
     ] = False,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes that score at once; above 1 their pace decides too which networks are scored.",
+        ),
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
     overrides: RunSetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -161,8 +168,11 @@ def search(
     from nas.search.shared import LeftToOthers, search_worker
     from nas.search.together import search_together
 
-    if worker and also:
-        raise UserError("--worker shares the search of one run among processes: leave it out, or --also")
+    if worker and (also or processes > 1):
+        raise UserError(
+            "--worker is one of several processes that share the search of a run: start them without --also "
+            "and --processes"
+        )
     folder = RunFolder.open(run, overrides or [])
     others = [RunFolder.open(other, overrides or []) for other in also or ()]
     settings = SearchSettings(
@@ -188,6 +198,7 @@ def search(
         train_finalists=train_finalists,
         storage=storage,
         limits=Limits(p95_ms=p95_ms, memory_mb=memory_mb, file_mb=file_mb),
+        processes=processes,
     )
     displays = Displays(search_display, VisitDisplay, err)
     if worker:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from nas.search.storage import reaching
 from nas.search.study import choose_scoring, open_record, require_study, storage_of
 from nas.search.values import Cost, Scores
 from nas.timing import describe_device
+from nas.train.helpers import beside
 
 __all__ = ["Displays", "SearchSettings", "load_predictor", "predicted_cost", "search_run"]
 
@@ -52,8 +54,11 @@ def search_run(
     Raises:
         UserError: no supernet; no predictor, or one of another device or skeleton; a budget below the
             cheapest network; an unknown metric; a predictor that cannot be refined; other data
-            than the run was trained on; another process that writes the run.
+            than the run was trained on; another process that writes the run; with several `processes`, what
+            they cannot agree on, or what one of them says.
     """
+    if settings.processes > 1:
+        settings.check_shared("processes")
     folder = RunFolder.open(run)
     with folder.alone(), reaching(storage_of(folder, settings)):
         return finish(score(folder, settings, Displays.of(progress)))
@@ -90,18 +95,29 @@ def score(run: RunFolder, settings: SearchSettings, displays: Displays, *, share
     train = finalist_training(search)
     if not settings.to_score:
         return replace(_known(search), train=train)
-    session = ScoringSession.open(search, open_data(run.config(), search.space, run), shared=shared)
+    data = open_data(run.config(), search.space, run)
+    session = ScoringSession.open(search, data, shared=shared or settings.processes > 1)
     refinement = search.refinement(session.record.name)
+    missing = session.record.count(search.budgets) < settings.to_score
+    along = partial(_score_along, run, replace(settings, processes=1))
+    with beside([along] * (settings.processes - 1) if missing else []):
+        estimate = _score(session, refinement, displays)
     return Scored(
         search=search,
         record=session.record,
-        estimate=_score(session, refinement, displays),
+        estimate=estimate,
         refinement=refinement,
         average_pose=session.average_pose,
         scoring=session.scoring,
         judge=session.judge,
         train=train,
     )
+
+
+def _score_along(run: RunFolder, settings: SearchSettings) -> None:
+    """What further processes of a search do."""
+    with reaching(storage_of(run, settings)):
+        score(run, settings, Displays(), shared=True)
 
 
 def finish(scored: Scored) -> SearchResult:

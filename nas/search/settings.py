@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from nas.errors import UserError
 from nas.search.limits import Limits
 from nas.search.loop import ShowProgress
 from nas.timing import TimingProgress
@@ -48,6 +49,8 @@ class SearchSettings:
             of them is chosen goes by what they score then. 0 to choose by inherited scores.
         storage: an Optuna storage URL; None for sqlite in the run folder.
         limits: hard ones, besides the budgets.
+        processes: of this machine that score at once. Above 1, which networks are scored depends on their
+            pace too; with 1 it is a function of the seed.
     """
 
     budgets_ms: Sequence[float]
@@ -72,6 +75,7 @@ class SearchSettings:
     train_finalists: int = 0
     storage: str | None = None
     limits: Limits = field(default_factory=Limits)
+    processes: int = 1
 
     @property
     def to_score(self) -> int:
@@ -79,6 +83,15 @@ class SearchSettings:
         if self.trials is not None:
             return self.trials
         return TRIALS if self.device is None else 0
+
+    def check_shared(self, by: str) -> None:
+        """Raises UserError for what several processes cannot agree on; `by` is what makes them several."""
+        if self.refine:
+            raise UserError(f"`refine` refits the predictor of one process: leave it out, or `{by}`")
+        if self.detector is not None:
+            raise UserError(
+                "`detector` is timed anew by every process, which have to agree: give `detector_ms` instead"
+            )
 
 
 @dataclass(frozen=True)

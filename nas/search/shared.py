@@ -52,12 +52,7 @@ def search_worker(
             "`worker` needs a `storage` that all workers reach, such as "
             "postgresql+psycopg://USER@HOST/DATABASE"
         )
-    if settings.refine:
-        raise UserError("`refine` refits the predictor of one process: leave it out, or `worker`")
-    if settings.detector is not None:
-        raise UserError(
-            "`detector` is timed anew by every process, and workers have to agree: give `detector_ms` instead"
-        )
+    settings.check_shared("worker")
     if not settings.to_score:
         raise UserError("`worker` scores networks, and for another `device` none is unless `trials` say so")
     folder = RunFolder.open(run)

@@ -52,7 +52,7 @@ def search_together(
 
     Raises:
         UserError: as `search_run`; runs that cannot be compared; what is of one run alone: `device`,
-            `refine`, `prior`.
+            `refine`, `prior`, `processes`.
     """
     runs = [RunFolder.open(each) for each in (run, *also)]
     if len(runs) == 1:
@@ -86,6 +86,8 @@ def _check(runs: Sequence[RunFolder], settings: SearchSettings) -> None:
             "`prior` is of one space: search that run with it first, without `also`; what is scored then "
             "counts here"
         )
+    if settings.processes > 1:
+        raise UserError("`processes` share the search of one run: leave them out, or `also`")
     if settings.to_score < len(runs):
         raise UserError(f"`trials` {settings.to_score}: {len(runs)} runs need a network each at least")
 

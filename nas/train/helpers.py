@@ -80,8 +80,6 @@ def beside(tasks: Iterable[Callable[[], object]]) -> Iterator[None]:
     """
     helpers = [_Helper(os.environ, pickle.dumps((task, (), {}))) for task in tasks]
     try:
-        for helper in helpers:
-            helper.wait_until_ready()
         yield
         for helper in helpers:
             helper.wait()
@@ -139,7 +137,7 @@ class _Helper:
             return ""
         with self._hears, self._says:
             words: bytes = self._says.read()
-        return words.decode().strip()
+        return words.removeprefix(_READY).decode().strip()
 
 
 def _import_path(environment: Mapping[str, str]) -> str:

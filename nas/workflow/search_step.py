@@ -108,6 +108,7 @@ def _search(way: Way) -> None:
             metric=settings.metric,
             people=settings.people,
             train_finalists=settings.train_finalists,
+            processes=way.config.processes,
         ),
         progress=way.displays.search,
     )

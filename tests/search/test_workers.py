@@ -2,10 +2,13 @@
 
 import json
 import multiprocessing
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,10 +25,14 @@ from untrained_run import untrained_run
 from nas.cli.main import run as nas
 from nas.errors import UserError
 from nas.runs import RunFolder
+from nas.search.loop import SearchProgress
+from nas.search.run import search_run
 from nas.search.settings import SearchSettings
 from nas.search.shared import search_worker
 from nas.search.storage import sqlite_url
+from nas.search.together import search_together
 from nas.space import SearchSpace, Skeleton
+from nas.train.faults import LostProcessError
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["nas.locks", "nas.cli.main", "nas.search.shared"])
@@ -237,3 +244,58 @@ def test_a_copy_with_other_weights_is_refused_in_one_line(
 def test_what_workers_cannot_share_is_refused(change: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         search_worker("nowhere", replace(SETTINGS, **change))
+
+
+TOGETHER = replace(SETTINGS, storage=None, trials=6, early_stopping=False, processes=2)
+
+
+class Other:
+    """Holds a search back after its second network until another process scores as well."""
+
+    def __init__(self, run: Path) -> None:
+        self.watch = Watch(sqlite_url(run / "search" / "study.db"))
+        self.pid = 0
+
+    def __call__(self, progress: SearchProgress) -> None:
+        for _ in range(1200):
+            pids = {trial.user_attrs["worker"]["pid"] for trial in self.watch.trials} - {os.getpid()}
+            if self.pid or pids or progress.done < 2:
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("no other process has scored anything")
+        if pids and not self.pid:
+            self.pid = pids.pop()
+            self.comes()
+
+    def comes(self) -> None:
+        pass
+
+
+class Killed(Other):
+    def comes(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+
+def test_processes_of_one_command_share_the_networks(copies: list[Path]) -> None:
+    other = Other(copies[0])
+    result = search_run(copies[0], TOGETHER, progress=other)
+    assert other.pid
+    assert len(set(archs(other.watch.trials))) == len(archs(other.watch.trials)) == len(result.history) == 6
+    assert len(evaluated(copies[:1])) == len(set(evaluated(copies[:1])))
+
+
+@pytest.mark.slow
+def test_of_two_processes_one_is_killed_and_the_same_command_goes_on(copies: list[Path]) -> None:
+    other = Killed(copies[0])
+    with pytest.raises(LostProcessError, match="the same command goes on"):
+        search_run(copies[0], TOGETHER, progress=other)
+    result = search_run(copies[0], TOGETHER)  # all are scored already, by the first process
+    assert len(set(archs(other.watch.trials))) == len(result.history) == 6
+
+
+def test_what_processes_cannot_share_is_refused(copies: list[Path]) -> None:
+    with pytest.raises(UserError, match=r"`refine` refits the predictor of one process.*`processes`"):
+        search_run(copies[0], replace(SETTINGS, refine=2, processes=2))
+    with pytest.raises(UserError, match="`processes` share the search of one run"):
+        search_together(copies[0], replace(SETTINGS, processes=2), also=[copies[1]])
