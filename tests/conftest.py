@@ -1,5 +1,6 @@
 """Fixtures that several parts share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,14 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_forests() -> Iterator[None]:
+    """A fit spends nine tenths of its time on the forests that it is compared with."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nas.latency.baselines.TREES", 4)
+        yield
 
 
 @pytest.fixture(scope="session")

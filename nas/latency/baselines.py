@@ -13,6 +13,9 @@ from nas.latency.kernels import Kernel
 Baseline = Callable[[Sequence[TimedKernels]], Floats]
 """Predicts networks [N] from their kernels, scopes and MACs; their times are not looked at."""
 
+TREES = 50
+"""Of a forest."""
+
 _LEAST_MS = 1e-4
 _BLOCK_DEPTH = 5
 
@@ -57,7 +60,7 @@ def operator_forest(networks: Sequence[TimedKernels], *, seed: int = 0) -> Basel
         for kernel, ms in zip(network.kernels, network.ms, strict=True):
             by_kind[kernel.kind].append((kernel, ms))
     forests: Mapping[str, RandomForestRegressor] = {
-        kind: RandomForestRegressor(50, random_state=seed).fit(
+        kind: RandomForestRegressor(TREES, random_state=seed).fit(
             np.array([kernel[1:] for kernel, _ in timed], float), np.array([ms for _, ms in timed])
         )
         for kind, timed in by_kind.items()

@@ -62,6 +62,14 @@ def assert_two_are_one_that_accumulates(config: SupernetConfig, folder: Path) ->
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-10)
 
 
+def assert_bit_equal(folder: Path) -> None:
+    """Both processes ended with the same weights."""
+    first, second = (rank_weights(folder, rank) for rank in (0, 1))
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
 def rank_weights(folder: Path, rank: int) -> dict[str, Tensor]:
     """The weights that one process ended with."""
     found: dict[str, Tensor] = torch.load(folder.with_suffix(f".rank{rank}.pt"), weights_only=True)
