@@ -60,10 +60,10 @@ class Searcher:
     """A search in a process of its own."""
 
     def __init__(
-        self, folder: Path, code: Path, options: Mapping[str, Any], settings: Mapping[str, Any]
+        self, folder: Path, code: Path, overrides: Sequence[str], settings: Mapping[str, Any]
     ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--work", json.dumps([str(folder), dict(options), dict(settings)])],
+            [sys.executable, __file__, "--work", json.dumps([str(folder), list(overrides), dict(settings)])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
