@@ -1,5 +1,6 @@
 """Finalists that are trained on for a while: what is inherited does not compare between heads."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from rich.console import Console
@@ -14,13 +15,14 @@ from nas.search.record import EvaluationCache
 from nas.search.scoring import Scoring
 from nas.search.session import open_evaluator
 from nas.search.values import Evaluation
-from nas.train.finetune import finetune_subnet
+from nas.train.side_by_side import finetune_subnets
 
 
 class FinalistTraining:
     """Trains networks of a run on from what they inherit, and scores them on the people kept for the search.
 
-    What was trained is not trained again, and what was stopped goes on; weights lie in the run's `subnets`.
+    They train side by side, each by one of the run's processes. What was trained is not trained again, and
+    what was stopped goes on; weights lie in the run's `subnets`.
 
     Args:
         run: whose networks they are.
@@ -44,15 +46,14 @@ class FinalistTraining:
                 "leave one of them out"
             )
 
-    def __call__(self, item: Evaluation) -> Evaluation:
-        """The same network, trained. Raises as `finetune_subnet` does."""
-        weights = finetune_subnet(
-            self._run,
-            item.arch,
-            recipe=self._recipe,
-            name=finalist_name(item.arch, self._images),
-            console=self._console,
-        )
+    def __call__(self, items: Sequence[Evaluation]) -> list[Evaluation]:
+        """The same networks, trained. Raises as `finetune_subnets` does."""
+        subnets = {finalist_name(item.arch, self._images): item.arch for item in items}
+        finetune_subnets(self._run, subnets, recipe=self._recipe, console=self._console)
+        return list(map(self._scored, items))
+
+    def _scored(self, item: Evaluation) -> Evaluation:
+        weights = self._run.subnets_folder / f"{finalist_name(item.arch, self._images)}.safetensors"
         evaluator = Scoring().thorough(open_evaluator(self._run, self._data, weights=weights), self._metric)
         scores = scored(evaluator, item.arch, self._cache, metric=self._metric)
         return Evaluation.of(item.arch, item.predicted_ms, scores, metric=self._metric)

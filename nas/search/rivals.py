@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, Self
 
 from nas.search.choosing import choose_subnets
@@ -11,9 +10,10 @@ from nas.search.preparation import Search
 from nas.search.results import SearchResult, Subnet
 from nas.search.settling import Judge
 from nas.search.values import Evaluation
+from nas.space import Arch
 
-Train = Callable[[Evaluation], Evaluation]
-"""Trains a network on for a while, and scores it anew."""
+Train = Callable[[Sequence[Evaluation]], Sequence[Evaluation]]
+"""Trains networks on for a while, and scores them anew."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,10 @@ def choose_trained(
         keep: takes the result by inherited scores, before anything is trained.
     """
     chosen = [choose_subnets(search, estimate, part.history, judge, facts) for part in parts]
-    trained = [cache(part.train) for part in parts]
     rivals: dict[float, list[tuple[Subnet, Train]]] = {budget: [] for budget in search.budgets}
-    for result, train in zip(chosen, trained, strict=True):
+    for result, part in zip(chosen, parts, strict=True):
         for subnet in result.subnets:
-            rivals[subnet.budget_ms].append((subnet, train))
+            rivals[subnet.budget_ms].append((subnet, part.train))
     groups = [group for group in rivals.values() if group]
     result = SearchResult(
         subnets=tuple(max((subnet for subnet, _ in group), key=_inherited) for group in groups),
@@ -73,14 +72,26 @@ def choose_trained(
         predicted={key: each for one in chosen for key, each in one.predicted.items()},
     )
     keep(result)
-    return replace(result, subnets=tuple(map(_best, groups)))
+    trained = _trained(groups)
+    return replace(result, subnets=tuple(_best(group, trained) for group in groups))
 
 
-def _best(rivals: Sequence[tuple[Subnet, Train]]) -> Subnet:
+def _trained(groups: Iterable[Sequence[tuple[Subnet, Train]]]) -> Mapping[tuple[Train, Arch], Evaluation]:
+    """Those that have rivals, trained: all that one `Train` is asked for at once, each of them once."""
+    wanted: dict[Train, dict[Arch, Evaluation]] = {}
+    for group in groups:
+        for subnet, train in group if len(group) > 1 else ():
+            wanted.setdefault(train, {})[subnet.arch] = subnet.item
+    return {
+        (train, item.arch): item for train, items in wanted.items() for item in train(list(items.values()))
+    }
+
+
+def _best(rivals: Sequence[tuple[Subnet, Train]], trained: Mapping[tuple[Train, Arch], Evaluation]) -> Subnet:
     """Of the rivals for a budget the one that scores best when trained; the faster of equal ones."""
     if len(rivals) == 1:
         return rivals[0][0]
-    scored = [(train(subnet.item), subnet) for subnet, train in rivals]
+    scored = [(trained[train, subnet.arch], subnet) for subnet, train in rivals]
     scored.sort(key=lambda each: (-each[0].accuracy, each[0].predicted_ms))
     return replace(scored[0][1], trained=tuple(item for item, _ in scored))
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,7 +126,7 @@ def test_what_is_trained_is_not_trained_again(searched: tuple[RunFolder, SearchR
 def test_a_stopped_training_leaves_the_result_by_inherited_scores(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stopped(self: FinalistTraining, item: Evaluation) -> Evaluation:
+    def stopped(self: FinalistTraining, items: Sequence[Evaluation]) -> list[Evaluation]:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -138,8 +139,8 @@ def test_a_stopped_training_leaves_the_result_by_inherited_scores(
 
 
 def test_a_budget_of_one_head_alone_trains_nothing(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(self: FinalistTraining, item: Evaluation) -> Evaluation:
-        raise AssertionError(f"{item.arch.id} was trained")
+    def never(self: FinalistTraining, items: Sequence[Evaluation]) -> list[Evaluation]:
+        raise AssertionError(f"{[item.arch.id for item in items]} were trained")
 
     monkeypatch.setattr(FinalistTraining, "__call__", never)
     result = search_run(run.path, replace(SETTINGS, heads=("simcc",)))
