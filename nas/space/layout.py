@@ -150,6 +150,12 @@ class Layout:
         return frozenset(dimension.name for dimension in self.dimensions)
 
     @cached_property
+    def deciders(self) -> tuple[Dimension, ...]:
+        """The dimensions whose choices say which others are active."""
+        stages = (dimension for stage in self._stages for dimension in (stage.type, stage.depth))
+        return (*stages, self.head, *self.neck_of.values())
+
+    @cached_property
     def counts(self) -> Ints:
         """How many choices each dimension has."""
         return np.array([len(dimension.choices) for dimension in self.dimensions])

@@ -30,9 +30,10 @@ def test_genes_and_parameters_say_the_same_network(space: SearchSpace, genome: G
 @pytest.mark.parametrize("name", ["demo", "litepose", "any-head-crop"])
 def test_what_is_active_is_told_as_it_is_read(name: str) -> None:
     genome, rng = Genome(SearchSpace.load(name)), np.random.default_rng(0)
-    for _ in range(100):
-        arch, active = genome.express(genome.random(rng))
-        assert active.tolist() == genome.read(arch).tolist()
+    genes = np.stack([genome.random(rng) for _ in range(100)])
+    for drawn, found in zip(genes, genome.active(genes), strict=True):
+        arch, active = genome.express(drawn)
+        assert found.tolist() == active.tolist() == genome.read(arch).tolist()
 
 
 def test_a_network_whose_parameters_are_not_all_drawn_is_none(space: SearchSpace, genome: Genome) -> None:

@@ -1,6 +1,7 @@
 """Candidates: an evolution in which a network costs a prediction, not an evaluation."""
 
 from collections.abc import Callable, Collection
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -60,33 +61,39 @@ class CandidateEvolution:
             rng: of all draws.
         """
         pool, pool_ms = parents, log_ms
-        gains, times, read = dict[Arch, float](), dict[Arch, float](), dict[Arch, Genes]()
+        archs, read = dict[bytes, Arch](), dict[bytes, Genes]()
+        gains, times = dict[bytes, float](), dict[bytes, float]()
+        known = {self._key_of(arch) for arch in taken}
         for _ in range(_GENERATIONS):
-            children, mothers = self._vary(pool, rng)
-            # By what is active in them, since all else is ignored.
-            built = {
-                arch: (active, mother)
-                for (arch, active), mother in zip(map(self._genome.express, children), mothers, strict=True)
-            }
-            fresh = [arch for arch in built if arch not in taken and arch not in gains]
+            varied, mothers = self._vary(pool, rng)
+            children = self._genome.active(varied)
+            # By what is active in them, since all else is ignored. Only those that are asked about are built.
+            rows = {active.tobytes(): row for row, active in enumerate(children)}
+            fresh = [key for key in rows if key not in known and key not in gains]
             if not fresh:
                 continue
-            genes = np.stack([built[arch][0] for arch in fresh])
-            mothers = np.array([built[arch][1] for arch in fresh])
+            at = [rows[key] for key in fresh]
+            genes, mothers = children[at], mothers[at]
             rough = pool_ms[mothers] + roughly(genes) - roughly(pool[mothers])
             chosen = np.argsort(-gain(genes, rough - _TOLERANCE), kind="stable")[:_ASKED].tolist()
             asked = [fresh[place] for place in chosen]
-            ms = self._predict(asked)
+            archs.update((key, self._genome.build(children[rows[key]])) for key in asked)
+            ms = self._predict([archs[key] for key in asked])
             found = np.where(ms <= self._limit_ms, gain(genes[chosen], log_times(ms)), 0.0)
             read.update(zip(asked, genes[chosen], strict=True))
             times.update(zip(asked, log_times(ms).tolist(), strict=True))
-            for arch, value in zip(asked, found.tolist(), strict=True):
-                gains[arch] = value if value > 0 and self._overrun(arch) == 0 else 0.0
-            best = sorted(gains, key=lambda arch: -gains[arch])[:POOL]
-            pool = np.concatenate([[read[arch] for arch in best], parents[: POOL // 3]])
-            pool_ms = np.concatenate([[times[arch] for arch in best], log_ms[: POOL // 3]])
-        winner = max(gains, key=lambda arch: gains[arch], default=None)
-        return winner if winner is not None and gains[winner] > 0 else None
+            for key, value in zip(asked, found.tolist(), strict=True):
+                gains[key] = value if value > 0 and self._overrun(archs[key]) == 0 else 0.0
+            best = sorted(gains, key=lambda key: -gains[key])[:POOL]
+            pool = np.concatenate([[read[key] for key in best], parents[: POOL // 3]])
+            pool_ms = np.concatenate([[times[key] for key in best], log_ms[: POOL // 3]])
+        winner = max(gains, key=lambda key: gains[key], default=None)
+        return archs[winner] if winner is not None and gains[winner] > 0 else None
+
+    @cached_property
+    def _key_of(self) -> Callable[[Arch], bytes]:
+        """Of networks that are taken: remembered, since every turn asks for all of them."""
+        return cache(lambda arch: self._genome.read(arch).tobytes())
 
     def _vary(self, pool: Genes, rng: np.random.Generator) -> tuple[Genes, Genes]:
         """Children [N, D] of a pool, and which of it [N] each is most like.

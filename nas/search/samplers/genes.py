@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import optuna
 
-from nas.arrays import Ints
+from nas.arrays import Flags, Ints
 from nas.space import Arch, Dimension, SearchSpace
 from nas.space.dimension import Choice
 
@@ -43,6 +43,10 @@ class Genome:
         self._layout = space.layout
         self._places = {dimension.position: place for place, dimension in enumerate(elastic)}
         self._by_name = {name: place for place, name in enumerate(self.names)}
+        places = (self._places.get(dimension.position) for dimension in space.layout.deciders)
+        self._deciders = [place for place in places if place is not None]
+        self._active: dict[bytes, Flags] = {}
+        """By the choices of those that decide it, which dimensions are active."""
 
     def random(self, rng: np.random.Generator) -> Genes:
         """Of an architecture that is drawn uniformly; inactive dimensions are drawn too."""
@@ -75,6 +79,20 @@ class Genome:
             return dimension.choices[index]
 
         return self._layout.build(pick), np.array(active, np.int64)
+
+    def active(self, genes: Genes) -> Genes:
+        """Of genes [N, D] those that are active, as `express` has them of each row.
+
+        Raises:
+            KeyError: as `express` does.
+        """
+        kept = np.empty_like(genes)
+        for row, deciding in enumerate(genes[:, self._deciders]):
+            key = deciding.tobytes()
+            if key not in self._active:
+                self._active[key] = self.express(genes[row])[1] != INACTIVE
+            kept[row] = np.where(self._active[key], genes[row], INACTIVE)
+        return kept
 
     def read(self, arch: Arch) -> Genes:
         """The genes of an architecture of the space."""
