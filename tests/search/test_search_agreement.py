@@ -181,7 +181,7 @@ def test_the_command_says_what_does_not_go_together(
     first, second = looks_trained(tmp_path / "first"), looks_trained(tmp_path / "second", "space=movenet")
     command = ["search", str(first.path), "--also", str(second.path), "--budget-ms", "10"]
     assert nas([*command, "--worker", "--storage", "sqlite://"]) == 2
-    assert "--worker shares the search of one run among processes" in capsys.readouterr().err
+    assert "--worker is one of several processes that share the search of a run" in capsys.readouterr().err
     assert nas([*command, "--refine", "2"]) == 2
     assert "--refine refits the predictor of one run" in capsys.readouterr().err
     assert nas(command) == 2

@@ -112,7 +112,8 @@ def test_the_command_on_two_processes(make_config: RecipeMaker, tmp_path: Path) 
     assert refused.stderr.count("holds a run of another configuration") == 1
 
 
-@pytest.mark.parametrize("head", [pytest.param("simcc", marks=pytest.mark.slow), "heatmap"])
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["simcc", "heatmap"])
 def test_bf16_trains_on_the_cpu(make_config: RecipeMaker, tmp_path: Path, head: str) -> None:
     space = json.loads(json.dumps(yaml.safe_load(Path(make_config().space).read_text())))
     neck = {"simcc": "none", "heatmap": "fusion_deconv"}[head]
