@@ -17,17 +17,14 @@ from typing import Any
 
 import numpy as np
 import optuna
+from search import make_estimate
 
 from nas.files import write_json
-from nas.graph import Tracer
-from nas.latency import EndToEnd, LatencyPredictor
 from nas.search.estimate import Estimate
 from nas.search.samplers import SAMPLERS
 from nas.space import Arch, ArchManager, SearchSpace
 from nas.timing import describe_device
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "latency"
-SKELETON = "coco17"
 LAST = 50
 _SPREAD = 0.02
 
@@ -45,14 +42,11 @@ def main() -> None:
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = SearchSpace.load(given.space)
-    file = RESULTS / f"{given.space}-{SKELETON}-predictor.json"
-    predictor = LatencyPredictor.load(file, allow_other_device=True)
-    estimate = Estimate(predictor, Tracer(space, SKELETON, anonymous=True), end_to_end=EndToEnd())
     figures = {
         "space": given.space,
         "sampler": given.sampler,
         "networks": given.networks,
-        **measure(space, estimate, given.sampler, given.networks, seed=given.seed),
+        **measure(space, make_estimate(space), given.sampler, given.networks, seed=given.seed),
         "machine": describe_device().cpu,
         "date": str(date.today()),
     }

@@ -48,7 +48,7 @@ from nas.space import Arch, SearchSpace
 from nas.timing import describe_device
 
 ROOT = Path(__file__).resolve().parents[1]
-PREDICTOR = ROOT / "results" / "latency" / "person-crop-coco17-predictor.json"
+PREDICTORS = ROOT / "results" / "latency"
 SPACE, SKELETON = "person-crop", "coco17"
 BUDGETS = (0.3, 0.7)
 FLOOR = 0.10
@@ -185,8 +185,9 @@ def fitted(run: RunFolder, metric: str) -> Landscape:
 
 
 def make_estimate(space: SearchSpace) -> Estimate:
-    """Predicted milliseconds of one person."""
-    predictor = LatencyPredictor.load(PREDICTOR, allow_other_device=True)
+    """Predicted milliseconds of one person, by the committed predictor of the space."""
+    file = PREDICTORS / f"{space.name}-{SKELETON}-predictor.json"
+    predictor = LatencyPredictor.load(file, allow_other_device=True)
     tracer = Tracer(space, SKELETON, anonymous=True)
     return Estimate(predictor, tracer, end_to_end=EndToEnd())
 

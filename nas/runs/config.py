@@ -245,7 +245,8 @@ class SupernetConfig(Recipe):
         heads: those of the space's heads to train and search, each with the necks that it may stand on; null
             for all.
         skeleton: a shipped skeleton or the path of one.
-        processes: that share each step's batch; torchrun and SLURM say how many by themselves.
+        processes: that share each step's batch, and score in `nas run`'s search; torchrun and SLURM say how
+            many train by themselves.
     """
 
     name: FileName

@@ -58,17 +58,18 @@ def test_other_arrays_are_refused(image: np.ndarray, colour: Channels) -> None:
 
 
 @pytest.mark.parametrize(
-    "box",
+    ("box", "percentile"),
     [
-        (300, 200, 420, 500),
-        (-60, 900, 120, 1200),
-        (1700, -50, 2100, 300),
-        (10, -100, 1900, 1300),  # all of the height, which is no multiple of the squares' sides
+        ((300, 200, 420, 500), 98),
+        ((-60, 900, 120, 1200), 98),
+        ((1700, -50, 2100, 300), 98),
+        # All of the height, no multiple of the squares' sides; of 48 columns two show the image's ends.
+        ((10, -100, 1900, 1300), 95),
     ],
 )
 @pytest.mark.parametrize("bgr", [False, True])
 def test_a_small_part_of_a_large_image_looks_as_it_does_in_the_whole(
-    box: tuple[int, int, int, int], bgr: bool
+    box: tuple[int, int, int, int], percentile: int, bgr: bool
 ) -> None:
     """Areas are averaged from another pixel on: smooth pictures differ by a grey level or two."""
     affine = crop_affine(box, RESOLUTION)
@@ -84,7 +85,7 @@ def test_a_small_part_of_a_large_image_looks_as_it_does_in_the_whole(
     shown = frame.through(affine, RESOLUTION, quick=True)
     difference = np.abs(shown.astype(int) - expected)
     assert difference.mean() < 1
-    assert np.percentile(difference, 95) <= 4  # the image ends in some
+    assert np.percentile(difference, percentile) <= 4
 
 
 def test_what_is_outside_of_the_image_has_the_border_colour() -> None:

@@ -84,5 +84,5 @@ def test_what_ships_finds_people(path: Path, shared_data: Path) -> None:
         folder / "annotations" / "coco17_val.json", folder / "images", Skeleton.load("coco17")
     )
     figures = validate(OnnxModel(path.stem), people.first(100)).figures
-    assert figures["PCK_torso@0.2"] > 0.3
+    assert figures["PCK_torso@0.2"] > (0.3 if path.stem.startswith("person-0.25ms") else 0.35)
     assert figures["AP50"] > 0.4
