@@ -63,5 +63,5 @@ short-run: $(STAMP)
 
 test-all: $(STAMP)
 	@mkdir -p results
-	{ date -u; uname -srm; $(MAKE) --no-print-directory lint types layers docs; $(PYTEST) -vv --durations=40; } 2>&1 \
+	{ date -u; uname -srm; $(MAKE) --no-print-directory lint types layers docs; $(PYTEST) -vv --durations=40 --hypothesis-profile=thorough; } 2>&1 \
 		| tee results/test-all.log

@@ -5,11 +5,16 @@ from typing import Any
 
 import yaml
 
+try:
+    from yaml import CSafeLoader as _SafeLoader  # libyaml's, ten times as fast
+except ImportError:
+    from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment]
+
 _MOST_NODES = 100_000
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-class PlainLoader(yaml.SafeLoader):
+class PlainLoader(_SafeLoader):
     """PyYAML's safe loader, which also refuses what spoils a document without an error.
 
     Raises yaml.YAMLError for fields given twice, for aliases that hold themselves, and for those that unfold

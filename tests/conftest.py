@@ -11,8 +11,10 @@ import nas  # noqa: F401 - before any test imports onnxruntime, whose reports of
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# `make test-all` asks for the thorough one. What takes examples of its own number says so.
+settings.register_profile("quick", deadline=None, max_examples=30)
+settings.register_profile("thorough", deadline=None, max_examples=100)
+settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session", autouse=True)

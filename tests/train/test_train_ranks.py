@@ -15,6 +15,10 @@ from nas.runs import read_metrics
 from nas.space import ArchManager
 from nas.train import train_supernet
 
+# Starting processes by torchrun takes half a minute. What they do is what the helpers of a training do, which
+# are tried each time, in test_train_helpers.
+pytestmark = pytest.mark.slow
+
 VALIDATED = {"annotations": "people.json", "images": "images"}
 
 
@@ -32,8 +36,8 @@ def with_validation(make_config: RecipeMaker, **changes: Any) -> Any:
     ("precision", "tolerance", "weighting"),
     [
         ("64-true", 1e-10, "fixed"),
-        pytest.param("64-true", 1e-10, "auto", marks=pytest.mark.slow),
-        pytest.param("32-true", 1e-6, "fixed", marks=pytest.mark.slow),
+        ("64-true", 1e-10, "auto"),
+        ("32-true", 1e-6, "fixed"),
     ],
 )
 def test_two_processes_equal_one_that_accumulates(
@@ -59,19 +63,16 @@ def test_two_processes_equal_one_that_accumulates(
             assert left[key] == pytest.approx(right[key], rel=1e-4, abs=1e-6), key
 
 
-@pytest.mark.slow
 def test_processes_stay_bit_equal(make_config: RecipeMaker, tmp_path: Path) -> None:
     train_on_ranks(make_config(steps=200, checkpoint={"every": 50, "keep": 1}), tmp_path / "run")
     assert_bit_equal(tmp_path / "run")
 
 
-@pytest.mark.slow
 def test_a_process_that_is_late_finds_what_the_first_found(make_config: RecipeMaker, tmp_path: Path) -> None:
     """Were the first one's first checkpoint one to resume from, they would wait for each other for ever."""
     train_on_ranks(make_config(steps=2), tmp_path / "run", LATE="1")
 
 
-@pytest.mark.slow
 def test_a_lost_worker_is_replaced_and_training_goes_on(make_config: RecipeMaker, tmp_path: Path) -> None:
     config = with_validation(make_config)
     train_on_ranks(config, tmp_path / "straight")
@@ -92,7 +93,6 @@ def test_a_lost_worker_is_replaced_and_training_goes_on(make_config: RecipeMaker
     assert steps[0] == steps[1]
 
 
-@pytest.mark.slow
 def test_the_command_on_two_processes(make_config: RecipeMaker, tmp_path: Path) -> None:
     config = with_validation(make_config, steps=2)
     recipe = tmp_path / "recipe.yaml"
@@ -112,7 +112,6 @@ def test_the_command_on_two_processes(make_config: RecipeMaker, tmp_path: Path) 
     assert refused.stderr.count("holds a run of another configuration") == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("head", ["simcc", "heatmap"])
 def test_bf16_trains_on_the_cpu(make_config: RecipeMaker, tmp_path: Path, head: str) -> None:
     space = json.loads(json.dumps(yaml.safe_load(Path(make_config().space).read_text())))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from nas.arrays import Floats, Ints
@@ -124,9 +125,9 @@ def worth(x: Floats, y: Floats, groups: Ints, drawn: Ints, *, share: float) -> W
         share: of the pairs that differ by so much or more.
     """
     difference, pairs = _least_difference(x, y, groups, share)
-    again = np.sort([_least_difference(x[places], y[places], groups, share)[0] for places in drawn])
+    again = np.sort(_least_difference(x[drawn], y[drawn], groups, share)[0])
     low, high = (float(again[round(quantile * (len(again) - 1))]) for quantile in _QUANTILES)
-    return Worth(share, Bounded(difference, low, high), pairs)
+    return Worth(share, Bounded(float(difference), low, high), int(pairs))
 
 
 def agreement_by_difference(x: Floats, y: Floats, groups: Ints) -> tuple[Floats, Floats, Ints]:
@@ -134,14 +135,8 @@ def agreement_by_difference(x: Floats, y: Floats, groups: Ints) -> tuple[Floats,
 
     Pairs that are tied in x are left out; one that is tied in y is half right.
     """
-    first, second = _pairs(groups)
-    gap, other = x[first] - x[second], np.sign(y[first] - y[second])
-    right = (1 + np.sign(gap) * other) / 2
-    order = np.argsort(-np.abs(gap), kind="stable")
-    sizes, shares = np.abs(gap)[order], np.cumsum(right[order]) / np.arange(1, len(gap) + 1)
-    # Of pairs that differ by the same, the last one has all of them in its share.
-    last = np.append(sizes[:-1] > sizes[1:], np.ones(min(len(sizes), 1), bool)) & (sizes > 0)
-    (places,) = np.nonzero(last)
+    sizes, shares, whole = _by_difference(x, y, groups)
+    (places,) = np.nonzero(whole)
     return sizes[places], shares[places], places + 1
 
 
@@ -150,11 +145,29 @@ def count_pairs(groups: Ints) -> int:
     return len(_pairs(groups)[0])
 
 
-def _least_difference(x: Floats, y: Floats, groups: Ints, share: float) -> tuple[float, int]:
+def _by_difference(x: Floats, y: Floats, groups: Ints) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """[..., P] the pairs by falling difference of x, each with the share that is right among those so far.
+
+    True stands where none that is left differs by as much, unless the difference is none.
+    """
+    first, second = _pairs(groups)
+    gap, other = x[..., first] - x[..., second], np.sign(y[..., first] - y[..., second])
+    right = (1 + np.sign(gap) * other) / 2
+    order = np.argsort(-np.abs(gap), kind="stable", axis=-1)
+    sizes = np.take_along_axis(np.abs(gap), order, -1)
+    shares = np.cumsum(np.take_along_axis(right, order, -1), -1) / np.arange(1, len(first) + 1)
+    whole = sizes > 0
+    whole[..., :-1] &= sizes[..., :-1] > sizes[..., 1:]
+    return sizes, shares, whole
+
+
+def _least_difference(x: Floats, y: Floats, groups: Ints, share: float) -> tuple[Floats, Ints]:
     """And how many pairs differ by so much or more; infinite, of none, where it was not seen."""
-    sizes, shares, counts = agreement_by_difference(x, y, groups)
-    (enough,) = np.nonzero((shares >= share - 1e-9) & (counts >= LEAST_PAIRS))
-    return (float(sizes[enough[-1]]), int(counts[enough[-1]])) if len(enough) else (float("inf"), 0)
+    sizes, shares, whole = _by_difference(x, y, groups)
+    counts = np.arange(1, sizes.shape[-1] + 1)
+    pairs = np.where(whole & (shares >= share - 1e-9) & (counts >= LEAST_PAIRS), counts, 0).max(-1, initial=0)
+    seen = np.append(sizes, np.full((*sizes.shape[:-1], 1), np.inf), -1)
+    return np.take_along_axis(seen, (pairs - 1)[..., None], -1)[..., 0], pairs
 
 
 def _pairs(groups: Ints) -> tuple[Ints, Ints]:
