@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from nas.arrays import Floats, Ints
+from nas.arrays import Flags, Floats, Ints
 
 Statistic = Callable[[Floats, Floats, Ints], Floats]
 """Of two scores [..., N] of networks in groups [N], a figure [...]; NaN where nothing can be told."""
@@ -145,7 +144,7 @@ def count_pairs(groups: Ints) -> int:
     return len(_pairs(groups)[0])
 
 
-def _by_difference(x: Floats, y: Floats, groups: Ints) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+def _by_difference(x: Floats, y: Floats, groups: Ints) -> tuple[Floats, Floats, Flags]:
     """[..., P] the pairs by falling difference of x, each with the share that is right among those so far.
 
     True stands where none that is left differs by as much, unless the difference is none.
@@ -166,6 +165,7 @@ def _least_difference(x: Floats, y: Floats, groups: Ints, share: float) -> tuple
     sizes, shares, whole = _by_difference(x, y, groups)
     counts = np.arange(1, sizes.shape[-1] + 1)
     pairs = np.where(whole & (shares >= share - 1e-9) & (counts >= LEAST_PAIRS), counts, 0).max(-1, initial=0)
+    # No pair: the place before the first one is the last one, where infinity stands.
     seen = np.append(sizes, np.full((*sizes.shape[:-1], 1), np.inf), -1)
     return np.take_along_axis(seen, (pairs - 1)[..., None], -1)[..., 0], pairs
 
