@@ -28,6 +28,9 @@ PADDING = 1.25
 WORTH_AVERAGING = 0.5
 """Linear interpolation looks at two pixels: an image that shrinks further is averaged first."""
 
+_CORNERS = [0, 1, 2, 1, 2, 3, 0, 3]
+"""Which numbers of a box are x, y of its corners."""
+
 
 def image_affine(
     size: tuple[int, int],
@@ -123,6 +126,12 @@ def apply_affine(points: FloatArray, affine: Affine) -> Floats:
     moved = np.array(points, np.float64)
     moved[..., :2] = moved[..., :2] @ affine[:, :2].T + affine[:, 2]
     return moved
+
+
+def boxes_through(boxes: FloatArray, affine: Affine) -> Floats:
+    """The extents [N, 4] of boxes [N, 4] (x0, y0, x1, y1, px) that an affine moves, turns or mirrors."""
+    corners = apply_affine(np.asarray(boxes)[:, _CORNERS].reshape(-1, 4, 2), affine)
+    return np.concatenate([corners.min(1), corners.max(1)], axis=1)
 
 
 def affine_scale(affine: Affine) -> float:

@@ -154,15 +154,18 @@ class Codec(ABC):
 
 
 def group_direct(candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
-    """Poses of a head that gives keypoints [N, K, 3] and scores [N].
+    """Poses of a head that gives keypoints [N, K, 3], scores [N] and, if it knows them, boxes [N, 4].
 
     Padding, of score 0, is dropped, and so is what is not finite.
     """
-    found = (candidates["scores"] > 0) & np.isfinite(candidates["keypoints"]).all((1, 2))
-    return Poses(
-        np.asarray(candidates["keypoints"], np.float64)[found],
-        np.asarray(candidates["scores"], np.float64)[found],
+    boxes = candidates.get("boxes")
+    poses = Poses(
+        np.asarray(candidates["keypoints"], np.float64),
+        np.asarray(candidates["scores"], np.float64),
+        None if boxes is None else np.asarray(boxes, np.float64),
     )
+    found = (poses.scores > 0) & np.isfinite(poses.keypoints).all((1, 2))
+    return poses.at(found if boxes is None else found & np.isfinite(boxes).all(1))
 
 
 def only_person(people: People) -> Floats:

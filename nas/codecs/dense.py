@@ -158,9 +158,14 @@ class DenseCodec(Codec):
         }
 
     def decode_maps(self, outputs: Mapping[str, NDArray[np.floating]]) -> Candidates:
-        """The best cells as keypoints [people, K, 3] (px, confidence) and scores [people], best first.
+        """What the best cells say, best first.
 
-        A keypoint that is less probable than 0.5 has score 0. Rows that are left over are padding, all 0.
+        Returns:
+            keypoints [people, K, 3]: x, y (px), confidence; 0 of those that are less probable than 0.5.
+            scores [people].
+            boxes [people, 4]: x0, y0, x1, y1 (px).
+
+        Rows that are left over are padding, all 0.
         """
         branch = BRANCHES[self.decode]
         strides = [stride for stride in STRIDES if f"{branch}_{stride}" in outputs]
@@ -171,10 +176,11 @@ class DenseCodec(Codec):
         rows, (x, y, stride) = rows[:, best], places[best].T
         scores = expit(rows[BOX - 1] + PRIOR)
         scores = np.where(scores >= SCORE_THRESHOLD, scores, 0.0)
+        middle = rows[:2] * stride + (x, y)
+        half = np.exp(rows[2:4].clip(-LARGEST_LOG, LARGEST_LOG)) * stride / 2
+        boxes = np.concatenate([middle - half, middle + half]).T
         if self.decode == "nms":
-            middle = rows[:2] * stride + (x, y)
-            half = np.exp(rows[2:4].clip(-LARGEST_LOG, LARGEST_LOG)) * stride / 2
-            scores = scores * suppress(np.concatenate([middle - half, middle + half]).T)
+            scores = scores * suppress(boxes)
         best = np.argsort(-scores, kind="stable")[: self.people]
         along_x, along_y, logits = rows[BOX:, best].reshape(3, self.keypoints, -1)
         values = expit(logits)
@@ -185,6 +191,7 @@ class DenseCodec(Codec):
         raw = {
             "keypoints": np.pad(found.transpose(2, 1, 0), ((0, padding), (0, 0), (0, 0))),
             "scores": np.pad(scores[best], (0, padding)),
+            "boxes": np.pad(boxes[best] * (scores[best, None] > 0), ((0, padding), (0, 0))),
         }
         return self.confident(raw)
 

@@ -21,7 +21,7 @@ METADATA_KEY = "nas"
 METADATA_VERSION = 1
 
 POSES = frozenset({"keypoints", "scores"})
-"""The outputs of a network that gives poses; others give candidates, which are grouped outside."""
+"""The outputs of a network that gives poses, and maybe `boxes`; others give candidates, grouped outside."""
 
 _SMALLEST_STD, _LARGEST = 1e-4, 1e4
 """Of the constants that inputs are normalised by; pixels are numbers from 0 to 1 then."""

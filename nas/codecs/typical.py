@@ -26,6 +26,8 @@ def random_candidates(
     height, width = resolution
     for name in filled.keys() & {"candidates", "keypoints"}:
         filled[name][..., :2] *= (width, height)
+    if "boxes" in filled:
+        filled["boxes"] *= (width, height, width, height)
     if "candidates" in filled:
         candidates = filled["candidates"]
         joints, most = candidates.shape[:2]

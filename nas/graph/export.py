@@ -159,17 +159,25 @@ def _require_close(reference: Arrays, found: Arrays) -> None:
 def _require_agreement(reference: Arrays, found: Arrays) -> None:
     _require_same_form(reference, found)
     for name, value in reference.items():
-        share = agreement(value, found[name], scores=reference.get("scores"))
+        scores = reference.get("scores")
+        share = agreement(value, found[name], scores=scores, scored=name != "boxes")
         if not share >= AGREEMENT:
             raise ParityError(f"only {share:.0%} of the decoded {name!r} agree with torch")
 
 
-def agreement(reference: NDArray[Any], found: NDArray[Any], *, scores: NDArray[Any] | None = None) -> float:
+def agreement(
+    reference: NDArray[Any],
+    found: NDArray[Any],
+    *,
+    scores: NDArray[Any] | None = None,
+    scored: bool = True,
+) -> float:
     """The share of rows (along the last axis) that are equal within tolerance.
 
-    Rows of three or more columns hold a score in the third: the scores of all must be equal within
-    tolerance (else the share is 0). Left out is what has a neighbour of the same score, since their order is
-    open: candidates [B, K, M, 3 + T], and poses [B, N, K, 3] by their own `scores` [B, N].
+    Where they are `scored`, rows of three or more columns hold a score in the third: the scores of all must
+    be equal within tolerance (else the share is 0). Left out is what has a neighbour of the same score, since
+    their order is open: candidates [B, K, M, 3 + T], and poses [B, N, K, 3] and boxes [B, N, 4] by their own
+    `scores` [B, N].
     """
     if reference.ndim == 0:
         reference, found = reference.reshape(1), found.reshape(1)
@@ -181,7 +189,7 @@ def agreement(reference: NDArray[Any], found: NDArray[Any], *, scores: NDArray[A
     if scores is not None:
         settled = ~_tied(scores)
         equal, rows = equal[settled], rows[settled]
-    if not equal[..., 2].all():
+    if scored and not equal[..., 2].all():
         return 0.0
     if scores is None:
         rows = rows[~_tied(reference[..., 2])]

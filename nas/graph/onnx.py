@@ -149,6 +149,6 @@ def metadata(graph: Graph, arch: Arch, *, padding: float = PADDING) -> dict[str,
         "scored": codec.scored,
         "task": codec.task,
         "padding": padding,
-        "poses": graph.outputs.keys() == POSES,
+        "poses": graph.outputs.keys() >= POSES,
         "input": {"type": "float32", "layout": "NCHW", "colour": "RGB", "batch": graph.images.shape[0]},
     }

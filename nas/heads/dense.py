@@ -188,7 +188,13 @@ class DenseHead(PoseHead):
         }
 
     def decode(self, outputs: Outputs, head: HeadArch) -> Outputs:
-        """`keypoints` [B, people, K, 3] (input px, confidence or 0) and `scores` [B, people], best first."""
+        """The poses, best first.
+
+        Returns:
+            keypoints [B, people, K, 3]: x, y (input px), confidence or 0.
+            scores [B, people].
+            boxes [B, people, 4]: x0, y0, x1, y1 (input px).
+        """
         branch = BRANCHES[str(head.option("decode"))]
         people = int(head.option("people"))
         maps = [outputs[f"{branch}_{stride}"] for stride in self.places]
@@ -205,10 +211,12 @@ class DenseHead(PoseHead):
         probabilities = probabilities * (probabilities >= KEYPOINT_THRESHOLD)
         confidences = found_confidence(probabilities, self.anchors(head), library=torch)
         keypoints = torch.cat([found.joints, confidences.unsqueeze(3)], dim=3)
-        keypoints = keypoints * (scores > 0).unsqueeze(2).unsqueeze(3)
+        somebody = (scores > 0).unsqueeze(2)
+        keypoints, boxes = keypoints * somebody.unsqueeze(3), found.boxes * somebody
         if missing := people - scores.shape[1]:
             keypoints, scores = F.pad(keypoints, (0, 0, 0, 0, 0, missing)), F.pad(scores, (0, missing))
-        return {"keypoints": keypoints, "scores": scores}
+            boxes = F.pad(boxes, (0, 0, 0, missing))
+        return {"keypoints": keypoints, "scores": scores, "boxes": boxes}
 
     def _branches_of(self, outputs: Outputs) -> list[str]:
         return [branch for branch in ASSIGNMENTS if f"{branch}_{STRIDES[-1]}" in outputs]

@@ -38,7 +38,7 @@ def write_web_page(model: Path, library: Path, page: Path) -> None:
             f"{model}: a page needs a file that takes pixels, one picture at a time: of `nas export` with "
             "`uint8_input`"
         )
-    if {node.name for node in session.get_outputs()} != POSES:
+    if not {node.name for node in session.get_outputs()} >= POSES:
         raise UserError(
             f"{model}: its head {network.arch.head.type!r} gives candidates, which Python groups into poses; "
             "a page needs a head that gives poses"

@@ -98,7 +98,8 @@ class FramePoses:
 
     Args:
         poses: in its pixels.
-        boxes: [N, 4] x0, y0, x1, y1 (px): where each was looked for, or else drawn around its keypoints.
+        boxes: [N, 4] x0, y0, x1, y1 (px): where each was looked for, or else what the head says, or else
+            drawn around its keypoints.
         ids: [N] whose pose it is, the same over frames, from 1; 0 where nobody is tracked.
         detected: whether a detector was asked, or the whole frame was looked at.
     """
@@ -115,8 +116,7 @@ class FramePoses:
         """Some of the people, in the order of these rows."""
         if every_row(rows, len(self)):
             return self
-        poses = Poses(self.poses.keypoints[rows], self.poses.scores[rows])
-        return FramePoses(poses, self.boxes[rows], self.ids[rows], self.detected)
+        return FramePoses(self.poses.at(rows), self.boxes[rows], self.ids[rows], self.detected)
 
 
 def _part(pixels: Pixels, affine: Affine, resolution: tuple[int, int]) -> tuple[Pixels, Affine]:

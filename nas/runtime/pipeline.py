@@ -12,6 +12,7 @@ from nas.codecs.affine import (
     Affine,
     apply_affine,
     box_affine,
+    boxes_through,
     crop_affine,
     image_affine,
     image_box,
@@ -23,7 +24,7 @@ from nas.pictures import read_picture
 from nas.runtime.detector import Detector
 from nas.runtime.frames import Channels, ColourFrame, FramePoses
 from nas.runtime.model import PoseModel
-from nas.runtime.poses import distinct, pose_boxes
+from nas.runtime.poses import distinct, people_boxes
 from nas.runtime.stages import StageTimes
 
 Image = Pixels | ColourFrame | Path | str
@@ -186,18 +187,17 @@ class PosePipeline:
                 outputs = self.model.candidates(inputs)
             with times("decode"):
                 for candidates, (_, affine) in zip(outputs, part, strict=True):
-                    poses = self._codec.group(candidates)
+                    poses, back = self._codec.group(candidates), invert(affine)
                     keypoints = poses.keypoints[:, mirrored] if flip else poses.keypoints
-                    found.append(Poses(apply_affine(keypoints, invert(affine)), poses.scores))
+                    boxes = None if poses.boxes is None else boxes_through(poses.boxes, back)
+                    found.append(Poses(apply_affine(keypoints, back), poses.scores, boxes))
         return found
 
     def people(self, found: Sequence[Poses], boxes: ArrayLike | None) -> FramePoses:
         """The people of what `by_box` found, each with its box."""
-        keypoints = np.zeros((0, len(self.model.skeleton.keypoints), 3))
-        keypoints = np.concatenate([keypoints, *(poses.keypoints for poses in found)])
-        poses = Poses(keypoints, np.concatenate([np.zeros(0), *(poses.scores for poses in found)]))
+        poses = Poses.joined(found, keypoints=len(self.model.skeleton))
         if boxes is None:
-            around = pose_boxes(keypoints)
+            around = people_boxes(poses)
         else:
             rows = np.repeat(np.arange(len(found)), np.array([len(poses) for poses in found], np.intp))
             around = np.asarray(boxes, np.float64).reshape(-1, 4)[rows]

@@ -10,11 +10,13 @@ from nas.runtime.detector import FoundBoxes
 from nas.runtime.frames import ColourFrame
 from nas.runtime.model import PoseModel
 from nas.runtime.pipeline import PosePipeline
-from nas.runtime.poses import MIN_POSE, distinct, pose_boxes
+from nas.runtime.poses import MIN_POSE, distinct, people_boxes
 
 
 class PoseDetector:
-    """The boxes around the poses that a network finds in whole images.
+    """The boxes of the people whose poses a network finds in whole images.
+
+    They are the head's own where it says them, else they are drawn around the poses.
 
     Args:
         model: the network.
@@ -38,9 +40,9 @@ class PoseDetector:
 
     def _boxes(self, poses: Poses) -> FoundBoxes:
         sure = poses.scores >= self._min_pose
-        poses = Poses(poses.keypoints[sure], poses.scores[sure])
-        rows = distinct(poses, sigmas=self._pipeline.model.skeleton.sigmas)
-        boxes = pose_boxes(poses.keypoints[rows])
+        poses = poses.at(sure)
+        poses = poses.at(distinct(poses, sigmas=self._pipeline.model.skeleton.sigmas))
+        boxes = people_boxes(poses)
         # One keypoint alone tells a place, but no size.
         sized = np.isfinite(boxes).all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
-        return FoundBoxes(boxes[sized], np.asarray(poses.scores[rows][sized], np.float64))
+        return FoundBoxes(boxes[sized], np.asarray(poses.scores[sized], np.float64))

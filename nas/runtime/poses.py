@@ -52,6 +52,11 @@ def pose_boxes(keypoints: FloatArray, *, min_keypoint: float = MIN_KEYPOINT) -> 
     return SeenPoses.of(keypoints, min_keypoint=min_keypoint).boxes
 
 
+def people_boxes(poses: Poses) -> Floats:
+    """Boxes [N, 4] (x0, y0, x1, y1, px) of people: as the head says them, else those around their poses."""
+    return pose_boxes(poses.keypoints) if poses.boxes is None else np.asarray(poses.boxes, np.float64)
+
+
 def box_areas(boxes: FloatArray) -> Floats:
     """Areas [N] (px^2) of boxes [N, 4]."""
     sides = np.asarray(boxes[:, 2:] - boxes[:, :2], np.float64)

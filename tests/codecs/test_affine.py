@@ -8,6 +8,7 @@ from nas.codecs.affine import (
     affine_scale,
     apply_affine,
     box_affine,
+    boxes_through,
     crop_affine,
     image_affine,
     invert,
@@ -49,6 +50,19 @@ def test_a_turned_image_stays_in_sight(size, resolution, rotation):
     seen = apply_affine(corners, image_affine(size, resolution, scale=scale, rotation=rotation))
     assert (seen >= -0.5 - 1e-6).all()
     assert (seen <= np.array(resolution[::-1]) - 0.5 + 1e-6).all()
+
+
+@given(size=sizes, resolution=sizes, augmentation=augmentations, seed=st.integers(0, 2**32 - 1))
+def test_boxes_go_where_their_corners_go(size, resolution, augmentation, seed):
+    affine = image_affine(size, resolution, **augmentation)
+    points = np.random.default_rng(seed).uniform(-50, 900, (5, 2, 2))
+    boxes = np.concatenate([points.min(1), points.max(1)], axis=1)
+    x, y = boxes[:, [0, 2]], boxes[:, [1, 3]]
+    corners = np.stack([np.stack([x[:, a], y[:, b]], axis=-1) for a in (0, 1) for b in (0, 1)], axis=1)
+    moved = apply_affine(corners, affine)
+    np.testing.assert_allclose(
+        boxes_through(boxes, affine), np.hstack([moved.min(1), moved.max(1)]), atol=1e-6
+    )
 
 
 def test_resize_is_in_pixel_centres():

@@ -57,7 +57,12 @@ def test_round_trip_gives_everyone_back(decode, dtype, seed, count, name, size, 
     distance = np.abs(poses.keypoints[:, None, :, :2] - people.keypoints[None, :, :, :2]).max(-1)
     distance[:, ~labelled] = 0
     found, person = linear_sum_assignment(distance.max(-1))
-    assert distance[found, person].max() <= (1e-9 if dtype is np.float64 else 1e-3)
+    accuracy = 1e-9 if dtype is np.float64 else 1e-3
+    assert distance[found, person].max() <= accuracy
+    sight = people.boxes.reshape(-1, 2, 2).clip(0, np.array(size[::-1]) - 1.0)
+    small = (sight[:, 1] - sight[:, 0]).min(1) < 1  # boxes are of a pixel at least
+    expected, boxes = sight.reshape(-1, 4)[person], poses.boxes[found]
+    np.testing.assert_allclose(boxes[~small[person]], expected[~small[person]], atol=accuracy)
     np.testing.assert_array_equal(poses.keypoints[found, :, 2] > 0, labelled[person])
 
 

@@ -75,6 +75,14 @@ def test_agreement_leaves_the_order_of_equal_scores_open() -> None:
     assert agreement(reference, reference[:, :, [1, 0, 2, 3]]) == 0
 
 
+def test_boxes_hold_no_scores() -> None:
+    boxes = torch.rand(1, 4, 4, generator=torch.Generator().manual_seed(3)).numpy()
+    moved = boxes.copy()
+    moved[0, 1, 2] += 0.1
+    assert agreement(boxes, moved, scored=False, scores=np.array([[0.9, 0.7, 0.4, 0.3]])) == 0.75
+    assert agreement(boxes, moved, scored=False, scores=np.array([[0.9, 0.7, 0.7, 0.3]])) == 1
+
+
 def test_agreement_needs_equal_scores() -> None:
     reference = candidates([0.9, 0.7, 0.5, 0.3])
     other = reference.copy()

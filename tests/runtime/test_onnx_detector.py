@@ -242,6 +242,16 @@ def test_a_network_for_whole_images_is_a_detector() -> None:
     assert found.scores.tolist() == [0.9]
 
 
+def test_it_gives_the_boxes_that_its_head_says() -> None:
+    people = np.array(
+        [[[5.0, 5, 0.9], [15, 25, 0.9], [10, 10, 0.1]], [[25.0, 5, 0.9], [35, 25, 0.9], [30, 9, 0.9]]]
+    )
+    boxes = np.array([[2.0, 1, 19, 33], [22.0, 1, 38, 30]])
+    poses = Poses(people, np.array([0.9, 0.8]), boxes)
+    (found,) = PoseDetector(WholeImages(poses))([ColourFrame(np.zeros((80, 80, 3), np.uint8))])
+    np.testing.assert_allclose(found.boxes, 2 * boxes + 0.5)
+
+
 def test_files_of_this_project_say_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="sees crops"):
         load_detector(write_dot_model(tmp_path / "dots.onnx", (64, 48)))
