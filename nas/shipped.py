@@ -5,6 +5,9 @@ from pathlib import Path
 from nas.errors import UserError
 from nas.files import is_file
 
+FINDER = "person-finder"
+"""The network that ships and finds people for those that see crops."""
+
 _PACKAGE = Path(__file__).resolve().parent
 
 

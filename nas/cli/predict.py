@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _LOOK = "How it looks"
 _VIDEO = "Videos, cameras, streams"
 _FILES = "What is written"
+_NO_DETECTOR = Path("none")
 
 
 def predict(
@@ -61,7 +62,8 @@ def predict(
         Path | None,
         typer.Option(
             help="What finds people for a network for crops: a network of ours for whole images, or another "
-            "detector's ONNX file (docs/prediction.md)."
+            "detector's ONNX file (docs/prediction.md); none: whole images are of one person each.",
+            show_default="person-finder for networks that ship, none for other files",
         ),
     ] = None,
     detector_pixels: Annotated[
@@ -121,6 +123,7 @@ def predict(
     from nas.runtime.sources import drawing_files, find_pictures, make_folder
     from nas.runtime.stages import StagePercentiles
     from nas.runtime.window import require_display
+    from nas.shipped import FINDER, is_shipped
 
     least = MIN_POSE if min_score is None else min_score
     style = DrawingStyle(MIN_KEYPOINT if min_keypoint is None else min_keypoint, boxes=draw_boxes)
@@ -141,9 +144,12 @@ def predict(
     if network.task == "image" and (boxes is not None or detector is not None):
         flag = "--detector" if boxes is None else "--boxes"
         raise UserError(f"{flag}: {model} finds people by itself in whole images, it takes no boxes")
+    if detector is None and boxes is None and network.task == "crop" and is_shipped("subnets", network.path):
+        detector = Path(FINDER)
+        remark(f"people are found by {FINDER}; `--detector none` takes a whole image for one person")
     finder = (
         None
-        if detector is None
+        if detector is None or detector == _NO_DETECTOR
         else load_detector(detector, threads=threads, detector_pixels=detector_pixels)
     )
     pipeline = PosePipeline(network, finder)

@@ -1,10 +1,13 @@
 """Networks that ship are known by name, wherever a file of one is taken."""
 
+import json
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from box_detectors import write_box_detector
 from dot_model import write_dot_model
 
 from nas import shipped
@@ -35,10 +38,49 @@ def test_a_name_is_a_network(dots: Path) -> None:
     assert load_model(Path("dots-0.7ms")).arch == OnnxModel(dots).arch
 
 
-def test_commands_take_it(dots: Path, tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "photo.png"), np.full((40, 40, 3), 90, np.uint8))
+@pytest.fixture
+def photo(tmp_path: Path) -> None:
+    """`photo.png` in the working folder."""
+    cv2.imwrite(str(tmp_path / "photo.png"), np.full((64, 64, 3), 90, np.uint8))
+
+
+@pytest.fixture
+def finder(dots: Path) -> Path:
+    """Finds one person in every picture."""
+    return write_box_detector(dots.parent / f"{shipped.FINDER}.onnx", "rows")
+
+
+def test_commands_take_it(finder: Path, photo: None, tmp_path: Path) -> None:
     assert nas(["predict", "dots-0.7ms", "photo.png", "--out", "drawn"]) == 0
     assert (tmp_path / "drawn" / "photo.png.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (("dots-0.7ms",), True),
+        (("root/subnets/dots-0.7ms.onnx",), True),
+        (("dots-0.7ms", "--detector", "none"), False),
+        (("dots-0.7ms", "--detector", "root/subnets/person-finder.onnx"), False),
+        (("own.onnx",), False),
+        (("own.onnx", "--detector", "none"), False),
+    ],
+)
+def test_one_that_sees_crops_gets_them_from_the_finder_unless_told_otherwise(
+    given: tuple[str, ...],
+    found: bool,
+    finder: Path,
+    dots: Path,
+    photo: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copy(dots, "own.onnx")
+    model, *options = given
+    assert nas(["predict", model, "photo.png", "--no-draw", *options, "--json"]) == 0
+    printed = capsys.readouterr()
+    assert ("people are found by person-finder" in printed.err) == found
+    asked = found or "root/subnets/person-finder.onnx" in options
+    assert ("detect" in json.loads(printed.out)["ms"]) == asked
 
 
 def test_what_is_there_by_that_name_is_meant_itself(dots: Path, tmp_path: Path) -> None:
