@@ -158,11 +158,11 @@ def group_direct(candidates: Mapping[str, NDArray[np.floating]]) -> Poses:
 
     Padding, of score 0, is dropped, and so is what is not finite.
     """
-    boxes = candidates.get("boxes")
+    scores, boxes = candidates["scores"], candidates.get("boxes")
     poses = Poses(
         np.asarray(candidates["keypoints"], np.float64),
-        np.asarray(candidates["scores"], np.float64),
-        None if boxes is None else np.asarray(boxes, np.float64),
+        np.asarray(scores, np.float64),
+        None if boxes is None else np.asarray(boxes, np.float64).reshape(len(scores), 4),
     )
     found = (poses.scores > 0) & np.isfinite(poses.keypoints).all((1, 2))
     return poses.at(found if boxes is None else found & np.isfinite(boxes).all(1))
