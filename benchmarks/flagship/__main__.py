@@ -27,7 +27,6 @@ from nas.cli.console import err
 from nas.errors import UserError
 from nas.interrupt import Paused, exit_code, interruptible
 from nas.runs import RunFolder
-from nas.runtime.poses import MIN_POSE
 from nas.search.settings import SearchSettings
 
 DEFAULT = Comparison()
@@ -70,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     network.add_argument("--data", type=Path, required=True)
     network.add_argument("--images", type=Path, required=True)
     find = commands.add_parser("find", parents=[network])
-    find.add_argument("--min-pose", type=float, default=MIN_POSE)
+    find.add_argument("--min-pose", type=float)
     find.add_argument("--out", type=Path)
     drawn = commands.add_parser("sheet", parents=[network])
     drawn.add_argument("--out", type=Path, required=True, help="a picture")

@@ -17,7 +17,6 @@ from nas.labels.merge import overlaps
 from nas.runtime.detector import Detector
 from nas.runtime.frames import ColourFrame
 from nas.runtime.pose_detector import PoseDetector
-from nas.runtime.poses import MIN_POSE
 
 IOU = 0.5
 _TALL = 0.25
@@ -66,7 +65,7 @@ def recall(detector: Detector, annotations: Annotations) -> dict[str, Any]:
 
 
 def measure(
-    model: Path, data: Path, images: Path, *, min_pose: float = MIN_POSE, out: Path | None = None
+    model: Path, data: Path, images: Path, *, min_pose: float | None = None, out: Path | None = None
 ) -> dict[str, Any]:
     """What `recall` says of a network's file; written to `out`, where that is given."""
     network = load_model(model, threads=1)
@@ -75,7 +74,7 @@ def measure(
         "model": model.name,
         "set": data.name,
         "iou": IOU,
-        "min_pose": min_pose,
+        **({} if min_pose is None else {"min_pose": min_pose}),
         **recall(PoseDetector(network, min_pose=min_pose), annotations),
     }
     if out is not None:

@@ -12,6 +12,9 @@ from nas.runtime.model import PoseModel
 from nas.runtime.pipeline import PosePipeline
 from nas.runtime.poses import MIN_POSE, distinct, people_boxes
 
+MIN_BOX = 0.25
+"""Scores of poses whose head says boxes too are high where a box is good before its pose is."""
+
 
 class PoseDetector:
     """The boxes of the people whose poses a network finds in whole images.
@@ -20,13 +23,14 @@ class PoseDetector:
 
     Args:
         model: the network.
-        min_pose: poses of a lower score are left out.
+        min_pose: poses of a lower score are left out; by default `MIN_BOX` for heads that say boxes,
+            `MIN_POSE` for others.
 
     Raises:
         UserError: the network sees crops.
     """
 
-    def __init__(self, model: PoseModel, *, min_pose: float = MIN_POSE) -> None:
+    def __init__(self, model: PoseModel, *, min_pose: float | None = None) -> None:
         if model.task != "image":
             raise UserError(
                 "a detector finds people in whole images; this network sees crops of one person each"
@@ -39,8 +43,10 @@ class PoseDetector:
         return [self._boxes(poses) for poses in self._pipeline.batch(frames, quick=True)]
 
     def _boxes(self, poses: Poses) -> FoundBoxes:
-        sure = poses.scores >= self._min_pose
-        poses = poses.at(sure)
+        least = self._min_pose
+        if least is None:
+            least = MIN_POSE if poses.boxes is None else MIN_BOX
+        poses = poses.at(poses.scores >= least)
         poses = poses.at(distinct(poses, sigmas=self._pipeline.model.skeleton.sigmas))
         boxes = people_boxes(poses)
         # One keypoint alone tells a place, but no size.

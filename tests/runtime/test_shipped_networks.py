@@ -12,11 +12,13 @@ from dot_model import write_dot_model
 
 from nas import shipped
 from nas.cli.main import run as nas
-from nas.data import load_annotations
+from nas.data import Annotations, load_annotations
+from nas.data.images import read_annotated
 from nas.errors import UserError
 from nas.evaluate.loading import load_model
 from nas.evaluate.validate import validate
-from nas.runtime import OnnxModel
+from nas.labels.merge import overlaps
+from nas.runtime import ColourFrame, OnnxModel, load_detector
 from nas.space import Skeleton
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +102,8 @@ def test_a_missing_file_stays_a_missing_file(dots: Path) -> None:
 
 
 NETWORKS = sorted((ROOT / "subnets").glob("*.onnx"))
+FINDERS = [path for path in NETWORKS if path.stem.startswith(shipped.FINDER)]
+OF_CROPS = [path for path in NETWORKS if path not in FINDERS]
 
 
 def test_what_ships_is_small() -> None:
@@ -119,12 +123,28 @@ def test_what_ships_says_what_it_is(path: Path) -> None:
     assert f"| `{path.stem}` |" in path.with_name("README.md").read_text()
 
 
-@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
-def test_what_ships_finds_people(path: Path, shared_data: Path) -> None:
+@pytest.fixture(scope="module")
+def athletes(shared_data: Path) -> Annotations:
     folder = shared_data / "lspet"
-    people = load_annotations(
+    return load_annotations(
         folder / "annotations" / "coco17_val.json", folder / "images", Skeleton.load("coco17")
     )
-    figures = validate(OnnxModel(path.stem), people.first(100)).figures
+
+
+@pytest.mark.parametrize("path", OF_CROPS, ids=lambda path: path.stem)
+def test_what_ships_finds_joints(path: Path, athletes: Annotations) -> None:
+    figures = validate(OnnxModel(path.stem), athletes.first(100)).figures
     assert figures["PCK_torso@0.2"] > (0.3 if path.stem.startswith("person-0.25ms") else 0.35)
     assert figures["AP50"] > 0.4
+
+
+@pytest.mark.parametrize("path", FINDERS, ids=lambda path: path.stem)
+def test_what_ships_finds_people(path: Path, athletes: Annotations) -> None:
+    """Each photograph has one labelled person, who is mostly found, and by few other boxes."""
+    detector, some = load_detector(path.stem), athletes.first(60)
+    found = [detector([ColourFrame.of(read_annotated(some, image))])[0].boxes for image in range(60)]
+    truth = [some.people.bbox[some.people_of(image)] for image in range(60)]
+    sized = [np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]) for boxes in found]
+    hits = [bool((overlaps(*pair) >= 0.5).any()) for pair in zip(sized, truth, strict=True)]
+    assert np.mean(hits) > 0.7
+    assert sum(map(len, found)) < 150
