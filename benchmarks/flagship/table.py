@@ -82,7 +82,7 @@ def draw(path: Path, facts: Mapping[str, Any]) -> None:
     axes.set_xlabel("measured ms, one thread")
     axes.set_ylabel("PCK@0.2 of limb joints")
     if shown:
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
     save(figure, path)
 
 
