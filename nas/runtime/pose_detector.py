@@ -13,7 +13,7 @@ from nas.runtime.pipeline import PosePipeline
 from nas.runtime.poses import MIN_POSE, distinct, people_boxes
 
 MIN_BOX = 0.25
-"""Scores of poses whose head says boxes too are high where a box is good before its pose is."""
+"""Poses of a lower score give no box where the head says boxes, whose scores are probabilities."""
 
 
 class PoseDetector:

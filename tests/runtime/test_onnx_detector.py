@@ -16,6 +16,7 @@ from nas.runtime import OnnxDetector, PoseDetector, load_detector
 from nas.runtime.frames import ColourFrame
 from nas.runtime.onnx_detector import PixelRange
 from nas.runtime.output_layout import OutputLayout
+from nas.runtime.pose_detector import MIN_BOX
 from nas.runtime.poses import pose_boxes
 from nas.space.skeleton import Skeleton
 
@@ -243,13 +244,12 @@ def test_a_network_for_whole_images_is_a_detector() -> None:
 
 
 def test_it_gives_the_boxes_that_its_head_says() -> None:
-    people = np.array(
-        [[[5.0, 5, 0.9], [15, 25, 0.9], [10, 10, 0.1]], [[25.0, 5, 0.9], [35, 25, 0.9], [30, 9, 0.9]]]
-    )
-    boxes = np.array([[2.0, 1, 19, 33], [22.0, 1, 38, 30]])
-    poses = Poses(people, np.array([0.9, 0.8]), boxes)
+    person = np.array([[5.0, 5, 0.9], [15, 25, 0.9], [10, 10, 0.1]])
+    people = np.stack([person + np.array((step, 0, 0)) for step in (0, 20, 40)])
+    boxes = np.array([[2.0, 1, 19, 33], [22.0, 1, 38, 30], [42.0, 1, 58, 30]])
+    poses = Poses(people, np.array([0.9, 0.8, MIN_BOX - 0.01]), boxes)
     (found,) = PoseDetector(WholeImages(poses))([ColourFrame(np.zeros((80, 80, 3), np.uint8))])
-    np.testing.assert_allclose(found.boxes, 2 * boxes + 0.5)
+    np.testing.assert_allclose(found.boxes, 2 * boxes[:2] + 0.5)
 
 
 def test_files_of_this_project_say_what_they_are(tmp_path: Path) -> None:
