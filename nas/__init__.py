@@ -3,9 +3,9 @@
 Names load on first use: importing one part (the torch-free runtime above all) does not import the others.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nas.lazy import on_first_use
 from nas.telemetry import keep_quiet
 
 if TYPE_CHECKING:
@@ -39,28 +39,16 @@ __all__ = [
     "transfer",
 ]
 
-_HOMES = {
-    "Arch": "nas.space",
-    "ArchManager": "nas.space",
-    "DiagnosisSettings": "nas.search.diagnosis.settings",
-    "PoseNet": "nas.models",
-    "SearchSettings": "nas.search.settings",
-    "SearchSpace": "nas.space",
-    "Skeleton": "nas.space",
-    "calibrate": "nas.models",
-    "complexity": "nas.graph",
-    "diagnose_run": "nas.search.diagnosis.run",
-    "search_run": "nas.search.run",
-    "search_together": "nas.search.together",
-    "transfer": "nas.models",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nas' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "nas.graph": ("complexity",),
+        "nas.models": ("PoseNet", "calibrate", "transfer"),
+        "nas.search.diagnosis.run": ("diagnose_run",),
+        "nas.search.diagnosis.settings": ("DiagnosisSettings",),
+        "nas.search.run": ("search_run",),
+        "nas.search.settings": ("SearchSettings",),
+        "nas.search.together": ("search_together",),
+        "nas.space": ("Arch", "ArchManager", "SearchSpace", "Skeleton"),
+    },
+)

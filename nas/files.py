@@ -9,8 +9,8 @@ import io
 import json
 import math
 import os
+import platform
 import shutil
-import socket
 import stat
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +26,7 @@ NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOT
 DRAFT = ".draft-"
 """In the names of what is being written: machine and process follow. What a killed process leaves has it."""
 
-_MACHINE = f"{zlib.crc32(socket.gethostname().encode()):08x}"
+_MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TAKES_NOTHING = _FULL | {errno.EROFS}

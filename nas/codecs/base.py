@@ -99,7 +99,7 @@ class Codec(ABC):
         """Poses in input px from the candidates of one input (no batch axis)."""
 
     def typical_candidates(
-        self, shapes: Mapping[str, tuple[int, ...]], *, people: int, rng: np.random.Generator
+        self, shapes: Mapping[str, tuple[int, ...]], *, people: int, rng: "np.random.Generator"
     ) -> Candidates:
         """Made-up candidates of these shapes, as work for `group`: its time is measured on them.
 

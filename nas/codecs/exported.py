@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from nas.codecs.build import codec_of
 from nas.codecs.confidence import SCORE_SCALE
 from nas.documents import Fields, parse_json, shown
 from nas.errors import UserError
-from nas.space.arch import Arch
 from nas.space.parts import part
-from nas.space.skeleton import Skeleton
 from nas.space.specs import HeadSpec, Task
+
+if TYPE_CHECKING:  # pydantic, which reads them, loads when a file is opened
+    from nas.space.arch import Arch
+    from nas.space.skeleton import Skeleton
 
 METADATA_KEY = "nas"
 METADATA_VERSION = 1
@@ -49,8 +51,8 @@ class ExportedNetwork:
             floats [B, 3, H, W].
     """
 
-    arch: Arch
-    skeleton: Skeleton
+    arch: "Arch"
+    skeleton: "Skeleton"
     mean: tuple[float, ...]
     std: tuple[float, ...]
     scored: bool = True
@@ -89,6 +91,9 @@ class ExportedNetwork:
     @classmethod
     def parse(cls, text: str, source: str) -> Self:
         """The network of a file's metadata. Raises UserError `source.field: what is wrong`."""
+        from nas.space.arch import Arch
+        from nas.space.skeleton import Skeleton
+
         fields = Fields(parse_json(text, source), source)
         version = fields.integer("version")
         if version != METADATA_VERSION:

@@ -13,7 +13,7 @@ def random_candidates(
     resolution: tuple[int, int],
     *,
     people: int,
-    rng: np.random.Generator,
+    rng: "np.random.Generator",
 ) -> dict[str, NDArray[np.floating]]:
     """Random values for a decode's outputs of these shapes (no batch axis); places lie within (h, w) px.
 

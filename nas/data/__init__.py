@@ -3,8 +3,9 @@
 Names load on first use, as those of `nas`: evaluation reads annotations and images where no torch is.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nas.lazy import on_first_use
 
 if TYPE_CHECKING:
     from nas.coco import ImageRecord, PersonTable
@@ -40,34 +41,18 @@ __all__ = [
     "load_annotations",
 ]
 
-_HOMES = {
-    "NO_AUGMENT": "nas.data.augment",
-    "Annotations": "nas.data.annotations",
-    "AugmentConfig": "nas.data.augment",
-    "Batch": "nas.data.batch",
-    "DataConfig": "nas.data.config",
-    "ImageRecord": "nas.coco",
-    "KeypointDataset": "nas.data.dataset",
-    "Loader": "nas.data.loader",
-    "PersonTable": "nas.coco",
-    "Sample": "nas.data.batch",
-    "SampleId": "nas.data.batch",
-    "SampleOrder": "nas.data.order",
-    "SampleRequest": "nas.data.batch",
-    "SearchSplit": "nas.data.split",
-    "SourceConfig": "nas.data.config",
-    "TargetHead": "nas.data.batch",
-    "default_workers": "nas.data.loader",
-    "draw_search_split": "nas.data.split",
-    "load_annotations": "nas.data.coco",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nas.data' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "nas.coco": ("ImageRecord", "PersonTable"),
+        "nas.data.annotations": ("Annotations",),
+        "nas.data.augment": ("AugmentConfig", "NO_AUGMENT"),
+        "nas.data.batch": ("Batch", "Sample", "SampleId", "SampleRequest", "TargetHead"),
+        "nas.data.coco": ("load_annotations",),
+        "nas.data.config": ("DataConfig", "SourceConfig"),
+        "nas.data.dataset": ("KeypointDataset",),
+        "nas.data.loader": ("Loader", "default_workers"),
+        "nas.data.order": ("SampleOrder",),
+        "nas.data.split": ("SearchSplit", "draw_search_split"),
+    },
+)

@@ -3,8 +3,9 @@
 Names load on first use, as those of `nas`: whoever imports this pays for what they take.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nas.lazy import on_first_use
 
 if TYPE_CHECKING:
     from nas.pictures import read_picture as read_image
@@ -39,32 +40,20 @@ __all__ = [
     "read_image",
 ]
 
-_HOMES = {
-    "ColourFrame": "nas.runtime.frames",
-    "Detector": "nas.runtime.detector",
-    "FoundBoxes": "nas.runtime.detector",
-    "FramePoses": "nas.runtime.frames",
-    "OneEuroSettings": "nas.runtime.smoothing",
-    "OnnxDetector": "nas.runtime.onnx_detector",
-    "OnnxModel": "nas.runtime.session",
-    "PoseDetector": "nas.runtime.pose_detector",
-    "PoseModel": "nas.runtime.model",
-    "PosePipeline": "nas.runtime.pipeline",
-    "PoseStream": "nas.runtime.stream",
-    "StageTimes": "nas.runtime.stages",
-    "draw_people": "nas.runtime.drawing",
-    "draw_poses": "nas.runtime.drawing",
-    "load_detector": "nas.runtime.onnx_detector",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name == "read_image":
-        return import_module("nas.pictures").read_picture
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nas.runtime' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "nas.pictures": ("read_picture as read_image",),
+        "nas.runtime.detector": ("Detector", "FoundBoxes"),
+        "nas.runtime.drawing": ("draw_people", "draw_poses"),
+        "nas.runtime.frames": ("ColourFrame", "FramePoses"),
+        "nas.runtime.model": ("PoseModel",),
+        "nas.runtime.onnx_detector": ("OnnxDetector", "load_detector"),
+        "nas.runtime.pipeline": ("PosePipeline",),
+        "nas.runtime.pose_detector": ("PoseDetector",),
+        "nas.runtime.session": ("OnnxModel",),
+        "nas.runtime.smoothing": ("OneEuroSettings",),
+        "nas.runtime.stages": ("StageTimes",),
+        "nas.runtime.stream": ("PoseStream",),
+    },
+)

@@ -1,5 +1,7 @@
 """Drawing poses into an image."""
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +10,9 @@ from nas.arrays import Pixels
 from nas.codecs import Poses
 from nas.runtime.frames import ColourFrame, FramePoses
 from nas.runtime.poses import MIN_KEYPOINT, pose_boxes
-from nas.space.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from nas.space.skeleton import Skeleton
 
 Colour = tuple[int, ...]
 
@@ -28,7 +32,7 @@ _LEAST_OPACITY = 0.4
 def draw_poses(
     image: Pixels,
     poses: Poses,
-    skeleton: Skeleton,
+    skeleton: "Skeleton",
     *,
     min_pose: float = 0.0,
     min_keypoint: float = MIN_KEYPOINT,
@@ -53,7 +57,7 @@ def draw_poses(
 def draw_people(
     frame: ColourFrame,
     people: FramePoses,
-    skeleton: Skeleton,
+    skeleton: "Skeleton",
     *,
     min_keypoint: float = MIN_KEYPOINT,
     boxes: bool = False,
@@ -95,7 +99,7 @@ class _Pen:
         bgr: whether their channels lie that way round.
     """
 
-    def __init__(self, skeleton: Skeleton, size: tuple[int, ...], *, bgr: bool) -> None:
+    def __init__(self, skeleton: "Skeleton", size: tuple[int, ...], *, bgr: bool) -> None:
         self._limbs = skeleton.limb_index
         order = -1 if bgr else 1
         self._colours = [colour[::order] for colour in joint_colours(skeleton)]
@@ -153,7 +157,7 @@ def _part(canvas: Pixels, box: NDArray[np.floating]) -> Pixels:
     return canvas[y0:y1, x0:x1]
 
 
-def joint_colours(skeleton: Skeleton) -> list[Colour]:
+def joint_colours(skeleton: "Skeleton") -> list[Colour]:
     """RGB of every keypoint, by its side."""
     colours = [MIDDLE] * len(skeleton.keypoints)
     for left, right in skeleton.flip_pairs:

@@ -1,18 +1,18 @@
 """What running and validating need of a model."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from nas.arrays import Pixels
 from nas.codecs.affine import PADDING
-from nas.codecs.build import codec_of
 from nas.codecs.finite import FiniteOutputs
-from nas.space.arch import Arch
-from nas.space.parts import part
-from nas.space.skeleton import Skeleton
-from nas.space.specs import HeadSpec, Task
+
+if TYPE_CHECKING:
+    from nas.space.arch import Arch
+    from nas.space.skeleton import Skeleton
+    from nas.space.specs import Task
 
 
 class PoseModel(ABC):
@@ -28,7 +28,9 @@ class PoseModel(ABC):
     flip = False
     """Whether every image is run mirrored as well."""
 
-    def __init__(self, arch: Arch, skeleton: Skeleton, *, source: str, padding: float = PADDING) -> None:
+    def __init__(self, arch: "Arch", skeleton: "Skeleton", *, source: str, padding: float = PADDING) -> None:
+        from nas.codecs.build import codec_of  # with the descriptions of all parts: when a network is opened
+
         self.arch = arch
         self.skeleton = skeleton
         self.padding = padding
@@ -41,9 +43,9 @@ class PoseModel(ABC):
         return self.arch.resolution
 
     @property
-    def task(self) -> Task:
+    def task(self) -> "Task":
         """What an input shows."""
-        return part(HeadSpec, self.arch.head.type).task
+        return self.codec.task
 
     @abstractmethod
     def candidates(self, images: Pixels) -> list[dict[str, NDArray[Any]]]:

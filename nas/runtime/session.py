@@ -9,7 +9,6 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from nas.arrays import Pixels
-from nas.codecs.exported import ExportedNetwork
 from nas.codecs.normalise import normalise
 from nas.errors import UserError
 from nas.files import require_file
@@ -34,6 +33,8 @@ class OnnxModel(PoseModel):
     """
 
     def __init__(self, path: Path | str, *, threads: int = 1) -> None:
+        from nas.codecs.exported import ExportedNetwork
+
         self.path = network_file(path)
         self._session = open_network(self.path, threads)
         network = ExportedNetwork.of(self._session, str(self.path))

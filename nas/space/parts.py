@@ -5,7 +5,6 @@ are loaded when a name is asked for that does not ship, or when all names are.
 """
 
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TypeVar
 
 from nas.documents import shown
@@ -51,6 +50,8 @@ def names(kind: type[PartSpec]) -> tuple[str, ...]:
 @cache
 def _load_installed() -> None:
     """Let installed packages register their parts."""
+    from importlib.metadata import entry_points  # half of what this module would take to load
+
     for group, noun in _GROUPS.items():
         for entry in entry_points(group=group):
             try:

@@ -3,7 +3,6 @@ import sys
 
 import pytest
 
-import nas
 from nas.errors import UserError
 from nas.shipped import locate, shipped, shipped_names
 
@@ -16,13 +15,6 @@ def test_shipped_files_are_found_by_name() -> None:
     assert locate("subnets", path, ".json") == path
     with pytest.raises(UserError, match="no such file"):
         locate("subnets", "folder/absent", ".json")
-
-
-def test_the_public_names_load_on_first_use() -> None:
-    assert set(nas.__all__) == set(dir(nas))
-    assert nas.SearchSpace.load("demo").name == "demo"
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = nas.nothing
 
 
 def test_spaces_need_no_torch() -> None:
