@@ -82,7 +82,7 @@ def visits(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     }
     counts = [json.loads(worker.stdout.readline()) for worker in workers.values() if worker.stdout]
     count = counts[0]["networks"]
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(options.seed)
     for _ in range(options.rounds):
         for net in rng.permutation(count).tolist():
             for version in rng.permutation(list(workers)).tolist():
@@ -142,6 +142,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=30)
     parser.add_argument("--most-ms", type=float, default=40.0, help="leave slower networks out")
     parser.add_argument("--rounds", type=int, default=4, help="to add; 0 only shows")
+    parser.add_argument("--seed", type=int, default=0, help="of the order of visits")
     parser.add_argument("--out", type=Path, default=Path("versions.jsonl"))
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -197,7 +197,7 @@ def _scaled(place: Workplace, settings: SearchSettings) -> Found:
     found: dict[str, Any] = {"evaluations": len(tried)}
     best, ms = max(tried, key=lambda each: each[0].accuracy)
     if train is not None and len(tried) > 1:
-        trained = {item.arch: train(item).accuracy for item, _ in tried}
+        trained = {item.arch: item.accuracy for item in train([item for item, _ in tried])}
         best, ms = max(tried, key=lambda each: trained[each[0].arch])
         found["trained"] = [
             {"arch": arch.id, "head": arch.head.type, "accuracy": accuracy}

@@ -1,6 +1,5 @@
 """Trains the rows of the comparison, one after the other, as `nas finetune` does; goes on as that does."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -91,7 +90,7 @@ def train_rows(
             name=row.name,
             scratch=KINDS[row.kind].scratch,
             seed=row.seed,
-            hours=None if math.isinf(deadline.left) else max(deadline.left, 1e-3) / 3600,
+            hours=deadline.hours_left,
             console=console,
         )
 

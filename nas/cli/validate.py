@@ -86,7 +86,7 @@ def _print_result(path: Path, network: "PoseModel", result: "Result") -> None:
     say(f"{height} x {width}, {test}{crops}")
     say(f"{result.images:,} images, {result.people:,} people\n")
     figures = {name: value for name, value in result.figures.items() if "/" not in name}
-    print_table(None, ("metric", "value"), ((name, float(value)) for name, value in figures.items()))
+    print_table(None, ("metric", "value"), ((name, _told(value)) for name, value in figures.items()))
     joints = _by_joint(result.figures)
     if joints:
         columns = list(next(iter(joints.values())))
@@ -96,6 +96,11 @@ def _print_result(path: Path, network: "PoseModel", result: "Result") -> None:
             ("keypoint", *columns),
             ((joint, *(row.get(column) for column in columns)) for joint, row in joints.items()),
         )
+
+
+def _told(value: Any) -> int | float:
+    """A count as a whole number, an accuracy as a fraction."""
+    return value if isinstance(value, int) else float(value)
 
 
 def _by_joint(figures: Any) -> dict[str, dict[str, float]]:

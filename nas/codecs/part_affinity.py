@@ -44,8 +44,6 @@ AFFINITY_THRESHOLD = 0.05
 SHORTEST = 1e-6
 """Cells: limbs are no shorter when their direction is taken."""
 
-"""A pose of fewer is dropped, by default."""
-
 
 class PartAffinityCodec(Codec):
     """Heatmaps and part affinity fields at the stride of the neck's finest map (8), grouped limb by limb.

@@ -109,7 +109,7 @@ def calibration_data(
         usable = annotations.labelled_images.tolist()
     shown = spread(usable, count)
     batches = InputSource(_some(annotations, shown), model).batches(count, workers=2)
-    found = [item.pixels for item in next(batches, [])]
+    found = spread([item.pixels for batch in batches for item in batch], count)
     if not found:
         raise UserError(f"{data}: holds no image that the network could be shown")
     others = sorted(set(annotations.labelled_images.tolist()) - set(shown))

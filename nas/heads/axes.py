@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.heads.base import Outputs, PoseHead, cells_to_pixels, labelled_mean, one_pose
+from nas.heads.base import Outputs, PoseHead, cells_to_pixels, one_pose, weighted_mean
 from nas.layers import Axis, widened
 from nas.space.arch import Head as HeadArch
 from nas.space.specs import OptionValue
@@ -30,7 +30,7 @@ class AxisHead(PoseHead):
     def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Kullback-Leibler divergence per axis, mean over labelled joints (weights [B, K])."""
         return {
-            axis: labelled_mean(
+            axis: weighted_mean(
                 self._divergence(outputs[axis], self.label(targets[axis])), targets["weights"]
             )
             for axis in ("x", "y")

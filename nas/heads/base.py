@@ -103,10 +103,6 @@ class PoseHead(nn.Module):
         return self._anchors[key]
 
 
-Head = PoseHead
-"""What outside packages may call it."""
-
-
 class SeparableOutput(nn.Module):
     """LitePose's output layer: 5x5 depthwise, batch norm, ReLU6, 1x1; refined and raw features each, added.
 
@@ -203,8 +199,11 @@ def squared_error(maps: Tensor, wanted: Tensor, targets: Mapping[str, Tensor]) -
     return error * (1 + targets["foreground"][:, None, None, None] * wanted)
 
 
-def labelled_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """The mean of values [B, K] over the labelled joints, of weight 1 in weights [B, K]; 0 where none is."""
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """The mean of values, weighted by as many weights; nearer to 0 where these do not add up to 1.
+
+    Values of joints [B, K] whose weights are 1 where they are labelled: the mean over these, 0 without any.
+    """
     return (values * weights).sum() / weights.sum().clamp(min=1)
 
 

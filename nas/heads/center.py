@@ -28,6 +28,7 @@ from nas.heads.base import (
     SeparableOutput,
     cells_to_pixels,
     mirror_maps,
+    weighted_mean,
 )
 from nas.layers import Context, LevelFeatures, widened
 from nas.space.arch import Head as HeadArch
@@ -93,11 +94,11 @@ class CenterHead(PoseHead):
         found = REACH * _at(widened(outputs["regressions"]), everyones)
         wanted = _seen_from(joints, cells.unsqueeze(2), width)
         weights = taught.unsqueeze(2) * joints[..., 2:]
-        terms["regression"] = _mean((found - wanted).abs().mean(dim=4), weights)
+        terms["regression"] = weighted_mean((found - wanted).abs().mean(dim=4), weights)
         terms["bone"] = self._bone_term(found, wanted, weights)
         cells, taught = targets["blocks"].unbind(-1)
         found, wanted = _at(widened(outputs["offsets"]), cells), _seen_from(joints, cells, width)
-        terms["offset"] = _mean((found - wanted).abs().mean(dim=4), taught * joints[..., 2:])
+        terms["offset"] = weighted_mean((found - wanted).abs().mean(dim=4), taught * joints[..., 2:])
         return terms
 
     def _bone_term(self, found: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
@@ -108,7 +109,7 @@ class CenterHead(PoseHead):
         difference = (_length(found[:, :, end] - found[:, :, start])) - _length(
             wanted[:, :, end] - wanted[:, :, start]
         )
-        return _mean(difference.abs(), weights[:, :, end] * weights[:, :, start])
+        return weighted_mean(difference.abs(), weights[:, :, end] * weights[:, :, start])
 
     def distill(self, student: Outputs, teacher: Outputs) -> Tensor:
         """The loss's terms, weighted by what the teacher sees: centres and, for offsets, keypoints."""
@@ -123,7 +124,7 @@ class CenterHead(PoseHead):
             x, y = (student[name] - teacher[name]).abs().chunk(2, dim=1)
             distance = unit * (x + y) / 2
             weights = teacher[seen].expand_as(distance)
-            total = total + (distance * weights).sum() / weights.sum().clamp(min=1)
+            total = total + weighted_mean(distance, weights)
         return total
 
     def merge_flip(self, outputs: Outputs, mirrored: Outputs, flip_index: Sequence[int]) -> Outputs:
@@ -229,7 +230,3 @@ def _seen_from(joints: Tensor, cells: Tensor, width: int) -> Tensor:
 
 def _length(vectors: Tensor) -> Tensor:
     return (vectors.square().sum(dim=-1) + ROUNDING).sqrt()
-
-
-def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    return (values * weights).sum() / weights.sum().clamp(min=1)

@@ -18,7 +18,7 @@ from nas.codecs.dense import (
     STRIDES,
     cell_centres,
 )
-from nas.heads.base import HeadPlace, Outputs, PoseHead, SeparableOutput
+from nas.heads.base import HeadPlace, Outputs, PoseHead, SeparableOutput, weighted_mean
 from nas.heads.boxes import areas, complete_overlap_loss, intersection_and_union
 from nas.heads.dense_answers import Answers, Assignment, assigned
 from nas.heads.similarity import object_keypoint_similarity, relative_distance
@@ -174,7 +174,7 @@ class DenseHead(PoseHead):
             + DISTANCE_WEIGHT * relative_distance(learner.joints, joints, areas(box))
             + CONFIDENCE_WEIGHT * _relative_entropy(learner.confidences, model.confidences).mean(-1)
         )
-        return OBJECTNESS_WEIGHT * objectness + (terms * weight).sum() / weight.sum().clamp(min=1)
+        return OBJECTNESS_WEIGHT * objectness + weighted_mean(terms, weight)
 
     def merge_flip(self, outputs: Outputs, mirrored: Outputs, flip_index: Sequence[int]) -> Outputs:
         """Averages of raw outputs, cell by cell."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from nas.heads.base import Outputs, labelled_mean
+from nas.heads.base import Outputs, weighted_mean
 from nas.heads.integral import IntegralHead, flat_softmax, jensen_shannon
 from nas.space.arch import Head as HeadArch
 
@@ -23,5 +23,5 @@ class DSNTHead(IntegralHead):
         These are the products of `x` [B, K, w] and `y` [B, K, h].
         """
         gaussians = targets["y"].unsqueeze(3) * targets["x"].unsqueeze(2)
-        divergence = labelled_mean(jensen_shannon(outputs["probabilities"], gaussians), targets["weights"])
+        divergence = weighted_mean(jensen_shannon(outputs["probabilities"], gaussians), targets["weights"])
         return {**super().loss(outputs, targets), "divergence": DIVERGENCE_WEIGHT * divergence}

@@ -15,11 +15,11 @@ from nas.heads.base import (
     SeparableOutput,
     cells_to_pixels,
     flatten_peaks,
-    labelled_mean,
     mirror_maps,
     one_pose,
     quarter_shift,
     squared_error,
+    weighted_mean,
 )
 from nas.heads.dark import dark_shift
 from nas.layers import Context, LevelFeatures, widened
@@ -44,7 +44,7 @@ class HeatmapHead(PoseHead):
     def loss(self, outputs: Outputs, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Mean of `squared_error` over the labelled joints (weights [B, K]); maps [B, K, h, w]."""
         error = squared_error(outputs["heatmaps"], targets["heatmaps"], targets).mean(dim=(2, 3))
-        return {"heatmap": SCALE * labelled_mean(error, targets["weights"])}
+        return {"heatmap": SCALE * weighted_mean(error, targets["weights"])}
 
     def distill(self, student: Outputs, teacher: Outputs) -> Tensor:
         """Mean squared error to the teacher's maps."""

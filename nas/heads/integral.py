@@ -13,9 +13,9 @@ from nas.heads.base import (
     PoseHead,
     SeparableOutput,
     cells_to_pixels,
-    labelled_mean,
     mirror_maps,
     one_pose,
+    weighted_mean,
 )
 from nas.layers import Context, Level, LevelFeatures, MergingDeconv, widened
 from nas.space.arch import Head as HeadArch
@@ -76,7 +76,7 @@ class IntegralHead(PoseHead):
         Mean over the labelled joints (weights [B, K]), 10 times.
         """
         error = _relative_distance(outputs["probabilities"], targets["coordinates"])
-        return {"coordinates": COORDINATE_WEIGHT * labelled_mean(error, targets["weights"])}
+        return {"coordinates": COORDINATE_WEIGHT * weighted_mean(error, targets["weights"])}
 
     def distill(self, student: Outputs, teacher: Outputs) -> Tensor:
         """L1 distance to the teacher's coordinates and Jensen-Shannon divergence to its distributions."""

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.codecs.regression import RegressionCodec, checked_bone
-from nas.heads.base import HeadPlace, Outputs, PoseHead, cells_to_pixels, labelled_mean, one_pose
+from nas.heads.base import HeadPlace, Outputs, PoseHead, cells_to_pixels, one_pose, weighted_mean
 from nas.heads.similarity import keypoint_similarity
 from nas.layers import Context, ElasticConv2d, Level, LevelFeatures, widened
 from nas.space.arch import Head as HeadArch
@@ -82,7 +82,7 @@ class RegressionHead(PoseHead):
         """
         weights = targets["weights"]
         xy = widened(outputs["xy"])
-        terms = {"xy": labelled_mean(self.location_loss(outputs, targets), weights)}
+        terms = {"xy": weighted_mean(self.location_loss(outputs, targets), weights)}
         if "limb_weights" in targets:
             limbs = targets["limb_weights"]
             error = smooth_distance(self._bones(xy), self._bones(targets["xy"]))
@@ -91,7 +91,7 @@ class RegressionHead(PoseHead):
             size, sigmas = outputs["size"], xy.new_tensor(self.sigmas)
             quality = keypoint_similarity(xy.detach() * size, targets["xy"] * size, targets["areas"], sigmas)
             logits = widened(outputs["score_logits"])
-            terms["score"] = labelled_mean(
+            terms["score"] = weighted_mean(
                 quality_focal_loss(logits, quality, targets["focus"][:, None]), weights
             )
         return terms

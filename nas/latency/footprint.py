@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nas.graph import Graph, metadata
 from nas.graph.operator import Step
 from nas.latency.kernels import ACTIVATIONS
+from nas.latency.reads import edges_of
 
 _VIEWS = frozenset({"reshape", "view", "flatten", "unsqueeze", "squeeze", "identity", "batch_norm"})
 _IN_PLACE = _VIEWS | frozenset(ACTIVATIONS)
@@ -82,9 +83,9 @@ def live_bytes(graph: Graph, *, precision: str = "fp32") -> int:
             sizes[edge] = type_.bytes
     if precision != "fp32":
         products = [step for step in steps if step.operator.kind in _QUANTISED]
-        for edge in {owner[edge] for step in products for edge in (*_edges(step)[:1], *step.outputs)}:
+        for edge in {owner[edge] for step in products for edge in (*edges_of(step)[:1], *step.outputs)}:
             sizes[edge] //= 4
-    last = {owner[edge]: index for index, step in enumerate(steps) for edge in _edges(step)}
+    last = {owner[edge]: index for index, step in enumerate(steps) for edge in edges_of(step)}
     last.update((owner[edge], len(steps)) for edge in wanted)
     live, peak = {0}, 0
     for index, step in enumerate(steps):
@@ -101,7 +102,7 @@ def file_bytes(graph: Graph, *, precision: str = "fp32") -> int:
     steps = needed_steps(graph.steps, wanted)
     total = len(json.dumps(metadata(graph, graph.arch)))
     if precision != "fp32":
-        rounded = {edge for step in steps if step.operator.kind in _QUANTISED for edge in _edges(step)}
+        rounded = {edge for step in steps if step.operator.kind in _QUANTISED for edge in edges_of(step)}
         total += _PAIR_BYTES * sum(
             not rounded.isdisjoint(step.outputs)
             for step in steps
@@ -132,10 +133,6 @@ def needed_steps(steps: Sequence[Step], wanted: Sequence[int]) -> list[Step]:
     kept = []
     for step in reversed(steps):
         if needed.intersection(step.outputs):
-            needed.update(_edges(step))
+            needed.update(edges_of(step))
             kept.append(step)
     return kept[::-1]
-
-
-def _edges(step: Step) -> list[int]:
-    return [source for source in step.inputs if isinstance(source, int)]

@@ -259,9 +259,9 @@ class LatencyPredictor:
         return np.fromiter(totals, np.float64, len(archs))
 
     def kernel_ms(self, arch: Arch, *, tracer: ArchTracer | None = None) -> list[tuple[str, Kernel, float]]:
-        """Where the time of an arch goes: the module, kernel and ms of every kernel, in order of execution.
+        """Where the time of an arch goes: the module, kernel and ms of every kernel.
 
-        They add up to `predict_ms`.
+        They are in order of execution, but for reorders, which come last. They add up to `predict_ms`.
         """
         placed = self._mirror((tracer or TracerOfSpaces(self.spaces, self.skeleton))(arch))
         ms = self.model.kernel_ms([found.kernel for found in placed])

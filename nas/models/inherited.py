@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from operator import le
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from nas.errors import UserError
+from nas.models.leading import fill_leading, has_room
 from nas.models.net import PoseNet
 from nas.models.transfer import active_parameters
 from nas.models.weights import load_weights, read_weights
@@ -39,11 +39,11 @@ def load_into(net: PoseNet, path: Path | str) -> tuple[int, int]:
     with torch.no_grad():
         for name, tensor in tensors.items():
             parameter = parameters.get(name)
-            if parameter is None or not _fits(tensor.shape, parameter.shape):
+            if parameter is None or not has_room(parameter, tensor):
                 continue
             if other_joints and name.startswith(_HEADS):
                 continue
-            parameter[tuple(slice(0, size) for size in tensor.shape)] = tensor
+            fill_leading(parameter, tensor)
             fitting += 1
     if fitting == 0:
         raise UserError(f"{path}: none of its weights fit this network")
@@ -104,9 +104,3 @@ def _donor(space: SearchSpace, arch: Arch) -> tuple[Arch | None, str | None]:
         if reason is None:
             return candidate, None
     return None, f"its space {space.name!r} does not hold the backbone of {arch.id}: {reason}"
-
-
-def _fits(shape: torch.Size, room: torch.Size) -> bool:
-    """Whether a tensor fills the leading channels of a parameter; kernels and grids must be the same."""
-    same_rank = len(shape) == len(room)
-    return same_rank and shape[2:] == room[2:] and all(map(le, shape[:2], room[:2]))

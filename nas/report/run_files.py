@@ -1,13 +1,12 @@
 """What lies in a run folder, read for its report. What is not there is None."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
-from nas.files import digest_files
+from nas.files import digest_files, known_json
 from nas.latency import LatencyPredictor
 from nas.runs.folder import RunFolder
 from nas.runs.metrics import METRICS, read_metrics
@@ -37,9 +36,9 @@ class SubnetTraining:
     ap: float | None
 
 
-def read_results(run: RunFolder) -> Figures | None:
+def search_results(run: RunFolder) -> Figures | None:
     """The content of `search/results.json`."""
-    return _read_json(run.results_file)
+    return known_json(run.results_file)
 
 
 def run_of(run: RunFolder, entry: Figures) -> RunFolder:
@@ -54,7 +53,7 @@ def runs_of(run: RunFolder, results: Figures | None) -> list[RunFolder]:
 
 def read_diagnosis(run: RunFolder) -> Figures | None:
     """The content of `diagnosis/diagnosis.json`."""
-    return _read_json(run.diagnosis_file)
+    return known_json(run.diagnosis_file)
 
 
 def read_predictors(run: RunFolder, results: Figures | None) -> dict[str, LatencyPredictor]:
@@ -127,7 +126,7 @@ def _training_folders(run: RunFolder) -> list[Path]:
 
 def _training(work: Path) -> SubnetTraining:
     """What is trained in a folder, by the architecture that it holds."""
-    record = _read_json(work / RECORD) or {}
+    record = known_json(work / RECORD) or {}
     content = record.get("arch")
     try:
         arch = Arch.from_json(content).id if isinstance(content, dict) else None
@@ -146,13 +145,5 @@ def _training(work: Path) -> SubnetTraining:
 
 def _summary(run: RunFolder) -> list[Figures]:
     """The subnets of the run's summary that say what they are and what they score."""
-    entries = (_read_json(run.summary_file) or {}).get("subnets", [])
+    entries = (known_json(run.summary_file) or {}).get("subnets", [])
     return [e for e in entries if e.get("arch") is not None and e.get("finetuned_ap") is not None]
-
-
-def _read_json(path: Path) -> Figures | None:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None

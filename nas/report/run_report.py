@@ -17,8 +17,8 @@ from nas.report.run_files import (
     read_diagnosis,
     read_finetunings,
     read_predictors,
-    read_results,
     read_trainings,
+    search_results,
 )
 from nas.report.samples import samples_section
 from nas.report.subnets import subnets
@@ -43,7 +43,7 @@ class Report:
 
 def write_report(run: RunFolder) -> Report:
     """Write `report/index.html` into a run folder. A part that is missing is named in the page as missing."""
-    results = read_results(run)
+    results = search_results(run)
     predictors, trainings = read_predictors(run, results), read_trainings(run, results)
     parts: dict[str, Callable[[], str]] = {
         "What was searched": partial(sections.searched, run, results),

@@ -4,10 +4,10 @@ import platform
 import sys
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from nas.data.threads import cores
+from nas.timing import describe_device
 
 _PACKAGES = (
     "pose-nas", "torch", "lightning-fabric", "numpy", "opencv-python", "opencv-python-headless",
@@ -22,7 +22,7 @@ def environment() -> dict[str, Any]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": describe_device().cpu,
         "cores": cores(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name)) is not None},
     }
@@ -33,12 +33,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()

@@ -1,11 +1,10 @@
 """The record of a subnet's training in a run: its folder goes on with the same network and recipe only."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
-from nas.files import write_json
+from nas.files import known_json, write_json
 from nas.runs.config import FinetuneConfig, overridden
 from nas.runs.named_files import moved_back, named_digests
 from nas.space import Arch
@@ -60,11 +59,8 @@ def record_training(
 
 def _former(path: Path) -> dict[str, Any]:
     """What a folder was used for, by its file; nothing where that is damaged."""
-    try:
-        former = json.loads(path.read_text())
-    except ValueError:
-        return {}
-    if not isinstance(former, dict) or "recipe" not in former:
+    former = known_json(path)
+    if former is None or "recipe" not in former:
         return {}
     # One that an earlier version wrote lacks the fields that came later.
     recipe = FinetuneConfig.read(overridden(FinetuneConfig, former["recipe"], ()), str(path))

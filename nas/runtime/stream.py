@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 
 from nas.arrays import Floats
-from nas.codecs import Poses
 from nas.errors import UserError
 from nas.runtime.following import Follower
 from nas.runtime.frames import Channels, ColourFrame, FramePoses
@@ -119,7 +118,7 @@ class PoseStream:
         looks = limb_colours(frame, seen, self.pipeline.model.skeleton.limb_index)
         tracks = self._tracker.update(seen, moment, looks=looks, similar=similar[np.ix_(rows, rows)])
         if self._smooth:
-            people = replace(people, poses=Poses(self._smoothed(tracks), people.poses.scores))
+            people = replace(people, poses=replace(people.poses, keypoints=self._smoothed(tracks)))
         if self.track:
             people = replace(people, ids=tracks.ids)
         return people

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
-from nas.files import write_json
+from nas.files import known_json, write_json
 from nas.search.finalists import Finalist
 from nas.search.measurement import Measurement
 from nas.search.pareto import pareto_front
@@ -218,7 +218,7 @@ def former_measurements(file: Path, facts: Mapping[str, Any]) -> dict[str, tuple
 
     Of what was timed twice, both timings.
     """
-    found = _former(file)
+    found = known_json(file) or {}
     try:
         if any(found[name] != json.loads(json.dumps(facts[name])) for name in _MEASURED_UNDER):
             return {}
@@ -232,7 +232,7 @@ def former_measurements(file: Path, facts: Mapping[str, Any]) -> dict[str, tuple
 
 def former_average_pose(file: Path, *, study: str) -> dict[str, float]:
     """What `file` says that the average pose scores; nothing where it is of another study."""
-    found = _former(file)
+    found = known_json(file) or {}
     return dict(found.get("average_pose", {})) if found.get("study") == study else {}
 
 
@@ -280,19 +280,10 @@ def _remove_former(file: Path, subnets: Path, *, kept: Collection[str]) -> None:
             path.unlink()
 
 
-def _former(file: Path) -> dict[str, Any]:
-    """A former result; empty where there is none that can be read."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _former_subnets(file: Path) -> list[tuple[str, str]]:
     """Name and arch id of the subnets that a former result names."""
     try:
-        return [(str(subnet["name"]), str(subnet["arch"])) for subnet in _former(file)["subnets"]]
+        return [(str(subnet["name"]), str(subnet["arch"])) for subnet in (known_json(file) or {})["subnets"]]
     except (KeyError, TypeError):
         return []
 

@@ -65,8 +65,7 @@ def choose_trained(
     result = SearchResult(
         subnets=tuple(max((subnet for subnet, _ in group), key=_inherited) for group in groups),
         unmet_ms=tuple(budget for budget, group in rivals.items() if not group),
-        # A network may have been a finalist of two runs.
-        measured=tuple({each.item.arch: each for one in chosen for each in one.measured}.values()),
+        measured=tuple(each for one in chosen for each in one.measured),
         history=tuple(history),
         facts=facts,
         predicted={key: each for one in chosen for key, each in one.predicted.items()},
@@ -76,22 +75,20 @@ def choose_trained(
     return replace(result, subnets=tuple(_best(group, trained) for group in groups))
 
 
-def _trained(groups: Iterable[Sequence[tuple[Subnet, Train]]]) -> Mapping[tuple[Train, Arch], Evaluation]:
+def _trained(groups: Iterable[Sequence[tuple[Subnet, Train]]]) -> Mapping[Arch, Evaluation]:
     """Those that have rivals, trained: all that one `Train` is asked for at once, each of them once."""
     wanted: dict[Train, dict[Arch, Evaluation]] = {}
     for group in groups:
         for subnet, train in group if len(group) > 1 else ():
             wanted.setdefault(train, {})[subnet.arch] = subnet.item
-    return {
-        (train, item.arch): item for train, items in wanted.items() for item in train(list(items.values()))
-    }
+    return {item.arch: item for train, items in wanted.items() for item in train(list(items.values()))}
 
 
-def _best(rivals: Sequence[tuple[Subnet, Train]], trained: Mapping[tuple[Train, Arch], Evaluation]) -> Subnet:
+def _best(rivals: Sequence[tuple[Subnet, Train]], trained: Mapping[Arch, Evaluation]) -> Subnet:
     """Of the rivals for a budget the one that scores best when trained; the faster of equal ones."""
     if len(rivals) == 1:
         return rivals[0][0]
-    scored = [(trained[train, subnet.arch], subnet) for subnet, train in rivals]
+    scored = [(trained[subnet.arch], subnet) for subnet, _ in rivals]
     scored.sort(key=lambda each: (-each[0].accuracy, each[0].predicted_ms))
     return replace(scored[0][1], trained=tuple(item for item, _ in scored))
 

@@ -76,6 +76,7 @@ def _finish_once(scored: Scored, storage: str) -> SearchResult | LeftToOthers:
         "scored": count,
         "predictor": search.base.source,
         **({"device": search.device} if search.device else {}),
+        **({"train_finalists": images} if (images := search.settings.train_finalists) else {}),
     }
     claims = Claims(open_storage(storage), f"{record.name}, finals", directions=["maximize"])
     claims.fail_dead()

@@ -1,6 +1,5 @@
 """Architectures as immutable values, and the versioned JSON format that they are read from and written to."""
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from nas.documents import read_json, shown
-from nas.files import write_text
+from nas.files import json_digest, write_text
 from nas.shipped import locate
 from nas.space.fields import (
     Activation,
@@ -187,8 +186,7 @@ class Arch:
     @cached_property
     def id(self) -> str:
         """The first 12 hex digits of the SHA-256 of the canonical JSON."""
-        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return json_digest(self.to_json())
 
     @cached_property
     def _hash(self) -> int:

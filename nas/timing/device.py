@@ -1,7 +1,5 @@
 """What a timing was taken on: a description whose fingerprint decides which timings may be compared."""
 
-import hashlib
-import json
 import os
 import platform
 import subprocess
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nas.documents import Fields
+from nas.files import json_digest
 from nas.timing.session import SESSION_OPTIONS, runtime_version
 
 # The instruction sets that onnxruntime's kernels are chosen by; other flags do not change timings.
@@ -51,8 +50,7 @@ class DeviceDescription:
     @property
     def fingerprint(self) -> str:
         """The first 12 hex digits of the SHA-256 of the canonical JSON."""
-        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return json_digest(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""

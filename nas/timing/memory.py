@@ -74,28 +74,31 @@ def print_peak(*, threads: int) -> None:
     feed = random_feed(session, np.random.default_rng(0), name="model")
     for _ in range(RUNS):
         session.run(None, feed)
-    after = _peak()
+    after = peak_memory()
     print("unknown" if before is None or after is None else after - before)
 
 
 def _begin() -> int | None:
     """Resident bytes; the peak starts from here where the system lets it."""
     if sys.platform != "linux":
-        return _peak()
+        return peak_memory()
     # Without the right to reset it, the peak so far, of importing, is what later peaks are told from.
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    return _peak()
+    return peak_memory()
 
 
-def _peak() -> int | None:
-    """The largest resident memory so far, in bytes."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            for line in Path("/proc/self/status").read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-    if os.name != "posix":
+def peak_memory(pid: int | None = None) -> int | None:
+    """The largest resident memory so far in bytes; None where the system does not tell.
+
+    Args:
+        pid: of another process; this one's if left out.
+    """
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid or 'self'}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    if pid is not None or os.name != "posix":
         return None
     import resource
 

@@ -7,8 +7,6 @@ operator of all runs; the profiler, which adds some 1.5 us to every operator, le
 one.
 """
 
-import hashlib
-import json
 import tempfile
 import time
 from collections import Counter
@@ -22,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.documents import Fields
+from nas.files import json_digest
 from nas.timing.load import LoadGate
 from nas.timing.profile import OperatorTime, minima, parse_profile
 from nas.timing.session import open_session, random_feed
@@ -56,8 +55,7 @@ class Protocol:
     @property
     def fingerprint(self) -> str:
         """The first 12 hex digits of the SHA-256 of the canonical JSON."""
-        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return json_digest(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""

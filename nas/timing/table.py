@@ -42,6 +42,10 @@ class _NetworkRow:
     operators: list[tuple[str, str]]
     visits: list[Visit] = field(default_factory=list)
 
+    def timing(self, key: str) -> Timing:
+        """What is known of the network of that key."""
+        return Timing(key, self.name, self.description, tuple(self.visits))
+
 
 class LatencyTable:
     """Timings of one device under one protocol.
@@ -147,15 +151,14 @@ class LatencyTable:
 
     def timings(self) -> list[Timing]:
         """The networks with at least one visit, in the order in which they came."""
-        return [
-            Timing(key, record.name, record.description, tuple(record.visits))
-            for key, record in self._records.items()
-            if record.visits
-        ]
+        return [record.timing(key) for key, record in self._records.items() if record.visits]
 
     def timing(self, key: str) -> Timing:
         """One network's timing. Raises KeyError where it has no visit."""
-        return next(timing for timing in self.timings() if timing.key == key)
+        record = self._records[key]
+        if not record.visits:
+            raise KeyError(key)
+        return record.timing(key)
 
     def add_source(self, source: Source) -> None:
         """Note what the following networks are drawn from; each source once."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.models import PoseNet, parameters_for
+from nas.models.leading import fill_leading, has_room
 from nas.train.litepose_checkpoint import is_litepose_checkpoint, read_litepose_checkpoint
 
 _BODY = ("stems.", "stages.")
@@ -66,7 +67,7 @@ def initialise_backbone(net: PoseNet, source: Path | str) -> Initialisation:
         if name.startswith(_NECK) and name in parameters and parameters[name].shape == tensor.shape
     }
     for name, tensor in (body | necks).items():
-        parameters[name][tuple(slice(0, size) for size in tensor.shape)] = tensor.to(parameters[name])
+        fill_leading(parameters[name], tensor)
     initialisation = _initialisation(tensors, body | necks, parameters)
     _log.info("initialised from %s: %s", path, initialisation)
     return initialisation
@@ -93,18 +94,11 @@ def _require_fit(
         room = parameters.get(name)
         if room is None:
             raise UserError(f"{path}: its backbone is of other layers: {name} is not in this network")
-        if not _has_room(tensor, room, exact=exact):
+        if not (tensor.shape == room.shape if exact else has_room(room, tensor)):
             shapes = f"{list(tensor.shape)} there, {list(room.shape)} here"
             raise UserError(f"{path}: its backbone is of other layers: {name} is {shapes}")
     if exact and missing:
         raise UserError(f"{path}: its backbone is of other layers: it lacks {missing[0]}")
-
-
-def _has_room(tensor: Tensor, room: Tensor, *, exact: bool) -> bool:
-    if exact or tensor.ndim != room.ndim:
-        return tensor.shape == room.shape
-    leading = all(size <= limit for size, limit in zip(tensor.shape[:2], room.shape[:2], strict=True))
-    return leading and tensor.shape[2:] == room.shape[2:]
 
 
 def _initialisation(

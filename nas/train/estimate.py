@@ -3,13 +3,12 @@
 import logging
 import multiprocessing
 import shutil
-import sys
-from pathlib import Path
 
 import torch
 
 from nas.errors import UserError
 from nas.files import writing
+from nas.timing.memory import peak_memory
 from nas.train.checkpoint import CheckpointStore
 from nas.train.state import TrainingState
 
@@ -50,8 +49,9 @@ def checkpoint_bytes(state: TrainingState) -> int:
 def memory_so_far(device: torch.device) -> str:
     """The peak of memory so far, for a line: of this process, of its workers, of the device."""
     workers = [worker.pid for worker in multiprocessing.active_children() if worker.pid is not None]
-    told = [f"{size(_own_peak())} of memory"] if _own_peak() else []
-    if theirs := sum(_peak_of(pid) for pid in workers):
+    own = peak_memory()
+    told = [] if own is None else [f"{size(own)} of memory"]
+    if theirs := sum(peak_memory(pid) or 0 for pid in workers):
         told.append(
             f"{size(theirs)} of its {len(workers)} worker process(es), what they share counted in each"
         )
@@ -69,22 +69,3 @@ def size(count: int) -> str:
 
 def _weight_bytes(state: TrainingState) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in state.net.state_dict().values())
-
-
-def _own_peak() -> int:
-    """Peak of this process's resident memory in bytes; 0 where the system does not tell."""
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _peak_of(pid: int) -> int:
-    """Peak of another process's resident memory in bytes, from /proc; 0 where there is none."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

@@ -212,7 +212,7 @@ def _teacher(
         return None
     if recipe.teacher is not None:
         return given_teacher(recipe.teacher, net)
-    return largest_teacher(load_supernet(run), net.resolve(None), calibration, fabric)
+    return largest_teacher(load_supernet(run), net, calibration, fabric)
 
 
 def _save(

@@ -10,6 +10,7 @@ from torch import Tensor
 from nas.errors import UserError
 from nas.layers import ElasticBatchNorm2d
 from nas.models import PoseNet, load_into
+from nas.models.leading import fill_leading, has_room
 from nas.runs.config import InitConfig
 from nas.shipped import locate
 from nas.train.backbone import initialise_backbone
@@ -78,7 +79,7 @@ def _fill(net: PoseNet, tensors: Mapping[str, Tensor], path: Path) -> int:
         parameter = parameters.get(name)
         if parameter is None or not _fits(name, tensor, parameter):
             continue
-        parameter[tuple(slice(0, size) for size in tensor.shape)] = tensor.to(parameter.dtype)
+        fill_leading(parameter, tensor)
         fitted += 1
     if fitted == 0:
         raise UserError(f"{path}: none of its weights fit this network (other skeleton, widths or kernels)")
@@ -86,9 +87,6 @@ def _fill(net: PoseNet, tensors: Mapping[str, Tensor], path: Path) -> int:
 
 
 def _fits(name: str, tensor: Tensor, parameter: Tensor) -> bool:
-    """Whether a tensor fills the leading channels; kernels, and in heads the joints, must be the same."""
-    if tensor.ndim != parameter.ndim or tensor.shape[2:] != parameter.shape[2:]:
-        return False
-    if name.startswith("heads.") and ".pointwise." in name and len(tensor) != len(parameter):
-        return False
-    return all(size <= room for size, room in zip(tensor.shape[:2], parameter.shape[:2], strict=True))
+    """Whether a tensor fills the leading channels; in heads the joints must be the same."""
+    joints = name.startswith("heads.") and ".pointwise." in name
+    return has_room(parameter, tensor) and (not joints or len(tensor) == len(parameter))

@@ -56,12 +56,8 @@ class ArchPool:
     def draw(
         cls, space: SearchSpace, rng: np.random.Generator, *, size: int, bins: int, costs: Costs
     ) -> "ArchPool":
-        """Draw `size` networks and put them into `bins` bins, equally wide on a logarithmic scale of cost.
-
-        Two thirds are uniform draws crossed with the smallest or the largest network of their head and
-        resolution, because hardly any plain draw comes near the ends of the scale.
-        """
-        archs = tuple(_spread(space, rng, index) for index in range(size))
+        """Draw `size` networks and put them into `bins` bins, equally wide on a logarithmic scale of cost."""
+        archs = spread_archs(space, rng, size)
         scale = np.log(np.asarray(costs(archs), dtype=np.float64))
         edges = np.linspace(scale.min(), scale.max(), bins + 1)[1:-1]
         return cls(archs, tuple(int(bin) for bin in np.digitize(scale, edges)))
@@ -92,10 +88,19 @@ def setting_of(arch: Arch) -> Setting:
     return Setting(arch.resolution, arch.head, arch.neck.type)
 
 
-def _spread(space: SearchSpace, rng: np.random.Generator, index: int) -> Arch:
+def spread_archs(space: SearchSpace, rng: np.random.Generator, count: int) -> tuple[Arch, ...]:
+    """So many networks of a space, from the cheapest to the most expensive.
+
+    Two thirds are uniform draws crossed with the smallest or the largest network of their head and
+    resolution, because hardly any plain draw comes near the ends of the scale.
+    """
     manager = ArchManager(space)
-    arch = manager.sample(rng)
-    if index % 3 == 0:
-        return arch
-    end = manager.smallest if index % 3 == 1 else manager.largest
-    return manager.crossover(arch, end(head=arch.head.type, resolution=arch.resolution), rng)
+
+    def draw(index: int) -> Arch:
+        arch = manager.sample(rng)
+        if index % 3 == 0:
+            return arch
+        end = manager.smallest if index % 3 == 1 else manager.largest
+        return manager.crossover(arch, end(head=arch.head.type, resolution=arch.resolution), rng)
+
+    return tuple(map(draw, range(count)))

@@ -52,13 +52,21 @@ def given_teacher(source: Path | str, student: PoseNet) -> Teacher:
     return outputs
 
 
-def largest_teacher(supernet: PoseNet, arch: Arch, calibration: CalibrationImages, fabric: Fabric) -> Teacher:
-    """The supernet's largest network of the same setting; every process has to call this."""
+def largest_teacher(
+    supernet: PoseNet, student: PoseNet, calibration: CalibrationImages, fabric: Fabric
+) -> Teacher:
+    """The supernet's largest network of the student's setting; every process has to call this.
+
+    Args:
+        supernet: whose network teaches.
+        student: on the device and in the precision of training.
+        calibration: for the teacher's statistics.
+        fabric: of the training.
+    """
     supernet = supernet.to(fabric.device)
-    largest = setting_of(arch).largest(supernet.space)
-    plain = transfer(
-        supernet, largest, calibration.statistics(supernet, largest, share=partial(spread, fabric))
-    )
+    largest = setting_of(student.resolve(None)).largest(supernet.space)
+    statistics = calibration.statistics(supernet, largest, share=partial(spread, fabric))
+    plain = transfer(supernet, largest, statistics).to(next(student.parameters()))
     return lambda images: plain(images)
 
 

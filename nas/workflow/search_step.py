@@ -57,7 +57,7 @@ def search_step(way: Way) -> WorkflowStep:
     )
 
 
-def read_results(run: RunFolder) -> Mapping[str, Any]:
+def require_results(run: RunFolder) -> Mapping[str, Any]:
     """What the search wrote. Raises UserError where it is not there, or damaged."""
     content = read_json(run.results_file)
     if not isinstance(content, Mapping) or "subnets" not in content:
@@ -66,10 +66,10 @@ def read_results(run: RunFolder) -> Mapping[str, Any]:
 
 
 def winners(run: RunFolder) -> list[Winner]:
-    """By rising budget. Raises UserError as `read_results` and `Arch.load` do."""
+    """By rising budget. Raises UserError as `require_results` and `Arch.load` do."""
     found: list[Winner] = []
     weights: dict[str, Path] = {}
-    for figures in read_results(run)["subnets"]:
+    for figures in require_results(run)["subnets"]:
         arch = Arch.load(run.subnets_folder / f"{figures['name']}.json")
         path = weights.setdefault(arch.id, run.subnets_folder / f"{figures['name']}.safetensors")
         found.append(Winner(figures, arch, path))
@@ -94,7 +94,7 @@ def _inputs(way: Way) -> dict[str, Any]:
 def _made(run: RunFolder) -> list[Path]:
     if not run.results_file.is_file():
         return [run.results_file]
-    names = [str(figures["name"]) for figures in read_results(run)["subnets"]]
+    names = [str(figures["name"]) for figures in require_results(run)["subnets"]]
     return [run.results_file, *(run.subnets_folder / f"{name}.json" for name in names)]
 
 
@@ -115,7 +115,7 @@ def _search(way: Way) -> None:
 
 
 def _found(way: Way) -> Sequence[str]:
-    results = read_results(way.run)
+    results = require_results(way.run)
     lines = [
         f"{figures['name']}: {results['metric']} {figures['inherited'][results['metric']]:.3f} inherited, "
         f"{figures['measured_ms']:.3f} ms measured"

@@ -8,9 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from nas.documents import read_json
-from nas.errors import UserError
-from nas.files import file_digest, is_file, write_json
+from nas.files import file_digest, is_file, known_json, write_json
 from nas.interrupt import Paused
 from nas.train.clock import Deadline
 
@@ -61,11 +59,6 @@ class StepRecords:
         self._folder = folder
         self._root = root
 
-    def once(self, name: str, inputs: Inputs, *, made: Made, work: Callable[[], None]) -> None:
-        """Do the work unless its result is there, whole and of these inputs."""
-        if not self.holds(name, inputs, made=made):
-            self.do(name, inputs, made=made, work=work)
-
     def do(self, name: str, inputs: Inputs, *, made: Made, work: Callable[[], None]) -> None:
         """Do the work, and record what came out."""
         work()
@@ -87,11 +80,7 @@ class StepRecords:
 
     def _read(self, name: str) -> dict[str, Any]:
         """A record; empty where there is none that can be read."""
-        try:
-            content = read_json(self._folder / f"{name}.json")
-        except UserError:
-            return {}
-        return content if isinstance(content, dict) else {}
+        return known_json(self._folder / f"{name}.json") or {}
 
     @staticmethod
     def _made(record: Mapping[str, Any]) -> Mapping[str, Any]:

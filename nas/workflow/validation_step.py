@@ -13,7 +13,7 @@ from nas.graph import export_onnx
 from nas.models import load_weights
 from nas.runtime import OnnxModel
 from nas.workflow.people import DrawnCount, count_drawn, write_sheet
-from nas.workflow.search_step import Winner, read_results, winners
+from nas.workflow.search_step import Winner, require_results, winners
 from nas.workflow.steps import WorkflowStep, digest_of
 from nas.workflow.summary import FinishedSubnet, summarise
 from nas.workflow.way import Way
@@ -83,7 +83,7 @@ def _validate(way: Way) -> None:
         best = max(finished, key=lambda subnet: subnet.scores["AP"])
         write_sheet(sheet_file(way), best.results[0].detections, sets[0])
     summary = summarise(
-        read_results(way.run), finished, baselines, boxes=_BOXES[way.space.task], threads=way.threads
+        require_results(way.run), finished, baselines, boxes=_BOXES[way.space.task], threads=way.threads
     )
     write_json(way.run.summary_file, summary)
 

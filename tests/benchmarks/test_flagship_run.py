@@ -91,6 +91,18 @@ def pick(command: Callable[..., int], *options: str) -> int:
     return command("pick", "--metric", METRIC, "--allow-other-device", *options)
 
 
+def test_of_scaled_networks_of_several_heads_the_best_trained_one_is_picked(
+    searched: RunFolder, budget: float, command: Callable[..., int]
+) -> None:
+    place = Workplace(searched)
+    place.begin(Comparison(whole=(budget,), pair=()))
+    assert pick(command, "--train-finalists", "16") == 0
+    trained = place.found("scaled", budget)["trained"]
+    assert {each["head"] for each in trained} == set(searched.config().load_space().heads)
+    best = max(trained, key=lambda each: each["accuracy"])
+    assert place.picked("scaled", budget).id == best["arch"]
+
+
 def test_from_a_searched_run_to_a_table(
     searched: RunFolder,
     budget: float,

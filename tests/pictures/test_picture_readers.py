@@ -63,6 +63,23 @@ def write_set(folder: Path, orientation: Orientation) -> Annotations:
     )
 
 
+def test_int8_is_calibrated_on_people_of_all_pictures_that_it_is_given(tmp_path: Path) -> None:
+    annotations = write_set(tmp_path, "turned")
+    content = json.loads(annotations.path.read_text())
+    first = content["annotations"]
+    content["annotations"] = [
+        {**person, "id": len(first) * turn + person["id"]} for person in first for turn in range(3)
+    ]
+    annotations.path.write_text(json.dumps(content))
+    model = Watcher()
+    model.task = "crop"
+    images = len(annotations.images)
+    shown = calibration_data(model, annotations.path, annotations.folder, count=images).inputs
+    assert len(shown) == images
+    # Three people of one picture look alike here: the same box.
+    assert len({crop.tobytes() for crop in shown}) > images / 3 + 1
+
+
 @pytest.mark.parametrize("orientation", ["turned", "stored"])
 def test_all_see_the_same(orientation: Orientation, tmp_path: Path) -> None:
     annotations = write_set(tmp_path, orientation)

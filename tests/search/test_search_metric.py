@@ -80,6 +80,14 @@ def test_the_average_pose_is_that_of_training_and_scored_on_the_search_people(tm
     assert average_pose(training, search[:1])["AP"] == of_large["AP"]
 
 
+def test_people_of_a_size_are_added_up() -> None:
+    sets = [
+        Result({"AP": ap, "people_small": small}, [], flip=False, images=1, people=people)
+        for ap, small, people in ((0.2, 3, 10), (0.8, 4, 30))
+    ]
+    assert mean_figures(sets) == {"AP": pytest.approx(0.65), "people_small": 7}
+
+
 def test_a_metric_needs_somebody_to_measure() -> None:
     nobody = mean_figures([Result({"AP": NOBODY, "PCK_torso@0.2": 0.5}, [], flip=False, images=1, people=1)])
     require_measured("PCK_torso@0.2", nobody)

@@ -26,6 +26,7 @@ from nas.cli.main import run as nas
 from nas.errors import UserError
 from nas.runs import RunFolder
 from nas.search.loop import SearchProgress
+from nas.search.results import SearchResult
 from nas.search.run import search_run
 from nas.search.settings import SearchSettings
 from nas.search.shared import search_worker
@@ -230,6 +231,10 @@ def test_a_copy_with_other_weights_is_refused_in_one_line(
     # A true copy joins, and is told who has finished.
     again = search_worker(copies[2], settings)
     assert (again.scored, again.folder, again.done) == (2, str(copies[0]), True)  # type: ignore[union-attr]
+    # Who wants finalists trained asks for more than was done.
+    trained = search_worker(copies[2], replace(settings, train_finalists=8))
+    assert isinstance(trained, SearchResult)
+    assert trained.facts["train_finalists"] == 8
     assert len(first.history) == 2  # type: ignore[union-attr]
 
 

@@ -50,6 +50,13 @@ def test_what_is_appended_is_read_back(path: Path) -> None:
     assert all(json.loads(line)["fingerprint"] == table.fingerprint for line in path.read_text().splitlines())
 
 
+def test_one_network_is_looked_up(path: Path) -> None:
+    table = LatencyTable.read(path)
+    assert [table.timing(timing.key) for timing in table.timings()] == table.timings()
+    with pytest.raises(KeyError):
+        table.timing("absent")
+
+
 def test_a_table_is_continued(path: Path) -> None:
     with _open(path) as table:
         table.add_source(SOURCE)

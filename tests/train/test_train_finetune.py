@@ -57,6 +57,13 @@ def test_finetuning_goes_on_from_what_is_inherited(run: RunFolder, arch: Arch) -
     ]
 
 
+def test_the_supernets_largest_network_teaches_in_the_precision_of_the_training(
+    run: RunFolder, arch: Arch
+) -> None:
+    recipe = load_finetune_config(run.path, ["steps=1", "distillation=0.5", "precision=64-true"])
+    assert load_weights(finetune_subnet(run.path, arch, recipe=recipe)).is_calibrated
+
+
 def test_another_recipe_under_the_same_name_is_refused(run: RunFolder, arch: Arch) -> None:
     finetune_subnet(run.path, arch, recipe=load_finetune_config(run.path, ["steps=1"]))
     with pytest.raises(UserError, match=r"another recipe.*`name`"):

@@ -10,7 +10,7 @@ from nas.arrays import Floats, Ints
 from nas.errors import UserError
 from nas.search.values import BatchCost
 from nas.space import Arch, SearchSpace
-from nas.train.pool import ArchPool
+from nas.train.pool import spread_archs
 
 _POOL = 2000
 _SPREAD_EVERY = 3
@@ -87,14 +87,7 @@ class _Pool:
     """Networks of a space, drawn to be spread over what they cost, with their predicted milliseconds."""
 
     def __init__(self, space: SearchSpace, rule: PickRule, predict: BatchCost) -> None:
-        drawn = ArchPool.draw(
-            space,
-            np.random.default_rng(rule.seed),
-            size=_POOL,
-            bins=1,
-            costs=lambda archs: predict(archs).tolist(),
-        )
-        archs = list(dict.fromkeys(drawn.archs))
+        archs = list(dict.fromkeys(spread_archs(space, np.random.default_rng(rule.seed), _POOL)))
         ms = predict(archs)
         allowed = np.ones(len(archs), bool) if rule.max_ms is None else ms <= rule.max_ms
         if not allowed.any():

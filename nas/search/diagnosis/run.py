@@ -1,7 +1,6 @@
 """Diagnosing a run: picks networks, trains them alone, compares what they score with what they inherit."""
 
 import logging
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -117,7 +116,7 @@ class _Diagnosis:
                         "time is up: %d of %d trainings done; the same command goes on", done - 1, len(order)
                     )
                     raise Paused(f"diagnosis: after {done - 1} of {len(order)} trainings")
-                scores = self._trainings.train(network.arch, seed, hours=_hours(deadline), console=console)
+                scores = self._trainings.train(network.arch, seed, hours=deadline.hours_left, console=console)
                 display.update(
                     done, note=f"{network.arch.id}, seed {seed}: {self._metric} {scores[self._metric]:.3f}"
                 )
@@ -202,8 +201,3 @@ class _Diagnosis:
 
     def _alone(self, network: PickedNetwork, seed: int) -> Scores | None:
         return self._trainings.scores(network.arch, seed, metric=self._metric)
-
-
-def _hours(deadline: Deadline) -> float | None:
-    """What is left for a training, at least an instant."""
-    return None if math.isinf(deadline.left) else max(deadline.left, 1e-3) / 3600
