@@ -156,6 +156,11 @@ def is_folder(path: Path) -> bool:
     return _holds(path.is_dir)
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is anything of that name; too long a one is none (`Path.exists` raises)."""
+    return _holds(path.exists)
+
+
 def _holds(test: Callable[[], bool]) -> bool:
     try:
         return test()

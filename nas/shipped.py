@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nas.errors import UserError
-from nas.files import is_file
+from nas.files import is_file, is_there
 
 FINDER = "person-finder"
 """The network that ships and finds people for those that see crops."""
@@ -50,7 +50,7 @@ def network_file(name_or_path: str | Path) -> Path:
         UserError: neither a file nor the name of a network that ships.
     """
     text = str(name_or_path)
-    return Path(text) if Path(text).exists() or looks_like_path(text) else shipped("subnets", text, ".onnx")
+    return Path(text) if is_there(Path(text)) or looks_like_path(text) else shipped("subnets", text, ".onnx")
 
 
 def looks_like_path(text: str) -> bool:

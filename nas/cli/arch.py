@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from nas.cli.console import print_json, print_table, say
+from nas.cli.options import JsonOption
 from nas.cli.space import SkeletonOption, counter
 
 app = typer.Typer()
@@ -22,7 +23,7 @@ def show(
         str, typer.Argument(help="An arch JSON (ours or LitePose's), or a shipped subnet's name.")
     ],
     skeleton: SkeletonOption = "coco17",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Stages, parameters and MACs of an architecture."""
     from nas.space import Arch

@@ -82,6 +82,8 @@ def say(text: str = "", *, style: str | None = None) -> None:
 
 def print_json(data: Any) -> None:
     """Print one JSON document and nothing else; not-a-number becomes null, which JSON can say."""
+    if out.quiet:
+        return
     print(json.dumps(_without_nan(data), indent=2, allow_nan=False))
 
 

@@ -199,12 +199,14 @@ def preview(
 ) -> None:
     """A picture of augmented training samples with their labels; what the loss leaves out is dark."""
     import cv2
+    import numpy as np
 
     from nas.report.preview import preview as draw_preview
     from nas.runs.folder import load_recipe
 
-    if not cv2.haveImageWriter(output.name):
-        raise UserError(f"--out {output}: expected the name of a picture, such as samples.jpg")
+    colours = np.zeros((1, 1, 3), np.uint8)
+    if not cv2.haveImageWriter(output.name) or not cv2.imencode(output.suffix, colours)[0]:
+        raise UserError(f"--out {output}: expected the name of a picture in colours, such as samples.jpg")
     config = load_recipe(supernet, overrides or [])
     sheet = draw_preview(config, count=count, columns=columns, seed=seed, late=late)
     _, encoded = cv2.imencode(output.suffix, sheet[..., ::-1])

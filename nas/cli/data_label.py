@@ -7,7 +7,7 @@ import typer
 
 from nas.cli.console import print_json, print_table, remark, say
 from nas.cli.displays import progress_lines
-from nas.cli.options import CategoryOption, finite
+from nas.cli.options import CategoryOption, JsonOption, finite
 from nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def label(
     ] = "turned",
     category: CategoryOption = None,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of onnxruntime.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Label images with a network. Run again to go on after an interruption.
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nas.cli.console import err, print_json
+from nas.cli.options import JsonOption
 from nas.cli.workflow_display import print_summary, workflow_displays
 
 
@@ -15,7 +16,7 @@ def demo(
         bool, typer.Option("--quick", help="All stages, each too short to learn much; two minutes.")
     ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; by default all cores.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Generate people and do with them what `nas run` does: train, search two budgets, export, report."""
     from nas.demo.pipeline import run_demo

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from nas.cli.console import err, print_json, print_table, say
-from nas.cli.options import finite
+from nas.cli.options import JsonOption, finite
 from nas.cli.train import HoursOption, RunSetOption
 
 
@@ -41,10 +41,10 @@ def diagnose(
     allow_other_device: Annotated[
         bool, typer.Option("--allow-other-device", help="Pick by another device's predictor.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="Seed of what is picked (0).")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of what is picked (0).")] = None,
     hours: HoursOption = None,
     overrides: RunSetOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train some networks alone and compare them with what they inherit. The same command goes on."""
     from nas.report.diagnosis_files import write_diagnosis

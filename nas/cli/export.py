@@ -7,7 +7,7 @@ import typer
 
 from nas.cli.console import print_json, print_table, say
 from nas.cli.displays import progress_lines
-from nas.cli.options import CategoryOption
+from nas.cli.options import CategoryOption, JsonOption
 from nas.errors import UserError
 
 _SHOWN = ("AP", "AP50", "AR", "PCK_torso@0.2", "PCK_torso@0.1")
@@ -52,7 +52,7 @@ def export(
     even_if_slower: Annotated[
         bool, typer.Option("--even-if-slower", help="Write int8 where it is slower than fp32 too.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write ONNX with batch norm folded and decode inside, after comparing its outputs with torch's."""
     from nas.evaluate.export import export_fp32

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.console import print_json, print_table, remark, say
-from nas.cli.latency_inputs import JsonOption, SeedOption
+from nas.cli.options import JsonOption, SeedOption
 from nas.errors import UserError
 
 NOISY = 0.05

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from nas.space import SearchSpace
     from nas.timing import Network
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of onnxruntime.")]
 PrecisionOption = Annotated[
     Literal["fp32", "int8"], typer.Option(help="What networks compute in; one table may hold both.")
@@ -21,7 +20,6 @@ RunSkeletonOption = Annotated[
     typer.Option(help="A shipped skeleton's name, or a YAML file; by default the run's, or coco17."),
 ]
 VisitsOption = Annotated[int, typer.Option(min=1, help="Visits to every network.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of all random choices.")]
 
 
 def what_to_measure(space: str, skeleton: str | None, threads: int) -> tuple["SearchSpace", str, Path]:

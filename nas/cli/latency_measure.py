@@ -9,15 +9,14 @@ import typer
 from nas.cli.console import print_json, print_table, remark, say
 from nas.cli.latency_display import VisitDisplay, print_timings
 from nas.cli.latency_inputs import (
-    JsonOption,
     PrecisionOption,
     RunSkeletonOption,
-    SeedOption,
     ThreadsOption,
     VisitsOption,
     networks_of,
     what_to_measure,
 )
+from nas.cli.options import JsonOption, SeedOption
 from nas.cli.space import SkeletonOption
 
 if TYPE_CHECKING:

@@ -8,13 +8,12 @@ import typer
 from nas.cli.console import print_json, remark, say
 from nas.cli.latency_display import print_timings
 from nas.cli.latency_inputs import (
-    JsonOption,
     RunSkeletonOption,
-    SeedOption,
     VisitsOption,
     networks_of,
     what_to_measure,
 )
+from nas.cli.options import JsonOption, SeedOption
 from nas.errors import UserError
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ import typer
 
 from nas.cli.console import print_json, remark, say
 from nas.cli.latency_display import VisitDisplay
-from nas.cli.latency_inputs import JsonOption
-from nas.cli.options import finite
+from nas.cli.options import JsonOption, finite
 from nas.cli.space import SkeletonOption
 from nas.errors import UserError
 

@@ -12,6 +12,9 @@ CategoryOption = Annotated[
     ),
 ]
 
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random choices.")]
+
 Numbers = TypeVar("Numbers", float, list[float], None)
 
 

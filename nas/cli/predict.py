@@ -11,7 +11,7 @@ import typer
 
 from nas.cli.console import remark
 from nas.cli.displays import progress_lines
-from nas.cli.options import finite
+from nas.cli.options import JsonOption, finite
 from nas.cli.predict_display import Outcome, VideoOutcome, end, print_document, print_outcome
 from nas.errors import UserError
 
@@ -107,7 +107,7 @@ def predict(
         bool, typer.Option("--draw-boxes", help="Draw people's boxes too.", rich_help_panel=_LOOK)
     ] = False,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of onnxruntime.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Find the people in images and videos and draw their poses. Needs no torch.
 

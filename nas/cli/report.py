@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from nas.cli.console import print_json, remark, say
+from nas.cli.options import JsonOption
 
 
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write RUN/report/index.html: Pareto front, networks, sample predictions, latencies, training."""
     from nas.report.run_report import write_report

@@ -7,7 +7,7 @@ import typer
 
 from nas.cli.console import err, print_json
 from nas.cli.displays import search_display
-from nas.cli.options import finite
+from nas.cli.options import JsonOption, SeedOption, finite
 from nas.cli.search_display import print_comparison, print_left, print_place, print_subnets
 from nas.cli.train import RunSetOption
 from nas.errors import UserError
@@ -156,9 +156,9 @@ def search(
             help="Processes that score at once; above 1 their pace decides too which networks are scored.",
         ),
     ] = 1,
-    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
+    seed: SeedOption = 0,
     overrides: RunSetOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Find the most accurate subnet within each budget. The same command resumes an interrupted search."""
     from nas.cli.latency_display import VisitDisplay

@@ -68,26 +68,28 @@ def print_subnets(result: "SearchResult") -> None:
             images = result.facts["train_finalists"]
             say(f"{subnet.name}: the best of what was trained on for {images:,} images: {scores}.")
     if result.facts.get("limits"):
-        print_table(
-            "Limits, measured",
-            (
-                "subnet",
-                *(f"{_LIMITS[name]} (at most {limit:g})" for name, limit in result.facts["limits"].items()),
-            ),
-            (
-                (subnet.name, *(_limited(subnet.figures(), name) for name in result.facts["limits"]))
-                for subnet in result.subnets
-            ),
-        )
-        untold = {
-            name
-            for name in result.facts["limits"]
-            if any(subnet.measured and _limited(subnet.figures(), name) is None for subnet in result.subnets)
-        }
-        for name in sorted(untold):
+        _print_limits(result)
+    _print_unmet(result)
+    if result.subnets and result.subnets[0].measured is None:
+        remark("Nothing was measured: milliseconds are as predicted.")
+
+
+def _print_limits(result: "SearchResult") -> None:
+    limits = result.facts["limits"]
+    print_table(
+        "Limits, measured",
+        ("subnet", *(f"{_LIMITS[name]} (at most {limit:g})" for name, limit in limits.items())),
+        ((subnet.name, *(_limited(subnet.figures(), name) for name in limits)) for subnet in result.subnets),
+    )
+    for name in sorted(limits):
+        if any(subnet.measured and _limited(subnet.figures(), name) is None for subnet in result.subnets):
             remark(
                 f"{_LIMITS[name]}: this system does not tell it, so that limit was held by prediction alone."
             )
+
+
+def _print_unmet(result: "SearchResult") -> None:
+    """The budgets that nothing keeps, and what to do."""
     also = " and the limits" if result.facts.get("limits") else ""
     for budget in result.unmet_ms:
         if not result.measured and result.facts.get("measured_on") is None:
@@ -100,8 +102,6 @@ def print_subnets(result: "SearchResult") -> None:
             f"{budget:g} ms: no network was measured within it{also}, though predicted to be; score more "
             "networks (--trials), measure more for the predictor, or raise the budget."
         )
-    if result.subnets and result.subnets[0].measured is None:
-        remark("Nothing was measured: milliseconds are as predicted.")
 
 
 def _remarks(figures: Mapping[str, Any]) -> str:

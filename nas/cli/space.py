@@ -6,6 +6,7 @@ import typer
 
 from nas.cli.console import print_json, print_table, remark, say
 from nas.cli.extras import how_to_install
+from nas.cli.options import JsonOption
 
 app = typer.Typer()
 
@@ -27,8 +28,8 @@ def show(
     space: Annotated[str, typer.Argument(help="A shipped search space's name, or a YAML file.")],
     skeleton: SkeletonOption = "coco17",
     samples: Annotated[int, typer.Option(min=1, help="Networks drawn to find the median.")] = 301,
-    seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of that draw.")] = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """Size of a space, its smallest, median and largest network, and every dimension."""
     from nas.space import SearchSpace

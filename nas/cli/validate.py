@@ -8,7 +8,7 @@ import typer
 
 from nas.cli.console import print_json, print_table, remark, say
 from nas.cli.displays import progress_lines
-from nas.cli.options import CategoryOption
+from nas.cli.options import CategoryOption, JsonOption
 from nas.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def validate(
     backend: Annotated[
         Literal["faster", "pycocotools"], typer.Option(help="Who computes AP; both give the same figures.")
     ] = "faster",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """COCO AP, PCK and, for CrowdPose data, its AP, of torch weights or of an ONNX file."""
     from nas.data import load_annotations

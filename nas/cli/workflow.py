@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nas.cli.console import err, print_json, remark, say
-from nas.cli.options import CategoryOption, finite
+from nas.cli.options import CategoryOption, JsonOption, finite
 from nas.cli.train import HoursOption, SetOption
 from nas.cli.workflow_display import print_summary, workflow_displays
 
@@ -35,7 +35,7 @@ def run(
         int | None, typer.Option("--seed", help="Changes all random choices of training.")
     ] = None,
     hours: HoursOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """From data to ONNX files and a report: check, measure, train, search, fine-tune, validate, export.
 
@@ -78,7 +78,7 @@ def init(
     ] = None,
     val_images: Annotated[Path | None, typer.Option(help="Its image folder; looked for likewise.")] = None,
     category: CategoryOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write recipe.yaml, space.yaml and skeleton.yaml for a data set, sized for it and this machine."""
     from nas.workflow.start import write_start

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nas.arrays import Floats
-from nas.coco.categories import category_ids, choose_records
+from nas.coco.categories import categories_of, category_ids, choose_records
 from nas.coco.document import read_coco, records
 from nas.coco.images import read_name
 from nas.coco.person import Box, is_flat, read_bbox
@@ -36,10 +36,7 @@ def people_boxes(path: Path, *, category: str | None = None) -> Mapping[str, Flo
             read.
     """
     content = read_coco(path, lists=("images", "annotations"))
-    categories = content.get("categories") or []
-    if not isinstance(categories, list):
-        raise UserError(f"{path}: not a COCO file, its 'categories' are no list")
-    meant = category_ids(choose_records(categories, path, category=category), path)
+    meant = category_ids(choose_records(categories_of(content, path), path, category=category), path)
     names: dict[int, str] = {}
     for item in records(content["images"], path, "images"):
         try:
@@ -52,9 +49,14 @@ def people_boxes(path: Path, *, category: str | None = None) -> Mapping[str, Flo
     boxes: dict[str, list[Box]] = {name: [] for name in names.values()}
     flat = []
     for row in records(content["annotations"], path, "annotations"):
-        if (meant is not None and whole(row.get("category_id")) not in meant) or flag(row.get("iscrowd")):
+        if meant is not None and whole(row.get("category_id")) not in meant:
             continue
         where = f"{path}: annotation {shown(row.get('id'))}"
+        crowd = flag(row.get("iscrowd"))
+        if crowd is None:
+            raise UserError(f"{where}: 'iscrowd' must be 0 or 1, got {shown(row['iscrowd'])}")
+        if crowd:
+            continue
         image = whole(row.get("image_id"))
         if image is None or image not in names:
             raise UserError(f"{where}: image {shown(row.get('image_id'))} is not listed")

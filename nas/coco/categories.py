@@ -1,6 +1,6 @@
 """Which of a file's categories is meant, and what its joints are called: one answer for every command."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,14 @@ def choose_category(
     named = next(iter(joints), ())
     ids = category_ids(chosen, path)
     return Category(ids, name, named or (skeleton.keypoints if skeleton else ()), bool(named))
+
+
+def categories_of(content: Mapping[str, Any], path: Path) -> list[Any]:
+    """What a file lists; nothing where it lists none. Raises UserError where that is no list."""
+    categories = content.get("categories") or []
+    if not isinstance(categories, list):
+        raise UserError(f"{path}: not a COCO file, its 'categories' are no list")
+    return categories
 
 
 def choose_records(categories: Sequence[Any], path: Path, *, category: str | None) -> list[Record]:

@@ -1,6 +1,6 @@
 """One split of a data set: its images, its people, and where the pictures are."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 
 from nas.arrays import Ints
 from nas.coco import ImageRecord, PersonTable
-from nas.data.shards import ImageFile, ShardMember, members_of, shards_of
+from nas.data.shards import ImageFile, image_finder
 from nas.errors import UserError
 from nas.pictures import Orientation
 from nas.space.skeleton import Skeleton
@@ -60,12 +60,12 @@ class Annotations:
         """The file of the image at that position. Raises UserError where the set came without images."""
         if self.folder is None:
             raise UserError(f"{self.path}: an image folder is needed; the set was loaded without one")
-        name = self.images[image].file
-        return self._members.get(name) or self.folder / name
+        return self._find(self.images[image].file)
 
     @cached_property
-    def _members(self) -> Mapping[str, ShardMember]:
-        return {} if self.folder is None else members_of(shards_of(self.folder))
+    def _find(self) -> Callable[[str], ImageFile]:
+        assert self.folder is not None
+        return image_finder(self.folder)
 
     def select(self, ids: Iterable[int]) -> Self:
         """Only the images of these ids, in the file's order. Raises UserError for an unknown id."""

@@ -109,10 +109,9 @@ class AugmentConfig(StrictModel):
         """The longest side of a mosaic's tile, as a fraction of the input's; 0 without mosaics."""
         return max(map(largest_tile, self.mosaic_sides)) if self.mosaic else 0.0
 
-    @property
-    def largest_zoom(self) -> float:
-        """The strongest enlargement of the content over the unaugmented one."""
-        zoom = self.scale[1] * (PART_ZOOM if self.part else 1.0)
+    def largest_zoom(self, *, crops: bool) -> float:
+        """The strongest enlargement of the content over the unaugmented one; only crops show parts."""
+        zoom = self.scale[1] * (PART_ZOOM if self.part and crops else 1.0)
         return zoom if self.area_histogram is None else max(zoom, self.area_histogram.zoom[1])
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from nas.coco.segmentation import read_segmentation
 from nas.coco.values import EntryError, Record
 from nas.data.check_layout import SplitFile
 from nas.data.check_report import Example, ExamplePicture, FindingCollector
+from nas.data.shards import ImageFile, image_finder
 from nas.documents import shown
 from nas.errors import UserError
 from nas.space.skeleton import Skeleton
@@ -24,12 +24,12 @@ TOLERANCE = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A usable image entry: size is (h, w), `file` on disk where the folder is known."""
+    """A usable image entry: size is (h, w), `file` on disk or in a shard where the folder is known."""
 
     id: int
     name: str
     size: tuple[int, int]
-    file: Path | None
+    file: ImageFile | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +81,7 @@ def _check_images(split: SplitFile, findings: FindingCollector) -> dict[int, Ima
     """The usable images by id."""
     images: dict[int, Image] = {}
     names: dict[str, int] = {}
+    find = None if split.folder is None else image_finder(split.folder)
     for index, item in enumerate(split.content["images"]):
         try:
             record = _read_image(item)
@@ -91,7 +92,7 @@ def _check_images(split: SplitFile, findings: FindingCollector) -> dict[int, Ima
             findings.add("malformed", example)
             continue
         id_, name = record.id, record.file
-        file = None if split.folder is None else split.folder / name
+        file = None if find is None else find(name)
         pictures = () if file is None else (ExamplePicture(file),)
         if id_ in images:
             what = f"also the id of {images[id_].name}"

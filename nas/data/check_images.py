@@ -14,6 +14,7 @@ from nas.arrays import Pixels
 from nas.data.check_annotations import CheckedFile, Image
 from nas.data.check_report import Example, ExamplePicture, FindingCollector
 from nas.data.images import NotTurnedError, WrongSizeError, decode_annotated
+from nas.data.shards import ImageFile, ShardMember
 from nas.data.threads import Progress, on_all_cores
 from nas.files import is_file
 from nas.pictures import Orientation, UnreadablePictureError, picture_content, picture_header
@@ -36,7 +37,7 @@ class Fingerprint:
     thumb: Pixels
 
 
-Fingerprints = Mapping[Path, Fingerprint]
+Fingerprints = Mapping[ImageFile, Fingerprint]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ def check_images(
     progress: Progress | None = None,
     *,
     orientation: Orientation = "turned",
-) -> dict[Path, Fingerprint]:
+) -> dict[ImageFile, Fingerprint]:
     """Decode every image once; a problem counts once, whatever number of splits list the image.
 
     Args:
@@ -67,12 +68,12 @@ def check_images(
     Returns:
         The sound images' fingerprints by file.
     """
-    asked: dict[tuple[Path, tuple[int, int]], tuple[CheckedFile, Image]] = {}
+    asked: dict[tuple[ImageFile, tuple[int, int]], tuple[CheckedFile, Image]] = {}
     for checked in files:
         for image in checked.images:
             if image.file is not None:
                 asked.setdefault((image.file, image.size), (checked, image))
-    prints: dict[Path, Fingerprint] = {}
+    prints: dict[ImageFile, Fingerprint] = {}
     people: dict[Path, dict[int, list[Mapping[str, Any]]]] = {}
     looks = on_all_cores(partial(_look, orientation=orientation), list(asked), progress)
     for ((file, _), (checked, image)), look in zip(asked.items(), looks, strict=True):
@@ -98,7 +99,7 @@ def _rows_by_image(checked: CheckedFile) -> dict[int, list[Mapping[str, Any]]]:
     return rows
 
 
-def _look(asked: tuple[Path, tuple[int, int]], *, orientation: Orientation) -> _Look:
+def _look(asked: tuple[ImageFile, tuple[int, int]], *, orientation: Orientation) -> _Look:
     file, size = asked
     try:
         content = picture_content(file)
@@ -109,7 +110,8 @@ def _look(asked: tuple[Path, tuple[int, int]], *, orientation: Orientation) -> _
     except WrongSizeError as error:
         return _Look(None, "image_size", error.reason)
     except UnreadablePictureError as error:
-        return _Look(None, "image_corrupt" if is_file(file) else "image_missing", error.reason)
+        there = isinstance(file, ShardMember) or is_file(file)
+        return _Look(None, "image_corrupt" if there else "image_missing", error.reason)
     found = fingerprint(content, pixels)
     if header.flag == 1 or header.size != header.turned_size:
         return _Look(found)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from nas.data.check_annotations import CheckedFile, Image
 from nas.data.check_images import Fingerprint, Fingerprints
 from nas.data.check_report import Example, ExamplePicture, FindingCollector
+from nas.data.shards import ImageFile
 
 BITS = 3
 """Images whose dHash differs in at most so many of 64 bits are compared further."""
@@ -60,7 +60,7 @@ def _same_images(first: _Split, second: _Split) -> bool:
 
 def _split(checked: CheckedFile, prints: Fingerprints, findings: FindingCollector) -> _Split:
     contents: dict[bytes, Image] = {}
-    files: set[Path] = set()
+    files: set[ImageFile] = set()
     for image in checked.images:
         found = _print(image, prints)
         if found is None or image.file is None or image.file in files:

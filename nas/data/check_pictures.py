@@ -34,7 +34,8 @@ def draw(picture: ExamplePicture, orientation: Orientation = "turned") -> bytes 
     points = [point for person in picture.people for point in _points(person)]
     left, top, right, bottom = _view(points, width, height)
     scale = min(1.0, SIDE / max(right - left, bottom - top))
-    canvas = np.full((round((bottom - top) * scale), round((right - left) * scale), 3), _OUTSIDE, np.uint8)
+    sides = (max(1, round((bottom - top) * scale)), max(1, round((right - left) * scale)))
+    canvas = np.full((*sides, 3), _OUTSIDE, np.uint8)
     warp = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

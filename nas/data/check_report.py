@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.data.shards import ImageFile
 from nas.documents import shown
 from nas.pictures import Orientation
 
@@ -92,7 +93,7 @@ class ExamplePicture:
         joints: positions of joints to stress.
     """
 
-    file: Path
+    file: ImageFile
     people: tuple[Mapping[str, Any], ...] = ()
     joints: tuple[int, ...] = ()
 
@@ -236,9 +237,9 @@ class FindingCollector:
         self._counts: dict[str, int] = {}
         self._examples: dict[str, list[Example]] = {}
 
-    def add(self, kind: str, example: Example, *, count: int = 1) -> None:
+    def add(self, kind: str, example: Example) -> None:
         """Count a case of a class of `KINDS`; its example is kept while there are few."""
-        self._counts[kind] = self._counts.get(kind, 0) + count
+        self._counts[kind] = self._counts.get(kind, 0) + 1
         kept = self._examples.setdefault(kind, [])
         if len(kept) < EXAMPLES:
             kept.append(example)

@@ -89,7 +89,7 @@ class KeypointDataset(Dataset[Sample]):
             padding=padding,
             empty=empty,
             largest=largest,
-            zoom=max(part.largest_zoom for part in parts),
+            zoom=max(part.largest_zoom(crops=task == "crop") for part in parts),
             tile=max(part.largest_tile for part in parts),
             cache_mib=cache_mib,
         )

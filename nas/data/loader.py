@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 TOLERATED_FAILURES = 10
 """So many unreadable images are tolerated however few were asked for."""
 
+_PREFETCH = 2
+"""Batches that each worker prepares ahead."""
 MOST_WORKERS = 16
 
 
@@ -38,7 +40,6 @@ class Loader:
     Args:
         dataset: prepares the samples.
         workers: processes; 0 prepares in this one, None takes `default_workers()`.
-        prefetch: batches that each worker prepares ahead.
         pin_memory: hand out batches in page-locked memory.
         bad_share: the share of the samples asked for whose images may be unreadable.
     """
@@ -48,7 +49,6 @@ class Loader:
         dataset: KeypointDataset,
         *,
         workers: int | None = None,
-        prefetch: int = 2,
         pin_memory: bool = False,
         bad_share: float = 0.05,
     ) -> None:
@@ -66,7 +66,7 @@ class Loader:
             num_workers=workers,
             pin_memory=pin_memory,
             persistent_workers=workers > 0,
-            prefetch_factor=prefetch if workers else None,
+            prefetch_factor=_PREFETCH if workers else None,
             worker_init_fn=_start_worker if workers else None,
             multiprocessing_context="fork" if forks else None,
         )

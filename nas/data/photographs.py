@@ -122,7 +122,8 @@ class Photographs:
     def _affine(self, origin: SampleOrigin, resolution: tuple[int, int], variation: Variation) -> Affine:
         box, padding = self._view(origin, resolution, variation)
         scale = variation.scale
-        if variation.area is not None and variation.part_anchor is None:
+        shows_part = origin.person is not None and variation.part_anchor is not None
+        if variation.area is not None and not shows_part:
             people, rows = self.sources[origin.source].people, self._rows(origin)
             row = rows[int(variation.area.person * len(rows))]
             whole = affine_scale(crop_affine(box, resolution, padding))

@@ -63,6 +63,12 @@ def members_of(shards: Iterable[Path]) -> Mapping[str, ShardMember]:
     return found
 
 
+def image_finder(folder: Path) -> Callable[[str], ImageFile]:
+    """Where the image of a name lies in a folder: in one of its shards, else as a file of its own."""
+    members = members_of(shards_of(folder))
+    return lambda name: members.get(name) or folder / name
+
+
 @lru_cache(maxsize=4096)
 def _index(shard: Path, modified: int) -> tuple[ShardMember, ...]:
     """A shard's files; `modified` is its time: one that was written anew is not taken for the old one."""

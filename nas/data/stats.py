@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from nas.arrays import Floats
+from nas.coco import people_of
 from nas.data.annotations import Annotations
 from nas.data.check_layout import find_splits
-from nas.data.coco import load_annotations
+from nas.data.coco import annotations_of
 from nas.space.skeleton import Skeleton
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -95,7 +96,8 @@ def dataset_stats(
     """
     splits, _ = find_splits(data, None)
     return tuple(
-        split_stats(load_annotations(split.path, None, skeleton, category=category)) for split in splits
+        split_stats(annotations_of(people_of(split.content, split.path, skeleton, category=category), None))
+        for split in splits
     )
 
 

@@ -24,7 +24,7 @@ def on_all_cores(
 ) -> Iterator[_Result]:
     """What the work gives for each item, in order."""
     rest, done = iter(items), 0
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         # In portions, so that Ctrl-C does not wait for all of them.
         while portion := list(islice(rest, _AT_ONCE)):
             yield from pool.map(work, portion)

@@ -33,6 +33,9 @@ NUMPY_TYPES = {
     torch.bool: np.bool_,
 }
 
+_SHARED = 64
+"""Initializers of at most so many values are one where they are equal."""
+
 OPSET = 17
 """ONNX operators of this version are written unless another is asked for."""
 
@@ -125,11 +128,9 @@ class Builder:
 
     def array(self, values: NDArray[Any]) -> str:
         """The name of an initializer; equal small arrays share one."""
-        key = (
-            (values.dtype.str, values.shape, values.tobytes())
-            if values.size <= 64
-            else (id(values), self._count)
-        )
+        if values.size > _SHARED:
+            return self._initializer(values)
+        key = (values.dtype.str, values.shape, values.tobytes())
         if key not in self._arrays:
             self._arrays[key] = self._initializer(values)
         return self._arrays[key]
@@ -151,8 +152,7 @@ class Builder:
         tensor = self._value(constant)
         if scalar_if_uniform and tensor.numel() > 1 and not any(tensor.stride()):
             return self.array(tensor.flatten()[0].numpy())
-        array = tensor.contiguous().numpy()
-        return self.array(array) if array.size <= 64 else self._initializer(array)
+        return self.array(tensor.contiguous().numpy())
 
     def _value(self, constant: Constant) -> Tensor:
         evaluate = self._evaluate or ConstantFolder(_unreachable)

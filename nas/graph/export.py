@@ -132,7 +132,10 @@ def _forward(net: PoseNet, batch: Tensor, arch: Arch, stats: Statistics | None) 
 
 @torch.no_grad()
 def _decode(net: PoseNet, raw: Arrays, arch: Arch) -> Arrays:
-    return _arrays(net.decode({name: torch.from_numpy(value) for name, value in raw.items()}, arch))
+    device = next(net.parameters()).device
+    return _arrays(
+        net.decode({name: torch.from_numpy(value).to(device) for name, value in raw.items()}, arch)
+    )
 
 
 def _arrays(tensors: Mapping[str, Tensor]) -> Arrays:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from nas.arrays import Flags, Floats
 from nas.coco import ImageRecord, PeopleFile, people_boxes, read_coco, read_images, read_people
-from nas.coco.categories import category_ids, choose_records
+from nas.coco.categories import categories_of, category_ids, choose_records
 from nas.data.check_layout import image_folder
 from nas.data.convert.coco_file import image_ids
-from nas.data.shards import ImageFile, members_of, shards_of
+from nas.data.shards import ImageFile, image_finder
 from nas.errors import UserError
 from nas.files import require_file
 from nas.labels.detections import detected_boxes, is_list
@@ -133,12 +133,12 @@ def label_set(
         found = _file_boxes(boxes or source, records, category, meant, least)
     if found is not None and not any(map(len, found.values())):
         raise UserError(f"{boxes or source}: there is no box of a person in it")
-    members = members_of(shards_of(folder))
+    find = image_finder(folder)
     listed = tuple(
         LabelImage(
             record.id,
             record.file,
-            members.get(record.file) or folder / record.file,
+            find(record.file),
             record.size,
             None if found is None else found.get(record.id, _NOBODY),
         )
@@ -229,10 +229,7 @@ def _rows(given: PeopleFile) -> dict[int, list[int]]:
 
 
 def _meant(content: Mapping[str, Any], path: Path, category: str | None) -> frozenset[int] | None:
-    categories = content.get("categories") or []
-    if not isinstance(categories, list):
-        raise UserError(f"{path}: not a COCO file, its 'categories' are no list")
-    return category_ids(choose_records(categories, path, category=category), path)
+    return category_ids(choose_records(categories_of(content, path), path, category=category), path)
 
 
 def _file_boxes(

@@ -8,7 +8,7 @@ from nas.layers.conv import (
     ElasticDepthwiseConv2d,
     ElasticKernelConv2d,
 )
-from nas.layers.conv_norm import ConvNorm
+from nas.layers.conv_norm import ConvNorm, SeparableConvNorm
 from nas.layers.deconv import MergingDeconv
 from nas.layers.elastic import ElasticLayer, Segments, first, use_loops
 from nas.layers.functional import ACTIVATIONS, activate, widened
@@ -34,6 +34,7 @@ __all__ = [
     "ResampledLinear",
     "ScaleNorm",
     "Segments",
+    "SeparableConvNorm",
     "Statistics",
     "StatisticsMissingError",
     "activate",

@@ -12,6 +12,10 @@ STD = 0.01
 """Of the projections at the start, as RTMPose has it: what attention adds is then as large as the token."""
 
 
+_EXPANSION = 2
+"""Channels of gate and value for each channel of the token."""
+
+
 class GatedAttention(ElasticLayer, nn.Module):
     """Gated attention unit over tokens of elastic size (Hua et al., ICML 2022; as in RTMPose, 2023).
 
@@ -22,13 +26,12 @@ class GatedAttention(ElasticLayer, nn.Module):
     Args:
         channels: the largest size of a token.
         shared: channels of queries and keys.
-        expansion: channels of gate and value per channel of the token.
     """
 
-    def __init__(self, channels: int, *, shared: int = 128, expansion: int = 2) -> None:
+    def __init__(self, channels: int, *, shared: int = 128) -> None:
         super().__init__()
-        self.shared, self.expansion = shared, expansion
-        hidden = channels * expansion
+        self.shared = shared
+        hidden = channels * _EXPANSION
         self.norm = ScaleNorm()
         self.gate = _projection(hidden, channels)
         self.value = _projection(hidden, channels)
@@ -43,7 +46,7 @@ class GatedAttention(ElasticLayer, nn.Module):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """[B, K, C] -> [B, K, C]: K tokens that hold the first C channels."""
         channels = x.shape[2]
-        hidden = channels * self.expansion
+        hidden = channels * _EXPANSION
         gate, value = (first(first(part, hidden), channels, dim=1) for part in (self.gate, self.value))
         base = first(self.base, channels, dim=1)
         project = first(first(self.project, channels), hidden, dim=1)

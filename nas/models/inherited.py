@@ -1,8 +1,9 @@
 """What a weights file holds for a network that is not the file's own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from nas.errors import UserError
 from nas.models.leading import fill_leading, has_room
 from nas.models.net import PoseNet
 from nas.models.transfer import active_parameters
-from nas.models.weights import load_weights, read_weights
+from nas.models.weights import network_of, read_weights
 from nas.space.arch import Arch
 from nas.space.manager import ArchManager
 from nas.space.space import SearchSpace
@@ -31,9 +32,9 @@ def load_into(net: PoseNet, path: Path | str) -> tuple[int, int]:
     Raises:
         UserError: nothing in the file fits.
     """
-    metadata, _ = read_weights(path)
-    other_joints = metadata["skeleton"] != net.skeleton.to_json()
-    tensors, _ = parameters_for(net, path)
+    read = read_weights(path)
+    other_joints = read[0]["skeleton"] != net.skeleton.to_json()
+    tensors, _ = _parameters(net, path, *read)
     parameters = dict(net.named_parameters())
     fitting = 0
     with torch.no_grad():
@@ -62,10 +63,16 @@ def parameters_for(net: PoseNet, path: Path | str) -> tuple[dict[str, Tensor], s
     Raises:
         UserError: as `load_weights` does.
     """
-    metadata, tensors = read_weights(path)
+    return _parameters(net, path, *read_weights(path))
+
+
+def _parameters(
+    net: PoseNet, path: Path | str, metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], str | None]:
     if "space" not in metadata:
         return {name: tensor for name, tensor in tensors.items() if not name.endswith(_STATISTICS)}, None
-    source, shapes = load_weights(path), {name: own.shape for name, own in net.named_parameters()}
+    source = network_of(path, metadata, tensors)
+    shapes = {name: own.shape for name, own in net.named_parameters()}
     parameters: dict[str, Tensor] = dict(source.named_parameters())
     sliced: dict[str, Tensor] = {}
     for arch in _largest(net):

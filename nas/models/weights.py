@@ -58,7 +58,11 @@ def load_weights(path: Path | str) -> PoseNet:
     Raises:
         UserError: no such file, not a weights file of this project, or weights that are not finite.
     """
-    metadata, tensors = read_weights(path)
+    return network_of(path, *read_weights(path))
+
+
+def network_of(path: Path | str, metadata: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> PoseNet:
+    """The network of what `read_weights` read. Raises UserError where they do not fit each other."""
     source = f"{path}: metadata"
     skeleton = Skeleton.from_json(metadata["skeleton"], source=f"{source}.skeleton")
     over: Arch | SearchSpace

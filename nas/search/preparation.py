@@ -176,6 +176,8 @@ def _predictor_file(run: RunFolder, settings: SearchSettings) -> Path:
 def _check_settings(settings: SearchSettings) -> None:
     """Raises UserError for what does not go together."""
     sampler = sampler_named(settings.sampler)
+    if settings.seed < 0:
+        raise UserError(f"`seed`: {settings.seed} is below 0")
     if settings.device is not None and settings.predictor is not None:
         raise UserError("`device` is a predictor, too: give it or `predictor`")
     if not settings.measure and (settings.refine or settings.detector is not None):

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from nas.documents import read_yaml, shown
 from nas.errors import UserError
+from nas.files import is_file
 from nas.space.fields import AsTuple, mapped, validated
 
 _FOLDER = Path(__file__).resolve().parent / "skeletons"
@@ -123,9 +124,9 @@ class Skeleton:
                 would make scores look better than they are).
         """
         path = Path(name_or_path)
-        if not path.is_file():
+        if not is_file(path):
             path = _FOLDER / f"{name_or_path}.yaml"
-        if not path.is_file() or path == _ALIASES:
+        if not is_file(path) or path == _ALIASES:
             known = ", ".join(skeleton_names())
             raise UserError(f"{str(name_or_path)!r} is neither a skeleton file nor a known name ({known})")
         return cls.from_json(read_yaml(path), source=str(path))

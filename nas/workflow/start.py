@@ -9,7 +9,7 @@ from nas.coco import PeopleFile, people_of, read_coco
 from nas.coco.categories import choose_records
 from nas.data.check_layout import image_folder
 from nas.data.images import available_mib
-from nas.data.shards import members_of, shards_of
+from nas.data.shards import image_finder
 from nas.data.threads import cores
 from nas.errors import UserError
 from nas.files import is_file, is_folder, write_text
@@ -142,10 +142,9 @@ def _read(path: Path, images: Path | None, *, category: str | None, parameter: s
 
 def _missing(read: PeopleFile, folder: Path) -> list[str]:
     """The images that the folder, or its shards, lack."""
-    packed = members_of(shards_of(folder))
-    return [
-        image.file for image in read.images if image.file not in packed and not is_file(folder / image.file)
-    ]
+    find = image_finder(folder)
+    files = {image.file: find(image.file) for image in read.images}
+    return [name for name, file in files.items() if isinstance(file, Path) and not is_file(file)]
 
 
 def _name(annotations: Path) -> str:

@@ -77,6 +77,19 @@ def test_a_number_that_is_none_is_refused_before_anything_is_opened(
     assert name in line
 
 
+@pytest.mark.parametrize(
+    "command_",
+    [
+        "space show demo", "search run --budget-ms 5", "diagnose run", "latency measure --space demo",
+        "latency time a.json", "latency fit t.jsonl", "latency pack folder",
+    ],
+)  # fmt: skip
+def test_a_seed_is_no_negative_number(command_: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*command_.split(), "--seed=-1"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "--seed" in line
+
+
 @pytest.fixture
 def raising(monkeypatch: pytest.MonkeyPatch) -> "dict[str, BaseException]":
     """`nas raise` raises what the test puts into the dictionary."""

@@ -76,6 +76,7 @@ def test_boxes_without_extent_are_left_out_with_a_word(
         ({"bbox": [1, 2, 3, float("inf")]}, "annotation 2: 'bbox' is at an impossible place"),
         ({"bbox": [1, 2, 3, 1e30]}, "annotation 2: 'bbox' is at an impossible place"),
         ({"image_id": 9}, "annotation 2: image 9 is not listed"),
+        ({"iscrowd": 2}, "annotation 2: 'iscrowd' must be 0 or 1, got 2"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:

@@ -82,6 +82,14 @@ def test_a_part_of_a_person_keeps_its_scale(dotted: Annotations) -> None:
     assert areas_of(plain, 20) == areas_of(following, 20)
 
 
+def test_whole_images_show_no_parts(dotted: Annotations) -> None:
+    plain, more = (
+        KeypointDataset([dotted], task="image", augment=AugmentConfig(area_histogram=HISTOGRAM, part=part))
+        for part in (0.0, 1.0)
+    )
+    assert areas_of(plain, 20) == areas_of(more, 20)
+
+
 def test_mosaics_count_areas_of_the_whole_input(dotted: Annotations) -> None:
     narrow = AreaHistogram(edges=(0.019, 0.021), shares=(1,), zoom=(0.2, 4.0))
     augment = AugmentConfig(area_histogram=narrow, mosaic=1.0)

@@ -348,6 +348,8 @@ def test_a_picture_shows_what_lies_outside(tmp_path: Path) -> None:
     assert draw(ExamplePicture(tmp_path / "none.jpg")) is None
     cv2.imwrite(str(file), photo(1, (900, 600)))
     assert max(decoded(draw(ExamplePicture(file))).shape) == SIDE
+    cv2.imwrite(str(file), photo(1, (3000, 3)))
+    assert decoded(draw(ExamplePicture(file))).shape[:2] == (SIDE, 1)
 
 
 def decoded(jpeg: bytes | None) -> np.ndarray:

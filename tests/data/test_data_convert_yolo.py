@@ -95,6 +95,8 @@ def test_a_bare_folder_needs_a_skeleton(tmp_path: Path) -> None:
     loaded = write_coco(convert(tmp_path, format_="yolo", skeleton=three), tmp_path / "out.json")
     assert loaded.skeleton.keypoints == three.keypoints
     np.testing.assert_allclose(loaded.people.keypoints[0], keypoints(1, 3), atol=1e-3)
+    with pytest.raises(UserError, match=r"no data\.yaml says where its 'val' lies"):
+        convert(tmp_path, format_="yolo", skeleton=three, split="val")
 
 
 def test_named_joints_are_mapped_by_name(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Images in shards are the images of the folder."""
 
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -10,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from nas.cli.main import run
 from nas.data import Annotations, AugmentConfig, KeypointDataset, SampleRequest, load_annotations
+from nas.data.check import check_dataset
 from nas.data.images import decode
 from nas.data.shards import MIB, members_of, shards_of, write_shards
 from nas.errors import UserError
@@ -37,6 +39,15 @@ def test_shards_hold_the_bytes_of_the_files_in_order(dotted: Annotations, sharde
     assert list(members) == [name for name, _ in files_of(dotted)]
     for name, file in files_of(dotted):
         assert members[name].read_bytes() == file.read_bytes()
+
+
+def test_they_are_checked_as_files_are(sharded: Annotations) -> None:
+    assert check_dataset(sharded.path, sharded.folder).problems == 0
+    content = json.loads(sharded.path.read_text())
+    content["images"][0]["file_name"] = "absent.png"
+    sharded.path.write_text(json.dumps(content))
+    report = check_dataset(sharded.path, sharded.folder)
+    assert {finding.kind.name: finding.count for finding in report.findings} == {"image_missing": 1}
 
 
 @pytest.mark.parametrize("cache_mib", [0, 10])

@@ -37,8 +37,9 @@ def test_a_picture_shows_so_many_samples(people_folder: Path, tmp_path: Path) ->
     assert again.read_bytes() == picture.read_bytes()
 
 
-def test_the_name_must_be_a_pictures(people_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["data", "preview", "demo", "--out", "samples.txt"]) == 2
+@pytest.mark.parametrize("name", ["samples.txt", "samples", "black-and-white.pbm"])
+def test_the_name_must_be_a_pictures(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["data", "preview", "demo", "--out", name]) == 2
     assert "expected the name of a picture" in capsys.readouterr().err
 
 

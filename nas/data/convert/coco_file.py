@@ -52,17 +52,14 @@ def image_entry(id_: int, name: str, size: tuple[int, int]) -> dict[str, Any]:
     return {"id": id_, "file_name": name, "height": size[0], "width": size[1]}
 
 
-def person_entry(
-    id_: int, image: int, keypoints: Floats, *, bbox: Sequence[float], area: float | None = None
-) -> dict[str, Any]:
-    """One person.
+def person_entry(id_: int, image: int, keypoints: Floats, *, bbox: Sequence[float]) -> dict[str, Any]:
+    """One person, whose area is the share of the box that people fill.
 
     Args:
         id_: the annotation's id.
         image: the image's id.
         keypoints: [K, 3] x, y, v; x and y of unlabelled joints are written as 0.
         bbox: x, y, width, height.
-        area: px^2; by default the share of the box that people fill.
     """
     labelled = keypoints[:, 2] > 0
     known = np.where(labelled[:, None], keypoints, 0.0).tolist()
@@ -75,7 +72,7 @@ def person_entry(
         "keypoints": flat,
         "num_keypoints": int(labelled.sum()),
         "bbox": [round(float(value), 3) for value in bbox],
-        "area": round(width * height * AREA_OF_BOX if area is None else area, 3),
+        "area": round(width * height * AREA_OF_BOX, 3),
         "iscrowd": 0,
     }
 

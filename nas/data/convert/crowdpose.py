@@ -6,7 +6,7 @@ from typing import Any
 
 from nas.arrays import Floats
 from nas.coco import AREA_OF_BOX, choose_category, read_coco, read_images
-from nas.coco.categories import choose_records, file_skeleton, map_joints
+from nas.coco.categories import categories_of, choose_records, file_skeleton, map_joints
 from nas.coco.person import Person, PersonReader, person_area
 from nas.coco.segmentation import Segmentation, read_segmentation
 from nas.coco.values import EntryError, Record
@@ -32,13 +32,9 @@ def convert_crowdpose(
     Raises:
         UserError: no such file, an entry that cannot be read, or two images of the same file.
     """
-    content = {"categories": [], **read_coco(source, lists=("images", "annotations"))}
-    if not isinstance(content["categories"], list):
-        raise UserError(f"{source}: not a COCO file, its 'categories' are no list")
-    rows = content["annotations"]
-    chosen = choose_category(
-        content["categories"], source, category=category, skeleton=_unnamed(rows, skeleton)
-    )
+    content = read_coco(source, lists=("images", "annotations"))
+    rows, listed = content["annotations"], categories_of(content, source)
+    chosen = choose_category(listed, source, category=category, skeleton=_unnamed(rows, skeleton))
     own = file_skeleton(str(source), chosen.joints)
     wanted = skeleton or own
     mapping = shared_joints(own, wanted, source)
@@ -66,7 +62,7 @@ def convert_crowdpose(
         "segmentation": "area added as that of the segmentation",
         "other": "annotations of other categories left out",
     }
-    categories = [_category(content["categories"], source, category, wanted, chosen.id)]
+    categories = [_category(listed, source, category, wanted, chosen.id)]
     return Conversion(
         content | {"annotations": annotations, "categories": categories},
         (*mapping, *(f"{text} ({counts[kind]:,})" for kind, text in remarks.items() if counts[kind])),

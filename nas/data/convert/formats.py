@@ -9,6 +9,7 @@ from nas.data.convert.mpii import convert_mpii
 from nas.data.convert.yolo import convert_yolo
 from nas.data.threads import Progress
 from nas.errors import UserError
+from nas.files import is_folder, is_there
 from nas.space.skeleton import Skeleton
 
 _OPTIONS = {
@@ -40,9 +41,9 @@ def convert(
     for option, value in stated.items():
         if value is not None and option not in _OPTIONS.get(format_, ()):
             raise UserError(f"`{option}` means nothing for `format_` {format_}")
-    if not source.exists():
+    if not is_there(source):
         raise UserError(f"{source}: it does not exist")
-    if source.is_dir() and format_ != "yolo":
+    if is_folder(source) and format_ != "yolo":
         raise UserError(f"{source}: a folder; {format_} is converted from its annotation file")
     if format_ == "mpii":
         return convert_mpii(source, images, skeleton=skeleton, progress=progress)
@@ -51,7 +52,5 @@ def convert(
     if format_ == "cvat":
         return convert_cvat(source, skeleton=skeleton, category=category)
     if format_ == "yolo":
-        return convert_yolo(
-            source, skeleton=skeleton, split=split or "train", category=category, progress=progress
-        )
+        return convert_yolo(source, skeleton=skeleton, split=split, category=category, progress=progress)
     raise UserError(f"`format_` {format_}: unknown; known: {', '.join(FORMATS)}")

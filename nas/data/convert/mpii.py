@@ -26,6 +26,7 @@ from nas.data.convert.mpii_matlab import matlab_people
 from nas.data.convert.mpii_people import REFERENCE_HEIGHT, MpiiPerson, json_people
 from nas.data.threads import Progress
 from nas.errors import UserError
+from nas.files import is_folder
 from nas.space.skeleton import Skeleton
 
 
@@ -47,8 +48,10 @@ def convert_mpii(
     Raises:
         UserError: no such file or folder, another content, no image of the list exists.
     """
-    if images is None or not images.is_dir():
+    if images is None:
         raise UserError("MPII states no image sizes: give the image folder as `images`")
+    if not is_folder(images):
+        raise UserError(f"{images}: no such folder of images")
     own = Skeleton.load("mpii16")
     wanted = skeleton or own
     remarks = shared_joints(own, wanted, source)

@@ -36,7 +36,7 @@ def convert_yolo(
     source: Path,
     *,
     skeleton: Skeleton | None = None,
-    split: str = "train",
+    split: str | None = None,
     category: str | None = None,
     progress: Progress | None = None,
 ) -> Conversion:
@@ -45,7 +45,7 @@ def convert_yolo(
     Args:
         source: `data.yaml`, its folder, or a folder of images and label files.
         skeleton: what the joints are; by default those of `kpt_names`, or COCO's where there are 17.
-        split: which split of `data.yaml`.
+        split: which split of `data.yaml`, by default `train`; none of a folder without it.
         category: the class that is people; by default `person`, or the only one.
         progress: called while image sizes are read.
 

@@ -43,9 +43,16 @@ def read_facts(source: Path) -> Mapping[Any, Any]:
     return facts
 
 
-def split_files(facts: Mapping[Any, Any], split: str, source: Path) -> YoloFiles:
-    """The images of a split. Raises UserError: there is none, or it does not lie where it is stated to."""
+def split_files(facts: Mapping[Any, Any], split: str | None, source: Path) -> YoloFiles:
+    """The images of a split, by default `train`; all of a folder that states no splits.
+
+    Raises:
+        UserError: there is no such split, or it does not lie where it is stated to.
+    """
     bases = _bases(facts, source)
+    if split is not None and not facts:
+        raise UserError(f"{source}: no data.yaml says where its {split!r} lies; leave `split` out")
+    split = split or "train"
     stated = facts.get(split) if facts else "."
     if not stated:
         known = [name for name in ("train", "val", "test") if facts.get(name)]

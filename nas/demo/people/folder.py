@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.data.convert.coco_file import person_category
 from nas.errors import UserError
 from nas.files import sweep, write_json
 from nas.space.skeleton import Skeleton
@@ -117,13 +118,6 @@ class PeopleFolder:
             for person in people:
                 fields = {"id": len(annotations) + 1, "image_id": image["id"], "category_id": 1}
                 annotations.append(fields | person)
-        category = {
-            "id": 1,
-            "name": "person",
-            "supercategory": "person",
-            "keypoints": list(skeleton.keypoints),
-            "skeleton": [[a + 1, b + 1] for a, b in skeleton.limb_index],
-        }
         info = {"description": "generated people", "settings": self.settings.to_json()}
         write_json(
             self.annotations,
@@ -132,7 +126,7 @@ class PeopleFolder:
                 "licenses": [],
                 "images": images,
                 "annotations": annotations,
-                "categories": [category],
+                "categories": [person_category(skeleton)],
             },
         )
         for path in (*self._parts.glob("*.json"), self._marker):

@@ -47,10 +47,10 @@ class JointAngles:
         )
         self.set(f"{side}_shoulder", 0, 0.25 * max(0.0, elevation - 40), 0, spread=3.0)
 
-    def trunk(self, *, bend: float, side: float, turn: float, spread: float = 5.0) -> None:
+    def trunk(self, *, bend: float, side: float, turn: float) -> None:
         """The spine bends forward, leans to the right and turns to the left, more below than above."""
         for bone, share in (("spine", 0.6), ("chest", 0.4)):
-            self.set(bone, -bend * share, side * share, turn * share, spread=spread * share)
+            self.set(bone, -bend * share, side * share, turn * share, spread=5.0 * share)
 
 
 Legs = Callable[[JointAngles], None]

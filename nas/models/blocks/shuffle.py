@@ -1,11 +1,9 @@
 """Shuffle units (ShuffleNetV2, Ma et al. 2018)."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from nas.layers import Context, ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d
+from nas.layers import Context, ElasticBatchNorm2d, ElasticConv2d, SeparableConvNorm
 from nas.models.blocks.place import BlockPlace
 from nas.space.arch import Block, Stage
 from nas.space.fields import CHANNEL_MULTIPLE
@@ -28,11 +26,11 @@ class ShuffleUnit(nn.Module):
         super().__init__()
         half, kernels = place.out_width // 2, place.choices["kernel"]
         self.shortcut = (
-            None if place.residual else _ShuffleBranch(place.in_width, half, kernels, stride=place.stride)
+            None if place.residual else SeparableConvNorm(place.in_width, half, kernels, stride=place.stride)
         )
         self.reduce = ElasticConv2d(half if place.residual else place.in_width, half, 1, bias=False)
         self.reduce_norm = ElasticBatchNorm2d(half)
-        self.branch = _ShuffleBranch(half, half, kernels, stride=place.stride)
+        self.branch = SeparableConvNorm(half, half, kernels, stride=place.stride)
 
     def forward(self, x: Tensor, stage: Stage, block: Block, context: Context) -> Tensor:
         """[B, C, H, W] -> [B, stage.width, H / stride, W / stride]."""
@@ -40,24 +38,10 @@ class ShuffleUnit(nn.Module):
         if self.shortcut is None:
             passed, x = split_channels(x)
         else:
-            passed = self.shortcut(x, half, block.kernel, stage.activation, context)
+            passed = self.shortcut(x, half, stage.activation, context, kernel=block.kernel)
         hidden = self.reduce_norm.activated(self.reduce(x, half, context), context, stage.activation)
-        return shuffle_channels(self.branch(hidden, half, block.kernel, stage.activation, context), passed)
-
-
-class _ShuffleBranch(nn.Module):
-    """Depthwise convolution and 1x1 convolution; the activation stands behind the latter alone."""
-
-    def __init__(self, in_width: int, out_width: int, kernels: Sequence[int], *, stride: int) -> None:
-        super().__init__()
-        self.depthwise = ElasticDepthwiseConv2d(in_width, kernels, stride=stride)
-        self.depthwise_norm = ElasticBatchNorm2d(in_width)
-        self.project = ElasticConv2d(in_width, out_width, 1, bias=False)
-        self.project_norm = ElasticBatchNorm2d(out_width)
-
-    def forward(self, x: Tensor, width: int, kernel: int, activation: str, context: Context) -> Tensor:
-        x = self.depthwise_norm(self.depthwise(x, kernel, context), context)
-        return self.project_norm.activated(self.project(x, width, context), context, activation)
+        changed = self.branch(hidden, half, stage.activation, context, kernel=block.kernel)
+        return shuffle_channels(changed, passed)
 
 
 def split_channels(x: Tensor) -> tuple[Tensor, Tensor]:

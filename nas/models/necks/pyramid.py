@@ -10,8 +10,8 @@ from nas.layers import (
     ConvNorm,
     ElasticBatchNorm2d,
     ElasticConv2d,
-    ElasticDepthwiseConv2d,
     Level,
+    SeparableConvNorm,
 )
 from nas.models.upsamplers import NECK_ACTIVATION, upsamplers
 from nas.space.arch import Neck
@@ -38,19 +38,11 @@ class _DensePyramidConv(ConvNorm):
         super().__init__(channels, width, 3, stride=stride)
 
 
-class _SeparablePyramidConv(nn.Module):
+class _SeparablePyramidConv(SeparableConvNorm):
     """3x3 depthwise and 1x1 convolution."""
 
     def __init__(self, channels: int, width: int, *, stride: int) -> None:
-        super().__init__()
-        self.depthwise = ElasticDepthwiseConv2d(channels, (3,), stride=stride)
-        self.depthwise_norm = ElasticBatchNorm2d(channels)
-        self.project = ElasticConv2d(channels, width, 1, bias=False)
-        self.project_norm = ElasticBatchNorm2d(width)
-
-    def forward(self, x: Tensor, width: int, activation: str, context: Context) -> Tensor:
-        x = self.depthwise_norm(self.depthwise(x, 3, context), context)
-        return self.project_norm.activated(self.project(x, width, context), context, activation)
+        super().__init__(channels, width, (3,), stride=stride)
 
 
 CONVOLUTIONS: dict[str, type[_DensePyramidConv] | type[_SeparablePyramidConv]] = {

@@ -51,6 +51,8 @@ class DiagnosisSettings:
         for name in ("seeds", "images", "bins"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise UserError(f"`{name}`: {number} is too few; give 1 or more")
+        if self.seed is not None and self.seed < 0:
+            raise UserError(f"`seed`: {self.seed} is below 0")
         for name in ("bin_width", "max_ms"):
             if (value := getattr(self, name)) is not None and not value > 0:
                 raise UserError(f"`{name}`: {value:g} leaves no network; give more than 0")
