@@ -4,6 +4,7 @@ A document that is read here is a tree of mappings with text as keys, lists, tex
 64 bits), booleans and nothing. It runs no code, whatever tags it carries.
 """
 
+import hashlib
 import json
 import math
 import reprlib
@@ -44,6 +45,21 @@ def parse_json(content: bytes | str, source: str) -> Any:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{source}: cannot be read as JSON: {_reason(error)}") from None
     return _plain(document, source)
+
+
+def known_json(path: Path) -> dict[str, Any] | None:
+    """The mapping of a JSON file that was written here; None where there is none that can be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def json_digest(document: Any) -> str:
+    """The first 12 hex digits of the SHA-256 of a document's canonical JSON."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 def read_yaml(path: Path, *, keys: tuple[type, ...] = (str,)) -> Any:

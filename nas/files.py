@@ -27,7 +27,6 @@ DRAFT = ".draft-"
 """In the names of what is being written: machine and process follow. What a killed process leaves has it."""
 
 _MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
-
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TAKES_NOTHING = _FULL | {errno.EROFS}
 _LONGEST_NAME = 200
@@ -329,15 +328,6 @@ def lives(process: int) -> bool:
     return True
 
 
-def known_json(path: Path) -> dict[str, Any] | None:
-    """The mapping of a JSON file that was written here; None where there is none that can be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
 def draft_of(path: Path, suffix: str = "") -> Path:
     """Where something is written before it takes its place; with a suffix for writers that go by it."""
     return path.with_name(f".{path.name[:_LONGEST_NAME]}{DRAFT}{_MACHINE}-{os.getpid()}{suffix}")
@@ -350,12 +340,6 @@ def file_digest(path: Path | str) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def json_digest(document: Any) -> str:
-    """The first 12 hex digits of the SHA-256 of a document's canonical JSON."""
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 def digest_files(*paths: Path) -> str:

@@ -54,6 +54,16 @@ def ending_at_once() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def finishing() -> Iterator[None]:
+    """Within, what would end the program is passed over: while what is done is put in its place.
+
+    A key that is held down, or a supervisor that signals twice, would else undo the first signal's clean end.
+    """
+    with _handled(dict.fromkeys((signal.SIGINT, *_asked_from_outside()), signal.SIG_IGN)):
+        yield
+
+
 class StopRequest:
     """While entered, the first signal that would end the program is only kept; a second one acts as usual."""
 

@@ -15,6 +15,7 @@ from nas.interrupt import (
     StopRequest,
     ending_at_once,
     exit_code,
+    finishing,
     interruptible,
     leave_to_parent,
 )
@@ -52,6 +53,14 @@ def test_the_first_signal_is_kept_and_the_second_acts(number: int) -> None:
         assert stop.number == number
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_what_is_done_is_put_in_its_place_whatever_comes(number: int) -> None:
+    former = signal.getsignal(number)
+    with interruptible(), finishing():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is former
 
 
 def test_a_hang_up_that_nohup_has_ignored_stays_ignored() -> None:

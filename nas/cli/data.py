@@ -12,6 +12,7 @@ from nas.cli.options import CategoryOption
 from nas.cli.train import SetOption
 from nas.errors import UserError
 from nas.files import write_bytes, write_text
+from nas.outputs import PAGE, require_replaceable
 
 if TYPE_CHECKING:
     from nas.data.check_report import CheckReport
@@ -57,6 +58,8 @@ def check(
     from nas.data.check import check_dataset
     from nas.data.check_html import check_page
 
+    if html is not None:
+        require_replaceable(html, PAGE, inputs=(data,))
     lines = progress_lines("images decoded")
     report = check_dataset(
         data,

@@ -9,6 +9,7 @@ from nas.cli.console import print_json, print_table, say
 from nas.cli.displays import progress_lines
 from nas.cli.options import CategoryOption, JsonOption
 from nas.errors import UserError
+from nas.outputs import ONNX_FILE, require_replaceable
 
 _SHOWN = ("AP", "AP50", "AR", "PCK_torso@0.2", "PCK_torso@0.1")
 """Accuracies that are printed; `--json` has all."""
@@ -72,8 +73,9 @@ def export(
     if not int8 and (similarity is not None or even_if_slower or category is not None):
         raise UserError("--similarity, --even-if-slower and --category are for int8: give --int8 as well")
     form = OnnxForm(batch=_batch(batch), opset=opset, uint8_input=uint8_input)
-    net = load_plain(weights)
     path = output or weights.with_suffix(".int8.onnx" if int8 else ".onnx")
+    require_replaceable(path, ONNX_FILE, inputs=(weights, data))
+    net = load_plain(weights)
     if data is None:
         figures = export_fp32(net, path, form=form)
     else:

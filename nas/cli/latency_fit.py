@@ -7,7 +7,7 @@ import typer
 
 from nas.cli.console import print_json, print_table, remark, say
 from nas.cli.options import JsonOption, SeedOption
-from nas.errors import UserError
+from nas.outputs import PICTURE, PREDICTOR, require_replaceable
 
 NOISY = 0.05
 """Labels that err by more than this cannot tell which network keeps a budget."""
@@ -52,8 +52,9 @@ def fit(
         remark("scikit-learn is not installed: the roofline alone is fitted (pip install scikit-learn).")
     timings = LatencyTable.read(table)
     path = output or table.with_name("predictor.json")
-    if other is not None and path.resolve() == other.resolve():
-        raise UserError(f"`output`: {path} is the predictor to begin with, and stays; name another file")
+    require_replaceable(path, PREDICTOR, inputs=(table, other))
+    if plot is not None:
+        require_replaceable(plot, PICTURE, inputs=(table, other))
     predictor = LatencyPredictor.fit(
         timings,
         skeleton=skeleton,

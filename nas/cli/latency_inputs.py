@@ -39,12 +39,13 @@ def what_to_measure(space: str, skeleton: str | None, threads: int) -> tuple["Se
 
 
 def networks_of(name: str, skeleton: str, *, precisions: "Sequence[Precision]") -> "list[Network]":
-    """An architecture in each of the precisions, or an ONNX file as it is."""
+    """An architecture in each of the precisions, or an ONNX file, which may be one that ships, as it is."""
+    from nas.shipped import network_file, shipped_names
     from nas.space import Arch
     from nas.timing.networks import file_network
 
-    if name.endswith(".onnx"):
-        return [file_network(Path(name))]
+    if name.endswith(".onnx") or name in shipped_names("subnets", ".onnx"):
+        return [file_network(network_file(name))]
     from nas.graph import Tracer
     from nas.latency import arch_network
 

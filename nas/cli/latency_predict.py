@@ -94,13 +94,14 @@ def predict(
 def _time_detector(model: Path, fitted: "LatencyPredictor", *, instead_of: float) -> float:
     """The ms of a person detector on this machine, by the predictor's protocol."""
     from nas.latency.endtoend import check_detector
+    from nas.shipped import network_file
     from nas.timing import time_networks
     from nas.timing.networks import file_network
 
     check_detector(detector_ms=instead_of, here=fitted.is_here)
     with VisitDisplay() as display:
         (timing,) = time_networks(
-            [file_network(model)],
+            [file_network(network_file(model))],
             threads=fitted.device.threads,
             protocol=fitted.protocol,
             progress=display,

@@ -109,7 +109,7 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort) as stop:
         code = exit_code(stop)
     if isinstance(code, int) and code > 128:
-        remark("Interrupted. Long work resumes where it stopped when the same command is run again.")
+        remark("Interrupted. What trains, searches or measures goes on when the same command is run again.")
     return code if isinstance(code, int) else 0
 
 

@@ -29,7 +29,9 @@ _NO_DETECTOR = Path("none")
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A network that `nas export` wrote.")],
+    model: Annotated[
+        Path, typer.Argument(help="A file that `nas export` wrote, or the name of a network that ships.")
+    ],
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -53,7 +55,7 @@ def predict(
     ] = None,
     boxes: Annotated[
         Path | None,
-        typer.Option(help="COCO annotations whose boxes a network for crops is shown; else whole images."),
+        typer.Option(help="COCO annotations whose boxes a network for crops is shown."),
     ] = None,
     category: Annotated[
         str | None, typer.Option(help="Whose boxes, by name, where the annotations have several categories.")
@@ -175,6 +177,7 @@ def predict(
     if not network.scored:
         remark(f"{model}: its head does not measure how sure it is; every confidence is 1")
 
+    show_outcome = print_document if as_json else print_outcome
     try:
         with Records(lines=json_lines, results=coco_results, ids=ids) as records:
             found = predict_pictures(
@@ -195,8 +198,9 @@ def predict(
         outcome.full = f"{error}; {outcome.done()}"
     except KeyboardInterrupt:
         remark(outcome.done())
+        show_outcome(outcome)
         raise
-    (print_document if as_json else print_outcome)(outcome)
+    show_outcome(outcome)
     end(outcome)
 
 

@@ -10,6 +10,7 @@ from nas.cli.console import print_json, print_table, remark, say
 from nas.cli.displays import progress_lines
 from nas.cli.options import CategoryOption, JsonOption
 from nas.errors import UserError
+from nas.outputs import COCO_RESULTS, require_replaceable
 
 if TYPE_CHECKING:
     from nas.data import Annotations
@@ -49,6 +50,8 @@ def validate(
     from nas.evaluate import write_results
     from nas.evaluate.loading import load_model
 
+    if results is not None:
+        require_replaceable(results, COCO_RESULTS, inputs=(model, data))
     network = load_model(model, flip=flip, threads=threads)
     loaded = load_annotations(data, images, network.skeleton, category=category)
     annotations = replace(loaded, orientation=orientation)

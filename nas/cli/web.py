@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nas.cli.console import say
+from nas.outputs import PAGE, require_replaceable
 
 
 def web(
@@ -19,5 +20,6 @@ def web(
     from nas.report.web_page import write_web_page
 
     path = output or model.with_suffix(".html")
+    require_replaceable(path, PAGE, inputs=(model,))
     write_web_page(model, library, path)
     say(f"{path}: {path.stat().st_size:,} bytes. It needs nothing beside itself, and no network.")

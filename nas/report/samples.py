@@ -48,7 +48,10 @@ def samples_section(run: RunFolder, results: Figures | None) -> str:
         raise MissingPartError(NO_SEARCH)
     files = _files(run, results)
     if not files:
-        raise MissingPartError("trained subnets (subnets/*.safetensors or *.onnx); nas finetune makes them.")
+        raise MissingPartError(
+            "trained weights of the networks that were found (subnets/NAME.safetensors or .onnx); "
+            "nas finetune makes them."
+        )
     try:
         sets, whose = _sets(run)
         networks = {path.stem: PosePipeline(load_model(path)) for path, own in files.items()}

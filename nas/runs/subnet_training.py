@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from nas.documents import known_json
 from nas.errors import UserError
-from nas.files import known_json, write_json
+from nas.files import write_json
 from nas.runs.config import FinetuneConfig, overridden
 from nas.runs.named_files import moved_back, named_digests
 from nas.space import Arch

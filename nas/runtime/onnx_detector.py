@@ -93,6 +93,11 @@ class OnnxDetector:
         found: list[FoundBoxes] = []
         for start in range(0, len(inputs), size):
             outputs = self._run(np.stack(inputs[start : start + size]))
+            if len(outputs[self._layout.boxes]) < len(inputs[start : start + size]):
+                raise UserError(
+                    f"{self.path}: its batch axis is open, but it answers for one image alone; export it for "
+                    "one image at a time"
+                )
             for row, frame in enumerate(frames[start : start + size]):
                 found.append(self._boxes(outputs, row, affines[start + row], frame.size))
         return found
@@ -116,6 +121,8 @@ class OnnxDetector:
                 shape[1:3] if self._channels_last else shape[2:], size or _USUAL_SIZE, strict=True
             )
         )
+        if min(height, width) < 1:
+            raise UserError(f"{self.path}: its input is {height} x {width} pixels: nothing can be seen there")
         self._resolution = height, width
 
     def _read_outputs(self) -> OutputLayout:

@@ -58,12 +58,12 @@ class OutputLayout:
         _, count, width = shape
         if width == 5:
             return cls("rows", boxes, labels=_labels(outputs, shape))
+        if width >= 6 and count in _cell_counts(resolution):
+            return cls("objectness", boxes, classes=width - 5)
         if width == 6:
             return cls("end_to_end", boxes)
         if 5 <= count < width:
             return cls("columns", boxes, classes=count - 4)
-        if width > 6 and count in _cell_counts(resolution):
-            return cls("objectness", boxes, classes=width - 5)
         return None
 
     def read(self, outputs: Sequence[NDArray[Any]], row: int, person: int) -> tuple[Floats, Floats]:

@@ -246,9 +246,19 @@ def as_frame(image: Image, colour: Channels = "rgb") -> ColourFrame:
 
 
 def _checked(boxes: ArrayLike) -> Floats:
-    """Boxes [N, 4] as they were given. Raises UserError for one without extent, or far beyond any image."""
-    given = np.asarray(boxes, np.float64).reshape(-1, 4)
+    """Boxes [N, 4] as they were given, one [4] as well.
+
+    Raises:
+        UserError: they are of another shape; a box has no extent, or one far beyond any image.
+    """
+    given = np.asarray(boxes, np.float64)
+    if given.shape == (4,) or not given.size:
+        given = given.reshape(-1, 4)
+    if given.ndim != 2 or given.shape[1] != 4:
+        raise UserError(f"boxes are x0, y0, x1, y1 of people [N, 4], not an array {list(given.shape)}")
     for number, box in enumerate(given):
-        if not (np.abs(box) < FARTHEST_BOX).all() or (box[2:] <= box[:2]).all():
-            raise UserError(f"box {number} has no extent, or none within reason: {box.tolist()}")
+        if not (np.abs(box) < FARTHEST_BOX).all() or (box[2:] <= box[:2]).any():
+            raise UserError(
+                f"box {number} has no extent, or none within reason (x0, y0, x1, y1): {box.tolist()}"
+            )
     return given

@@ -11,6 +11,7 @@ import numpy as np
 
 from nas.errors import UserError
 from nas.files import require_writable, writing
+from nas.interrupt import finishing
 from nas.runtime.prediction import Prediction
 from nas.runtime.results import Detection, coco_results, write_results
 
@@ -44,7 +45,7 @@ class Records:
             if path is not None and path.exists():
                 raise UserError(f"{path}: exists already; name another file, or remove it")
             if path is not None:
-                require_writable(path.parent)
+                require_writable(path.absolute().parent)
         if lines is not None and results is not None and lines.resolve() == results.resolve():
             raise UserError(f"`json_lines`, `coco_results`: both are {lines}; name two files")
         self._ids = ids or {}
@@ -71,13 +72,14 @@ class Records:
 
     def close(self) -> None:
         """Put everything in its place. Raises UserError where the disk is full."""
-        try:
-            if self._lines is not None and self._path is not None:
-                with writing(self._path):
-                    self._lines.close()
-        finally:
-            if self._results is not None:
-                write_results(self._results, self._detections)
+        with finishing():
+            try:
+                if self._lines is not None and self._path is not None:
+                    with writing(self._path):
+                        self._lines.close()
+            finally:
+                if self._results is not None:
+                    write_results(self._results, self._detections)
 
     def __enter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ import numpy as np
 from nas.arrays import Pixels
 from nas.errors import UserError
 from nas.files import draft_of, flush, writing
+from nas.interrupt import finishing
 
 
 class VideoWriter:
@@ -72,10 +73,13 @@ class VideoWriter:
 
     def close(self) -> None:
         """Put the file in its place. Raises UserError where the disk refused it."""
-        if self._writer is None:
-            return
-        self._writer.release()
-        self._writer = None
+        if self._writer is not None:
+            with finishing():
+                self._writer.release()
+                self._writer = None
+                self._put_in_place()
+
+    def _put_in_place(self) -> None:
         try:
             with writing(self.path):
                 flush(self._draft)

@@ -23,6 +23,7 @@ from nas.search.refinement import Refinement
 from nas.search.results import ResultPlace
 from nas.search.samplers import sampler_named
 from nas.search.settings import Displays, SearchSettings
+from nas.shipped import network_file
 from nas.space import ArchManager, SearchSpace, Skeleton
 from nas.timing import LatencyTable, Network
 from nas.timing.networks import file_network
@@ -224,7 +225,7 @@ def _end_to_end(
         return None, EndToEnd(settings.people, settings.detector_ms)
     check_detector(detector_ms=settings.detector_ms, here=bench is not None)
     assert bench is not None
-    detector = file_network(settings.detector)
+    detector = file_network(network_file(settings.detector))
     ms = time_detector(detector, bench, file=run.search_folder / "detector.json")
     return detector, EndToEnd(settings.people, ms)
 

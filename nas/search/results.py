@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from nas.documents import known_json
 from nas.errors import UserError
-from nas.files import known_json, write_json
+from nas.files import write_json
 from nas.search.finalists import Finalist
 from nas.search.measurement import Measurement
 from nas.search.pareto import pareto_front

@@ -10,10 +10,8 @@ from pathlib import Path
 # Timing itself, the codecs whose grouping is timed and what they are made with, and the ground floor.
 _CONTENT = (
     *("timing", "codecs", "space", "__init__"),
-    *("arrays", "documents", "errors", "files", "interrupt", "progress", "telemetry"),
+    *("arrays", "documents", "errors", "files", "interrupt", "lazy", "outputs", "progress", "telemetry"),
 )
-# Alone of the folders' own files it imports more than a device has (readers of YAML): here it is left empty.
-_EMPTY = "nas/space/__init__.py"
 _PACKAGE = Path(__file__).resolve().parents[1]
 # The oldest date that a zip file knows: equal sources give equal bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -56,8 +54,7 @@ def _sources() -> dict[str, str]:
     """Path in the archive -> source."""
     paths = (path for name in _CONTENT for path in _PACKAGE.glob(f"{name}.py"))
     folders = (path for name in _CONTENT for path in sorted((_PACKAGE / name).rglob("*.py")))
-    sources = {
+    return {
         path.relative_to(_PACKAGE.parent).as_posix(): path.read_text(encoding="utf-8")
         for path in (*paths, *folders)
     }
-    return {**sources, _EMPTY: ""}

@@ -17,6 +17,7 @@ from typing import Any, Self
 from nas.documents import Fields
 from nas.errors import UserError
 from nas.files import append_row, cut_torn_row, read_rows, writing
+from nas.outputs import LATENCY_TABLE, require_replaceable
 from nas.timing.device import DeviceDescription
 from nas.timing.memory import MeasuredFootprint
 from nas.timing.profile import OperatorTime, align
@@ -96,14 +97,15 @@ class LatencyTable:
     def open(cls, path: Path, *, device: DeviceDescription, protocol: Protocol, channel_block: int) -> Self:
         """The table at a path, new or continued, to append timings of this device under this protocol.
 
-        An unfinished last line is cut off. Raises UserError where the existing table is of another device or
-        protocol, or where another process is writing it.
+        An unfinished last line is cut off. Raises UserError where the file is none of this project's, the
+        existing table is of another device or protocol, or another process is writing it.
         """
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("a+b", buffering=0)
         try:
             _lock(file, path)
+            require_replaceable(path, LATENCY_TABLE)
             if cut_torn_row(file):
                 table = cls.read(path)
                 table._refuse_other(device, protocol)

@@ -95,6 +95,10 @@ class Timing:
         }
 
 
+_TINY_MS = 1e-6
+"""A clock may read nothing at all of a network that computes nothing."""
+
+
 @dataclass(frozen=True)
 class Ratio:
     """One network's label over another's, visit by visit: the median and the range of the visits' ratios."""
@@ -107,7 +111,7 @@ class Ratio:
 def ratio(timing: Timing, reference: Timing) -> Ratio:
     """How `timing` stands to `reference`; visits of one round are compared, since they lie close in time."""
     pairs = zip(timing.visits, reference.visits, strict=False)
-    ratios = [visit.label_ms / other.label_ms for visit, other in pairs]
+    ratios = [visit.label_ms / max(other.label_ms, _TINY_MS) for visit, other in pairs]
     return Ratio(float(np.median(ratios)), min(ratios), max(ratios))
 
 

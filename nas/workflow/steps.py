@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
-from nas.files import file_digest, is_file, known_json, write_json
+from nas.documents import known_json
+from nas.files import file_digest, is_file, write_json
 from nas.interrupt import Paused
 from nas.train.clock import Deadline
 

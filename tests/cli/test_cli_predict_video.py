@@ -130,6 +130,9 @@ def test_what_was_seen_before_ctrl_c_stays(
     )
     assert found["code"] == 130
     assert "5 frames of" in found["said"][0]
+    # What the stages took is told as well: Ctrl-C is how a camera ends.
+    assert [video["frames"] for video in found["videos"]] == [5]
+    assert "network" in found["ms"]
     assert len(frames(tmp_path / "out" / "a.mp4.mp4")) == 5
     assert len(rows(lines)) == 5
     assert len(json.loads(results.read_text())) == 5

@@ -171,6 +171,7 @@ def other_model(
         ([1, 1, 32, 32], [[1, 10, 5]], "a detector has one input"),
         ([8, 3, 32, 32], [[8, 10, 5]], "a detector has one input"),
         ([1, 3, 32], [[1, 10, 5]], "a detector has one input"),
+        ([1, 3, 0, 32], [[1, 10, 5]], "0 x 32 pixels"),
     ],
 )
 def test_other_files_are_refused_in_one_line(
@@ -198,6 +199,8 @@ def test_a_class_that_there_is_not(tmp_path: Path) -> None:
         ([(1, 0, 5)], "rows"),
         ([(1, 25200, 85)], "objectness"),
         ([(1, 8400, 85)], "objectness"),
+        ([(1, 8400, 6)], "objectness"),
+        ([(1, 25200, 6)], "objectness"),
         ([(1, 100, 4), (1, 100)], "apart"),
         ([(1, 100, 80), (1, 100, 4)], "apart"),
         ([(1, 8000, 85)], None),

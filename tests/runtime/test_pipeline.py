@@ -75,9 +75,20 @@ def test_drawing_marks_joints_and_limbs_and_leaves_the_image_alone():
 
 def test_boxes_without_extent_are_one_line(pipeline):
     image = np.zeros((50, 40, 3), np.uint8)
-    for box in ((3, 3, 3, 3), (np.nan, 0, 5, 5), (0, 0, np.inf, 5), (5, 5, 1, 1), (0, 0, 1e300, 1e300)):
+    odd = [(3, 3, 3, 3), (np.nan, 0, 5, 5), (0, 0, np.inf, 5), (0, 0, 1e300, 1e300)]
+    # Also what only one side of which has an extent: x, y, width, height taken for corners.
+    for box in (*odd, (5, 5, 1, 1), (9, 1, 5, 8), (5, 5, 5, 9)):
         with pytest.raises(UserError, match="box 1 has no extent"):
             pipeline(image, boxes=[(0, 0, 9, 9), box])
+
+
+def test_boxes_of_another_shape_are_one_line(pipeline):
+    image = np.zeros((50, 40, 3), np.uint8)
+    for shape in ((4, 3), (2, 5), (8,), (1, 2, 4)):
+        with pytest.raises(UserError, match=r"of people \[N, 4\], not an array"):
+            pipeline(image, boxes=np.ones(shape))
+    assert len(pipeline(image, boxes=(0, 0, 9, 9))) == len(pipeline(image, boxes=[(0, 0, 9, 9)]))
+    assert len(pipeline(image, boxes=[])) == 0
 
 
 def test_many_boxes_are_answered_in_order(pipeline):
