@@ -36,7 +36,7 @@ def pycocotools_figures(truth, detections, sigmas=None):
     return dict(zip(NAMES, evaluation.stats, strict=True))
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_figures_are_pycocotools(shared_data, skeleton, seed):
     path = shared_data / "coco_val2017_annotations" / "person_keypoints_val2017_subset.json"
     truth = json.loads(path.read_text())
