@@ -4,7 +4,6 @@ A document that is read here is a tree of mappings with text as keys, lists, tex
 64 bits), booleans and nothing. It runs no code, whatever tags it carries.
 """
 
-import hashlib
 import json
 import math
 import reprlib
@@ -54,12 +53,6 @@ def known_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
-
-
-def json_digest(document: Any) -> str:
-    """The first 12 hex digits of the SHA-256 of a document's canonical JSON."""
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 def read_yaml(path: Path, *, keys: tuple[type, ...] = (str,)) -> Any:

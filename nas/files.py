@@ -4,7 +4,6 @@ Everything that this project writes goes through here. What the file system refu
 """
 
 import errno
-import hashlib
 import io
 import json
 import math
@@ -331,20 +330,3 @@ def lives(process: int) -> bool:
 def draft_of(path: Path, suffix: str = "") -> Path:
     """Where something is written before it takes its place; with a suffix for writers that go by it."""
     return path.with_name(f".{path.name[:_LONGEST_NAME]}{DRAFT}{_MACHINE}-{os.getpid()}{suffix}")
-
-
-def file_digest(path: Path | str) -> str:
-    """Changes with any byte of a file. Raises UserError where it cannot be read."""
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def digest_files(*paths: Path) -> str:
-    """12 hex digits that change with any file's content. Raises UserError where one is missing."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(bytes.fromhex(file_digest(path)))
-    return digest.hexdigest()[:12]

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.flagship.rows import HAND_MADE, KINDS, Comparison, Row
+from nas.digests import file_digest
 from nas.documents import read_json
 from nas.errors import UserError
-from nas.files import file_digest, is_file, write_json
+from nas.files import is_file, write_json
 from nas.runs import RunFolder
 from nas.runs.subnet_training import RECORD
 from nas.space import Arch

@@ -1,13 +1,10 @@
 """Numbers that are none: what a network gives where it overflows is as good as not found."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-_log = logging.getLogger(__name__)
 
 
 class FiniteOutputs:
@@ -31,7 +28,9 @@ class FiniteOutputs:
             return array
         if not self._told:
             self._told = True
-            _log.warning(
+            import logging  # hardly ever needed, and a tenth of what the runtime takes to load
+
+            logging.getLogger(__name__).warning(
                 "%s: its outputs hold numbers that are not finite (such weights, or an overflow); what they "
                 "stand for counts as not found",
                 self._source,

@@ -9,8 +9,8 @@ import cv2
 from nas.arrays import Pixels
 from nas.data.convert import Conversion, write_coco
 from nas.data.images import decode
+from nas.digests import file_digest
 from nas.errors import UserError
-from nas.files import file_digest
 from nas.labels.counts import LabelReport
 from nas.labels.document import merged_document, new_document
 from nas.labels.images import LabelImage, LabelSet

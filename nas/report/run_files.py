@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.digests import digest_files
 from nas.documents import known_json
 from nas.errors import UserError
-from nas.files import digest_files
 from nas.latency import LatencyPredictor
 from nas.runs.folder import RunFolder
 from nas.runs.metrics import METRICS, read_metrics

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from nas.data.paths import FieldPath, paths_of, put
-from nas.files import file_digest, is_file
+from nas.digests import file_digest
+from nas.files import is_file
 
 
 def named_digests(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, str]:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from nas.data import Annotations
 from nas.data.identity import images_digest, labels_digest
+from nas.digests import file_digest
 from nas.errors import UserError
-from nas.files import file_digest
 from nas.runs.data import RunData
 from nas.runs.folder import RunFolder
 from nas.space import Skeleton

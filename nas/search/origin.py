@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from nas.digests import digest_files
 from nas.errors import UserError
-from nas.files import digest_files
 from nas.runs.folder import RunFolder
 from nas.search.record import ORIGIN
 from nas.search.storage import open_storage, shown

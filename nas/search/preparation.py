@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from nas.digests import digest_files
 from nas.errors import UserError
 from nas.evaluate.metrics import require_metric
-from nas.files import digest_files
 from nas.graph import Tracer
 from nas.latency import EndToEnd, LatencyPredictor
 from nas.latency.boosting import can_boost

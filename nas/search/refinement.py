@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from nas.digests import digest_files
 from nas.errors import UserError
-from nas.files import digest_files, write_json
+from nas.files import write_json
 from nas.latency import LatencyPredictor
 from nas.latency.uncertainty import load_allowance
 from nas.search.choice import choose_networks

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from nas.digests import digest_files
 from nas.errors import UserError
-from nas.files import digest_files
 from nas.runs.folder import RunFolder
 from nas.search.origin import origin
 from nas.search.preparation import Search

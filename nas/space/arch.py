@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
-from nas.documents import json_digest, read_json, shown
+from nas.digests import json_digest
+from nas.documents import read_json, shown
 from nas.files import write_text
 from nas.shipped import locate
 from nas.space.fields import (

@@ -10,7 +10,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Self
 
-from nas.documents import Fields, json_digest
+from nas.digests import json_digest
+from nas.documents import Fields
 from nas.timing.session import SESSION_OPTIONS, runtime_version
 
 # The instruction sets that onnxruntime's kernels are chosen by; other flags do not change timings.

@@ -10,7 +10,8 @@ from pathlib import Path
 # Timing itself, the codecs whose grouping is timed and what they are made with, and the ground floor.
 _CONTENT = (
     *("timing", "codecs", "space", "__init__"),
-    *("arrays", "documents", "errors", "files", "interrupt", "lazy", "outputs", "progress", "telemetry"),
+    *("arrays", "digests", "documents", "errors", "files", "interrupt", "lazy", "outputs", "progress"),
+    "telemetry",
 )
 _PACKAGE = Path(__file__).resolve().parents[1]
 # The oldest date that a zip file knows: equal sources give equal bytes.

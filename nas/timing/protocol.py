@@ -19,7 +19,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.documents import Fields, json_digest
+from nas.digests import json_digest
+from nas.documents import Fields
 from nas.timing.load import LoadGate
 from nas.timing.profile import OperatorTime, minima, parse_profile
 from nas.timing.session import open_session, random_feed

@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from nas.digests import file_digest
 from nas.errors import UserError
-from nas.files import DRAFT, file_digest, new_folder
+from nas.files import DRAFT, new_folder
 
 FORMAT_VERSION = 1
 _MANIFEST = "manifest.json"

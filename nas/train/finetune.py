@@ -8,8 +8,9 @@ import torch
 from lightning_fabric import Fabric
 from rich.console import Console
 
+from nas.digests import file_digest
 from nas.errors import UserError
-from nas.files import file_digest, one_component
+from nas.files import one_component
 from nas.models import PoseNet, save_weights, transfer
 from nas.runs.calibration import CalibrationImages
 from nas.runs.config import FinetuneConfig, SupernetConfig, absolute

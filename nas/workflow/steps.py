@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
+from nas.digests import file_digest
 from nas.documents import known_json
-from nas.files import file_digest, is_file, write_json
+from nas.files import is_file, write_json
 from nas.interrupt import Paused
 from nas.train.clock import Deadline
 

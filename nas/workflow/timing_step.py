@@ -7,7 +7,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from nas.files import digest_files, read_rows
+from nas.digests import digest_files
+from nas.files import read_rows
 from nas.latency import LatencyPredictor, measure_space
 from nas.latency.boosting import can_boost
 from nas.search.budgets import cheapest, check_budgets

@@ -13,8 +13,8 @@ from dot_model import DOTS, write_dot_model
 
 from nas.data import load_annotations
 from nas.data.check import check_dataset
+from nas.digests import file_digest
 from nas.errors import UserError
-from nas.files import file_digest
 from nas.labels import Labeller, LabelSet, LabelSettings, MergeSettings, Views, label, label_set
 from nas.labels.images import LabelImage
 from nas.labels.poses import ImagePoses, TaughtPose

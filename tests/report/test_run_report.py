@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 
 from nas.cli.main import app
 from nas.demo.people import generate
-from nas.files import digest_files, write_json
+from nas.digests import digest_files
+from nas.files import write_json
 from nas.graph import Tracer, export_onnx
 from nas.latency import EndToEnd, LatencyPredictor, arch_network
 from nas.models import PoseNet, calibrate, transfer

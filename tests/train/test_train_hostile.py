@@ -10,8 +10,8 @@ import torch
 import yaml
 from tiny_training import RecipeMaker
 
+from nas.digests import file_digest
 from nas.errors import UserError
-from nas.files import file_digest
 from nas.models import PoseNet
 from nas.runs import RunFolder, load_config
 from nas.runs.override import override

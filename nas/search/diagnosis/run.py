@@ -7,9 +7,10 @@ from typing import Any
 
 from rich.console import Console
 
+from nas.digests import digest_files, file_digest
 from nas.errors import UserError
 from nas.evaluate.metrics import require_metric
-from nas.files import digest_files, file_digest, write_json
+from nas.files import write_json
 from nas.graph import Tracer
 from nas.interrupt import Paused
 from nas.latency import EndToEnd
