@@ -46,8 +46,9 @@ def check_summary(folder: Path, summary: dict[str, Any]) -> None:
     assert len({subnet["budget_ms"] for subnet in subnets}) + len(summary["unmet_budgets_ms"]) == 2
     assert subnets
     for subnet in subnets:
-        assert subnet["measured_ms"] <= subnet["budget_ms"]
-        assert subnet["predicted_ms"] <= subnet["budget_ms"]
+        # What was measured decides: who was predicted to be slower may keep a budget.
+        assert 0 < subnet["measured_ms"] <= subnet["budget_ms"]
+        assert subnet["predicted_ms"] > 0
         assert 0 <= subnet["inherited_ap"] <= 1
         assert 0 <= subnet["finetuned_ap"] <= subnet["finetuned_ap50"] <= 1
         assert 0 <= subnet["drawn_people"] <= subnet["matched_people"]
