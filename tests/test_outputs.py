@@ -8,7 +8,17 @@ from latency_samples import DEVICE
 
 from nas.cli.main import run
 from nas.errors import UserError
-from nas.outputs import COCO_RESULTS, ONNX_FILE, PAGE, PICTURE, require_replaceable
+from nas.outputs import (
+    COCO_RESULTS,
+    LATENCY_TABLE,
+    ONNX_FILE,
+    PAGE,
+    PICTURE,
+    PREDICTOR,
+    OutputKind,
+    require_replaceable,
+)
+from nas.runtime.results import write_results
 from nas.timing.protocol import Protocol
 from nas.timing.table import LatencyTable
 
@@ -44,6 +54,28 @@ def test_what_is_read_stays_by_whatever_name(tmp_path: Path, monkeypatch: pytest
         with pytest.raises(UserError, match="is read here, and would be replaced"):
             require_replaceable(Path(name), ONNX_FILE, inputs=(None, model))
     require_replaceable(model, ONNX_FILE, inputs=(tmp_path / "absent",))
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        (ONNX_FILE, "subnets/*.onnx"),
+        (LATENCY_TABLE, "results/latency/**/*.jsonl"),
+        (PREDICTOR, "results/latency/**/*predictor.json"),
+        (PICTURE, "results/**/*.png"),
+        (PAGE, "nas/pages/base.html"),
+    ],
+)
+def test_what_was_written_before_may_be_replaced(kind: OutputKind, written: str) -> None:
+    files = list(Path(__file__).parents[1].glob(written))
+    assert files
+    for file in files:
+        require_replaceable(file, kind)
+
+
+def test_results_may_be_replaced(tmp_path: Path) -> None:
+    write_results(tmp_path / "results.json", [])
+    require_replaceable(tmp_path / "results.json", COCO_RESULTS)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from nas.layers.norm import ScaleNorm
 STD = 0.01
 """Of the projections at the start, as RTMPose has it: what attention adds is then as large as the token."""
 
-
 _EXPANSION = 2
 """Channels of gate and value for each channel of the token."""
 

@@ -8,12 +8,20 @@ import numpy as np
 import pytest
 
 import nas
-from nas.cli.console import format_cell, print_json, print_table, remark, say
+from nas.cli.console import format_cell, out, print_json, print_table, remark, say
 
 
 def test_json_says_null_for_what_is_not_a_number(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"a": float("nan"), "b": [np.float64(1.5), np.int64(2), float("inf")], "c": (True, "x")})
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [1.5, 2, None], "c": [True, "x"]}
+
+
+def test_the_first_of_several_processes_prints_the_document(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(out, "quiet", True)
+    print_json({"a": 1})
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

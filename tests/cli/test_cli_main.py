@@ -192,6 +192,21 @@ def test_a_bug_is_not_dressed_up_as_a_users_mistake(
         run(["raise"])
 
 
+def test_ctrl_c_while_the_command_loads_is_no_traceback() -> None:
+    code = """
+import sys
+class Pressed:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Pressed())
+from nas.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from nas.cli.main import run; run(['--help']); run(['search', '--help']); "

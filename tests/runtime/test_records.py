@@ -2,18 +2,22 @@
 
 import errno
 import json
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import nas.runtime.records
 from nas.codecs import Poses
 from nas.errors import UserError
 from nas.files import DiskFullError
 from nas.runtime.frames import FramePoses
 from nas.runtime.prediction import Prediction
 from nas.runtime.records import Records, numbered_images
+from nas.runtime.results import Detection
 
 
 def prediction(source: str, *, number: int = 0, **where: float) -> Prediction:
@@ -64,6 +68,19 @@ def test_results_are_kept_whatever_ends_the_work(tmp_path: Path) -> None:
         }
         for image in (12, 2)
     ]
+
+
+def test_a_second_ctrl_c_costs_no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = nas.runtime.records.write_results
+
+    def held_down(path: Path, detections: Sequence[Detection]) -> None:
+        signal.raise_signal(signal.SIGINT)
+        write(path, detections)
+
+    monkeypatch.setattr(nas.runtime.records, "write_results", held_down)
+    with Records(results=tmp_path / "results.json") as records:
+        records.add(prediction("a.jpg"))
+    assert len(json.loads((tmp_path / "results.json").read_text())) == 1
 
 
 @pytest.mark.parametrize("which", ["lines", "results"])
