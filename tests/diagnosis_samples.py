@@ -1,5 +1,6 @@
 """Made-up figures of a diagnosis."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,17 @@ from nas.space import ArchManager, SearchSpace
 
 
 def made_up_figures(
-    *, networks: int = 12, seeds: int = 2, noise: float = 0.005, binned: bool = True
+    *,
+    networks: int = 12,
+    seeds: int = 2,
+    noise: float = 0.005,
+    binned: bool = True,
+    heads: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Of networks whose accuracy alone grows with what they inherit, but for noise."""
     rng = np.random.default_rng(0)
     space = SearchSpace.load("demo")
+    space = space.narrow(heads=heads) if heads else space
     archs = list(dict.fromkeys(ArchManager(space).sample(rng) for _ in range(networks)))
     picked = [
         PickedNetwork(arch, 1 + place, (place + 1) * 10**6, place % 2 if binned and place % 3 else None)

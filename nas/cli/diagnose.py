@@ -76,11 +76,10 @@ def diagnose(
 
 
 def _print_diagnosis(found: Mapping[str, Any]) -> None:
-    from nas.search.diagnosis.words import SCOPES, explain, rankings_table
+    from nas.search.diagnosis.words import explain, rankings_table, scopes
 
-    for scope, title in SCOPES.items():
-        if found[scope] is not None:
-            print_table(title, *rankings_table(found[scope]))
-            say()
+    for title, scope in scopes(found):
+        print_table(title, *rankings_table(scope))
+        say()
     for sentence in explain(found):
         say(sentence)

@@ -6,7 +6,7 @@ from typing import Any
 from nas.report.diagnosis_charts import diagnosis_charts
 from nas.report.html import paragraph, table
 from nas.report.sections import MissingPartError
-from nas.search.diagnosis.words import SCOPES, explain, networks_table, rankings_table
+from nas.search.diagnosis.words import explain, networks_table, rankings_table, scopes
 
 DIAGNOSIS_NOTE = (
     "Pairs right: pairs of networks that stand in the same order alone, mean of the seeds. Tau and Spearman: "
@@ -24,8 +24,7 @@ def diagnosis_section(figures: Mapping[str, Any] | None) -> str:
     for text in others:
         content += paragraph(text)
     content += diagnosis_charts(figures)
-    for scope, title in SCOPES.items():
-        if figures[scope] is not None:
-            columns, rows = rankings_table(figures[scope])
-            content += table((f"{title}, ranked by", *columns[1:]), rows)
+    for title, scope in scopes(figures):
+        columns, rows = rankings_table(scope)
+        content += table((f"{title}, ranked by", *columns[1:]), rows)
     return content + paragraph(DIAGNOSIS_NOTE, note=True) + table(*networks_table(figures))

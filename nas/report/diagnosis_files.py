@@ -8,7 +8,7 @@ from nas.pages import cell
 from nas.report.diagnosis import DIAGNOSIS_NOTE
 from nas.report.diagnosis_plot import plot_diagnosis
 from nas.runs.folder import RunFolder
-from nas.search.diagnosis.words import SCOPES, explain, networks_table, rankings_table
+from nas.search.diagnosis.words import explain, networks_table, rankings_table, scopes
 
 
 def write_diagnosis(run: RunFolder, figures: Mapping[str, Any]) -> None:
@@ -16,9 +16,8 @@ def write_diagnosis(run: RunFolder, figures: Mapping[str, Any]) -> None:
     lines = [f"# How far the ranking of {run.path.resolve().name} can be trusted", ""]
     for sentence in explain(figures):
         lines += [sentence, ""]
-    for scope, title in SCOPES.items():
-        if figures[scope] is not None:
-            lines += [f"## {title}", "", *_markdown(*rankings_table(figures[scope])), ""]
+    for title, scope in scopes(figures):
+        lines += [f"## {title}", "", *_markdown(*rankings_table(scope)), ""]
     lines += [DIAGNOSIS_NOTE, "", "## Networks", "", *_markdown(*networks_table(figures)), ""]
     lines += ["![Inherited accuracy against accuracy alone](diagnosis.png)"]
     write_text(run.diagnosis_file.with_suffix(".md"), "\n".join(lines) + "\n")

@@ -39,7 +39,7 @@ def diagnosis_figures(
     inherited: Mapping[str, float],
     alone: Mapping[str, Sequence[float]],
 ) -> Figures:
-    """Networks with their scores, and how well rankings agree: over all of them, and within bins.
+    """Networks with their scores, and how well rankings agree: over all, of one head, and within bins.
 
     `networks` are those that were trained, by rising milliseconds, with as many seeds as all of them have.
     Rankings are compared with the mean over seeds, and with one seed (the mean over them). Another seed is
@@ -59,6 +59,7 @@ def diagnosis_figures(
             "predicted_ms": network.predicted_ms,
             "macs": network.macs,
             "bin": network.bin,
+            "head": network.arch.head.type,
             "inherited": float(inherited[network.arch.id]),
             "alone": [float(value) for value in alone[network.arch.id][:seeds]],
             "alone_mean": float(np.mean(alone[network.arch.id][:seeds])),
@@ -66,11 +67,13 @@ def diagnosis_figures(
         for network in trained
     ]
     binned = [row for row in rows if row["bin"] is not None]
+    heads, head = np.unique([row["head"] for row in rows], return_inverse=True)
     return {
         "seeds": seeds,
         "seed_difference": _seed_difference(rows) if seeds > 1 else None,
         "networks": rows,
         "overall": _scope(rows, np.zeros(len(rows), np.int64)),
+        "within_heads": _scope(rows, head.astype(np.int64)) if len(heads) > 1 else None,
         "within_bins": _scope(binned, np.array([row["bin"] for row in binned], np.int64)),
     }
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from nas.digests import digest_files
 from nas.errors import UserError
 from nas.files import write_bytes
 from nas.runs.config import FinetuneConfig, SupernetConfig
@@ -11,7 +12,6 @@ from nas.runs.data import RunData
 from nas.runs.folder import RunFolder
 from nas.search.record import EvaluationCache
 from nas.search.session import open_evaluator
-from nas.search.study import evaluation_key
 from nas.search.values import Scores
 from nas.space import Arch
 from nas.train.finetune import finetune_subnet
@@ -20,13 +20,14 @@ from nas.train.finetune import finetune_subnet
 class LoneTrainings:
     """Trains networks of a run from random weights, and scores them as a search scores networks.
 
-    What is trained does not depend on the run's supernet: only on its data, space and `recipe`.
+    What is trained does not depend on the run's supernet: only on its data, space and `recipe`. What was
+    scored is known by the cache, be its weights still there or not.
 
     Args:
         run: whose diagnosis it is.
         data: of that run.
         recipe: of every training.
-        cache: of scores, by the weights that were scored.
+        cache: of scores.
     """
 
     def __init__(self, run: RunFolder, data: RunData, recipe: FinetuneConfig, cache: EvaluationCache) -> None:
@@ -34,11 +35,11 @@ class LoneTrainings:
         self._data = data
         self._recipe = recipe
         self._cache = cache
+        self._images = digest_files(run.search_split_file, run.calibration_file)
 
     def scores(self, arch: Arch, seed: int, *, metric: str) -> Scores | None:
         """What a trained network scores; None where it is not trained, or not yet scored by the metric."""
-        weights = self._weights(arch, seed)
-        found = self._cache.get(evaluation_key(self._run, weights), arch) if weights.is_file() else None
+        found = self._cache.get(self._key(seed), arch)
         return found if found is not None and metric in found else None
 
     def train(self, arch: Arch, seed: int, *, hours: float | None, console: Console | None) -> Scores:
@@ -54,10 +55,12 @@ class LoneTrainings:
             weights = finetune_subnet(
                 alone, arch, recipe=self._recipe, name=arch.id, scratch=True, hours=hours, console=console
             )
-        evaluator = open_evaluator(self._run, self._data, weights=weights)
-        scores = evaluator(arch)
-        self._cache.add(evaluator.key, arch, scores)
+        scores = open_evaluator(self._run, self._data, weights=weights)(arch)
+        self._cache.add(self._key(seed), arch, scores)
         return scores
+
+    def _key(self, seed: int) -> str:
+        return f"{self._images} alone, seed {seed}"
 
     def _weights(self, arch: Arch, seed: int) -> Path:
         return RunFolder(self._folder(seed)).subnets_folder / f"{arch.id}.safetensors"

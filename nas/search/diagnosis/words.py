@@ -1,12 +1,15 @@
 """What a diagnosis says, in plain words and as tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nas.search.diagnosis.statistics import ENOUGH
 
-SCOPES = {"overall": "Over all networks", "within_bins": "Within bins of milliseconds"}
-"""Titles of what is compared."""
+_SCOPES = {
+    "overall": "Over all networks",
+    "within_heads": "Among networks of one head",
+    "within_bins": "Within bins of milliseconds",
+}
 
 Figures = Mapping[str, Any]
 Table = tuple[tuple[str, ...], list[Sequence[object]]]
@@ -21,15 +24,28 @@ _NAMES = {
 }
 
 
+def scopes(figures: Figures) -> Iterator[tuple[str, Figures]]:
+    """What was compared, each with its title; figures of earlier versions lack what came later."""
+    for name, title in _SCOPES.items():
+        if (scope := figures.get(name)) is not None:
+            yield title, scope
+
+
 def explain(figures: Figures) -> list[str]:
     """Paragraphs: how far inherited accuracy tells what networks score alone, beside what else would."""
     overall, within, metric = figures["overall"], figures["within_bins"], figures["metric"]
+    alike = figures.get("within_heads")
     told = [
         _what_was_done(figures),
         f"Of two of them, the one that inherits the better {metric} is the better one alone in "
         f"{_right(overall, 'inherited')} of the pairs ({_ranks(overall)}). {_baselines(overall)} "
         f"{_against_size(overall)}",
     ]
+    if alike is not None:
+        told.append(
+            f"Of two with the same head, it is so in {_right(alike, 'inherited')} of {alike['pairs']} pairs "
+            f"({_ranks(alike)}). {_baselines(alike)}"
+        )
     if within is not None:
         told.append(
             f"Of two that take the same time to within {figures['bin_width']:.0%}, it is so in "
@@ -65,12 +81,13 @@ def networks_table(figures: Figures) -> Table:
     """The networks, by rising milliseconds."""
     metric = figures["metric"]
     columns = (
-        "network", "predicted ms", "MMAC", "bin", f"{metric} inherited", f"{metric} alone",
+        "network", "head", "predicted ms", "MMAC", "bin", f"{metric} inherited", f"{metric} alone",
         *(f"seed {seed}" for seed in range(figures["seeds"])),
     )  # fmt: skip
     return columns, [
         (
             row["arch"],
+            row.get("head"),
             row["predicted_ms"],
             f"{row['macs'] / 1e6:.1f}",
             None if row["bin"] is None else row["bin"] + 1,

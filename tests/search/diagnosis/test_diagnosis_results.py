@@ -9,7 +9,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from nas.search.diagnosis.picking import PickedNetwork
 from nas.search.diagnosis.results import diagnosis_figures
-from nas.search.diagnosis.words import explain, networks_table, rankings_table
+from nas.search.diagnosis.words import explain, networks_table, rankings_table, scopes
 from nas.space import ArchManager, SearchSpace
 
 
@@ -46,6 +46,29 @@ def test_within_bins_networks_of_no_bin_are_left_out() -> None:
     assert made_up_figures(binned=False)["within_bins"] is None
 
 
+def test_among_networks_of_one_head_pairs_of_two_heads_are_left_out() -> None:
+    figures = made_up_figures()
+    heads = [row["head"] for row in figures["networks"]]
+    sizes = [heads.count(head) for head in set(heads)]
+    assert len(sizes) > 1
+    alike = figures["within_heads"]
+    assert alike["networks"] == 12
+    assert alike["pairs"] == sum(size * (size - 1) // 2 for size in sizes) < figures["overall"]["pairs"]
+    one = made_up_figures(heads=[heads[0]])
+    assert one["within_heads"] is None
+    assert len(explain(one)) == len(explain(figures)) - 1
+
+
+def test_figures_of_an_earlier_version_are_told() -> None:
+    figures = made_up_figures()
+    del figures["within_heads"]
+    for row in figures["networks"]:
+        del row["head"]
+    assert [title for title, _ in scopes(figures)] == ["Over all networks", "Within bins of milliseconds"]
+    assert not any(text.startswith("Of two with the same head") for text in explain(figures))
+    assert [row[1] for row in networks_table(figures)[1]] == [None] * 12
+
+
 def test_as_many_seeds_count_as_every_network_has() -> None:
     archs = list(
         dict.fromkeys(
@@ -80,18 +103,19 @@ def test_it_is_told_in_plain_words() -> None:
     right = figures["overall"]["rankings"]["inherited"]["mean"]["pairs_right"]["value"]
     assert f"better one alone in {right:.0%} of the pairs" in told[1]
     assert "So inherited accuracy tells more than the size of a network does (tau larger by " in told[1]
-    assert "take the same time to within 4%" in told[2]
-    assert "the ceiling, what training all of them once more would tell" in told[3]
+    assert told[2].startswith("Of two with the same head, it is so in ")
+    assert "take the same time to within 4%" in told[3]
+    assert "the ceiling, what training all of them once more would tell" in told[4]
     (worth,) = (item for item in figures["overall"]["worth"] if item["share"] == 0.9)
-    assert f"differs by {worth['difference']['value']:.3f} or more" in told[4]
-    assert "those of one bin" in told[5]
+    assert f"differs by {worth['difference']['value']:.3f} or more" in told[5]
+    assert "those of one bin" in told[6]
     leads = figures["overall"]["lead_in_tau"]
     assert leads["macs"]["low"] > 0
     for lead, said in ((-0.1, "tells no more than"), (0.1, "tells more, but not surely so, than")):
         least = {**leads, "predicted_ms": {"value": lead, "low": lead - 0.3, "high": lead + 0.3}}
         blind = {**figures, "overall": {**figures["overall"], "lead_in_tau": least}}
         assert f"{said} the size of a network does (tau larger by {lead:.3f}" in explain(blind)[1]
-    assert len(explain(made_up_figures(seeds=1, binned=False))) == 3
+    assert len(explain(made_up_figures(seeds=1, binned=False))) == 4
 
 
 def test_tables_have_a_row_for_each_ranking_and_network() -> None:
@@ -101,5 +125,5 @@ def test_tables_have_a_row_for_each_ranking_and_network() -> None:
     assert [row[0] for row in rows][0::4] == ["inherited accuracy", "another seed (the ceiling)"]
     assert rows[4][1:6] == (None,) * 5
     titles, rows = networks_table(figures)
-    assert all(len(row) == len(titles) == 8 for row in rows)
+    assert all(len(row) == len(titles) == 9 for row in rows)
     assert len(rows) == 12

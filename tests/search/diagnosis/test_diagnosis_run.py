@@ -62,8 +62,10 @@ def test_a_run_is_diagnosed_and_added_to(tiny_run: RunFolder, steps: list[int]) 
     assert "4 networks of" in page.path.read_text()
     assert not any("diagnosis" in part for part in page.missing)
 
-    # The same again trains and scores nothing, even without a predictor; more adds to it.
+    # The same again trains and scores nothing, even without a predictor and weights; more adds to it.
     steps.clear()
+    for name in trained(tiny_run):
+        (tiny_run.diagnosis_folder / name).unlink()
     kept = (tiny_run.diagnosis_folder / "evaluations.jsonl").read_text()
     predictor = tiny_run.predictor_file.rename(tiny_run.path / "predictor.json")
     assert diagnose_run(tiny_run, DiagnosisSettings(metric=TINY.metric)) == found
