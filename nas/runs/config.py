@@ -69,7 +69,7 @@ class InitConfig(StrictModel):
     Args:
         weights: for everything that fits.
         backbone: for the backbone, and what fits of the necks; its heads may be others.
-        zero_residual: random weights, but residual blocks pass on what comes in: scale 0 of their last norm.
+        zero_residual: residual blocks of random weights pass on what comes in: scale 0 of their last norm.
     """
 
     weights: FileOrName | None = None
@@ -78,8 +78,9 @@ class InitConfig(StrictModel):
 
     @model_validator(mode="after")
     def _one_start(self) -> "InitConfig":
-        if [self.weights is not None, self.backbone is not None, self.zero_residual].count(True) != 1:
-            raise ValueError("give one of weights, backbone, zero_residual")
+        missing = [self.weights, self.backbone].count(None)
+        if missing == 0 or (missing == 2 and not self.zero_residual):
+            raise ValueError("give one of weights, backbone, or zero_residual")
         return self
 
 

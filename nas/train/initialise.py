@@ -23,12 +23,12 @@ def start_from(net: PoseNet, init: InitConfig | None) -> None:
     """Put the weights that a recipe starts from into a network. Raises UserError where they do not fit."""
     if init is None:
         return
+    if init.zero_residual:
+        zero_residual(net)
     if init.backbone is not None:
         initialise_backbone(net, locate("supernets", init.backbone, ".safetensors"))
     if init.weights is not None:
         initialise(net, locate("supernets", init.weights, ".safetensors"))
-    if init.zero_residual:
-        zero_residual(net)
 
 
 @torch.no_grad()

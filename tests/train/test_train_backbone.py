@@ -202,6 +202,10 @@ def test_commands_take_it(
 
 
 def test_all_weights_or_a_backbone_not_both(make_config: RecipeMaker) -> None:
-    for init in ({"weights": "a", "backbone": "b"}, {}, {"backbone": "b", "zero_residual": True}):
+    for init in (
+        {"weights": "a", "backbone": "b"},
+        {},
+        {"weights": "a", "backbone": "b", "zero_residual": True},
+    ):
         with pytest.raises(UserError, match=r"init: .*give one of weights, backbone"):
             make_config(init=init)

@@ -194,6 +194,23 @@ def test_they_learn_all_the_same(make_config: RecipeMaker, tmp_path: Path) -> No
     assert (norm != 0).all()
 
 
+def test_blocks_that_are_not_in_the_weights_pass_on_what_comes_in(
+    tiny_space: SearchSpace, tmp_path: Path
+) -> None:
+    content = tiny_space.to_json()
+    content["stages"][0]["depth"] = [1]
+    source = PoseNet(SearchSpace.from_json(content), "coco17")
+    save_weights(tmp_path / "source.safetensors", source)
+    net = PoseNet(tiny_space, "coco17")
+    start_from(net, InitConfig(weights=str(tmp_path / "source.safetensors"), zero_residual=True))
+    first, second = (
+        net.get_parameter(f"stages.0.types.mbconv.{block}.project_norm.weight") for block in (0, 1)
+    )
+    assert torch.equal(first, source.get_parameter("stages.0.types.mbconv.0.project_norm.weight"))
+    assert (first != 0).all()
+    assert (second == 0).all()
+
+
 def test_only_random_weights_start_so(make_config: RecipeMaker, tmp_path: Path) -> None:
     run = train_supernet(make_config(steps=1), tmp_path / "run")
     arch = ArchManager(run.config().load_space()).largest(head="heatmap")

@@ -8,7 +8,7 @@ from typing import Any, Self
 from nas.documents import read_json
 from nas.errors import UserError
 from nas.files import write_json
-from nas.runs.config import FinetuneConfig, overridden
+from nas.runs.config import FinetuneConfig, InitConfig, overridden
 from nas.runs.inputs import differences
 from nas.search.diagnosis.picking import PickedNetwork, PickRule
 from nas.search.diagnosis.settings import DiagnosisSettings
@@ -115,7 +115,7 @@ def lone_recipe(
             "distillation": 0.0,
             "teacher": None,
             "search_split": False,
-            "init": finetune.init if zeroed else None,
+            "init": InitConfig(zero_residual=True) if zeroed else None,
         }
     )
     if former is not None:
