@@ -106,17 +106,18 @@ class _LearningConvolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
-        channels, _, kernel, _ = weight.shape
+        dtype, (channels, _, kernel, _) = x.dtype, weight.shape
         of_input = of_weight = None
         if ctx.needs_input_grad[0] and ctx.stride == 1:
             of_input = convolution(gradient, weight.flip(2, 3), 1)
-        elif ctx.needs_input_grad[0]:
+        if dtype in (torch.bfloat16, torch.float16):
+            # Of half precision oneDNN takes many times as long for the rest.
+            x, gradient, weight = x.float(), gradient.float(), weight.float()
+        if ctx.needs_input_grad[0] and ctx.stride != 1:
             of_input = torch.ops.aten.convolution_backward(
                 gradient, x, weight, None, [ctx.stride] * 2, [kernel // 2] * 2, [1, 1],
                 False, [0, 0], channels, [True, False, False],
-            )[0]  # fmt: skip
+            )[0].to(dtype)  # fmt: skip
         if ctx.needs_input_grad[1]:
-            half = x.dtype in (torch.bfloat16, torch.float16)
-            inputs, outputs = (x.float(), gradient.float()) if half else (x, gradient)
-            of_weight = weight_gradient(inputs, outputs, kernel=kernel, stride=ctx.stride).to(weight.dtype)
+            of_weight = weight_gradient(x, gradient, kernel=kernel, stride=ctx.stride).to(dtype)
         return of_input, of_weight, None
