@@ -44,6 +44,9 @@ METRIC = "PCK_torso@0.2"
 PROBE = range(15, 60)
 """Steps that are timed."""
 
+_COLOURS = mpl.color_sequences["tab20"][::2] + mpl.color_sequences["tab20"][1::2]
+_DASHES = ("-", "--", ":")
+
 
 class _Enough(Exception):  # noqa: N818
     """All steps of a probe have been timed."""
@@ -164,7 +167,8 @@ def table(folder: Path) -> None:
         "| recipe | core-minutes | seed | images | mean of twelve | smallest | largest | place of random |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9, 7), layout="constrained")
+    colours = dict(zip(dict.fromkeys(result["recipe"] for result in results), _COLOURS, strict=False))
     for result in results:
         scores, place = result["scores"], result["place_of_random"]
         told = ", ".join(f"{head} {100 * value:.0f} %" for head, value in place.items())
@@ -173,12 +177,18 @@ def table(folder: Path) -> None:
             f"{middle(result):.4f} | {scores['smallest']:.4f} | {scores['largest']:.4f} | {told} |"
         )
         points = [(float(name[:-3]), value) for name, value in scores.items() if name.endswith(" ms")]
-        axes.plot(*zip(*points, strict=True), marker="o", label=f"{result['recipe']}, seed {result['seed']}")
+        axes.plot(
+            *zip(*points, strict=True),
+            marker="o",
+            color=colours[result["recipe"]],
+            linestyle=_DASHES[result["seed"] % len(_DASHES)],
+            label=f"{result['recipe']}, seed {result['seed']}",
+        )
     axes.set(xscale="log", xlabel="predicted ms", ylabel=f"inherited {METRIC}")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("{x:g}")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize="small")
+    figure.legend(loc="outside lower center", fontsize="small")
     figure.savefig(folder / "recipes.png", dpi=120)
     write_text(folder / "recipes.md", "\n".join(lines) + "\n")
     print("\n".join(lines))
