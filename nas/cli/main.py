@@ -129,7 +129,7 @@ def main() -> None:
     with interruptible():
         code = run(sys.argv[1:])
     error = end_stream(sys.stdout)
-    if error is not None and not isinstance(error, BrokenPipeError):
+    if code == 0 and error is not None and not isinstance(error, BrokenPipeError):
         code = _fail(f"the output cannot be written ({error.strerror})")
     end_stream(sys.stderr)
     sys.exit(code)
