@@ -16,7 +16,8 @@ heads as one choice among many.
 
 What counts is the accuracy without noise of the network that was found best with it. The area is that under
 the front above .10, over the logarithm of milliseconds, up to the largest budget. Every run is kept in
-`runs.jsonl` and not made again; tables, figure and means are of all that are there.
+`runs.jsonl` and not made again; tables, figure and means are of all that are there, `fitted` of those
+that were made on the newest fit.
 """
 
 import argparse
@@ -232,9 +233,17 @@ def search(landscape: Landscape, sampler_name: str, seed: int, evaluations: int)
 
 
 def read_runs(file: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
-    """The runs that were made, by landscape, sampler and seed; the last of each."""
-    rows = (row for _, row in read_rows(file)) if file.is_file() else ()
-    return {(row["landscape"], row["sampler"], row["seed"]): row for row in rows}
+    """The runs that were made, by landscape, sampler and seed; the last of each.
+
+    Those of a landscape that was fitted to other networks than the last one are left out.
+    """
+    rows = [row for _, row in read_rows(file)] if file.is_file() else []
+    fitted_to = {row["landscape"]: row["facts"].get("networks") for row in rows}
+    return {
+        (row["landscape"], row["sampler"], row["seed"]): row
+        for row in rows
+        if row["facts"].get("networks") == fitted_to[row["landscape"]]
+    }
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -354,11 +363,14 @@ def main() -> None:
         if sampler != "gp" or seed < options.gp_seeds
     ]
     for landscape, sampler, seed in wanted:
-        if read_runs(file).get((landscape, sampler, seed), {}).get("evaluations", 0) >= options.evaluations:
+        facts = landscapes[landscape].facts
+        made = read_runs(file).get((landscape, sampler, seed), {"facts": {}, "evaluations": 0})
+        same = made["facts"].get("networks") == facts.get("networks")
+        if same and made["evaluations"] >= options.evaluations:
             continue
         found = search(landscapes[landscape], sampler, seed, options.evaluations)
         row = {"landscape": landscape, "sampler": sampler, "seed": seed, "evaluations": options.evaluations}
-        append_row(file, {**row, "facts": landscapes[landscape].facts, **found})
+        append_row(file, {**row, "facts": facts, **found})
         print(landscape, sampler, seed, json.dumps(found["after"]), flush=True)
     result = summary(list(read_runs(file).values()))
     (options.out / "benchmark.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -45,13 +45,15 @@ def _draw_scores(axes: "Axes", figures: Mapping[str, Any]) -> None:
 
 
 def _draw_shares(axes: "Axes", figures: Mapping[str, Any]) -> None:
+    lowest = 0.4
     for colour, line in zip(COLOURS, agreements(figures["networks"]), strict=False):
         if line.points:
             sizes, shares, _ = zip(*line.points, strict=True)
+            lowest = min(lowest, *shares)
             axes.plot(sizes, shares, color=colour, drawstyle="steps-pre", label=line.name)
     axes.axhline(ENOUGH, color=GREY, linestyle="--", linewidth=1)
     axes.axhline(0.5, color=GREY, linestyle=":", linewidth=1)
-    axes.set_ylim(0.4, 1.02)
+    axes.set_ylim(lowest - 0.02, 1.02)
     axes.set_xlabel(f"inherited {figures['metric']} differs by this or more")
     axes.set_ylabel("share of pairs that are right")
     if axes.lines[:-2]:
