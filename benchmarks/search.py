@@ -247,7 +247,7 @@ def read_runs(file: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means over seeds, and their standard errors."""
+    """Means over seeds, and their standard errors; samplers in the order of `COMPARED`."""
     result: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": describe_device(threads=1).to_json(),
@@ -255,7 +255,11 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "floor": FLOOR,
         "landscapes": {row["landscape"]: row["facts"] for row in rows},
     }
-    for landscape, sampler in dict.fromkeys((row["landscape"], row["sampler"]) for row in rows):
+    order = list(COMPARED)
+    for landscape, sampler in sorted(
+        dict.fromkeys((row["landscape"], row["sampler"]) for row in rows),
+        key=lambda pair: (list(result["landscapes"]).index(pair[0]), order.index(pair[1])),
+    ):
         runs = [row for row in rows if (row["landscape"], row["sampler"]) == (landscape, sampler)]
         areas, errors = averaged(runs, lambda figures: figures["hypervolume"])
         bests = {
@@ -321,7 +325,9 @@ def draw(path: Path, result: dict[str, Any]) -> None:
     figure, panels = new_figure(4.2 * len(landscapes), 3.8, columns=len(landscapes))
     for axes, landscape in zip(panels, landscapes, strict=True):
         axes.set_title(landscape, loc="left")
-        for colour, (sampler, areas) in zip(COLOURS, result["hypervolume"][landscape].items(), strict=False):
+        for colour, sampler in zip(COLOURS, COMPARED, strict=False):
+            if not (areas := result["hypervolume"][landscape].get(sampler)):
+                continue
             counts = [int(n) for n in areas]
             errors = list(result["hypervolume_error"][landscape][sampler].values())
             style = {"marker": "o", "markersize": 3, "color": colour, "label": sampler}
